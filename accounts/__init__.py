@@ -1,0 +1,1 @@
+"""Keytree's accounts: people, accounts and the invitation tree."""

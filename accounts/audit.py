@@ -1,0 +1,148 @@
+"""The audit trail: one event in the transaction of each change, chained so that a gap or an edit is found.
+
+Never holds a secret: callers pass facts, and ``record`` takes none of the types that secrets have.
+"""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts import hierarchy, sealing
+from accounts.models import AuditChain, Event, Member
+from accounts.origin import Origin
+
+SUCCESS, REFUSED = "success", "refused"
+_PURPOSE = "audit"
+#: Labels name people as "name <e-mail>"; both have their own bounds.
+_LABEL_LENGTH = 700
+
+
+def label(member: Member) -> str:
+    """Return how the trail names a member: it must still read well when the member is gone."""
+    return f"{member.user.name} <{member.user.email}>"[:_LABEL_LENGTH]
+
+
+def record(
+    action: str,
+    *,
+    actor: Member | None,
+    origin: Origin,
+    subject: Member | None = None,
+    account_id: int | None = None,
+    outcome: str = SUCCESS,
+    details: Mapping[str, Any] | None = None,
+    actor_label: str = "",
+    once: str | None = None,
+) -> Event | None:
+    """Add an event to its account's trail.
+
+    To be called inside the transaction of the change, last: the account's chain stays locked until the end, and if
+    the event cannot be written the change is undone with it. Costs three queries.
+
+    Args:
+        action: ``thing.happened``, one of the names in an app's ``events`` module.
+        actor: who did it; none for a stranger or a command, then ``actor_label`` says who.
+        subject: whom it was done to; the actor when not given.
+        account_id: needed only when there is neither actor nor subject.
+        details: facts for the page, as JSON; never a secret.
+        once: where given, a second event of the account with the same text is not written and None returned.
+    """
+    subject = subject or actor
+    account_id = account_id or (subject and subject.account_id)
+    if account_id is None:
+        raise ValueError("An event needs an account.")
+    event = Event(
+        account_id=account_id,
+        at=timezone.now(),
+        action=action,
+        outcome=outcome,
+        actor_id=actor and actor.pk,
+        actor_label=actor_label or (label(actor) if actor else ""),
+        subject_id=subject and subject.pk,
+        subject_label=label(subject) if subject else "",
+        address=origin.address or "",
+        request_id=origin.request_id,
+        details=json.dumps(dict(details or {}), sort_keys=True),
+        once=once,
+    )
+    try:
+        with transaction.atomic():
+            return _append(event)
+    except IntegrityError:
+        if once is not None and Event.objects.filter(account_id=account_id, once=once).exists():
+            return None
+        raise
+
+
+def _append(event: Event) -> Event:
+    """Number the event, link it to the one before and save both it and the chain's end."""
+    AuditChain.objects.bulk_create([AuditChain(account_id=event.account_id)], ignore_conflicts=True)
+    chain = AuditChain.objects.select_for_update().get(account_id=event.account_id)
+    event.number = chain.number + 1
+    event.link = _link(bytes(chain.link), event, sealing.configured_ring().current)
+    event.save(force_insert=True)
+    AuditChain.objects.filter(pk=chain.pk).update(number=event.number, link=event.link)
+    return event
+
+
+def _link(previous: bytes, event: Event, key_id: str) -> bytes:
+    """Return the keyed digest over the link before and everything the event says, with the key's id in front."""
+    said = [
+        event.account_id, event.number, event.at.isoformat(), event.action, event.outcome, event.actor_id,
+        event.actor_label, event.subject_id, event.subject_label, event.address, event.request_id, event.details,
+        event.once,
+    ]  # fmt: skip
+    text = json.dumps(said, sort_keys=True, ensure_ascii=True).encode()
+    return key_id.encode() + b":" + sealing.keyed_digest(previous + text, purpose=_PURPOSE, key_id=key_id)
+
+
+def change(before: str, after: str) -> dict[str, str]:
+    """Return an event's details for a changed text, shortened: a restriction may hold 2,000 characters."""
+    return {"before": before[:200] or "none", "after": after[:200] or "none"}
+
+
+def breaks(account_id: int) -> Iterator[tuple[int, str]]:
+    """Yield (number, what is wrong) where the account's chain is broken: the first break says all that is certain."""
+    previous, expected = b"", 1
+    for event in Event.objects.filter(account_id=account_id).order_by("number").iterator(chunk_size=2_000):
+        if event.number != expected:
+            yield expected, f"events {expected} to {event.number - 1} are missing"
+            return
+        link = bytes(event.link)
+        key_id = link.split(b":", 1)[0].decode("ascii", "replace")
+        try:
+            genuine = hmac.compare_digest(link, _link(previous, event, key_id))
+        except sealing.SealError:
+            yield event.number, f"its key, {key_id}, is not in the key ring"
+            return
+        if not genuine:
+            yield event.number, "it was changed after it was written"
+            return
+        previous, expected = link, expected + 1
+    chain = AuditChain.objects.filter(pk=account_id).first()
+    if chain is None or (chain.number, bytes(chain.link)) != (expected - 1, previous):
+        yield expected, "events are missing at the end"
+
+
+def visible_events(viewer: Member) -> QuerySet[Event]:
+    """Return the events of the viewer and of everyone now below them, as a queryset without an order.
+
+    By whom it was done *to*: a member moved away takes their history along, for whoever looked after them before.
+    """
+    events = Event.objects.filter(account_id=viewer.account_id)
+    if viewer.is_owner:
+        return events
+    return events.filter(subject_id__in=hierarchy.branch_members(viewer).values("pk"))
+
+
+def last_digest(account_id: int) -> tuple[int, str, datetime] | None:
+    """Return (number, hexadecimal link, time) of the newest event: what is copied off the machine each day."""
+    event = Event.objects.filter(account_id=account_id).order_by("-number").first()
+    return event and (event.number, hashlib.sha256(bytes(event.link)).hexdigest(), event.at)

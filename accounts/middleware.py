@@ -1,0 +1,55 @@
+"""What every request of a signed-in person goes through: session limits, then the member in the current account."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib import auth, messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from accounts import signin
+from accounts.enums import MemberStatus
+
+type_of_next = Callable[[HttpRequest], HttpResponse]
+
+
+class SessionLimitsMiddleware:
+    """Ends sessions that were idle or open for too long."""
+
+    def __init__(self, get_response: type_of_next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Sign the person out before the view when the time is over; the page then asks to log in again."""
+        if request.session.get(auth.SESSION_KEY) and signin.session_is_over(
+            request,
+            idle=timedelta(minutes=settings.KEYTREE_SESSION_IDLE_MINUTES),
+            longest=timedelta(hours=settings.KEYTREE_SESSION_HOURS),
+        ):
+            auth.logout(request)
+            messages.info(request, "Your session has ended. Log in again to go on.")
+        return self.get_response(request)
+
+
+class MemberMiddleware:
+    """Sets ``request.member`` and enforces, on every request, what may have changed since the sign-in."""
+
+    def __init__(self, get_response: type_of_next) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Call the view."""
+        request.member = signin.current_member(request)
+        return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Callable, args: object, kwargs: object) -> HttpResponse | None:  # noqa: ARG002
+        """Keep out members whose status or address does not allow the console, except to leave or to switch."""
+        member = request.member
+        if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
+            return None
+        if not signin.allows_platform(member, request.origin):
+            return render(request, "accounts/address_refused.html", {"title": "Address not allowed"}, status=403)
+        if member.status == MemberStatus.SUSPENDED:
+            return render(request, "accounts/suspended.html", {"title": "Suspended"}, status=403)
+        return None

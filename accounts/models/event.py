@@ -1,0 +1,58 @@
+"""The audit trail's tables. Rows are only ever inserted: triggers refuse the rest, see migration 0002."""
+
+import json
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+
+
+class Event(models.Model):
+    """Something that happened in an account: who, from where, on whom, what, when, with what outcome.
+
+    People are kept as number and text, not as foreign keys: the trail outlives them.
+    """
+
+    account_id = models.PositiveIntegerField()
+    number = models.PositiveIntegerField(help_text="1, 2, 3 … within the account, without gaps.")
+    at = models.DateTimeField()
+    action = models.CharField(max_length=60)
+    outcome = models.CharField(max_length=10)
+    actor_id = models.BigIntegerField(null=True, help_text="Member who acted; none for a stranger or a command.")
+    actor_label = models.CharField(max_length=700)
+    subject_id = models.BigIntegerField(null=True, help_text="Member it was done to.")
+    subject_label = models.CharField(max_length=700)
+    address = models.CharField(max_length=45, blank=True)
+    request_id = models.CharField(max_length=32, blank=True)
+    # Text rather than a JSON column: that would be checked by a function that SQLite calls unsafe in a schema.
+    details = models.TextField(default="{}", help_text="Facts as a JSON object; never a secret.")
+    once = models.CharField(
+        max_length=120, null=True, help_text="Set where the same thing must not be recorded twice by two workers."
+    )
+    link = models.BinaryField(max_length=49, help_text="Keyed digest over this event and the link before it.")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="event_number_once", fields=("account_id", "number")),
+            models.UniqueConstraint(name="event_once", fields=("account_id", "once"), condition=Q(once__isnull=False)),
+        )
+        indexes = (models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number")),)
+
+    def __str__(self) -> str:
+        return f"{self.account_id}/{self.number} {self.action}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The details, read."""
+        return json.loads(self.details)
+
+
+class AuditChain(models.Model):
+    """The last link of an account's chain of events; its row is locked while an event is added."""
+
+    account_id = models.PositiveIntegerField(primary_key=True)
+    number = models.PositiveIntegerField(default=0)
+    link = models.BinaryField(max_length=49, default=b"")
+
+    def __str__(self) -> str:
+        return f"{self.account_id} at {self.number}"

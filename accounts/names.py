@@ -1,0 +1,60 @@
+"""The one form of an e-mail address and of a person's name: what is refused, what is folded. No model, no request."""
+
+import unicodedata
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+NAME_LENGTH = 300  # characters
+EMAIL_BYTES = 254  # octets in UTF-8. Source: RFC 5321, section 4.5.3.1.3, less the angle brackets
+SORT_NAME_LENGTH = 64  # characters: a sort key stands in indexes beside a path of up to 1,792 bytes
+
+# Marks that turn the direction of the text around them: a name holding one rewrites its neighbours on the page.
+_BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def canonical_email(email: str) -> str:
+    """Return the one form under which an address is stored and found: NFKC, then case folded.
+
+    Takes any text and never raises: what is not an address is simply found nowhere.
+    """
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", email.strip()).casefold())
+
+
+def clean_email(email: str) -> str:
+    """Return ``email`` in canonical form.
+
+    Raises ValidationError when it is no address, is longer than mail allows, or changes by more than its case:
+    such an address looks like another one, and mail to it could reach somebody else.
+    """
+    canonical = canonical_email(email)
+    validate_email(canonical)
+    if len(canonical.encode()) > EMAIL_BYTES:
+        raise ValidationError(f"Enter an email address of at most {EMAIL_BYTES} bytes.", code="too_long")
+    if canonical != email.strip().lower():
+        raise ValidationError(
+            "This email address contains characters that are read as other ones. Type it with plain letters.",
+            code="ambiguous",
+        )
+    return canonical
+
+
+def clean_name(name: str) -> str:
+    """Return a person's or account's name, composed (NFC) and with single spaces.
+
+    Raises ValidationError when it is empty, too long, or holds control characters or marks that turn the direction of
+    text: those would reach logs, CSV files and other people's pages.
+    """
+    composed = " ".join(unicodedata.normalize("NFC", name).split(" ")).strip()
+    if not composed:
+        raise ValidationError("Enter a name.", code="required")
+    if len(composed) > NAME_LENGTH:
+        raise ValidationError(f"Enter a name of at most {NAME_LENGTH} characters.", code="too_long")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} or char in _BIDI_CONTROLS for char in composed):
+        raise ValidationError("Enter a name without control characters.", code="control")
+    return composed
+
+
+def sort_name(name: str) -> str:
+    """Return the key by which lists put ``name`` in order: case folded, cut to ``SORT_NAME_LENGTH`` characters."""
+    return unicodedata.normalize("NFKC", name).casefold()[:SORT_NAME_LENGTH]

@@ -1,0 +1,23 @@
+"""The session engine: Django's database sessions, with the user kept beside the data."""
+
+from typing import Any
+
+from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+
+from accounts.models import Session
+
+
+class SessionStore(DatabaseSessionStore):
+    """Stores sessions in ``accounts.models.Session``."""
+
+    @classmethod
+    def get_model_class(cls) -> type[Session]:
+        """Return the table's model."""
+        return Session
+
+    def create_model_instance(self, data: dict[str, Any]) -> Session:
+        """Return the row for ``data``, naming the user who is signed in."""
+        row = super().create_model_instance(data)
+        row.user_id = data.get(SESSION_KEY)
+        return row

@@ -1,0 +1,199 @@
+"""Signing in and out, proving one's identity again, and choosing the current account. No templates."""
+
+import math
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import auth
+from django.contrib.auth.backends import BaseBackend
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+
+from accounts import addresses, audit, events, throttle
+from accounts.enums import SIGN_IN_STATUSES, MemberStatus
+from accounts.models import Member, User
+from accounts.origin import Origin
+
+#: How long a password counts as proof of identity before a value is shown.
+FRESH_PROOF = timedelta(minutes=5)
+
+_ACCOUNT, _STARTED, _SEEN, _PROVED = "account_id", "started_at", "seen_at", "proved_at"
+
+
+class SignInRefused(Exception):
+    """The person cannot sign in. The message is for them and says nothing of who exists."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """Whole seconds to wait before the next attempt; 0 when waiting is not what is wanted."""
+        return math.ceil(self.retry_after.total_seconds()) if self.retry_after else 0
+
+
+class MemberBackend(BaseBackend):
+    """Django's authentication by e-mail address and password, for people who may sign in somewhere.
+
+    Loads the user's memberships with the user, in one query: every page needs both.
+    """
+
+    def authenticate(self, request: HttpRequest | None, username: str = "", password: str = "") -> User | None:  # noqa: ARG002, S107
+        """Return the user whose address and password these are, none otherwise; the work is the same for both."""
+        user = User.objects.filter(email=username).first()
+        if user is None:
+            User().set_password(password)  # the same hash for an unknown address: the time tells nothing
+            return None
+        return user if user.check_password(password) else None
+
+    def get_user(self, user_id: int) -> User | None:
+        """Return the signed-in user with ``memberships_to_sign_in`` filled, none when nothing is left to sign in to."""
+        members = list(_sign_in_memberships(user_id))
+        if not members:
+            return None
+        user = members[0].user
+        for member in members:
+            member.user = user
+        user.memberships_to_sign_in = members
+        return user
+
+
+def _sign_in_memberships(user_id: int) -> Any:
+    return (
+        Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
+        .select_related("user", "account")
+        .order_by("account__name", "account_id")
+    )
+
+
+def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User:
+    """Sign the person in, in a new session, and return the user.
+
+    Raises SignInRefused: too many attempts, wrong e-mail address or password (the same words for both), nothing to
+    sign in to, or an address that no membership allows. Each refusal of a known user is an event.
+    """
+    _count_or_refuse(email, origin)
+    user = auth.authenticate(request, username=email, password=password)
+    if user is None:
+        _record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
+        raise SignInRefused("The email address or the password is not right. Check both and try again.")
+    members = list(_sign_in_memberships(user.pk))
+    open_here = [member for member in members if allows_platform(member, origin)]
+    if not open_here:
+        # From here on the password was right: saying more than to a stranger tells a stranger nothing.
+        _record_refusal(user, origin, "address not allowed" if members else "no membership to sign in to")
+        raise SignInRefused(
+            "You cannot sign in from this address. Ask the person who invited you."
+            if members
+            else "Your user cannot sign in to any account. Ask the person who invited you."
+        )
+    throttle.forget_success(email, origin.address)
+    member = next((member for member in open_here if member.status != MemberStatus.SUSPENDED), open_here[0])
+    with transaction.atomic():
+        auth.login(request, user)
+        now = timezone.now().timestamp()
+        request.session.update({_ACCOUNT: member.account_id, _STARTED: now, _SEEN: now, _PROVED: now})
+        request.session.save()
+        audit.record(events.SIGNED_IN, actor=member, origin=origin)
+    return user
+
+
+def _count_or_refuse(email: str, origin: Origin) -> None:
+    wait = throttle.count_attempt(email, origin.address)
+    if wait is not None:
+        minutes = math.ceil(wait.total_seconds() / 60)
+        raise SignInRefused(
+            f"Too many attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}.", retry_after=wait
+        )
+
+
+def _record_refusal(user: User | None, origin: Origin, why: str) -> None:
+    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell."""
+    if user is None:
+        return
+    with transaction.atomic():
+        for member in Member.objects.filter(user=user).select_related("user").order_by("account_id"):
+            audit.record(
+                events.SIGN_IN_REFUSED, actor=None, actor_label="somebody signing in", subject=member,
+                outcome=audit.REFUSED, origin=origin, details={"why": why},
+            )  # fmt: skip
+
+
+def allows_platform(member: Member, origin: Origin) -> bool:
+    """Whether the member's and the account's address restrictions let them use the console from there."""
+    return addresses.stored(member.allowed_addresses).allows(origin.address) and addresses.stored(
+        member.account.allowed_addresses
+    ).allows(origin.address)
+
+
+def sign_out(request: HttpRequest, *, origin: Origin) -> None:
+    """End the session; its row is deleted, so an old cookie opens nothing."""
+    member = current_member(request)
+    with transaction.atomic():
+        auth.logout(request)
+        if member is not None:
+            audit.record(events.SIGNED_OUT, actor=member, origin=origin)
+
+
+def memberships(user: Any) -> Sequence[Member]:
+    """Return where the signed-in user may sign in, as loaded with the user: no query."""
+    return getattr(user, "memberships_to_sign_in", ())
+
+
+def current_member(request: HttpRequest) -> Member | None:
+    """Return the signed-in user's member in the session's current account, else in their first; none for a stranger.
+
+    No query beyond the one that loads the user.
+    """
+    members = memberships(request.user)
+    chosen = request.session.get(_ACCOUNT) if members else None
+    return next((member for member in members if member.account_id == chosen), members[0] if members else None)
+
+
+def switch_account(request: HttpRequest, *, account_id: int, origin: Origin) -> Member | None:
+    """Make another of the user's accounts the current one and return the member there; none if they have no such."""
+    member = next((member for member in memberships(request.user) if member.account_id == account_id), None)
+    if member is None:
+        return None
+    with transaction.atomic():
+        request.session[_ACCOUNT] = account_id
+        audit.record(events.ACCOUNT_SWITCHED, actor=member, origin=origin)
+    return member
+
+
+def prove_identity(request: HttpRequest, *, member: Member, password: str, origin: Origin) -> None:
+    """Take the password again as fresh proof of identity, under a new session id.
+
+    Raises SignInRefused when it is wrong or was tried too often.
+    """
+    user = member.user
+    _count_or_refuse(user.email, origin)
+    if not user.check_password(password):
+        _record_refusal(user, origin, "wrong password given as proof")
+        raise SignInRefused("This is not your password. Try again.")
+    throttle.forget_success(user.email, origin.address)
+    with transaction.atomic():
+        request.session.cycle_key()
+        request.session[_PROVED] = timezone.now().timestamp()
+        audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
+
+
+def has_fresh_proof(request: HttpRequest) -> bool:
+    """Whether the person signed in, or gave the password again, within ``FRESH_PROOF``."""
+    age = timezone.now().timestamp() - request.session.get(_PROVED, 0)
+    return 0 <= age <= FRESH_PROOF.total_seconds()
+
+
+def session_is_over(request: HttpRequest, *, idle: timedelta, longest: timedelta) -> bool:
+    """Whether the session was idle or open for too long; notes that it is being used, at most once a minute."""
+    now = timezone.now().timestamp()
+    session = request.session
+    started, seen = session.get(_STARTED, 0), session.get(_SEEN, 0)
+    if now - started > longest.total_seconds() or now - seen > idle.total_seconds():
+        return True
+    if now - seen > 60:  # noqa: PLR2004 - seconds: a write a minute is enough to measure minutes
+        session[_SEEN] = now
+    return False

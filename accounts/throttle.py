@@ -1,0 +1,75 @@
+"""Slows down guessing of passwords: attempts are counted in the database, before any hash is computed.
+
+Counting first and atomically is what makes guesses sent at the same moment count each. Live sessions and API keys are
+never stopped by it: otherwise anybody could lock others out.
+
+Source: docs/security.md, "Signing in".
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+from django.utils import timezone
+
+from accounts.models import AttemptCount
+from accounts.names import canonical_email
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most ``attempts`` in a window that opens with the first of them."""
+
+    name: str
+    attempts: int
+    window: timedelta
+
+
+PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one client address
+EMAIL = Limit("email", 20, timedelta(minutes=15))  # one e-mail address, wherever from
+ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, whatever e-mail address
+
+
+def _keys(email: str, address: str | None) -> Sequence[tuple[Limit, str]]:
+    email, place = canonical_email(email)[:500], address or "unknown"
+    subjects = ((PAIR, f"{place} {email}"), (EMAIL, email), (ADDRESS, place))
+    return [(limit, hashlib.sha256(f"{limit.name} {subject}".encode()).hexdigest()) for limit, subject in subjects]
+
+
+def count_attempt(email: str, address: str | None) -> timedelta | None:
+    """Count one attempt to sign in, and return how long to wait if it is one too many, none if it may go on.
+
+    An attempt over a limit is not counted against the others. The rows are taken in the order of their keys, so that
+    two attempts never wait for each other in a circle.
+    """
+    now, wait = timezone.now(), timedelta()
+    keys = sorted(_keys(email, address), key=lambda item: item[1])
+    with transaction.atomic():
+        AttemptCount.objects.bulk_create(
+            [AttemptCount(key=key, window_ends_at=now + limit.window) for limit, key in keys], ignore_conflicts=True
+        )
+        rows = {row.key: row for row in AttemptCount.objects.select_for_update().filter(key__in=[k for _, k in keys]).order_by("key")}
+        for limit, key in keys:
+            row = rows[key]
+            if row.window_ends_at <= now:
+                row.count, row.window_ends_at = 0, now + limit.window
+            if row.count >= limit.attempts:
+                wait = max(wait, row.window_ends_at - now)
+        if wait:
+            return wait
+        for row in rows.values():
+            row.count += 1
+        AttemptCount.objects.bulk_update(rows.values(), ["count", "window_ends_at"])
+    return None
+
+
+def forget_success(email: str, address: str | None) -> None:
+    """Take back a counted attempt that succeeded: its own pair starts anew, the wider counts lose just this one."""
+    with transaction.atomic():
+        for limit, key in sorted(_keys(email, address), key=lambda item: item[1]):
+            left = Value(0) if limit is PAIR else Greatest(F("count") - 1, Value(0))
+            AttemptCount.objects.filter(key=key).update(count=left)

@@ -1,0 +1,1 @@
+"""Keytree's console: the composition root: settings, shell, health and commands."""

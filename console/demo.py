@@ -1,0 +1,81 @@
+"""The demo accounts: the people that the README lists, with published passwords. Never for production."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.enums import MemberStatus, Permission
+from accounts.memberships import add_member, create_account
+from accounts.models import Account, Member, User
+from accounts.origin import COMMAND_LINE
+from keys.lifecycle import create_classic_key
+
+PASSWORD = "keytree-demo"  # noqa: S105 - published on purpose, and refused in production
+
+
+@dataclass(frozen=True)
+class Person:
+    """One member of a demo account."""
+
+    name: str
+    email: str
+    invited_by: str | None
+    has_key: bool
+    status: MemberStatus = MemberStatus.ACTIVE
+    permissions: Permission = Permission(0)
+
+    @property
+    def signs_in(self) -> bool:
+        """Whether they have the demo password."""
+        return self.status not in {MemberStatus.PENDING, MemberStatus.PROCESSING, MemberStatus.VPN_ONLY}
+
+
+ACME = (
+    Person("Olivia Reyes", "olivia@acme.example", None, has_key=True),
+    Person("Marcus Lindqvist", "marcus@acme.example", "Olivia Reyes", has_key=True, permissions=Permission.MANAGE_USERS),
+    Person("Priya Raman", "priya@acme.example", "Marcus Lindqvist", has_key=True),
+    Person("Noor Haddad", "noor@acme.example", "Priya Raman", has_key=False),
+    Person("Berlin office", "vpn-berlin@acme.example", "Marcus Lindqvist", True, MemberStatus.VPN_ONLY),
+    Person("Lena Fischer", "lena@acme.example", "Marcus Lindqvist", False, MemberStatus.PENDING),
+    Person("Sam Okafor", "sam@acme.example", "Olivia Reyes", has_key=True),
+    Person("Dmitri Volkov", "dmitri@acme.example", "Sam Okafor", True, MemberStatus.SUSPENDED),
+)
+BOREALIS = (
+    Person("Sam Okafor", "sam@acme.example", None, has_key=False),
+    Person("Noor Haddad", "noor@acme.example", "Sam Okafor", has_key=False),
+)
+ACCOUNTS = ((1234567, "Acme Robotics", ACME), (7654321, "Borealis Labs", BOREALIS))
+
+
+def load() -> bool:
+    """Load the demo accounts into an empty database and return whether it was empty. All or nothing."""
+    with transaction.atomic():
+        if Account.objects.exists():
+            return False
+        for account_id, name, people in ACCOUNTS:
+            _load_account(account_id, name, people)
+    return True
+
+
+def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> None:
+    members: dict[str, Member] = {}
+    for person in people:
+        user = User.objects.filter(email=person.email).first() or User.objects.create_user(
+            person.email, person.name, PASSWORD if person.signs_in else None
+        )
+        if person.invited_by is None:
+            member = create_account(name=name, owner=user, account_id=account_id, is_demo=True, origin=COMMAND_LINE)
+        else:
+            # A suspended member made their key before.
+            status = MemberStatus.ACTIVE if person.status == MemberStatus.SUSPENDED else person.status
+            member = add_member(
+                parent=members[person.invited_by], user=user, status=status, permissions=person.permissions,
+                origin=COMMAND_LINE,
+            )  # fmt: skip
+        members[person.name] = member
+        if person.has_key:
+            # A VPN-only member never signs in: whoever added them makes the key.
+            by = member.parent if member.parent and member.status == MemberStatus.VPN_ONLY else member
+            create_classic_key(holder=member, by=by, origin=COMMAND_LINE)
+        if member.status != person.status:
+            Member.objects.filter(pk=member.pk).update(status=person.status)

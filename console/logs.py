@@ -1,0 +1,49 @@
+"""Logs: one JSON object a line, with the request's id, and nothing in it that looks like a key."""
+
+import contextvars
+import json
+import logging
+import re
+import traceback
+from datetime import UTC, datetime
+
+#: The id of the request being answered, set by the middleware.
+request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+
+# Classic values are 64 hexadecimal characters, platform values begin with ktp_, and Basic credentials hold either.
+_KEY_SHAPED = re.compile(r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|\bbasic\s+[0-9a-z+/=_-]{8,}|sessionid=\S+")
+_BLOT = "[redacted]"
+
+
+def redact(text: str) -> str:
+    """Return ``text`` with everything key-shaped blotted out."""
+    return _KEY_SHAPED.sub(_BLOT, text)
+
+
+class RedactingFilter(logging.Filter):
+    """Blots out key-shaped text in a record before any handler formats it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Replace message, arguments and traceback by their redacted text; the record is always kept."""
+        record.msg, record.args = redact(record.getMessage()), None
+        if record.exc_info:
+            # The traceback alone, without the locals that a report of Django's would add.
+            record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)))
+            record.exc_info = None
+        return True
+
+
+class JsonFormatter(logging.Formatter):
+    """Formats a record as one line of JSON."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return time (UTC), level, logger, message, request id and traceback, those that there are."""
+        said = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": request_id.get(),
+            "traceback": record.exc_text,
+        }
+        return json.dumps({name: value for name, value in said.items() if value}, ensure_ascii=True)

@@ -1,0 +1,200 @@
+"""Every setting of a Keytree installation, read from the environment and from nowhere else.
+
+README.md, "Settings", lists the variables with defaults and units. A value that cannot be read stops the program
+here, by name; a value that can be read but is unsafe in production is refused by ``console.checks``.
+"""
+
+import base64
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import dj_database_url
+from environs import Env, validate
+
+from console.first_run import kept_secret
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- The environment, read as a whole so that every mistake is named at once -------------------------------------------
+env = Env(eager=False)
+KEYTREE_ENV = env.str("KEYTREE_ENV", "production", validate=validate.OneOf(["production", "demo"]))
+DEBUG = env.bool("KEYTREE_DEBUG", False)
+KEYTREE_DATA_DIR = env.path("KEYTREE_DATA_DIR", BASE_DIR / ".data")
+_secret_key = env.str("KEYTREE_SECRET_KEY", "")
+SECRET_KEY_FALLBACKS = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
+_key_ring = env.str("KEYTREE_KEY_RING", "")
+_key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
+_database_url = env.str("DATABASE_URL", "")
+KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "").rstrip("/")
+_allowed_hosts = env.list("KEYTREE_ALLOWED_HOSTS", [])
+KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "")
+KEYTREE_ALLOW_PLAIN_DATABASE = env.bool("KEYTREE_ALLOW_PLAIN_DATABASE", False)
+KEYTREE_SESSION_IDLE_MINUTES = env.int("KEYTREE_SESSION_IDLE_MINUTES", 30, validate=validate.Range(min=1, max=24 * 60))
+KEYTREE_SESSION_HOURS = env.int("KEYTREE_SESSION_HOURS", 12, validate=validate.Range(min=1, max=720))
+KEYTREE_LOG_LEVEL = env.str(
+    "KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
+)
+env.seal()
+
+IS_DEMO = KEYTREE_ENV == "demo"
+
+# --- Secrets -----------------------------------------------------------------------------------------------------------
+# The demo makes its own and keeps them beside its database; production is given them, or console.checks refuses.
+SECRET_KEY = _secret_key
+KEYTREE_KEY_RING = _key_ring
+KEYTREE_KEY_RING_FILE = _key_ring_file
+if IS_DEMO:
+    SECRET_KEY = SECRET_KEY or kept_secret(KEYTREE_DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
+    if not KEYTREE_KEY_RING and not KEYTREE_KEY_RING_FILE:
+        KEYTREE_KEY_RING_FILE = str(KEYTREE_DATA_DIR / "key_ring")
+        kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
+
+# --- Where it is reached -----------------------------------------------------------------------------------------------
+# KEYTREE_PUBLIC_URL is the one address that links in mails are made of; never a header of the request.
+_public = urlsplit(KEYTREE_PUBLIC_URL)
+_loopback = ["localhost", "127.0.0.1", "[::1]"]
+ALLOWED_HOSTS = _allowed_hosts + ([_public.hostname] if _public.hostname else []) + (_loopback if IS_DEMO else [])
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.hostname else []
+IS_HTTPS = _public.scheme == "https"
+
+# --- Applications ------------------------------------------------------------------------------------------------------
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "crispy_forms",
+    "accounts",
+    "keys",
+    "console",
+]
+MIDDLEWARE = [
+    "console.middleware.RequestOriginMiddleware",
+    "console.middleware.ContentPolicyMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "accounts.middleware.SessionLimitsMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.MemberMiddleware",
+]
+
+# --- Database ----------------------------------------------------------------------------------------------------------
+DATABASES = {
+    "default": dj_database_url.parse(
+        _database_url or f"sqlite:///{KEYTREE_DATA_DIR / 'keytree.sqlite3'}", conn_max_age=600, conn_health_checks=True
+    )
+}
+_database = DATABASES["default"]
+if _database["ENGINE"] == "django.db.backends.sqlite3":
+    _database["OPTIONS"] = {
+        # A transaction takes the write lock at its start: one that reads first cannot fail later with "locked".
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF;"
+        ),
+    }
+else:
+    # Milliseconds. A statement that hangs must not hang the console; a maintenance command may lift its own limit.
+    _limits = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
+    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "options": _limits}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Signing in --------------------------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.signin.MemberBackend"]
+PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "accounts.hashers.MaximumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.hashers.ContextWordsValidator"},
+]
+LOGIN_URL = "accounts:login"
+LOGIN_REDIRECT_URL = "/"
+
+# --- Sessions and cookies ----------------------------------------------------------------------------------------------
+SESSION_ENGINE = "accounts.sessions"
+SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
+# `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
+_cookie_prefix = "__Host-" if IS_HTTPS else ""
+SESSION_COOKIE_NAME = f"{_cookie_prefix}keytree_session"
+CSRF_COOKIE_NAME = f"{_cookie_prefix}keytree_csrf"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "console.views.csrf_failure"
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+
+# --- Transport ---------------------------------------------------------------------------------------------------------
+# The scheme is believed from a declared proxy alone; console.middleware strips the header otherwise.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_SSL_REDIRECT = IS_HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 2 * 365 * 24 * 3600 if IS_HTTPS else 0
+SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
+
+# --- Pages -------------------------------------------------------------------------------------------------------------
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+                "console.context_processors.shell",
+            ],
+            "builtins": ["console.templatetags.ui"],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+CRISPY_ALLOWED_TEMPLATE_PACKS = ("carbon",)
+CRISPY_TEMPLATE_PACK = "carbon"
+LANGUAGE_CODE = "en"
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "/static/"
+STATIC_ROOT = KEYTREE_DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- Logs: one JSON object a line on standard output ---------------------------------------------------------------------
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"redact": {"()": "console.logs.RedactingFilter"}},
+    "formatters": {"json": {"()": "console.logs.JsonFormatter"}},
+    "handlers": {
+        "stdout": {
+            "class": "logging.StreamHandler",
+            "stream": "ext://sys.stdout",
+            "formatter": "json",
+            "filters": ["redact"],
+        }
+    },
+    "root": {"handlers": ["stdout"], "level": KEYTREE_LOG_LEVEL},
+    # Django's own handler would mail or print unredacted reports: its records go to the root's one handler.
+    "loggers": {"django": {"handlers": [], "propagate": True}, "django.server": {"handlers": [], "propagate": True}},
+}

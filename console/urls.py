@@ -1,0 +1,21 @@
+"""Which addresses there are. Every route is closed to strangers unless its view says otherwise."""
+
+from django.conf import settings
+from django.urls import include, path
+
+from console import styleguide, theme, views
+
+console_patterns = [
+    path("", views.landing, name="landing"),
+    path("healthz", views.healthz, name="healthz"),
+    path("readyz", views.readyz, name="readyz"),
+    path("theme", theme.choose, name="theme"),
+]
+if settings.DEBUG:
+    console_patterns.append(path("styleguide", styleguide.show, name="styleguide"))
+
+urlpatterns = [
+    path("", include((console_patterns, "console"))),
+    path("", include("accounts.urls")),
+    path("", include("keys.urls")),
+]

@@ -1,0 +1,51 @@
+"""Pages that belong to no app: the landing redirect, health, and the answer to a failed CSRF check."""
+
+import logging
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from accounts import sealing
+
+_log = logging.getLogger(__name__)
+
+
+@require_safe
+def landing(request: HttpRequest) -> HttpResponse:
+    """Send people to the page that they come for."""
+    return redirect("keys:classic-list")
+
+
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """Answer that the process is alive."""
+    return HttpResponse("ok\n", content_type="text/plain")
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> HttpResponse:
+    """Answer whether requests can be served: database reachable and migrated, ring able to seal and open."""
+    try:
+        ready = not _unapplied_migrations()
+        blob = sealing.seal(b"canary", purpose="readyz", belongs_to=())
+        ready = ready and sealing.open_sealed(blob, purpose="readyz", belongs_to=()) == b"canary"
+    except (DatabaseError, sealing.RingError, sealing.SealError) as error:
+        _log.error("not ready: %s", type(error).__name__)
+        ready = False
+    return HttpResponse("ok\n" if ready else "not ready\n", content_type="text/plain", status=200 if ready else 503)
+
+
+def _unapplied_migrations() -> bool:
+    executor = MigrationExecutor(connection)
+    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Answer a form whose CSRF token is missing or old: usually a page left open over a sign-in elsewhere."""
+    return render(request, "403_csrf.html", {"title": "Page out of date"}, status=403)

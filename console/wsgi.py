@@ -1,0 +1,12 @@
+"""The WSGI application: key verification answered in front, everything else by Django."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+django_application = get_wsgi_application()
+
+from keys.views.verify import VerifyApplication  # noqa: E402 - models exist only after Django has been set up
+
+application = VerifyApplication(django_application)

@@ -1,0 +1,1 @@
+"""Keytree's keys: API keys: creation, sight, restriction, verification, deletion."""

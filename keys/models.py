@@ -1,0 +1,59 @@
+"""The table of classic infrastructure API keys; its constraints carry the rules that hold whatever the program does."""
+
+from django.db import models
+from django.db.models import F
+from django.db.models.functions import Right
+from django.db.models.lookups import Exact
+
+from accounts.models import Account, Member
+from accounts.models.fields import Code, CompositeForeignKey, PathField
+from accounts.models.member import CODE_LENGTH, MAX_DEPTH
+from accounts.names import SORT_NAME_LENGTH
+
+
+class ClassicKey(models.Model):
+    """A member's one classic infrastructure API key.
+
+    The holder's path and names are copied here, because the console's main page is "the newest keys of my branch":
+    the branch and the sort must stand in one index. The path cannot drift: a foreign key over (account, path) to the
+    member's own is checked at the end of each transaction.
+    """
+
+    uid = models.CharField(max_length=32, unique=True, help_text="Random; what the sealed value is bound to.")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
+    holder = models.OneToOneField(Member, on_delete=models.PROTECT, related_name="classic_key")
+    holder_path = PathField(max_length=CODE_LENGTH * MAX_DEPTH)
+    holder_sort_name = PathField(max_length=SORT_NAME_LENGTH)
+    creator = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, related_name="created_classic_keys")
+    created_at = models.DateTimeField()
+    sealed_value = models.BinaryField()
+    digest = models.BinaryField(max_length=32, unique=True)
+    ring_key_id = models.CharField(max_length=16, help_text="Master key that value and digest were made with.")
+    allowed_addresses = models.TextField(
+        "Classic infrastructure", blank=True, help_text="From where the key may be used; empty allows every address."
+    )
+    last_used_at = models.DateTimeField(null=True)
+    last_used_from = models.CharField(max_length=45, blank=True)
+
+    class Meta:
+        constraints = (
+            CompositeForeignKey(
+                name="classic_key_holder_path",
+                fields=("account", "holder_path"),
+                to_table="accounts_member",
+                to_columns=("account_id", "path"),
+            ),
+            models.CheckConstraint(
+                name="classic_key_path_is_holders",
+                condition=models.Q(Exact(Right("holder_path", CODE_LENGTH), Code(F("holder_id")))),
+            ),
+        )
+        indexes = (
+            models.Index(name="classic_key_branch_idx", fields=("account", "holder_path", "created_at", "id")),
+            models.Index(name="classic_key_by_date_idx", fields=("account", "created_at", "id", "holder_path")),
+            models.Index(name="classic_key_by_name_idx", fields=("account", "holder_sort_name", "id", "holder_path")),
+            models.Index(name="classic_key_ring_idx", fields=("ring_key_id", "id")),
+        )
+
+    def __str__(self) -> str:
+        return f"Classic infrastructure API key of {self.holder}"

@@ -1,0 +1,84 @@
+"""Who may do what with a classic infrastructure API key: the one table. Pure: no query, no HTTP.
+
+Pages, forms, menus, downloads and commands all ask here. The rules are the section "Classic infrastructure API keys"
+of docs/rules.md.
+"""
+
+import enum
+
+from accounts.enums import MemberStatus, Permission, Relation
+from accounts.hierarchy import relation
+from accounts.models import Member
+from accounts.policy import NotAllowed, cares_for, may_work
+from keys.models import ClassicKey
+
+
+class KeyAction(enum.Enum):
+    """What one member may do with a key; the words complete "You may not …"."""
+
+    VIEW = "view this key"
+    SHOW_VALUE = "see the value of this key"
+    EDIT_RESTRICTION = "restrict the addresses this key is used from"
+    DELETE = "delete this key"
+
+
+def can(actor: Member, action: KeyAction, key: ClassicKey) -> bool:
+    """Whether ``actor`` may do ``action`` with ``key`` now. ``key.holder`` must be loaded; takes no query."""
+    if not may_work(actor) or relation(actor, key.holder) not in {Relation.SELF, Relation.ANCESTOR}:
+        return False
+    match action:
+        case KeyAction.VIEW | KeyAction.DELETE:
+            return True  # for oneself and everyone below: no further permission is needed
+        case KeyAction.SHOW_VALUE:
+            return key.creator_id == actor.pk
+        case KeyAction.EDIT_RESTRICTION:
+            is_own = key.holder_id == actor.pk
+            return (is_own and actor.user_managed_login) or cares_for(actor, key.holder)
+
+
+def require(actor: Member, action: KeyAction, key: ClassicKey) -> None:
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may do ``action`` with ``key``."""
+    if not can(actor, action, key):
+        raise NotAllowed(_reason(actor, action, key))
+
+
+def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
+    if not may_work(actor):
+        return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
+    if action is KeyAction.SHOW_VALUE:
+        return "Only the user who created a key can see its value."
+    if action is KeyAction.EDIT_RESTRICTION and key.holder_id == actor.pk:
+        return "You can restrict your own key only while user-managed login is on for you."
+    if action is KeyAction.EDIT_RESTRICTION:
+        return "You need the permission Manage users to restrict this key."
+    return f"Only its user and those above them may {action.value}."
+
+
+def can_see_keys_of(actor: Member, holder: Member) -> bool:
+    """Whether ``actor`` may know if ``holder`` has a key: themselves and those above them."""
+    return may_work(actor) and relation(actor, holder) in {Relation.SELF, Relation.ANCESTOR}
+
+
+def can_create(actor: Member, holder: Member) -> bool:
+    """Whether ``actor`` may create a key for ``holder``, as long as there is none.
+
+    For oneself as an active member. A VPN-only member cannot sign in, so someone above with *Manage users* may.
+    """
+    if actor.pk == holder.pk:
+        return actor.status == MemberStatus.ACTIVE
+    return (
+        may_work(actor)
+        and holder.status == MemberStatus.VPN_ONLY
+        and relation(actor, holder) is Relation.ANCESTOR
+        and Permission.MANAGE_USERS in actor.granted
+    )
+
+
+def require_create(actor: Member, holder: Member) -> None:
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may create a key for ``holder``."""
+    if can_create(actor, holder):
+        return
+    if actor.pk == holder.pk:
+        status = MemberStatus(actor.status).label
+        raise NotAllowed(f"Your status in this account is {status}. Only active users can create a key.")
+    raise NotAllowed("Users create their own key. Only for a VPN-only user below you, with Manage users, may you do it.")

@@ -1,0 +1,16 @@
+"""Keeps copies on key rows in step with what accounts changes, in the same transaction."""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from accounts.hierarchy import moved_path, path_range
+from accounts.signals import branch_moved
+from keys.models import ClassicKey
+
+
+@receiver(branch_moved)
+def move_keys(*, account_id: int, old_path: str, new_path: str, **_: Any) -> None:
+    """Give the keys of a moved branch their holders' new paths; one UPDATE over one range of the index."""
+    in_branch = ClassicKey.objects.filter(path_range(old_path, field="holder_path"), account_id=account_id)
+    in_branch.update(holder_path=moved_path(old_path, new_path, "holder_path"))

@@ -1,0 +1,11 @@
+#!/usr/bin/env python
+"""Keytree's command line: Django's commands and our own (`python manage.py help`)."""
+
+import os
+import sys
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
