@@ -1,15 +1,19 @@
 """Guards for views: the member who looks, things found only if they may be known of, fresh proof. No rule of its own."""
 
-from typing import cast
+from collections.abc import Callable
+from typing import TypeVar, cast
 
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
 
-from accounts import audit, events
+from accounts import audit, events, signin
+from accounts.forms import ProofForm
 from accounts.models import Member
 from accounts.origin import Origin
-from accounts.policy import MemberAction, NotAllowed, can
+from accounts.policy import MemberAction, can
+
+View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
 class MemberRequest(HttpRequest):
@@ -17,6 +21,12 @@ class MemberRequest(HttpRequest):
 
     member: Member
     origin: Origin
+
+
+def for_any_status(view: View) -> View:
+    """Mark a view that suspended members, and those calling from an address not allowed, may use too."""
+    view.for_any_status = True  # type: ignore[attr-defined]
+    return view
 
 
 def member_or_404(viewer: Member, member_id: int) -> Member:
@@ -34,15 +44,47 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     return member
 
 
-def refuse(request: HttpRequest, *, subject: Member, what: str, error: NotAllowed) -> PermissionDenied:
-    """Record a refusal of something the member may see but not do, and return the exception for the view to raise."""
+def refusal(request: HttpRequest, *, subject: Member, what: str, why: object) -> PermissionDenied:
+    """Record that something was refused that the member may see but not do; the view raises what is returned."""
     request = cast(MemberRequest, request)
-    audit.record(
+    audit.record_refusal(
         events.PERMISSION_REFUSED,
         actor=request.member,
         subject=subject,
-        outcome=audit.REFUSED,
         origin=request.origin,
-        details={"what": what, "why": str(error)},
+        details={"what": what, "why": str(why)},
     )
-    return PermissionDenied(str(error))
+    return PermissionDenied(str(why))
+
+
+def ask_for_proof(request: HttpRequest, *, what: str, back: str) -> HttpResponse | None:
+    """Return none when the person has just proved who they are, else the page that asks for the password.
+
+    The page posts to the same address, so that the password and the request travel together and nothing of it has to
+    be kept meanwhile.
+
+    Args:
+        what: what it is asked for, to complete "Enter your password to …".
+        back: where *Cancel* leads.
+    """
+    request = cast(MemberRequest, request)
+    if signin.has_fresh_proof(request):
+        return None
+    form = ProofForm(request.POST if "password" in request.POST else None)
+    status, headers = 200, {}
+    if form.is_valid():
+        try:
+            signin.prove_identity(
+                request, member=request.member, password=form.cleaned_data["password"], origin=request.origin
+            )
+        except signin.SignInRefused as refused:
+            form.add_error("password", str(refused))
+            if refused.retry_after:
+                status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
+        else:
+            return None
+    context = {"title": "Confirm that it is you", "what": what, "form": form, "dialog_back": back}
+    response = render(request, "accounts/prove_identity.html", context, status=status)
+    for name, value in headers.items():
+        response[name] = value
+    return response

@@ -190,9 +190,7 @@ def normalise_client(text: str) -> str | None:
     return str(address) if address else None
 
 
-def client_address(
-    peer: str | None, forwarded_for: str | None, trusted: TrustedProxies
-) -> str | None:
+def client_address(peer: str | None, forwarded_for: str | None, trusted: TrustedProxies) -> str | None:
     """Return the canonical address of the client, or None when it is unknown.
 
     `peer` is the other end of the connection, `forwarded_for` the X-Forwarded-For lines joined by
@@ -222,9 +220,7 @@ def client_address(
     return client
 
 
-def forwarded_scheme_is_https(
-    peer: str | None, forwarded_proto: str | None, trusted: TrustedProxies
-) -> bool:
+def forwarded_scheme_is_https(peer: str | None, forwarded_proto: str | None, trusted: TrustedProxies) -> bool:
     """Return whether a listed peer says, by X-Forwarded-Proto, that its client came over https.
 
     Only exactly `https` counts: a list of values means that somebody else wrote one of them.
@@ -266,8 +262,7 @@ def _read_all(entries: list[str]) -> AddressSet:
     """Return the set of the entries, or raise AddressError with what is wrong in each."""
     if len(entries) > MAX_ENTRIES:
         raise AddressError(
-            f"This lists {len(entries):,} entries, and {MAX_ENTRIES} are the most: write ranges or "
-            "subnets instead."
+            f"This lists {len(entries):,} entries, and {MAX_ENTRIES} are the most: write ranges or subnets instead."
         )
     spans: list[_Span] = []
     texts: list[str] = []
@@ -339,13 +334,10 @@ def _read_range(entry: str) -> _Span:
     first, last = (_read_address(end.strip(_BLANKS), entry) for end in entry.split("-", 1))
     if first.version != last.version:
         raise AddressError(
-            f"{_shown(entry)} mixes IPv4 and IPv6: write one range for each, such as "
-            "17.5.7.8 - 17.5.9.5."
+            f"{_shown(entry)} mixes IPv4 and IPv6: write one range for each, such as 17.5.7.8 - 17.5.9.5."
         )
     if first > last:
-        raise AddressError(
-            f"{_shown(entry)} runs backwards: write {_written(last)} - {_written(first)}."
-        )
+        raise AddressError(f"{_shown(entry)} runs backwards: write {_written(last)} - {_written(first)}.")
     return _Span(first.version, first.first, last.last)
 
 

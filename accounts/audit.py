@@ -81,6 +81,14 @@ def record(
         raise
 
 
+def record_refusal(
+    action: str, *, actor: Member, subject: Member, origin: Origin, details: Mapping[str, Any]
+) -> None:
+    """Record that something was refused: an event of its own, with no change beside it."""
+    with transaction.atomic():
+        record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details)
+
+
 def _append(event: Event) -> Event:
     """Number the event, link it to the one before and save both it and the chain's end."""
     AuditChain.objects.bulk_create([AuditChain(account_id=event.account_id)], ignore_conflicts=True)

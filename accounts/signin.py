@@ -1,6 +1,7 @@
 """Signing in and out, proving one's identity again, and choosing the current account. No templates."""
 
 import math
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -18,6 +19,9 @@ from accounts.origin import Origin
 
 #: How long a password counts as proof of identity before a value is shown.
 FRESH_PROOF = timedelta(minutes=5)
+
+#: A wrong e-mail address and a wrong password are answered after the same time, although only one leaves an event.
+_REFUSAL_SECONDS = 0.25
 
 _ACCOUNT, _STARTED, _SEEN, _PROVED = "account_id", "started_at", "seen_at", "proved_at"
 
@@ -75,10 +79,12 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
     Raises SignInRefused: too many attempts, wrong e-mail address or password (the same words for both), nothing to
     sign in to, or an address that no membership allows. Each refusal of a known user is an event.
     """
+    started = time.monotonic()
     _count_or_refuse(email, origin)
     user = auth.authenticate(request, username=email, password=password)
     if user is None:
         _record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
+        time.sleep(max(0.0, started + _REFUSAL_SECONDS - time.monotonic()))
         raise SignInRefused("The email address or the password is not right. Check both and try again.")
     members = list(_sign_in_memberships(user.pk))
     open_here = [member for member in members if allows_platform(member, origin)]

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import session, users, user_details, activity
+from accounts.views import activity, session, user_details, users
 
 app_name = "accounts"
 urlpatterns = [
@@ -11,7 +11,6 @@ urlpatterns = [
     path("account/switch", session.switch_account, name="switch-account"),
     path("iam/users", users.index, name="users"),
     path("iam/users/<int:member_id>", user_details.show, name="user"),
-    path("iam/users/<int:member_id>/restriction", user_details.restrict, name="restrict"),
     path("iam/users/<int:member_id>/vpn_password", user_details.vpn_password, name="vpn-password"),
     path("iam/activity", activity.index, name="activity"),
     path("iam/activity.csv", activity.export, name="activity-csv"),

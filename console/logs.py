@@ -26,6 +26,8 @@ class RedactingFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Replace message, arguments and traceback by their redacted text; the record is always kept."""
         record.msg, record.args = redact(record.getMessage()), None
+        if record.levelno < logging.ERROR:
+            record.exc_info = None  # a refusal is no fault: its sentence says enough
         if record.exc_info:
             # The traceback alone, without the locals that a report of Django's would add.
             record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)))

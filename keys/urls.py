@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys.views import classic
+from keys.views import classic, restrictions
 
 app_name = "keys"
 urlpatterns = [
@@ -15,4 +15,5 @@ urlpatterns = [
     path("iam/apikeys/classic/<int:key_id>/restriction", classic.restrict, name="classic-restrict"),
     path("iam/apikeys/classic/<int:key_id>/delete", classic.delete, name="classic-delete"),
     path("iam/users/<int:member_id>/classic_key", classic.create_for, name="classic-create-for"),
+    path("iam/users/<int:member_id>/restrictions", restrictions.save, name="restrictions"),
 ]

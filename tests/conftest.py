@@ -1,6 +1,7 @@
 """What every test may ask for: the cast of the demo accounts, clients signed in as them, a page client."""
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import Member
@@ -8,6 +9,12 @@ from accounts.origin import Origin
 from console import demo
 
 ACME, BOREALIS = 1234567, 7654321
+
+
+@pytest.fixture(scope="session", autouse=True)
+def static_files() -> None:
+    """The static files collected as `make run` does it: pages name them by their hashed names."""
+    call_command("collectstatic", interactive=False, verbosity=0)
 
 
 @pytest.fixture

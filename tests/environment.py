@@ -2,8 +2,17 @@
 
 import os
 import tempfile
+from pathlib import Path
 
 os.environ.update(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=tempfile.mkdtemp(prefix="keytree-tests-"))
 for name in ("KEYTREE_PUBLIC_URL", "KEYTREE_TRUSTED_PROXIES", "KEYTREE_SECRET_KEY", "KEYTREE_KEY_RING", "KEYTREE_DEBUG"):
     os.environ.pop(name, None)
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")
+
+
+def pytest_configure() -> None:
+    """Put SQLite's test database into a file: in memory, threads would share one connection's locks, unlike in use."""
+    from django.db import connection
+
+    if connection.vendor == "sqlite":
+        connection.settings_dict["TEST"]["NAME"] = str(Path(os.environ["KEYTREE_DATA_DIR"]) / "tests.sqlite3")

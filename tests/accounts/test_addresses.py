@@ -73,21 +73,16 @@ def ends_of(entry: str) -> tuple[str, str] | None:
     """The first and last address of an entry, as bits; None for what must be refused."""
     if "-" in entry:
         first, last = (bits_of(end.strip(" \t\r")) for end in entry.split("-", 1))
-        if first is None or last is None or len(first) != len(last) or first > last:
-            return None
     elif "/" in entry:
         text, length = entry.split("/", 1)
-        first = bits_of(text)
-        if first is None or length not in {str(n) for n in range(len(first) + 1)}:
+        first = last = bits_of(text)
+        if first is None or length not in {str(n) for n in range(len(first) + 1)} or "1" in first[int(length) :]:
             return None
-        kept, hosts = first[: int(length)], first[int(length) :]
-        if "1" in hosts:
-            return None
-        last = kept + "1" * len(hosts)
+        last = first[: int(length)].ljust(len(first), "1")
     else:
         first = last = bits_of(entry)
-        if first is None or last is None:
-            return None
+    if first is None or last is None or len(first) != len(last) or first > last:
+        return None
     if len(first) == 32:
         return first, last
     if first.startswith(MAPPED) and last.startswith(MAPPED):
@@ -245,10 +240,7 @@ def test_parse_blank_text_restricts_nothing(text: str) -> None:
 NOT_AN_ADDRESS = "is not an IP address: write one like 17.5.7.8 or 2001:db8::1."
 LEADING_ZERO = "has a leading zero: write 17.5.7.8, not 017.005.007.008."
 INTERFACE = "names a network interface: leave out % and what follows."
-WRONG_CHARACTER = (
-    "has a character that no address has: type it again with plain digits, letters, points, "
-    "colons and -."
-)
+WRONG_CHARACTER = "has a character that no address has: type it again with plain digits, letters, points, colons and -."
 MIXED = "mixes IPv4 and IPv6: write one range for each, such as 17.5.7.8 - 17.5.9.5."
 LENGTH4 = (
     "has no valid prefix length: after the / write a plain number from 0 to 32, such as /24; "
@@ -324,15 +316,15 @@ BAD = [
     ("/24", f"“/24”: “” {NOT_AN_ADDRESS}"),
     ("17.5/16", f"“17.5/16”: “17.5” {NOT_AN_ADDRESS}"),
     ("17.5.7.8/24",
-     "“17.5.7.8/24” does not begin with its network's first address: write 17.5.7.0/24 for the "
-     "network, 17.5.7.8 for the one address."),
+     ("“17.5.7.8/24” does not begin with its network's first address: write 17.5.7.0/24 for the "
+     "network, 17.5.7.8 for the one address.")),
     ("2001:db8::1/32",
-     "“2001:db8::1/32” does not begin with its network's first address: write 2001:db8::/32 for "
-     "the network, 2001:db8::1 for the one address."),
+     ("“2001:db8::1/32” does not begin with its network's first address: write 2001:db8::/32 for "
+     "the network, 2001:db8::1 for the one address.")),
     # IPv6 that takes in IPv4.
     ("::/0",
-     f"“::/0” {MAPPED_TOO} :: - ::fffe:ffff:ffff, 0.0.0.0 - 255.255.255.255, "
-     "::1:0:0:0 - ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff."),
+     (f"“::/0” {MAPPED_TOO} :: - ::fffe:ffff:ffff, 0.0.0.0 - 255.255.255.255, "
+     "::1:0:0:0 - ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff.")),
     ("::/80",
      f"“::/80” {MAPPED_TOO} :: - ::fffe:ffff:ffff, 0.0.0.0 - 255.255.255.255."),
     ("::1 - ::ffff:10.0.0.1",
@@ -383,9 +375,7 @@ def test_parse_reports_all_bad_entries_together() -> None:
     assert str(caught.value) == " ".join(caught.value.problems)
 
 
-@pytest.mark.parametrize(
-    "text", ["::/0", "::/1", "::8000:0:0/81", "::1 - ::ffff:10.0.0.1", "::ffff:0:0 - f::"]
-)
+@pytest.mark.parametrize("text", ["::/0", "::/1", "::8000:0:0/81", "::1 - ::ffff:10.0.0.1", "::ffff:0:0 - f::"])
 def test_parse_suggestion_for_mapped_networks_parses(text: str) -> None:
     with pytest.raises(AddressError) as caught:
         parse(text)
@@ -456,7 +446,7 @@ MATCHES = [
 
 
 @pytest.mark.parametrize(("text", "address", "expected"), MATCHES)
-def test_allows(text: str, address: str, expected: bool) -> None:  # noqa: FBT001
+def test_allows(text: str, address: str, expected: bool) -> None:
     assert parse(text).allows(address) is expected
     assert (address in parse(text)) is expected
     assert parse(text).covers(address) is expected
@@ -469,9 +459,7 @@ def test_allows(text: str, address: str, expected: bool) -> None:  # noqa: FBT00
      "fe80::1%eth0", "::ffff:10.0.0.1%1", "[::1]", "1" * 5_000, ":" * 5_000, "1:" * 5_000],
 )  # fmt: skip
 def test_allows_no_unknown_address(address: str | None) -> None:
-    everything = parse(
-        "0.0.0.0/0, :: - ::fffe:ffff:ffff, ::1:0:0:0 - ffff:" + ":".join(["ffff"] * 7)
-    )
+    everything = parse("0.0.0.0/0, :: - ::fffe:ffff:ffff, ::1:0:0:0 - ffff:" + ":".join(["ffff"] * 7))
 
     assert not everything.allows(address)
     assert address not in everything
@@ -525,17 +513,21 @@ PIECES = [
 
 def mutated(chance: random.Random) -> str:
     text = chance.choice(SEEDS)
-    if chance.random() < 0.3:
+    if chance.random() < 0.4:
         text += chance.choice([",", ", ", "\n", "-", ",\n"]) + chance.choice(SEEDS)
     for _ in range(chance.randrange(1, 4)):
         here = chance.randrange(len(text) + 1)
-        there = min(len(text), here + chance.randrange(3))
-        text = text[:here] + chance.choice(["", *chance.choices(PIECES, k=3)]) + text[there:]
+        if text[here : here + 1].isdigit() and chance.random() < 0.7:
+            # Another digit in place of one, which often leaves a text that is right.
+            text = text[:here] + chance.choice("0123456789") + text[here + 1 :]
+        else:
+            there = here + chance.randrange(3)
+            text = text[:here] + chance.choice(["", *chance.choices(PIECES, k=3)]) + text[there:]
     return text
 
 
 def test_parse_random_texts() -> None:
-    chance = random.Random(20_250_601)  # noqa: S311
+    chance = random.Random(20_250_601)
     clients = ["1.2.3.4", "17.5.7.8", "10.0.0.1", "::1", "2001:db8::1", "::ffff:10.0.0.1"]
     texts: set[str] = set()
     while len(texts) < 50_000:
@@ -562,7 +554,7 @@ def test_parse_random_texts() -> None:
 
 
 def test_client_address_random_headers() -> None:
-    chance = random.Random(20_250_602)  # noqa: S311
+    chance = random.Random(20_250_602)
     trusted = TrustedProxies.parse("10.0.0.0/8, 2001:db8::/32")
     for _ in range(10_000):
         found = client_address("10.0.0.1", mutated(chance), trusted)
@@ -681,6 +673,7 @@ FORGERIES = [
     ("line end inside", "198.51.100.1, 203.0.113.9\r\nX-Real-IP: 198.51.100.1", None),
     ("huge header", "198.51.100.1, " * 286 + "203.0.113.9", None),
     ("huge entry", "1" * 3_980 + ", 203.0.113.9", "203.0.113.9"),
+    ("as long as it may be", "1" * 3_987 + ", 203.0.113.9", "203.0.113.9"),
     ("one character too many", "1" * 3_988 + ", 203.0.113.9", None),
     ("fifty entries", "198.51.100.1, " * 49 + "203.0.113.9", "203.0.113.9"),
     ("fifty-one entries", "198.51.100.1, " * 50 + "203.0.113.9", None),
@@ -692,9 +685,7 @@ FORGERIES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("header", "client"), [row[1:] for row in FORGERIES], ids=[row[0] for row in FORGERIES]
-)
+@pytest.mark.parametrize(("header", "client"), [row[1:] for row in FORGERIES], ids=[row[0] for row in FORGERIES])
 def test_client_address_forged_header(header: str | None, client: str | None) -> None:
     # Behind the proxy, however its own address is written.
     assert client_address(PROXY, header, PROXIES) == client
@@ -729,10 +720,10 @@ def test_client_address_unix_socket_is_listed_by_its_word(peer: str | None) -> N
 
     assert client_address(peer, "198.51.100.1, 203.0.113.9, 10.0.0.7", listed) == "203.0.113.9"
     assert client_address(peer, None, listed) is None
+    # An entry that is no address is not mistaken for a unix socket, and so not walked past.
+    assert client_address(peer, "203.0.113.9, unknown", listed) is None
     assert client_address(peer, "203.0.113.9", TrustedProxies.parse("0.0.0.0/0")) is None
-    assert client_address("203.0.113.9", "198.51.100.1", TrustedProxies.parse("unix")) == (
-        "203.0.113.9"
-    )
+    assert client_address("203.0.113.9", "198.51.100.1", TrustedProxies.parse("unix")) == ("203.0.113.9")
 
 
 def test_trusted_proxies_none_by_default() -> None:
@@ -756,9 +747,7 @@ def test_trusted_proxies_from_a_list_of_texts() -> None:
     assert None in listed
 
 
-@pytest.mark.parametrize(
-    "text", ["10.0.0.1/8", "localhost", "unix,,10.0.0.0/8", "UNIX", "::/1", ","]
-)
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "localhost", "unix,,10.0.0.0/8", "UNIX", "::/1", ","])
 def test_trusted_proxies_bad_entry(text: str) -> None:
     with pytest.raises(AddressError):
         TrustedProxies.parse(text)
@@ -779,7 +768,7 @@ def test_trusted_proxies_bad_entry(text: str) -> None:
         ("unix", False),
     ],
 )
-def test_trusted_proxies_covers_everything(text: str, expected: bool) -> None:  # noqa: FBT001
+def test_trusted_proxies_covers_everything(text: str, expected: bool) -> None:
     assert TrustedProxies.parse(text).covers_everything is expected
 
 
@@ -800,5 +789,5 @@ def test_trusted_proxies_covers_everything(text: str, expected: bool) -> None:  
         (None, "https", False),
     ],
 )
-def test_forwarded_scheme_is_https(peer: str | None, header: str | None, expected: bool) -> None:  # noqa: FBT001
+def test_forwarded_scheme_is_https(peer: str | None, header: str | None, expected: bool) -> None:
     assert forwarded_scheme_is_https(peer, header, PROXIES) is expected

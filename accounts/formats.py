@@ -1,0 +1,23 @@
+"""How moments and counts read on every page and in every file."""
+
+from datetime import UTC, datetime
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as the console prints it: ``14-03-2025 04:54 GMT``."""
+    return at.astimezone(UTC).strftime("%d-%m-%Y %H:%M GMT")
+
+
+def iso(at: datetime) -> str:
+    """Return a moment as machines read it: ``2025-03-14T04:54:07Z``."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ago(at: datetime, now: datetime) -> str:
+    """Return how long before ``now`` something was, in the largest whole unit: ``2 hours ago``."""
+    seconds = max(0, int((now - at).total_seconds()))
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        count = seconds // length
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "Just now"

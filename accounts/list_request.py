@@ -1,0 +1,106 @@
+"""What the address of a list page asks for: search, order, page. Nothing in it can make an error."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from django.db.models import Q
+from django.http import HttpRequest
+
+from accounts.listing import PER_PAGE, PER_PAGE_CHOICES, Cursor, Order, Page
+
+_LONGEST_SEARCH = 200  # characters
+_MOST_TERMS = 8
+
+
+@dataclass(frozen=True)
+class SortHeading:
+    """A column heading that sorts: its label, where it leads, and how the list is sorted by it now."""
+
+    label: str
+    url: str
+    aria_sort: str  # "ascending", "descending" or ""
+
+
+@dataclass(frozen=True)
+class ListRequest:
+    """The state of a list page. Each state has an address, so that it can be shared, printed and gone back to."""
+
+    path: str
+    parameters: Mapping[str, str]
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "ListRequest":
+        """Read the request's query; of a parameter given twice, the last counts."""
+        return cls(request.path, {name: value.replace("\0", "") for name, value in request.GET.items()})
+
+    @property
+    def search(self) -> str:
+        """What was typed into the search field."""
+        return self.parameters.get("q", "").strip()[:_LONGEST_SEARCH]
+
+    def search_condition(self, *fields: str) -> Q:
+        """Return the condition "each word of the search stands in one of these (folded) columns"."""
+        condition = Q()
+        for term in self.search.casefold().split()[:_MOST_TERMS]:
+            in_one = Q()
+            for field in fields:
+                in_one |= Q(**{f"{field}__contains": term})
+            condition &= in_one
+        return condition
+
+    @property
+    def per_page(self) -> int:
+        """How many rows a page has."""
+        asked = self.parameters.get("per_page", "")
+        return int(asked) if asked in map(str, PER_PAGE_CHOICES) else PER_PAGE
+
+    @property
+    def cursor(self) -> Cursor | None:
+        """Where in the list the page begins."""
+        return Cursor.decode(self.parameters.get("at", ""))
+
+    def choice(self, name: str, choices: Mapping[str, object] | list[str], default: str) -> str:
+        """Return the parameter ``name`` if it is one of ``choices``, else ``default``."""
+        asked = self.parameters.get(name, default)
+        return asked if asked in choices else default
+
+    def order(self, orders: Mapping[str, str], default: str) -> Order:
+        """Return the order that ``sort`` asks for: a name of ``orders`` (name to column), "-" before it reversed."""
+        asked = self.parameters.get("sort", default)
+        if asked.removeprefix("-") not in orders:
+            asked = default
+        return Order(orders[asked.removeprefix("-")], descending=asked.startswith("-"))
+
+    def heading(self, label: str, name: str, field: str, order: Order, *, first: str = "") -> SortHeading:
+        """Return the heading of a sortable column; a click on the current one turns the order round.
+
+        ``first`` is "-" where the first click should sort downwards.
+        """
+        if order.field == field:
+            sign, state = ("" if order.descending else "-"), ("descending" if order.descending else "ascending")
+        else:
+            sign, state = first, ""
+        return SortHeading(label, self.url(sort=f"{sign}{name}", at=None), state)
+
+    def url(self, **changes: str | None) -> str:
+        """Return the address of this list with some parameters changed, or left out where the change is none."""
+        merged = {**self.parameters, **changes}
+        kept = {name: value for name, value in merged.items() if value not in (None, "")}
+        return f"{self.path}?{urlencode(kept)}" if kept else self.path
+
+    def footer(self, page: Page, label: str = "Items per page:") -> dict[str, object]:
+        """Return what the pagination component shows."""
+        return {
+            "label": label,
+            "page": page,
+            "first_number": page.first_number,
+            "last_number": page.last_number,
+            "total_text": page.total_text,
+            "page_number": page.page_number,
+            "per_page": page.per_page,
+            "per_page_choices": page.per_page_choices,
+            "previous_url": page.previous and self.url(at=page.previous.encode()),
+            "next_url": page.next and self.url(at=page.next.encode()),
+            "hidden": [(name, value) for name, value in self.parameters.items() if name not in {"per_page", "at"}],
+        }

@@ -1,0 +1,240 @@
+"""Pages of long lists of one branch of the tree: filtered, sorted, turned by keyset, at the same cost at any size.
+
+The rows carry a copy of the path in the index of each sort order. Neither database finds the cheaper of the two ways
+by itself, so the way is chosen here and the other index made unattractive by wrapping its column in an expression:
+
+* *range and sort*: read the branch's range of the path index, sort it. Cheap for small branches.
+* *walk*: follow the sort order's index and drop what is outside the branch. Cheap for large ones.
+
+The measurements are in docs/architecture.md, "Lists".
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from django.db.models import DateTimeField, Model, PositiveIntegerField, Q, QuerySet
+from django.db.models.functions import Coalesce
+
+from accounts.hierarchy import path_range
+
+Row = TypeVar("Row", bound=Model)
+
+PER_PAGE_CHOICES = (10, 25, 50, 100)
+PER_PAGE = 25
+#: Totals are exact up to here; beyond, counting would cost more than the page.
+COUNTED = 10_000
+#: Branches up to this many rows are sorted; sorting them costs less than walking past everybody else's rows.
+_SORTED = 2_000
+#: A walk for a branch that was counted gives up after this many entries: its rows lie elsewhere, sort them instead.
+_WALKED = 20_000
+
+
+@dataclass(frozen=True)
+class Order:
+    """A sort order that an index serves: a column, then the primary key in the same direction."""
+
+    field: str
+    descending: bool = False
+
+    def names(self, *, backwards: bool = False) -> tuple[str, str]:
+        """Return the arguments of ``order_by``."""
+        sign = "-" if self.descending != backwards else ""
+        return f"{sign}{self.field}", f"{sign}pk"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place between two rows: the row it is next to, which way to read, and the number of the first row to read."""
+
+    value: Any
+    pk: int
+    number: int
+    backwards: bool = False
+
+    def encode(self) -> str:
+        """Return the cursor for an address."""
+        value = {"at": self.value.isoformat()} if isinstance(self.value, datetime) else self.value
+        packed = json.dumps([value, self.pk, self.number, self.backwards], separators=(",", ":"))
+        return base64.urlsafe_b64encode(packed.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "Cursor | None":
+        """Read a cursor from an address; none for anything that ``encode`` did not make."""
+        try:
+            packed = base64.urlsafe_b64decode(text[:1000] + "=" * (-len(text[:1000]) % 4))
+            value, pk, number, backwards = json.loads(packed)
+            if isinstance(value, dict):
+                value = datetime.fromisoformat(value["at"])
+            str(value).encode()  # a lone surrogate is no text
+        except (ValueError, binascii.Error, KeyError, TypeError, OverflowError, RecursionError):
+            return None
+        fits = (isinstance(value, datetime) and value.tzinfo) or (isinstance(value, str) and "\0" not in value)
+        numbers = [pk, number] if fits else [value, pk, number]
+        if not all(type(n) is int and 0 <= n < 2**63 for n in numbers):
+            return None
+        return cls(value, pk, number, bool(backwards))
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    """One page of a list. ``pinned`` rows, which the caller shows above ``rows``, count as the page's first."""
+
+    rows: Sequence[Row]
+    pinned: int
+    total: int
+    total_is_bound: bool
+    first_number: int
+    per_page: int
+    next: Cursor | None
+    previous: Cursor | None
+
+    @property
+    def last_number(self) -> int:
+        """The number of the page's last row."""
+        return self.first_number + self.pinned + len(self.rows) - 1
+
+    @property
+    def page_number(self) -> int:
+        """The number of the page, the first being 1."""
+        return (self.first_number - 1) // self.per_page + 1
+
+    @property
+    def per_page_choices(self) -> Sequence[int]:
+        """How many rows a page may have."""
+        return PER_PAGE_CHOICES
+
+    @property
+    def total_text(self) -> str:
+        """The total as the footer says it."""
+        if self.total_is_bound:
+            return f"of more than {self.total:,} items"
+        return f"of {self.total} item{'' if self.total == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Listing(Generic[Row]):
+    """A list of rows in one branch.
+
+    Attributes:
+        rows: everything that the filters leave, of one account; neither branch nor order applied.
+        order: how it is sorted.
+        branch_path: the path of the branch's root; none for the whole account.
+        path_field: the rows' column with the copy of the path.
+        complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only.
+    """
+
+    rows: QuerySet[Row]
+    order: Order
+    branch_path: str | None
+    path_field: str
+    complete: Callable[[QuerySet[Row]], QuerySet[Row]]
+
+    def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
+        """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up).
+
+        Args:
+            per_page: rows on a page.
+            cursor: from ``Page.next`` or ``Page.previous``; one that fits no row leads to the nearest.
+            pinned: rows that the caller shows above the first page's own, which count as the list's first.
+        """
+        total = self._branch().order_by()[: COUNTED + 1].count()
+        if cursor is not None and not self._fits(cursor):
+            cursor = None
+        if cursor is not None and cursor.backwards and cursor.number <= per_page + 1:
+            cursor = None  # the page before the second is the first, pinned rows included
+        wanted = per_page if cursor else max(per_page - pinned, 0)
+        rows = self._read(total, cursor, wanted + 1)
+        more, rows = len(rows) > wanted, rows[:wanted]
+        backwards = cursor is not None and cursor.backwards
+        if backwards:
+            rows.reverse()
+            first = cursor.number - len(rows)
+        else:
+            first = cursor.number if cursor else 1
+        number_after = first + len(rows) + (0 if cursor else pinned)
+        has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
+        return Page(
+            rows=rows,
+            pinned=0 if cursor else pinned,
+            total=min(total, COUNTED) + pinned,
+            total_is_bound=total > COUNTED,
+            first_number=first,
+            per_page=per_page,
+            next=self._cursor(rows[-1], number_after) if has_next and rows else None,
+            previous=replace(self._cursor(rows[0], first), backwards=True) if has_previous and rows else None,
+        )
+
+    def everything(self, chunk: int = 2_000) -> Any:
+        """Yield every row in order, reading ``chunk`` at a time: for files, whose memory must not grow."""
+        cursor = None
+        while True:
+            rows = self._read(COUNTED + 1, cursor, chunk)
+            yield from rows
+            if len(rows) < chunk:
+                return
+            cursor = self._cursor(rows[-1], 0)
+
+    def _fits(self, cursor: Cursor) -> bool:
+        """Whether the cursor's value is of the order's type: the address may be of another order, or made up."""
+        field = self.rows.model._meta.get_field(self.order.field)
+        expected = {DateTimeField: datetime, PositiveIntegerField: int}.get(type(field), str)
+        return isinstance(cursor.value, expected)
+
+    def _cursor(self, row: Row, number: int) -> Cursor:
+        return Cursor(getattr(row, self.order.field), row.pk, number)
+
+    def _branch(self) -> QuerySet[Row]:
+        if self.branch_path is None:
+            return self.rows
+        return self.rows.filter(path_range(self.branch_path, field=self.path_field))
+
+    def _read(self, total: int, cursor: Cursor | None, count: int) -> list[Row]:
+        """Return up to ``count`` rows from the cursor on, in reading order, choosing the cheaper way."""
+        if self.branch_path is None or total > COUNTED:
+            return self._load(self._walk(cursor), cursor, count)
+        if total > _SORTED:
+            rows = self._load(self._walk(cursor, at_most=_WALKED), cursor, count)
+            if len(rows) == count:
+                return rows
+        return self._load(self._range_and_sort(cursor), cursor, count)
+
+    def _load(self, ordered: QuerySet[Row], cursor: Cursor | None, count: int) -> list[Row]:
+        """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
+        rows = list(self.complete(self.rows.model._default_manager.filter(pk__in=ordered.values("pk")[:count])))
+        backwards = cursor is not None and cursor.backwards
+        rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
+        return rows
+
+    def _walk(self, cursor: Cursor | None, at_most: int | None = None) -> QuerySet[Row]:
+        rows = self.rows.filter(self._beyond(cursor, self.order.field, "pk"))
+        backwards = cursor is not None and cursor.backwards
+        rows = rows.order_by(*self.order.names(backwards=backwards))
+        if self.branch_path is None:
+            return rows
+        if at_most is not None:
+            end = rows.values_list(self.order.field, flat=True)[at_most : at_most + 1]
+            sign = "gte" if self.order.descending != backwards else "lte"
+            for value in end:  # none, when fewer entries are left
+                rows = rows.filter(**{f"{self.order.field}__{sign}": value})
+        wrapped = rows.alias(walked_path=Coalesce(self.path_field, self.path_field))
+        return wrapped.filter(path_range(self.branch_path, field="walked_path"))
+
+    def _range_and_sort(self, cursor: Cursor | None) -> QuerySet[Row]:
+        backwards = cursor is not None and cursor.backwards
+        rows = self._branch().alias(sorted_by=Coalesce(self.order.field, self.order.field))
+        rows = rows.filter(self._beyond(cursor, "sorted_by", "pk"))
+        return rows.order_by(*replace(self.order, field="sorted_by").names(backwards=backwards))
+
+    def _beyond(self, cursor: Cursor | None, field: str, pk: str) -> Q:
+        """Return the condition "after the cursor's row in reading order"; its first part is what an index can use."""
+        if cursor is None:
+            return Q()
+        sign = "lt" if self.order.descending != cursor.backwards else "gt"
+        return Q(**{f"{field}__{sign}e": cursor.value}) & (
+            Q(**{f"{field}__{sign}": cursor.value}) | Q(**{f"{pk}__{sign}": cursor.pk})
+        )

@@ -1,0 +1,151 @@
+"""What a viewer can see of members: lists ready to print, and the chain above somebody. No writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Concat
+from django.urls import reverse
+
+from accounts import hierarchy
+from accounts.actions_menu import MenuItem
+from accounts.enums import MemberStatus, Permission, Relation
+from accounts.list_request import ListRequest
+from accounts.listing import Listing, Order
+from accounts.models import Member
+from accounts.policy import MemberAction, can
+
+ORDERS = {"user": "sort_name"}
+#: How many users below somebody are counted; beyond, the exact number would cost more than the page.
+COUNTED_BELOW = 1_000
+#: How many branches may be folded at once: the state travels in the address.
+MOST_FOLDED = 50
+
+
+@dataclass(slots=True)
+class MemberRow:
+    """A row of the Users page, ready to print. ``key_state`` is filled in by the app that has the keys."""
+
+    id: int
+    member: Member
+    name: str
+    url: str
+    email: str
+    status: str
+    is_self: bool
+    is_owner: bool
+    menu: list[MenuItem]
+    level: int = 1
+    users_below: str = ""
+    fold_url: str = ""
+    is_folded: bool = False
+    key_state: str = ""
+
+
+class _BoundedCount(Subquery):
+    """Counts the rows of a correlated subquery that has a limit: a branch of a million must not cost a million."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) AS bounded)"
+    output_field = IntegerField()
+
+
+def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
+    return members.select_related("user")
+
+
+def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
+    below = Member.objects.filter(
+        account_id=OuterRef("account_id"), path__gt=OuterRef("path"), path__lt=Concat(OuterRef("path"), Value("g"))
+    )
+    return _with_people(members).annotate(below=_BoundedCount(below.order_by().values("pk")[: COUNTED_BELOW + 1]))
+
+
+def visible_members(viewer: Member) -> Q:
+    """Return the condition "may be seen by ``viewer``", for members: the set form of ``MemberAction.VIEW``."""
+    if viewer.account.restrict_user_list and not viewer.is_owner:
+        return hierarchy.branch(viewer)
+    return Q(account_id=viewer.account_id)
+
+
+def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
+    """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
+    whole_account = viewer.is_owner or not viewer.account.restrict_user_list
+    return Listing(
+        rows=_filtered(Member.objects.filter(account_id=viewer.account_id), asked),
+        order=asked.order(ORDERS, "user"),
+        branch_path=None if whole_account else viewer.path,
+        path_field="path",
+        complete=_with_people,
+    )
+
+
+def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> Listing[Member]:
+    """Return the branch of ``viewer`` in tree order, without what lies below the ``folded`` members."""
+    members = _filtered(hierarchy.branch_members(viewer), asked)
+    for member in folded:
+        members = members.exclude(hierarchy.branch(member, including_self=False))
+    return Listing(
+        rows=members, order=Order("path"), branch_path=None, path_field="path", complete=_with_people_and_branches
+    )
+
+
+def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:
+    """Return the members whose branches the address folds, those of the viewer's branch; one query if there are any."""
+    ids = [int(n) for n in asked.parameters.get("folded", "").split(".")[:MOST_FOLDED] if n.isascii() and n.isdigit()]
+    return list(hierarchy.branch_members(viewer).filter(pk__in=[n for n in ids if n < 2**63])) if ids else []
+
+
+def _filtered(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
+    status = asked.choice("status", MemberStatus.values, "")
+    if status:
+        members = members.filter(status=status)
+    return members.filter(asked.search_condition("search_text"))
+
+
+def row(member: Member, viewer: Member) -> MemberRow:
+    """Return a member as a list prints it. Takes no query."""
+    url = reverse("accounts:user", args=[member.pk])
+    return MemberRow(
+        id=member.pk,
+        member=member,
+        name=member.user.name,
+        url=url,
+        email=member.user.email,
+        status=MemberStatus(member.status).label,
+        is_self=member.pk == viewer.pk,
+        is_owner=member.is_owner,
+        menu=[MenuItem("Manage user", url)] if can(viewer, MemberAction.VIEW_CARE, member) else [],
+    )
+
+
+def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
+    """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link."""
+    made = row(member, viewer)
+    below = member.below  # type: ignore[attr-defined] - annotated by the listing
+    made.level = member.level - viewer.level + 1
+    made.users_below = str(below) if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
+    if below:
+        ids = [other.pk for other in folded]
+        made.is_folded = member.pk in ids
+        ids = [pk for pk in ids if pk != member.pk] if made.is_folded else [*ids, member.pk]
+        made.fold_url = asked.url(folded=".".join(map(str, ids)), at=None)
+    return made
+
+
+def chain_above(member: Member) -> list[Member]:
+    """Return the members above ``member``, the owner first, with what the policies need; one query."""
+    return list(hierarchy.ancestors_of(member).select_related("user", "account"))
+
+
+def other_managers(member: Member) -> list[Member]:
+    """Return those who are not above ``member`` but may manage any user of the account; one query, at most 100."""
+    powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR)
+    # Every number that holds one of the two bits: a bit operation in the condition would be no index's business.
+    holding = [number for number in range(32) if any(number & power for power in powers)]
+    found = (
+        Member.objects.filter(account_id=member.account_id, permissions__in=holding)
+        .exclude(pk=member.pk)
+        .select_related("user", "account")
+        .order_by(F("sort_name"))[:100]
+    )
+    return [other for other in found if hierarchy.relation(other, member) is not Relation.ANCESTOR]

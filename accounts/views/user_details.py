@@ -1,0 +1,77 @@
+"""One user: the cards of their details, and who can manage them."""
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import memberships
+from accounts.access import member_or_404, refusal
+from accounts.enums import MemberStatus
+from accounts.forms import VpnPasswordForm
+from accounts.models import Member
+from accounts.policy import MemberAction, NotAllowed, can, reason
+
+DETAILS, MANAGE = "userdetails", "manage"
+
+
+@require_safe
+def show(request: HttpRequest, member_id: int) -> HttpResponse:
+    """Show a member that the viewer may see; 404 for anybody else."""
+    return page(request, member_or_404(request.member, member_id))
+
+
+def page(request: HttpRequest, member: Member, *, status: int = 200, **more: Any) -> HttpResponse:
+    """Render the page of ``member``; ``more`` is context of a form that is shown again as it was typed.
+
+    Whatever the viewer may not see is not in the context's answers: the cards of other apps ask their own policy.
+    """
+    viewer = request.member
+    sees_care = can(viewer, MemberAction.VIEW_CARE, member)
+    tab = MANAGE if request.GET.get("tab") == MANAGE and sees_care else DETAILS
+    context = {
+        "title": f"Manage {member.user.name}",
+        "member": member,
+        "viewer": viewer,
+        "is_self": member.pk == viewer.pk,
+        "status_label": MemberStatus(member.status).label,
+        "sees_care": sees_care,
+        "sees_parent": member.parent is not None and can(viewer, MemberAction.VIEW, member.parent),
+        "edits_vpn_password": can(viewer, MemberAction.EDIT_VPN_PASSWORD, member),
+        "tab": tab,
+        **more,
+    }
+    return render(request, "accounts/user_details.html", context, status=status)
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def vpn_password(request: HttpRequest, member_id: int) -> HttpResponse:
+    """Ask for a new VPN password of a member, and set it."""
+    member = member_or_404(request.member, member_id)
+    if not can(request.member, MemberAction.EDIT_VPN_PASSWORD, member):
+        what, why = MemberAction.EDIT_VPN_PASSWORD.value, reason(request.member, MemberAction.EDIT_VPN_PASSWORD, member)
+        raise refusal(request, subject=member, what=what, why=why)
+    form = VpnPasswordForm(member.user, request.POST or None)
+    back = reverse("accounts:user", args=[member.pk])
+    if request.method == "POST" and form.is_valid():
+        try:
+            memberships.set_vpn_password(
+                member=member, password=form.cleaned_data["password"], by=request.member, origin=request.origin
+            )
+        except NotAllowed as error:
+            raise refusal(request, subject=member, what=MemberAction.EDIT_VPN_PASSWORD.value, why=error) from error
+        messages.success(request, "VPN password updated")
+        return redirect(back)
+    context = {
+        "title": "Edit VPN password",
+        "behind_title": f"Manage {member.user.name}",
+        "member": member,
+        "form": form,
+        "dialog_back": back,
+    }
+    return render(request, "accounts/vpn_password.html", context)

@@ -1,0 +1,38 @@
+"""The Users page: all users of the account, or the hierarchy below the viewer."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from accounts import queries
+from accounts.enums import MemberStatus
+from accounts.list_request import ListRequest
+
+VIEWS = {"users": "Account users", "hierarchy": "User hierarchy"}
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """List the members that the viewer may see, in the view that the address asks for."""
+    viewer, asked = request.member, ListRequest.of(request)
+    view = asked.choice("view", VIEWS, "users")
+    context = {"title": "Users", "asked": asked, "view": view, "views": VIEWS.items(), "statuses": MemberStatus.choices}
+    if view == "hierarchy":
+        folded = queries.folded_members(viewer, asked)
+        listing = queries.user_hierarchy(viewer, asked, folded)
+        page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
+        rows = [queries.hierarchy_row(member, viewer, asked, folded) for member in page.rows]
+        context["folded"] = ".".join(str(member.pk) for member in folded)
+    else:
+        listing = queries.account_users(viewer, asked)
+        page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
+        rows = [queries.row(member, viewer) for member in page.rows]
+        context["heading"] = asked.heading("User", "user", "sort_name", listing.order)
+    context |= {
+        "rows": rows,
+        "footer": asked.footer(page, "Users per page:"),
+        "is_filtered": bool(asked.search or asked.choice("status", MemberStatus.values, "")),
+        "clear_url": asked.url(q=None, status=None, at=None),
+        "status": asked.choice("status", MemberStatus.values, ""),
+    }
+    return render(request, "accounts/users.html", context)

@@ -1,0 +1,89 @@
+"""Checks the chains of the audit trail, and compares them with their ends as they were copied off the machine."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from accounts import audit
+from accounts.models import Account, AuditChain, Event
+
+# A trail that is written to all the time is not looked at for ever.
+_LOOKS = 5
+
+
+@dataclass(frozen=True)
+class Head:
+    """The end of an account's chain: what is copied each day to where nobody can change it."""
+
+    account_id: int
+    number: int
+    digest: str
+    at: datetime
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.number} {self.digest} {self.at.isoformat()}"
+
+
+class HeadError(ValueError):
+    """A line that is no head, as this module prints them."""
+
+
+def account_ids() -> list[int]:
+    """Return all accounts that exist, have events or have a chain: no account is hidden by removing its row."""
+    return sorted(
+        {
+            *Account.objects.values_list("pk", flat=True),
+            *AuditChain.objects.values_list("pk", flat=True),
+            *Event.objects.order_by().values_list("account_id", flat=True).distinct(),
+        }
+    )
+
+
+def head(account_id: int) -> Head | None:
+    """Return the end of an account's chain, none when it has no events."""
+    last = audit.last_digest(account_id)
+    return last and Head(account_id, *last)
+
+
+def first_break(account_id: int) -> tuple[int, str] | None:
+    """Return (number, what is wrong) of the first break of an account's chain, none when it is whole.
+
+    An event that is written while the trail is read looks like one missing at the end: a break is believed once the
+    head stood still while looking.
+    """
+    found = None
+    for _ in range(_LOOKS):
+        before = head(account_id)
+        found = next(audit.breaks(account_id), None)
+        if found is None or head(account_id) == before:
+            break
+    return found
+
+
+def parse_heads(text: str) -> Iterator[Head]:
+    """Yield the heads in a text that was printed earlier. Raises HeadError, naming the line."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = re.fullmatch(r"([0-9]+) ([0-9]+) ([0-9a-f]{64}) (\S+)", line.strip())
+        try:
+            if match is None:
+                raise ValueError  # noqa: TRY301 - the same answer as for a bad date
+            yield Head(int(match[1]), int(match[2]), match[3], datetime.fromisoformat(match[4]))
+        except ValueError:
+            raise HeadError(f"Line {number} is not a head as verify_audit --heads prints it.") from None
+
+
+def contradiction(earlier: Head) -> str | None:
+    """Return how today's trail contradicts an earlier head, none when it continues from there.
+
+    This alone finds a trail that was cut and its end forged to fit, by someone who can write to the database.
+    """
+    event = Event.objects.filter(account_id=earlier.account_id, number=earlier.number).first()
+    if event is None:
+        return f"event {earlier.number} is missing, which was there at {earlier.at.isoformat()}"
+    if hashlib.sha256(bytes(event.link)).hexdigest() != earlier.digest:
+        return f"event {earlier.number} is not the one that was there at {earlier.at.isoformat()}"
+    return None

@@ -1,0 +1,247 @@
+"""What an installation must not start with: Django system checks for production, and the refusal that rests on them.
+
+Looks and tells, changes nothing. In the demo none of this applies: its banner warns instead.
+
+Source: docs/security.md, "Start-up refusals".
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+from django.db.migrations.exceptions import BadMigrationError, InconsistentMigrationHistory
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts import sealing
+from accounts.addresses import AddressError, TrustedProxies
+from accounts.models import Account
+from console.logs import redact
+
+_SECRET_KEY_CHARACTERS = 50
+_SECRET_KEY_DISTINCT = 5
+_NEW_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"  # noqa: S105 - makes one, is none
+_NEW_RING = "python3 -c 'import base64, secrets; print(\"1:\" + base64.b64encode(secrets.token_bytes(32)).decode())'"
+_MIGRATE = "With the migration role, run: python manage.py migrate"
+
+
+def production_check(check: Callable[[], Iterator[Error]]) -> Callable[..., list[CheckMessage]]:
+    """Register ``check`` for ``manage.py check --deploy`` and for the start; in the demo it finds nothing."""
+
+    def found(**_: Any) -> list[CheckMessage]:
+        return [] if settings.IS_DEMO else list(check())
+
+    found.__name__, found.__doc__ = check.__name__, check.__doc__
+    return register(found, deploy=True)
+
+
+def refuse_unsafe_start() -> None:
+    """End the program, with everything that is wrong on standard error, unless it is safe to serve.
+
+    Called before the server listens; costs a handful of queries. In the demo only Django's own checks count.
+    """
+    messages = run_checks(include_deployment_checks=not settings.IS_DEMO)
+    problems = [message for message in messages if message.is_serious() and not message.is_silenced()]
+    if problems:
+        sys.exit(_told(sorted(problems, key=lambda problem: problem.id or "")))
+
+
+def _told(problems: Sequence[CheckMessage]) -> str:
+    count = "one thing has" if len(problems) == 1 else f"{len(problems)} things have"
+    lines = [f"Keytree does not start: {count} to be put right first.", ""]
+    for number, problem in enumerate(problems, start=1):
+        lines.append(f"{number:>3}. {problem.msg} ({problem.id})")
+        if problem.hint:
+            lines.append(f"     {problem.hint}")
+    return redact("\n".join(lines))
+
+
+@production_check
+def debug_is_off() -> Iterator[Error]:
+    """Error pages of the debug mode show settings and variables to anybody."""
+    if settings.DEBUG:
+        yield Error("KEYTREE_DEBUG is on.", hint="Remove it from the environment.", id="keytree.E001")
+
+
+@production_check
+def secret_key_is_strong() -> Iterator[Error]:
+    """Session and reset links are signed with this key: who guesses it can forge them."""
+    try:
+        key = settings.SECRET_KEY
+    except ImproperlyConfigured:
+        key = ""
+    if not key:
+        yield Error("KEYTREE_SECRET_KEY is not set.", hint=f"Make one with: {_NEW_SECRET}", id="keytree.E002")
+    elif (
+        len(key) < _SECRET_KEY_CHARACTERS or len(set(key)) < _SECRET_KEY_DISTINCT or key.startswith("django-insecure-")
+    ):
+        yield Error(
+            f"KEYTREE_SECRET_KEY is too easy to guess: it needs {_SECRET_KEY_CHARACTERS} random characters.",
+            hint=f"Make one with: {_NEW_SECRET}",
+            id="keytree.E003",
+        )
+
+
+@production_check
+def ring_is_usable() -> Iterator[Error]:
+    """Without the ring no value can be sealed, found or shown; a ring that others can read protects nothing."""
+    hint = f"Set KEYTREE_KEY_RING_FILE to a file of mode 0600 that was made with: {_NEW_RING}"
+    if not (settings.KEYTREE_KEY_RING or settings.KEYTREE_KEY_RING_FILE):
+        yield Error("No key ring is set.", hint=hint, id="keytree.E004")
+        return
+    try:
+        sealing.configured_ring()
+    except sealing.RingError as error:
+        yield Error(f"The key ring cannot be used. {error}", hint=hint, id="keytree.E005")
+    except ValueError:
+        yield Error("The key ring cannot be used. Its file is no text.", hint=hint, id="keytree.E005")
+
+
+@production_check
+def hosts_are_named() -> Iterator[Error]:
+    """A server that answers to any name can be talked into foreign links and cookies."""
+    hint = "Set KEYTREE_PUBLIC_URL; further names, separated by commas, go into KEYTREE_ALLOWED_HOSTS."
+    if not settings.ALLOWED_HOSTS:
+        yield Error("No host name is allowed.", hint=hint, id="keytree.E006")
+    if "*" in settings.ALLOWED_HOSTS:
+        yield Error("KEYTREE_ALLOWED_HOSTS allows every name (*).", hint=hint, id="keytree.E007")
+
+
+@production_check
+def public_url_is_https() -> Iterator[Error]:
+    """Links in mails begin with it, and cookies are marked secure because of it."""
+    url = urlsplit(settings.KEYTREE_PUBLIC_URL)
+    if url.scheme != "https" or not url.hostname or url.path or url.query or url.fragment or "@" in url.netloc:
+        yield Error(
+            f"KEYTREE_PUBLIC_URL is {'no https address of a site' if settings.KEYTREE_PUBLIC_URL else 'not set'}.",
+            hint="Set it to where people find the console, such as https://keys.example.com",
+            id="keytree.E008",
+        )
+
+
+@production_check
+def proxies_are_declared() -> Iterator[Error]:
+    """Restrictions hold against the client's address, which only a declared proxy is believed to tell."""
+    hint = "Name the addresses of your proxies, such as 127.0.0.1, 10.0.4.0/28 or the word unix."
+    try:
+        proxies = TrustedProxies.parse(settings.KEYTREE_TRUSTED_PROXIES)
+    except AddressError as error:
+        yield Error(f"KEYTREE_TRUSTED_PROXIES cannot be read. {error}", hint=hint, id="keytree.E009")
+        return
+    if proxies.covers_everything:
+        yield Error(
+            "KEYTREE_TRUSTED_PROXIES trusts everybody: any client could claim any address.",
+            hint=hint,
+            id="keytree.E010",
+        )
+    elif settings.IS_HTTPS and not proxies.networks and not proxies.unix:
+        yield Error(
+            "KEYTREE_TRUSTED_PROXIES is empty, though the public address is https and Keytree itself speaks plain "
+            "http: whatever ends TLS in front of it has to be named.",
+            hint=hint,
+            id="keytree.E011",
+        )
+
+
+@production_check
+def database_is_private() -> Iterator[Error]:
+    """Over a network, names and sealed values must not be read, nor the server be an impostor."""
+    if connection.vendor != "postgresql" or settings.KEYTREE_ALLOW_PLAIN_DATABASE:
+        return
+    database, options = connection.settings_dict, connection.settings_dict["OPTIONS"]
+    hosts = str(database["HOST"] or options.get("host") or options.get("hostaddr") or "").split(",")
+    over_tcp = any(host and not host.startswith(("/", "@")) for host in hosts)
+    if over_tcp and options.get("sslmode") != "verify-full":
+        yield Error(
+            "DATABASE_URL reaches PostgreSQL over TCP without sslmode=verify-full.",
+            hint="Add ?sslmode=verify-full&sslrootcert=<file>, connect by a unix socket, or, where the network is "
+            "private beyond doubt, set KEYTREE_ALLOW_PLAIN_DATABASE=true.",
+            id="keytree.E012",
+        )
+
+
+@production_check
+def data_folder_is_writable() -> Iterator[Error]:
+    """SQLite writes its journal beside the database: file and folder must both be ours to write."""
+    if problem := _data_folder_problem():
+        yield Error(
+            f"The SQLite database cannot be written: {problem}.",
+            hint="Make the folder, owned by the user that Keytree runs as, or name another in KEYTREE_DATA_DIR.",
+            id="keytree.E013",
+        )
+
+
+def _data_folder_problem() -> str:
+    if connection.vendor != "sqlite":
+        return ""
+    file = Path(connection.settings_dict["NAME"])
+    if not file.parent.is_dir():
+        return f"the folder {file.parent} does not exist"
+    if not os.access(file.parent, os.W_OK | os.X_OK):
+        return f"the folder {file.parent} is not writable"
+    if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+        return f"the file {file} is not writable"
+    return ""
+
+
+@production_check
+def database_is_migrated() -> Iterator[Error]:
+    """Code and tables of different ages together lose data or refuse people."""
+    if _data_folder_problem():
+        return  # opening the database would make a file, or fail with less to say
+    try:
+        executor = MigrationExecutor(connection)
+        executor.loader.check_consistent_history(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        yield Error(
+            f"The database cannot be reached: {_first_line(error)}.",
+            hint="Check DATABASE_URL, and that the server runs.",
+            id="keytree.E014",
+        )
+        return
+    except (BadMigrationError, InconsistentMigrationHistory) as error:
+        yield Error(f"The migrations are in disorder: {_first_line(error)}.", hint=_MIGRATE, id="keytree.E015")
+        return
+    if plan:
+        first = f"{plan[0][0].app_label}.{plan[0][0].name}"
+        yield Error(f"{len(plan)} migrations are not applied, the first {first}.", hint=_MIGRATE, id="keytree.E016")
+
+
+@production_check
+def demo_is_not_here() -> Iterator[Error]:
+    """Everybody knows the passwords of the demo's people."""
+    if _data_folder_problem():
+        return
+    try:
+        has_demo = Account.objects.filter(is_demo=True).exists()
+    except DatabaseError:
+        return  # database_is_migrated says why
+    if has_demo:
+        yield Error(
+            "The database holds the demo account, whose passwords are published.",
+            hint="Give production an empty database of its own: another DATABASE_URL or KEYTREE_DATA_DIR.",
+            id="keytree.E017",
+        )
+
+
+@production_check
+def static_files_are_collected() -> Iterator[Error]:
+    """Pages name their style sheets by the manifest that `collectstatic` writes, and fail without it."""
+    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
+    if not settings.DEBUG and not manifest.is_file():
+        yield Error(
+            f"The static files have not been collected into {settings.STATIC_ROOT}.",
+            hint="Run: python manage.py collectstatic --no-input",
+            id="keytree.E018",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

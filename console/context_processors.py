@@ -1,0 +1,95 @@
+"""What the shell around every page shows: product, theme, navigation, account. Nothing page-specific, no query."""
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from pathlib import Path
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+
+from accounts import signin
+from accounts.models import Member
+from console import demo, nav, theme
+from console.demo import Person
+
+
+class Shell:
+    """The shell of one page, worked out only as far as the template asks.
+
+    Error pages are rendered with it too, also when a middleware failed before the viewer was known: then ``member`` is
+    none and the page is a signed-out one.
+    """
+
+    product = "Keytree"
+    themes = theme.THEMES
+
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether this installation publishes its passwords."""
+        return settings.IS_DEMO
+
+    @property
+    def demo_people(self) -> list[Person]:
+        """Whom the login page of a demo installation names, each person once; nobody elsewhere."""
+        return [person for person in demo.ACME if person.signs_in] if self.is_demo else []
+
+    @property
+    def demo_password(self) -> str:
+        """The published password of the demo's people; empty elsewhere."""
+        return demo.PASSWORD if self.is_demo else ""
+
+    @property
+    def theme(self) -> str:
+        """*light*, *dark* or *system*."""
+        return theme.chosen_theme(self._request)
+
+    @property
+    def font_stylesheet(self) -> str:
+        """The address of the Plex fonts' stylesheet; empty where they were not fetched."""
+        return _font_stylesheet()
+
+    @property
+    def member(self) -> Member | None:
+        """The viewer in the current account."""
+        return getattr(self._request, "member", None)
+
+    @property
+    def layout(self) -> str:
+        """The template that an error page extends: with navigation for a signed-in viewer, without for a stranger."""
+        return "base.html" if self.member else "signed_out.html"
+
+    @cached_property
+    def nav(self) -> tuple[nav.Group, ...]:
+        """The groups of the side navigation; none for a member who may not work in the console."""
+        return nav.groups_for(self.member, self._request.path) if self.member else ()
+
+    @property
+    def other_accounts(self) -> Sequence[Member]:
+        """The viewer's members in the other accounts they may switch to, loaded with the user."""
+        return [other for other in signin.memberships(self._request.user) if other != self.member]
+
+    @property
+    def profile_url(self) -> str:
+        """The viewer's own page; empty for a member who may not work in the console."""
+        return reverse("accounts:user", args=[self.member.pk]) if self.member and self.nav else ""
+
+
+def shell(request: HttpRequest) -> dict[str, Shell]:
+    """Give every template ``shell``."""
+    return {"shell": Shell(request)}
+
+
+@cache
+def _font_stylesheet() -> str:
+    """Plex is fetched, not kept in the repository (`make fonts`): without it the system's own font is used."""
+    if not any((Path(folder) / "fonts" / "plex.css").is_file() for folder in settings.STATICFILES_DIRS):
+        return ""
+    try:
+        return static("fonts/plex.css")
+    except ValueError:
+        return ""  # fetched after `collectstatic`: not in the manifest, and no reason to fail every page

@@ -1,0 +1,129 @@
+"""Writes generated people: users, members and keys, in batches."""
+
+from array import array
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from django.contrib.auth.hashers import make_password
+from django.db import connection, transaction
+from django.db.models import F, OuterRef, Subquery
+from django.db.models.functions import Coalesce
+
+from accounts import hierarchy, memberships
+from accounts.enums import MemberStatus
+from accounts.models import Member, User
+from accounts.names import sort_name
+from console.generator.people import Facts, KeyFacts, People
+from keys import material
+from keys.models import ClassicKey
+
+_BATCH = 2_000  # members; SQLite's write lock is held for about half a second
+_PATHS_KEPT = 20_000  # of those whom others were last placed below
+_GROWN = 4  # times as many members: then the planner's figures are out of date
+
+
+def insert(owner: Member, people: People, *, password: str, progress: Callable[[int], None]) -> None:
+    """Insert the owner's key and everybody else; ``password`` is the hash for those who sign in.
+
+    Calls ``progress`` after each batch with the number of members so far.
+    """
+    rows = _Rows(owner, people, password)
+    if people.keys_share:
+        rows.insert_owners_key()
+    analysed = 1
+    for start in range(1, len(people), _BATCH):
+        numbers = range(start, min(start + _BATCH, len(people)))
+        # Drawn before the transaction, which is then all the shorter.
+        rows.insert_batch([people.facts(number) for number in numbers])
+        if numbers.stop >= _GROWN * analysed or numbers.stop == len(people):
+            analysed = numbers.stop
+            _analyse()
+        progress(numbers.stop)
+
+
+def _analyse() -> None:
+    """Tell PostgreSQL's planner how large the tables are by now.
+
+    Autovacuum does it too, but up to a minute later: until then tables count as empty and are read whole for each
+    foreign key that is checked, which takes longer with every batch.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE accounts_user, accounts_member, keys_classickey")
+
+
+class _Rows:
+    """Makes and inserts the rows of one account; knows the keys and the paths of those inserted so far."""
+
+    def __init__(self, owner: Member, people: People, password: str) -> None:
+        self.owner, self.people, self.password = owner, people, password
+        self.no_password = make_password(None)  # one for all, as the other: it lets nobody in
+        self.ids = array("q", [owner.pk])
+        self.path = lru_cache(_PATHS_KEPT)(self._path)
+
+    def insert_owners_key(self) -> None:
+        """Insert the key of the account's owner, who was there before the others."""
+        facts = self.people.key(self.owner.joined_at or self.people.until)
+        with transaction.atomic():
+            self._key(self.owner, facts).save(force_insert=True)
+
+    def insert_batch(self, batch: Sequence[Facts]) -> None:
+        """Insert these members, whose parents are inserted or in the batch, with their users and keys."""
+        with transaction.atomic():
+            users = User.objects.bulk_create([self._user(facts) for facts in batch])
+            self.ids.extend(hierarchy.reserve_ids(len(batch)))
+            members = [self._member(facts, user) for facts, user in zip(batch, users, strict=True)]
+            Member.objects.bulk_create(members)
+            ClassicKey.objects.bulk_create(
+                [self._key(member, facts.key) for facts, member in zip(batch, members, strict=True) if facts.key]
+            )
+            # The field fills itself with the present, which is right only for those who have not joined yet.
+            joined = Member.objects.filter(user=OuterRef("pk")).values("joined_at")[:1]
+            User.objects.filter(pk__in=[user.pk for user in users]).update(
+                created_at=Coalesce(Subquery(joined), F("created_at"))
+            )
+
+    def _user(self, facts: Facts) -> User:
+        return User(email=facts.email, name=facts.name, password=self.password if facts.signs_in else self.no_password)
+
+    def _member(self, facts: Facts, user: User) -> Member:
+        parent = self.people.parents[facts.index]
+        member_id = self.ids[facts.index]
+        return Member(
+            pk=member_id,
+            account=self.owner.account,
+            user=user,
+            parent_id=self.ids[parent],
+            path=self.path(parent) + hierarchy.code(member_id),
+            status=facts.status,
+            permissions=int(facts.permissions),
+            user_managed_login=facts.manages_login,
+            joined_at=facts.joined_at,
+            api_username=memberships.default_api_username(self.owner.account_id, user.email),
+            allowed_addresses=facts.allowed_addresses,
+            sort_name=sort_name(user.name),
+            search_text=memberships.search_text(user),
+        )
+
+    def _key(self, holder: Member, facts: KeyFacts) -> ClassicKey:
+        # A VPN-only member cannot sign in to make a key: whoever is above them did.
+        creator_id = holder.parent_id if holder.status == MemberStatus.VPN_ONLY else holder.pk
+        key = ClassicKey(
+            uid=material.new_uid(),
+            account_id=holder.account_id,
+            holder_id=holder.pk,
+            holder_path=holder.path,
+            holder_sort_name=holder.sort_name,
+            creator_id=creator_id,
+            created_at=facts.created_at,
+            allowed_addresses=facts.allowed_addresses,
+            last_used_at=facts.last_used_at,
+            last_used_from=facts.last_used_from,
+        )
+        material.put(key, material.new_value())
+        return key
+
+    def _path(self, number: int) -> str:
+        """Return the path of a member inserted or reserved already; asked through ``path``, which keeps the last."""
+        above = self.path(self.people.parents[number]) if number else ""
+        return above + hierarchy.code(self.ids[number])

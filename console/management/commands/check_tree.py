@@ -1,0 +1,78 @@
+"""``manage.py check_tree``: compare what is stored of the tree with the parents; ``--rebuild`` derives it anew."""
+
+from argparse import ArgumentParser
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import OperationalError
+
+from accounts.models import Account
+from console import tree_check
+from console.maintenance import no_statement_limit
+from console.tree_check import Finding
+
+_SHOWN = 20  # findings of one account; the rest is counted
+
+
+class Command(BaseCommand):
+    """Names every member and key whose place in the tree disagrees with the parents; ends with 1 if there are any."""
+
+    help = (
+        "Check that every member's path and every key's copy of it follow from the parents. Ends with status 1 when "
+        "something is wrong. With --rebuild, derive paths and copies anew, one transaction an account."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--account", type=int, metavar="ID", help="only this account")
+        parser.add_argument(
+            "--rebuild", action="store_true", help="put right what follows from the parents, then check"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Rebuild if asked to, check, and print the findings."""
+        accounts = Account.objects.order_by("pk")
+        if options["account"] is not None:
+            accounts = accounts.filter(pk=options["account"])
+            if not accounts:
+                raise CommandError(f"There is no account {options['account']}.")
+        with no_statement_limit():
+            wrong = sum(self._check(account, rebuild=options["rebuild"]) for account in accounts)
+            wrong += self._print(tree_check.strays())
+        if wrong:
+            raise CommandError(f"{wrong:,} finding{'s' * (wrong > 1)}. The tree is damaged.")
+        self.stdout.write(f"{accounts.count()} accounts checked: nothing is wrong.")
+
+    def _check(self, account: Account, *, rebuild: bool) -> int:
+        """Print what is wrong with an account and return how much that is."""
+        if rebuild:
+            self._rebuild(account)
+        return self._print(tree_check.findings(account), heading=f"Account {account}")
+
+    def _rebuild(self, account: Account) -> None:
+        try:
+            rebuilt = tree_check.rebuild(account)
+        except tree_check.Unrepairable as error:
+            self._print(error.findings, heading=f"Account {account} cannot be rebuilt: its parents are damaged")
+            return
+        except OperationalError as error:
+            raise CommandError(
+                f"Account {account} is in use: {error}. Nothing of it was changed; try again."
+            ) from error
+        if rebuilt.members or rebuilt.keys:
+            self.stdout.write(f"Account {account}: {rebuilt.members:,} members and {rebuilt.keys:,} keys put right")
+
+    def _print(self, findings: Iterable[Finding], *, heading: str = "No account") -> int:
+        """Print the first findings under the heading, and return how many there are."""
+        remaining = iter(findings)
+        shown = list(islice(remaining, _SHOWN))
+        more = sum(1 for _ in remaining)
+        if shown:
+            self.stdout.write(heading)
+        for finding in shown:
+            self.stdout.write(f"  {finding}")
+        if more:
+            self.stdout.write(f"  and {more:,} more")
+        return len(shown) + more

@@ -1,0 +1,111 @@
+"""``manage.py generate_account``: make an account of any size for trying out and measuring."""
+
+import time
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import IntegrityError
+from django.db.models import Max
+from django.db.models.functions import Length
+
+from accounts.models import Account, Member, User
+from accounts.models.member import CODE_LENGTH
+from console import demo, generator
+from keys.models import ClassicKey
+
+_SECONDS_BETWEEN_REPORTS = 5
+
+
+class Command(BaseCommand):
+    """Generates a demo account.
+
+    The audit trail says that the account was created and nothing of each member: nobody invited these people. All
+    who can sign in share one password and one hash, as hashing a hundred thousand passwords would take hours.
+    """
+
+    help = (
+        "Generate a demo account of any size for trying out and measuring. The same arguments give the same people on "
+        "the same day; the audit trail has one event, that the account was created."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--members", type=int, default=1_000, help="how many, the owner included (default: 1000)")
+        parser.add_argument(
+            "--shape",
+            choices=[shape.value for shape in generator.Shape],
+            default=generator.Shape.REALISTIC.value,
+            help="how the tree grows: below anybody, in chains of 256 levels, all below the owner, or as companies do "
+            "(default: realistic)",
+        )
+        parser.add_argument(
+            "--keys",
+            type=float,
+            default=0.6,
+            metavar="SHARE",
+            help="share of members with a key, 0 to 1 (default: 0.6)",
+        )
+        parser.add_argument("--seed", type=int, default=1, help="another number gives other people (default: 1)")
+        parser.add_argument("--name", default="", help="the account's name")
+        parser.add_argument("--account-id", type=int, help="a free account ID (default: drawn from the seed)")
+        parser.add_argument(
+            "--password", default=demo.PASSWORD, help="password of those who sign in (default: the demo's)"
+        )
+        parser.add_argument(
+            "--sign-in",
+            choices=["all", "owner"],
+            default="all",
+            help="who can sign in: everybody whose status allows it, or the owner alone (default: all)",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Generate, reporting every few seconds, and print the figures."""
+        started = time.monotonic()
+        try:
+            account = generator.generate(
+                members=options["members"],
+                shape=options["shape"],
+                keys_share=options["keys"],
+                seed=options["seed"],
+                name=options["name"],
+                account_id=options["account_id"],
+                password=options["password"],
+                password_for_all=options["sign_in"] == "all",
+                progress=self._reporter(options["members"]),
+            )
+        except (generator.NotADemo, ValueError) as error:
+            raise CommandError(str(error)) from error
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        except IntegrityError as error:
+            raise CommandError(
+                f"Account ID {options['account_id']} is taken, or not between 1000000 and 2147483647."
+            ) from error
+        self._print_figures(account, time.monotonic() - started)
+
+    def _reporter(self, members: int) -> Any:
+        """Return what prints how far the generation is, at most every few seconds."""
+        last = time.monotonic()
+
+        def report(done: int) -> None:
+            nonlocal last
+            if time.monotonic() - last >= _SECONDS_BETWEEN_REPORTS:
+                last = time.monotonic()
+                self.stdout.write(f"{done:>9,} of {members:,} members")
+                self.stdout.flush()
+
+        return report
+
+    def _print_figures(self, account: Account, seconds: float) -> None:
+        members = Member.objects.filter(account=account)
+        count = members.count()
+        longest = members.aggregate(longest=Max(Length("path")))["longest"]
+        keys = ClassicKey.objects.filter(account=account).count()
+        owner = User.objects.get(memberships__account=account, memberships__parent=None)
+        self.stdout.write(f"Account {account}")
+        self.stdout.write(f"{count:>9,} members on {longest // CODE_LENGTH} levels")
+        self.stdout.write(f"{keys:>9,} classic infrastructure API keys")
+        self.stdout.write(f"{seconds:>9,.1f} seconds, {count / seconds:,.0f} members a second")
+        self.stdout.write(f"The owner signs in as {owner.email}")

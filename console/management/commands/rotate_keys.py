@@ -1,0 +1,63 @@
+"""``manage.py rotate_keys``: re-encrypt what is stored under an old master key, while the console is serving."""
+
+import time
+from collections import defaultdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from accounts.sealing import RingError
+from keys import rotation
+from keys.rotation import Rotation
+
+_SECONDS_BETWEEN_REPORTS = 5
+
+
+class Command(BaseCommand):
+    """Moves key values to the key ring's current master key; ends with 1 while rows need an old one."""
+
+    help = (
+        "Re-encrypt all key values under the first key of the key ring, in batches, while the console is serving; may "
+        "be stopped and begun again. First put the new key into the ring as the second entry and restart every "
+        "process; then make it the first entry and restart them again; then run this. Keep the old entries in the "
+        "ring: the audit trail's earlier events are verified with them."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Rotate, reporting every few seconds, and say what is left."""
+        self._last_report = time.monotonic()
+        try:
+            done = rotation.rotate(self._report)
+        except RingError as error:
+            raise CommandError(str(error)) from error
+        left = rotation.keys_by_old_master_key()
+        self.stdout.write(f"{done.moved:,} keys moved; {_needing(left)}.")
+        if done.unopened:
+            self._name(done.unopened)
+            raise CommandError(f"{len(done.unopened):,} keys could not be opened and stay as they were.")
+        if left:
+            raise CommandError(
+                "Some process still makes keys with an old master key, or holds rows. Restart every process with the "
+                "present key ring and run this again."
+            )
+
+    def _report(self, done: Rotation) -> None:
+        # Counting the rest costs more than a batch.
+        if time.monotonic() - self._last_report >= _SECONDS_BETWEEN_REPORTS:
+            self.stdout.write(f"{done.moved:>9,} keys moved; {_needing(rotation.keys_by_old_master_key())}")
+            self.stdout.flush()
+            self._last_report = time.monotonic()
+
+    def _name(self, unopened: dict[int, str]) -> None:
+        by_reason = defaultdict(list)
+        for key_id, reason in sorted(unopened.items()):
+            by_reason[reason].append(str(key_id))
+        for reason, key_ids in by_reason.items():
+            self.stdout.write(f"{reason} Keys: {', '.join(key_ids)}")
+
+
+def _needing(left: Any) -> str:
+    """Return how many keys need which old master key, in words."""
+    if not left:
+        return "none needs an old master key"
+    return ", ".join(f"{count:,} still need {key_id}" for key_id, count in sorted(left.items()))

@@ -1,0 +1,60 @@
+"""The side navigation as data: label, URL name, and who may open it. Never a query."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.urls import reverse
+
+from accounts.enums import CONSOLE_STATUSES
+from accounts.models import Member
+
+
+def works_in_console(member: Member) -> bool:
+    """Whether the member's status lets them open anything but the page that says why not."""
+    return member.status in CONSOLE_STATUSES
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One page in the navigation."""
+
+    label: str
+    url_name: str
+    is_open_to: Callable[[Member], bool] = works_in_console
+
+
+@dataclass(frozen=True)
+class Link:
+    """An entry as one viewer sees it on one page."""
+
+    label: str
+    url: str
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Group:
+    """A folding group of links."""
+
+    label: str
+    links: tuple[Link, ...]
+
+
+NAVIGATION: tuple[tuple[str, tuple[Entry, ...]], ...] = (
+    ("Manage identities", (Entry("Users", "accounts:users"), Entry("API keys", "keys:classic-list"))),
+    ("Gain insight", (Entry("Activity", "accounts:activity"),)),
+)
+
+
+def groups_for(viewer: Member, path: str) -> tuple[Group, ...]:
+    """Return the groups with an entry that the viewer may open; the entry that ``path`` lies in is current."""
+    groups = (
+        Group(label, tuple(_link(entry, path) for entry in entries if entry.is_open_to(viewer)))
+        for label, entries in NAVIGATION
+    )
+    return tuple(group for group in groups if group.links)
+
+
+def _link(entry: Entry, path: str) -> Link:
+    url = reverse(entry.url_name)
+    return Link(entry.label, url, is_current=path == url or path.startswith(url.rstrip("/") + "/"))

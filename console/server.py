@@ -1,0 +1,175 @@
+"""How gunicorn serves Keytree: ``gunicorn --config python:console.server console.wsgi``.
+
+gunicorn reads the names of this module as its settings and calls the functions at the bottom. It listens where
+KEYTREE_BIND and PORT say; what else may be set stands in README.md, "Settings".
+"""
+
+import errno
+import gc
+import logging
+import logging.config
+import os
+import socket
+import sys
+
+import django
+from django.conf import settings
+from django.db import connections
+from environs import Env, EnvValidationError, validate
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+
+from accounts.enums import MemberStatus
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+
+try:
+    env = Env(eager=False)
+    _address = env.str("KEYTREE_BIND", "127.0.0.1")
+    _port = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 takes a free one
+    workers = env.int("WEB_CONCURRENCY", 2, validate=validate.Range(min=1, max=64))
+    env.seal()
+    _level = settings.KEYTREE_LOG_LEVEL
+except EnvValidationError as error:
+    # gunicorn prints what is raised here without a traceback, and ends.
+    wrong = (f"{name}: {' '.join(problems)}" for name, problems in error.error_messages.items())
+    raise RuntimeError("\n".join(["settings cannot be read.", *wrong])) from error
+
+# --- Where it listens -------------------------------------------------------------------------------------------------
+if _address.startswith("unix:"):
+    bind = _address
+else:
+    bind = f"[{_address}]:{_port}" if ":" in _address else f"{_address}:{_port}"
+# No second door: gunicorn's own control channel would lie in the home of whoever starts it.
+control_socket_disable = True
+umask = 0o007  # of a unix socket: its owner and group may connect
+
+# --- Who does the work ------------------------------------------------------------------------------------------------
+# Threads, because a browser opens connections ahead of need and keeps them: each would hold a sync worker until the
+# timeout kills it. Few, because Python runs one at a time, and each keeps its own database connection.
+worker_class = "gthread"
+threads = 4
+timeout = 30  # seconds without a heartbeat until a worker counts as hung; requests have the database's limits
+graceful_timeout = 20  # seconds that running requests are given after SIGTERM
+keepalive = 75  # seconds; longer than nginx keeps an idle connection (60), so that nginx is who closes it
+proc_name = "keytree"
+if os.access("/dev/shm", os.W_OK):  # noqa: S108 - memory, so that a busy disk cannot stop the heartbeat
+    worker_tmp_dir = "/dev/shm"  # noqa: S108
+
+# --- What it reads ----------------------------------------------------------------------------------------------------
+limit_request_line = 4094  # bytes
+limit_request_fields = 64
+limit_request_field_size = 8190  # bytes
+# Whom to believe is decided in one place, accounts.addresses, by KEYTREE_TRUSTED_PROXIES. Left to itself gunicorn would
+# take the scheme from loopback peers, and scheme and path from any peer on a unix socket.
+forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
+header_map = "drop"  # a name with an underscore could pass for the one with a hyphen
+
+# --- What it writes ---------------------------------------------------------------------------------------------------
+logging.config.dictConfig(settings.LOGGING)
+logging.captureWarnings(capture=True)
+loglevel = _level.lower()
+accesslog = None  # the proxy in front keeps one; Keytree's own events are in the activity log
+
+
+class JsonLogger(Logger):
+    """gunicorn's logger without handlers of its own: its records go where all others go, as JSON and redacted."""
+
+    def setup(self, cfg: Config) -> None:
+        """Undo what gunicorn sets up."""
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+
+
+logger_class = JsonLogger
+_log = logging.getLogger(__name__)
+
+
+# --- From start to end ------------------------------------------------------------------------------------------------
+def on_starting(server: Arbiter) -> None:
+    """Refuse what must not be served, then load the application once, for all workers to share."""
+    django.setup()
+    from console import checks  # noqa: PLC0415 - loads the models, so Django has to be set up
+
+    inherited = "LISTEN_PID" in os.environ or "GUNICORN_FD" in os.environ
+    if not inherited:
+        _refuse_taken_addresses(server)
+    checks.refuse_unsafe_start()
+    # What gunicorn's preload_app does, but after the refusals. SIGHUP therefore renews workers, not code.
+    server.app.wsgi()
+    connections.close_all()  # a connection must not be shared with the workers
+    gc.freeze()  # nor the memory be copied because the collector touched it
+
+
+def _refuse_taken_addresses(server: Arbiter) -> None:
+    for address in server.cfg.address:
+        if isinstance(address, str):
+            continue  # a unix socket: gunicorn replaces a file that was left behind
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(address)
+            except OSError as error:
+                sys.exit(_why_not(*address[:2], error))
+
+
+def _why_not(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"Port {port} of {host} is in use by another program. Set PORT to a free one, such as PORT={port + 1}."
+    return f"Keytree cannot listen on port {port} of {host}: {error.strerror}. Set PORT or KEYTREE_BIND."
+
+
+def when_ready(server: Arbiter) -> None:
+    """Say where to go and, in the demo, as whom."""
+    address = settings.KEYTREE_PUBLIC_URL or _local_address(server)
+    if settings.IS_DEMO:
+        print(_welcome(address), flush=True)  # noqa: T201 - for the person at the terminal
+    else:
+        _log.info("serving %s", address)
+
+
+def _local_address(server: Arbiter) -> str:
+    name = server.LISTENERS[0].getsockname()
+    if isinstance(name, str):
+        return f"unix:{name}"
+    host, port = name[:2]
+    host = {"0.0.0.0": "localhost", "::": "localhost"}.get(host, host)  # noqa: S104 - any address, so a name of ours
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def _welcome(address: str) -> str:
+    from console import demo  # noqa: PLC0415 - loads the models, so Django has to be set up
+
+    people: dict[str, str] = {}
+    for _, account, members in demo.ACCOUNTS:
+        for person in members:
+            if person.signs_in:
+                place = f"invited by {person.invited_by}" if person.invited_by else f"owner of {account}"
+                status = "" if person.status == MemberStatus.ACTIVE else f", {person.status.label.lower()}"
+                people.setdefault(person.email, f"{person.name}, {place}{status}")
+    return "\n".join(
+        [
+            "",
+            f"Keytree is running at {address}",
+            "",
+            f"Sign in as any of these people; everybody's password is {demo.PASSWORD}",
+            *(f"  {email:<24} {who}" for email, who in people.items()),
+            "",
+            "This is a demo: do not put real keys here. Ctrl-C stops it.",
+            "",
+        ]
+    )
+
+
+def worker_exit(server: Arbiter, worker: Worker) -> None:
+    """Write what the worker still holds of *last used*, as it ends."""
+    from keys import usage  # noqa: PLC0415 - loads the models, so Django has to be set up
+
+    usage.flush()
+    connections.close_all()

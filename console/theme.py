@@ -1,0 +1,56 @@
+"""The colour theme: kept in a cookie and rendered by the server, so that no page flashes in the wrong one."""
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST
+
+THEME_COOKIE = "keytree_theme"
+#: Value and label, in the order of the menu. "system" leaves the choice to the browser and needs no cookie.
+THEMES = (("light", "Light"), ("dark", "Dark"), ("system", "System"))
+_COOKIE_SECONDS = 365 * 24 * 3600
+
+
+class ThemeForm(forms.Form):
+    """What the theme menu in the header posts."""
+
+    theme = forms.ChoiceField(choices=THEMES)
+    next = forms.CharField(required=False)
+
+
+def chosen_theme(request: HttpRequest) -> str:
+    """Return *light*, *dark* or *system*; anything else in the cookie counts as *system*."""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
+    return theme if theme in ("light", "dark") else "system"
+
+
+@login_not_required
+@require_POST
+def choose(request: HttpRequest) -> HttpResponse:
+    """Keep the theme and go back to the page it was chosen on; an unknown theme changes nothing."""
+    form = ThemeForm(request.POST)
+    is_valid = form.is_valid()
+    response = redirect(_safe_next(request, form.cleaned_data.get("next", "")))
+    if not is_valid:
+        return response
+    if form.cleaned_data["theme"] == "system":
+        response.delete_cookie(THEME_COOKIE, samesite="Lax")
+        return response
+    response.set_cookie(
+        THEME_COOKIE,
+        form.cleaned_data["theme"],
+        max_age=_COOKIE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _safe_next(request: HttpRequest, path: str) -> str:
+    """Return the path if it leads to this host, else the start page: the form can be posted by anybody."""
+    is_ours = url_has_allowed_host_and_scheme(path, {request.get_host()}, require_https=request.is_secure())
+    return path if is_ours else "/"

@@ -1,0 +1,70 @@
+"""Forms about keys and address restrictions: they clean input, and never decide who may."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from accounts import addresses
+from accounts.forms import helper
+
+_FORMS = (
+    "Single addresses (17.5.7.8), ranges (17.5.7.8 - 17.5.9.5) or subnets (17.5.7.0/24), separated by commas. IPv4 or "
+    "IPv6. Empty allows every address."
+)
+
+
+class AddressesField(forms.CharField):
+    """Addresses, ranges and subnets; cleans to their canonical text, and names each bad entry."""
+
+    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocomplete": "off"})
+
+    def clean(self, value: Any) -> str:
+        """Return the canonical text. Raises ValidationError with one message for each bad entry."""
+        text = super().clean(value)
+        try:
+            return str(addresses.parse(text))
+        except addresses.AddressError as error:
+            raise ValidationError([ValidationError(problem) for problem in error.problems]) from error
+
+
+class KeyRestrictionForm(forms.Form):
+    """From where a key may be used."""
+
+    classic = AddressesField(label="Classic infrastructure", required=False, help_text=_FORMS)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.helper = helper("", tag=False)
+
+
+class RestrictionsForm(forms.Form):
+    """The card of a user's two restrictions: from where they sign in, and from where their key is used."""
+
+    platform = AddressesField(label="Cloud platform", required=False, help_text=f"From where they sign in. {_FORMS}")
+    classic = AddressesField(
+        label="Classic infrastructure",
+        required=False,
+        help_text="From where their classic infrastructure key is used, in the same forms.",
+    )
+    confirm_lockout = forms.BooleanField(label="Save it, although it locks me out from here", required=False)
+
+    def __init__(self, *args: Any, action: str, has_key: bool, edits_classic: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not edits_classic:
+            del self.fields["classic"]
+        elif not has_key:
+            self.fields["classic"].disabled = True
+            self.fields["classic"].help_text = "Can be filled once the user has a classic infrastructure key."
+        # Shown only where it is needed: see ``ask_to_confirm_lockout``.
+        self.fields["confirm_lockout"].widget = forms.HiddenInput()
+        self.helper = helper("Save", action=action, form_id="restrictions-form")
+
+    def ask_to_confirm_lockout(self, address: str | None) -> None:
+        """Turn down the form until the person confirms that they lock themselves out from ``address``."""
+        self.fields["confirm_lockout"].widget = forms.CheckboxInput()
+        self.add_error(
+            "confirm_lockout",
+            f"You are calling from {address or 'an unknown address'}, which this restriction does not allow: you "
+            "could not go on working. Nothing was saved. Tick the box to save it all the same.",
+        )

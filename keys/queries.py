@@ -1,0 +1,173 @@
+"""What a viewer can see of keys: their own, and those of everyone below them. No writes.
+
+Rows come as plain values, ready to print: a page of a hundred rows must not cost a hundred of anything.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts import formats
+from accounts.actions_menu import MenuItem
+from accounts.hierarchy import branch
+from accounts.list_request import ListRequest
+from accounts.listing import Listing, Order
+from accounts.models import Member
+from keys import policy
+from keys.models import ClassicKey
+from keys.policy import KeyAction
+
+#: What the list sorts by: the name in the address to the column.
+ORDERS = {"created_by": "holder_sort_name", "created": "created_at"}
+DEFAULT_ORDER = "-created"
+#: A key not used for so long counts as unused. Source: IBM Cloud documentation, "Inactive identities".
+UNUSED_AFTER = timedelta(days=30)
+
+_OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """A row of the list, ready to print."""
+
+    id: int
+    name: str
+    user_url: str
+    is_self: bool
+    description: str
+    created: str
+    created_iso: str
+    last_used: str
+    last_used_iso: str
+    menu: list[MenuItem]
+
+
+def with_people(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
+    """Return ``keys`` with what policy and rows need of people, in the same query."""
+    return keys.select_related("holder__user", "holder__parent__user", "holder__account", "creator__user").defer(
+        "sealed_value", "digest"
+    )
+
+
+def own_key(viewer: Member) -> ClassicKey | None:
+    """Return the viewer's own key, if any; one query."""
+    return with_people(ClassicKey.objects.filter(holder_id=viewer.pk)).first()
+
+
+def key_of(holder: Member) -> ClassicKey | None:
+    """Return a member's key, if any; one query. The caller asks the policy who may know."""
+    return with_people(ClassicKey.objects.filter(holder_id=holder.pk)).first()
+
+
+def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
+    """Return the key with that id if ``viewer`` may know of it; one query."""
+    key = with_people(ClassicKey.objects.filter(account_id=viewer.account_id, pk=key_id)).first()
+    return key if key is not None and policy.can(viewer, KeyAction.VIEW, key) else None
+
+
+def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
+    """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it."""
+    keys = ClassicKey.objects.filter(account_id=viewer.account_id).exclude(holder_id=viewer.pk)
+    if asked.search:
+        keys = keys.filter(asked.search_condition("holder__search_text", "holder__parent__search_text"))
+    return Listing(
+        rows=keys,
+        order=order_of(asked),
+        branch_path=None if viewer.is_owner else viewer.path,
+        path_field="holder_path",
+        complete=with_people,
+    )
+
+
+def order_of(asked: ListRequest) -> Order:
+    """Return the order that the address asks for."""
+    return asked.order(ORDERS, DEFAULT_ORDER)
+
+
+def has_keys_below(viewer: Member) -> bool:
+    """Whether anybody below ``viewer`` has a key; one query."""
+    return ClassicKey.objects.filter(branch(viewer, prefix="holder_", including_self=False)).exists()
+
+
+def matches_search(key: ClassicKey, asked: ListRequest) -> bool:
+    """Whether a key that is shown apart from the list fits the list's search."""
+    text = f"{key.holder.search_text} {_OWN_DESCRIPTION}".casefold()
+    return all(term in text for term in asked.search.casefold().split())
+
+
+def description(key: ClassicKey, viewer: Member) -> str:
+    """Return the fixed sentence for the viewer's own key, else whose child the holder is."""
+    if key.holder_id == viewer.pk:
+        return _OWN_DESCRIPTION
+    return f"Child of {key.holder.parent.user.name}" if key.holder.parent else "Account owner"
+
+
+def menu(viewer: Member, key: ClassicKey) -> list[MenuItem]:
+    """Return exactly the entries that ``viewer`` may use on ``key`` now."""
+    items = []
+    if policy.can(viewer, KeyAction.VIEW, key):
+        items.append(MenuItem("View details", reverse("keys:classic-details", args=[key.pk]), is_dialog=True))
+    if policy.can(viewer, KeyAction.DELETE, key):
+        url = reverse("keys:classic-delete", args=[key.pk])
+        items.append(MenuItem("Delete", url, is_dialog=True, is_danger=True))
+    return items
+
+
+def row(key: ClassicKey, viewer: Member, now: datetime) -> KeyRow:
+    """Return a key as the list prints it."""
+    used = key.last_used_at
+    return KeyRow(
+        id=key.pk,
+        name=key.holder.user.name,
+        user_url=reverse("accounts:user", args=[key.holder_id]),
+        is_self=key.holder_id == viewer.pk,
+        description=description(key, viewer),
+        created=formats.moment(key.created_at),
+        created_iso=formats.iso(key.created_at),
+        last_used=formats.ago(used, now) if used else "Never",
+        last_used_iso=formats.iso(used) if used else "",
+        menu=menu(viewer, key),
+    )
+
+
+def csv_rows(viewer: Member, own: ClassicKey | None, listing: Listing[ClassicKey]) -> Iterator[list[object]]:
+    """Yield heading and rows of the export, the viewer's own first: what the list shows, never a value."""
+    yield [
+        "Created by", "Email", "API username", "Description", "Date created", "Last used", "Last used from",
+        "IP address restrictions",
+    ]  # fmt: skip
+    if own is not None:
+        yield _csv_row(own, viewer)
+    for key in listing.everything():
+        yield _csv_row(key, viewer)
+
+
+def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
+    return [
+        key.holder.user.name, key.holder.user.email, key.holder.api_username, description(key, viewer),
+        formats.iso(key.created_at), formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from,
+        key.allowed_addresses,
+    ]  # fmt: skip
+
+
+def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:
+    """Return, for those of ``members`` whose keys ``viewer`` may know of, how the Users page names the key's state.
+
+    One query, whatever the number of members. Those the viewer may not know of are not in the answer.
+    """
+    known = {member.pk for member in members if policy.can_see_keys_of(viewer, member)}
+    states = dict.fromkeys(known, "None")
+    unused_since = timezone.now() - UNUSED_AFTER
+    keys = ClassicKey.objects.filter(Q(holder_id__in=known)).only(
+        "holder_id", "allowed_addresses", "last_used_at", "created_at"
+    )
+    for key in keys:
+        if (key.last_used_at or key.created_at) < unused_since:
+            states[key.holder_id] = "Unused 30 days"
+        else:
+            states[key.holder_id] = "Active, IP restricted" if key.allowed_addresses else "Active"
+    return states

@@ -1,0 +1,69 @@
+"""Moves stored key values to the ring's current master key, in batches, while keys are being used.
+
+Where it has got to is in the rows themselves: each names the master key it needs. So it can be stopped at any moment
+and begun again, and run twice at once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from django.db import transaction
+from django.db.models import Count
+
+from accounts.sealing import SealError, configured_ring
+from keys import material
+from keys.models import ClassicKey
+
+#: Rows whose locks are held together: a call that wants to note its last use waits for some hundredths of a second.
+_BATCH = 200
+
+
+@dataclass
+class Rotation:
+    """What a rotation did: how many keys it moved, and which ones it could not open, with the reason."""
+
+    moved: int = 0
+    unopened: dict[int, str] = field(default_factory=dict)
+
+
+def keys_by_old_master_key() -> Mapping[str, int]:
+    """Return how many keys still need each master key that is not the current one. Counts index entries alone."""
+    counted = ClassicKey.objects.order_by().values_list("ring_key_id").annotate(keys=Count("pk"))
+    return {key_id: count for key_id, count in counted if key_id != configured_ring().current}
+
+
+def rotate(report: Callable[[Rotation], None] = lambda _: None) -> Rotation:
+    """Move every key that can be opened to the current master key. Calls ``report`` after each batch.
+
+    Goes over the rows until none moves any more, for while it works, rows under an old master key are skipped when
+    somebody holds them, and made by processes that were not restarted with the new ring yet. Raises RingError.
+    """
+    rotation = Rotation()
+    moved_before = -1
+    while rotation.moved > moved_before:
+        moved_before = rotation.moved
+        for old in keys_by_old_master_key():
+            last: int | None = 0
+            while last is not None:
+                last = _rotate_batch(old, last, rotation)
+                report(rotation)
+    return rotation
+
+
+def _rotate_batch(old: str, after: int, rotation: Rotation) -> int | None:
+    """Move the next rows under master key ``old`` and return the last one's primary key, none when there was none.
+
+    All locks are taken at once and none is waited for, so that this never stands in a circle of waiting with the
+    statement that notes many keys' last use. An interruption undoes this batch and no other.
+    """
+    with transaction.atomic():
+        rows = ClassicKey.objects.select_for_update(skip_locked=True).filter(ring_key_id=old, pk__gt=after)
+        batch = list(rows.order_by("pk")[:_BATCH])
+        moved = 0
+        for key in batch:
+            try:
+                moved += material.rewrap(key)
+            except SealError as error:
+                rotation.unopened[key.pk] = str(error)
+    rotation.moved += moved
+    return batch[-1].pk if batch else None

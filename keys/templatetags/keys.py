@@ -1,0 +1,105 @@
+"""What pages of other apps show of keys: the Users page's column, and the cards of a user's page.
+
+So that accounts need not import keys. Each asks the policy; one query each, whatever the number of rows.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django import template
+from django.urls import reverse
+
+from accounts.enums import Relation
+from accounts.hierarchy import relation
+from accounts.models import Member
+from accounts.policy import MemberAction, can, cares_for, may_work
+from accounts.queries import MemberRow, chain_above, other_managers
+from keys import policy, queries
+from keys.policy import KeyAction
+from keys.views import restrictions
+
+register = template.Library()
+
+
+@register.simple_tag
+def with_key_states(rows: Sequence[MemberRow], viewer: Member) -> Sequence[MemberRow]:
+    """Fill in the rows' ``key_state`` where the viewer may know it, and return them; one query."""
+    states = queries.key_states(viewer, [row.member for row in rows])
+    for row in rows:
+        row.key_state = states.get(row.id, "")
+    return rows
+
+
+@register.simple_tag(takes_context=True)
+def key_cards(context: template.Context) -> dict[str, Any]:
+    """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer; one query."""
+    viewer, member = context["viewer"], context["member"]
+    sees_keys = policy.can_see_keys_of(viewer, member)
+    key = queries.key_of(member) if sees_keys else None
+    edits = can(viewer, MemberAction.EDIT_RESTRICTION, member)
+    form = context.get("restrictions_form") or (restrictions.form_for(viewer, member, key) if edits else None)
+    if form is not None:
+        form.helper.attrs = {"class": "narrow"}
+    return {
+        "sees_keys": sees_keys,
+        "key": key,
+        "menu": queries.menu(viewer, key) if key else [],
+        "create_url": _create_url(viewer, member) if sees_keys and key is None else "",
+        "restrictions_form": form,
+    }
+
+
+def _create_url(viewer: Member, member: Member) -> str:
+    if not policy.can_create(viewer, member):
+        return ""
+    if viewer.pk == member.pk:
+        return reverse("keys:classic-create")
+    return reverse("keys:classic-create-for", args=[member.pk])
+
+
+@register.simple_tag(takes_context=True)
+def who_can_manage(context: template.Context) -> list[dict[str, Any]]:
+    """Return who may do what with a member and their key now, in the words of the policies; at most three queries."""
+    member = context["member"]
+    key = queries.key_of(member) if policy.can_see_keys_of(context["viewer"], member) else None
+    managers = [member, *reversed(chain_above(member)), *other_managers(member)]
+    rows = [_manager_row(manager, member, key, context["viewer"]) for manager in managers]
+    return [row for row in rows if row["powers"] or row["is_above"]]
+
+
+def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:
+    powers = []
+    if key is not None:
+        named = (
+            (KeyAction.VIEW, "see that the key exists"),
+            (KeyAction.SHOW_VALUE, "see its value"),
+            (KeyAction.EDIT_RESTRICTION, "restrict its addresses"),
+            (KeyAction.DELETE, "delete it"),
+        )
+        powers += [words for action, words in named if policy.can(manager, action, key)]
+    if can(manager, MemberAction.EDIT_RESTRICTION, member):
+        powers.append("restrict where the user signs in from")
+    if can(manager, MemberAction.EDIT_VPN_PASSWORD, member):
+        powers.append("set the VPN password")
+    sees = can(viewer, MemberAction.VIEW, manager)
+    return {
+        "name": manager.user.name,
+        "url": reverse("accounts:user", args=[manager.pk]) if sees else "",
+        "is_self": manager.pk == viewer.pk,
+        "is_above": relation(manager, member) is Relation.ANCESTOR,
+        "why": _why(manager, member),
+        "status": manager.get_status_display(),
+        "powers": powers,
+    }
+
+
+def _why(manager: Member, member: Member) -> str:
+    """Return what gives the manager their powers."""
+    if manager.pk == member.pk:
+        return "The user"
+    if manager.is_owner:
+        return "Account owner"
+    if relation(manager, member) is Relation.ANCESTOR:
+        above = "Parent" if manager.pk == member.parent_id else "Above in the hierarchy"
+        return f"{above}, with Manage users" if may_work(manager) and cares_for(manager, member) else above
+    return "User management"

@@ -1,0 +1,280 @@
+"""When keys were last used and which calls they were refused: noted by each process in memory, written a little later.
+
+No call waits for a write, and the time of an answer does not tell whether there was anything to write. A process that
+is killed loses the last second of what is noted here; one that ends in order loses nothing.
+
+*Source:* docs/rules.md, "Whose key works"; docs/security.md, "Audit".
+"""
+
+import atexit
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from django.db import Error, connection, transaction
+
+from accounts import audit
+from accounts.models import Member
+from accounts.origin import Origin
+from keys import events
+
+_log = logging.getLogger(__name__)
+
+_MINUTE = 60  # seconds
+_EVERY = 1.0  # seconds between two writes of a process
+_IDLE = 15.0  # seconds without anything to write, after which the writer gives back its database connection
+
+# Strangers can make up addresses without end: what is kept of them has bounds, and so has the time for writing it.
+_MOST_KEYS = 2_000  # whose refusals are kept
+_MOST_ADDRESSES = 20  # of one key's refusals; those from further addresses are counted together
+_MOST_EVENTS = 50  # in one go; each has its own transaction, so that other events of the account get in between
+_MOST_USED = 20_000  # keys remembered as used within the last minute
+
+#: Stands for the addresses beyond _MOST_ADDRESSES.
+_FURTHER = "further addresses"
+
+
+@dataclass(slots=True)
+class _Refused:
+    """Refusals from one address that are not in the activity log yet."""
+
+    why: str
+    count: int = 0
+    minute: int = -1  # since the epoch; the last one that has its event, by this process or another
+
+
+@dataclass(slots=True)
+class _RefusedKey:
+    """Refusals of one key by address, None being an unknown one."""
+
+    holder_id: int
+    places: dict[str | None, _Refused] = field(default_factory=dict)
+
+
+class Collector:
+    """What one process has noted and not written yet. Any thread may note; one at a time writes."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()  # over what is noted: held for moments, never during a query
+        self._writing = threading.Lock()
+        self._used: dict[int, tuple[float, str]] = {}
+        self._next_use: dict[int, float] = {}
+        self._refused: dict[int, _RefusedKey] = {}
+        self._dropped = 0
+        self._noted = threading.Event()
+        self._in_background = False
+        self._writer: threading.Thread | None = None
+
+    # --- Noting: on the way of every call, so without a query --------------------------------------------------------
+
+    def accepted(self, key_id: int, address: str | None) -> None:
+        """Note that a call was accepted, unless one with the same key was noted within the last minute."""
+        now = self._clock()
+        if now < self._next_use.get(key_id, 0.0):
+            return
+        with self._lock:
+            if len(self._next_use) >= _MOST_USED:
+                self._next_use.clear()  # writes sooner than need be; the statement itself keeps to the minute
+            self._next_use[key_id] = now + _MINUTE
+            self._used[key_id] = now, address or ""
+        self._wake()
+
+    def refused(self, *, key_id: int, holder_id: int, why: str, address: str | None) -> None:
+        """Note that a call with a known key was refused."""
+        with self._lock:
+            key = self._refused.get(key_id)
+            if key is None:
+                if len(self._refused) >= _MOST_KEYS:
+                    self._dropped += 1
+                    return
+                key = self._refused[key_id] = _RefusedKey(holder_id)
+            if address not in key.places and len(key.places) >= _MOST_ADDRESSES:
+                address = _FURTHER
+            noted = key.places.setdefault(address, _Refused(why))
+            noted.why = why
+            noted.count += 1
+        self._wake()
+
+    # --- Writing -----------------------------------------------------------------------------------------------------
+
+    def flush(self, *, last: bool = False) -> None:
+        """Write what is due on this thread's connection; what cannot be written stays noted.
+
+        One statement for all the keys used, one transaction for each event. Raises the database's errors.
+
+        Args:
+            last: the process ends: refusals whose minute already has its event are not left for the next one.
+        """
+        with self._writing:
+            self._write_used()
+            self._write_refused(last=last)
+
+    def _write_used(self) -> None:
+        with self._lock:
+            used, self._used = self._used, {}
+        left: Iterable[int] = used
+        try:
+            left = _write_last_used(used) if used else ()
+        finally:
+            with self._lock:
+                for key_id in left:
+                    self._used.setdefault(key_id, used[key_id])
+
+    def _write_refused(self, *, last: bool) -> None:
+        minute = int(self._clock()) // _MINUTE
+        for key_id, holder_id, address, noted in self._due(minute, last=last):
+            count, written = noted.count, False
+            # At the end of the process a minute that has its event already is no reason to lose the count: it goes
+            # where the event of the next free minute would be.
+            for slot in range(minute, minute + (_MINUTE if last else 1)):
+                written = written or _write_event(key_id, holder_id, address, noted.why, count, slot)
+            with self._lock:
+                noted.minute = minute
+                noted.count -= count if written else 0
+
+    def _due(self, minute: int, *, last: bool) -> list[tuple[int, int, str | None, _Refused]]:
+        """Return what the activity log is to be told in this minute, forgetting what had no refusal for a whole one."""
+        with self._lock:
+            dropped, self._dropped = self._dropped, 0
+            for key_id, key in list(self._refused.items()):
+                key.places = {a: noted for a, noted in key.places.items() if noted.count or noted.minute >= minute}
+                if not key.places:
+                    del self._refused[key_id]
+            due = [
+                (key_id, key.holder_id, address, noted)
+                for key_id, key in self._refused.items()
+                for address, noted in key.places.items()
+                if noted.count and (last or noted.minute < minute)
+            ]
+        if dropped:
+            _log.warning("%d refused calls are in no activity log: too many keys were tried at once", dropped)
+        return due if last else due[:_MOST_EVENTS]
+
+    # --- The writer: a thread, where a process serves calls ----------------------------------------------------------
+
+    def run_in_background(self) -> None:
+        """Write by a thread of this process and at its end; without this, only ``flush`` writes.
+
+        The thread begins with the first thing noted: a server that forks its workers has forked them by then.
+        """
+        self._in_background = True
+
+    def _wake(self) -> None:
+        if not self._in_background:
+            return
+        self._noted.set()
+        if self._writer is None or not self._writer.is_alive():
+            with self._lock:
+                if self._writer is None or not self._writer.is_alive():
+                    self._writer = threading.Thread(target=self._write_always, name="keytree-usage", daemon=True)
+                    self._writer.start()
+                    atexit.register(self._write_at_exit)
+
+    def _write_always(self) -> None:
+        while True:
+            if not (self._used or self._refused or self._noted.wait(_IDLE)):
+                connection.close()
+                self._noted.wait()
+            self._noted.clear()
+            # Before the writing, not after: it must not fall together with the answer to the call it is about.
+            time.sleep(_EVERY)
+            self._write_and_log(last=False)
+
+    def _write_at_exit(self) -> None:
+        self._write_and_log(last=True)
+        connection.close()
+
+    def _write_and_log(self, *, last: bool) -> None:
+        try:
+            self.flush(last=last)
+        except Error as error:
+            # The kind alone: a database's message may quote values.
+            _log.error("last used and refused calls could not be written: %s", type(error).__name__)
+            connection.close()
+
+
+#: This process's.
+collector = Collector()
+
+
+def run_in_background() -> None:
+    """Let this process, which serves calls, write what it notes by a thread of its own and at its end."""
+    collector.run_in_background()
+
+
+def flush() -> None:
+    """Write all that this process has noted, as it ends. Raises the database's errors."""
+    collector.flush(last=True)
+
+
+# A list of rows as the source of an UPDATE is beyond the ORM. A row that is younger than a minute stays as it is, whoever
+# wrote it. PostgreSQL passes over rows that somebody has locked and names them, so that they are tried again: to wait for
+# one would keep the others locked meanwhile, and could end in a deadlock with the move of a branch.
+_POSTGRESQL = """
+    WITH used AS (
+        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[])
+            AS used (id, used_at, not_after, used_from)
+    ), due AS (
+        SELECT key.id FROM keys_classickey AS key JOIN used USING (id)
+        WHERE key.last_used_at IS NULL OR key.last_used_at <= used.not_after
+    ), free AS (
+        SELECT key.id FROM keys_classickey AS key JOIN used USING (id)
+        WHERE key.last_used_at IS NULL OR key.last_used_at <= used.not_after
+        FOR NO KEY UPDATE OF key SKIP LOCKED
+    ), written AS (
+        UPDATE keys_classickey AS key SET last_used_at = used.used_at, last_used_from = used.used_from
+        FROM used JOIN free USING (id) WHERE key.id = used.id RETURNING key.id
+    )
+    SELECT id FROM due EXCEPT SELECT id FROM written
+"""
+_SQLITE = """
+    UPDATE keys_classickey SET last_used_at = used.used_at, last_used_from = used.used_from
+    FROM (
+        SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS used_at,
+            json_extract(value, '$[2]') AS not_after, json_extract(value, '$[3]') AS used_from
+        FROM json_each(%s)
+    ) AS used
+    WHERE keys_classickey.id = used.id AND (last_used_at IS NULL OR last_used_at <= used.not_after)
+"""
+
+
+def _write_last_used(used: Mapping[int, tuple[float, str]]) -> list[int]:
+    """Write when and from where keys were last used, in one statement; return those that are to be tried again."""
+    rows = []
+    for key_id, (at, address) in used.items():
+        moment = datetime.fromtimestamp(at, UTC)
+        before = moment - timedelta(seconds=_MINUTE)
+        rows.append((key_id, *map(connection.ops.adapt_datetimefield_value, (moment, before)), address))
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute(_SQLITE, [json.dumps(rows)])
+            return []
+        cursor.execute(_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
+        return [key_id for (key_id,) in cursor.fetchall()]
+
+
+def _write_event(key_id: int, holder_id: int, address: str | None, why: str, count: int, minute: int) -> bool:
+    """Record refusals as the one event of their key, address and minute; return whether it was this call that did."""
+    holder = Member.objects.select_related("user").filter(pk=holder_id).first()
+    if holder is None:
+        return True  # removed meanwhile, and the key with them: there is nothing to tell and nobody to tell it
+    details: dict[str, str | int] = {"why": why, "count": count}
+    if address == _FURTHER:
+        details["from"], address = _FURTHER, None
+    with transaction.atomic():
+        event = audit.record(
+            events.CALL_REFUSED,
+            actor=None,
+            actor_label="somebody calling",
+            subject=holder,
+            origin=Origin(address),
+            outcome=audit.REFUSED,
+            details=details,
+            once=f"refused:{key_id}:{details.get('from', address)}:{minute}",
+        )
+    return event is not None

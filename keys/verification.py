@@ -1,0 +1,156 @@
+"""Whether a key works: API username, value and client's address in, a verdict out. No request, no answer to a caller.
+
+The most frequent question there is, so it is one statement by a unique index, given straight to the database's driver,
+and nothing is remembered past it: what was deleted, suspended or restricted is refused from the next call on. Whoever
+shows a verdict to a caller tells ``accepted`` alone; the reason is for the activity log.
+
+*Source:* docs/rules.md, "Whose key works"; the figures are in docs/performance.md.
+"""
+
+import enum
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from accounts import sealing
+from accounts.addresses import stored
+from accounts.enums import CALLING_STATUSES
+from accounts.names import EMAIL_BYTES, canonical_email
+from keys import material, usage
+from keys.models import ClassicKey
+
+_CALLING = frozenset(status.value for status in CALLING_STATUSES)
+#: Characters of the longest API username there can be: ten digits, an underscore and an e-mail address.
+_LONGEST_USERNAME = EMAIL_BYTES + 11
+#: Compared with where there is no key, so that an unknown name costs the same; the digest of no value.
+_NO_DIGEST = bytes(32)
+
+
+class Unavailable(Exception):
+    """The database is away: there is no verdict, and so no yes."""
+
+
+class Reason(enum.StrEnum):
+    """Why a call was refused, in the words of the activity log. Never told to the caller."""
+
+    UNKNOWN = "no such key"
+    WRONG_VALUE = "wrong value"
+    STATUS = "the user's status"
+    KEY_ADDRESS = "the key's address restriction"
+    ACCOUNT_ADDRESS = "the account's address restriction"
+    NO_MASTER_KEY = "its master key is not in the key ring"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why the call is refused, none if it is accepted, and whose key it is; an unknown name is nobody's."""
+
+    reason: Reason | None
+    key_id: int = 0
+    member_id: int = 0
+    account_id: int = 0
+    api_username: str = ""
+    email: str = ""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the call may pass: all that a caller is ever told."""
+        return self.reason is None
+
+
+_UNKNOWN = Verdict(Reason.UNKNOWN)
+
+
+def verify(username: str, secret: str, address: str | None) -> Verdict:
+    """Decide whether a call with this API username and value, from this address, is accepted.
+
+    One query. An acceptance and a refusal of a known key are noted in memory for ``keys.usage`` to write later; nothing
+    is written here. Raises Unavailable when the database does not answer, after one new connection.
+
+    Args:
+        username: as presented; case and Unicode form do not matter.
+        secret: the presented value, any text.
+        address: the client's, as ``accounts.addresses.client_address`` gives it; None when unknown.
+    """
+    row = _find(_canonical(username))
+    if row is None:
+        material.matches(secret, _NO_DIGEST, sealing.configured_ring().current)
+        return _UNKNOWN
+    (key_id, digest, ring_key_id, key_addresses, member_id, status, api_username,
+     account_id, account_addresses, email) = row  # fmt: skip
+    # All are asked whatever the first one says: the time of the answer must not tell which of them refused.
+    try:
+        is_genuine, has_master_key = material.matches(secret, digest, ring_key_id), True
+    except sealing.SealError:
+        is_genuine = has_master_key = False
+    is_calling = status in _CALLING
+    passes_key, passes_account = stored(key_addresses).allows(address), stored(account_addresses).allows(address)
+    if is_genuine and is_calling and passes_key and passes_account:
+        usage.collector.accepted(key_id, address)
+        return Verdict(None, key_id, member_id, account_id, api_username, email)
+    if not has_master_key:
+        reason = Reason.NO_MASTER_KEY
+    elif not is_genuine:
+        reason = Reason.WRONG_VALUE
+    elif not is_calling:
+        reason = Reason.STATUS
+    else:
+        reason = Reason.ACCOUNT_ADDRESS if passes_key else Reason.KEY_ADDRESS
+    usage.collector.refused(key_id=key_id, holder_id=member_id, why=reason.value, address=address)
+    return Verdict(reason, key_id, member_id, account_id, api_username, email)
+
+
+def _canonical(username: str) -> str:
+    """Return the form under which API usernames are stored; empty, which is nobody's, for what cannot be one."""
+    # Most names are plain ASCII, where the two Unicode normalisations change nothing.
+    name = username.strip().lower() if username.isascii() else canonical_email(username)
+    # Lone surrogates and NUL are what the drivers would raise at.
+    if len(name) > _LONGEST_USERNAME or not name.isprintable():
+        return ""
+    return name
+
+
+def _find(username: str) -> tuple[Any, ...] | None:
+    """Return the row of the key under this API username, asking a second time on a new connection if one was lost."""
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    try:
+        return _ask(wrapper, username)
+    except Error as error:
+        if wrapper.in_atomic_block:
+            raise Unavailable from error  # the caller's transaction cannot go on by another connection
+    try:
+        wrapper.close()
+        return _ask(wrapper, username)
+    except Error as error:
+        raise Unavailable from error
+
+
+def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
+    """Run the statement by the driver beneath Django's connection; raises what Django makes of the driver's errors."""
+    wrapper.ensure_connection()
+    driver: Any = wrapper.connection
+    with wrapper.wrap_database_errors:
+        if wrapper.vendor == "sqlite":
+            cursor = driver.execute(_statement("?"), (username,))
+        else:
+            # Django turns preparing off for poolers that lose prepared statements; its own cursors never prepare.
+            driver.prepare_threshold = 0
+            cursor = wrapper.Database.Cursor(driver).execute(_statement("%s"), (username,))
+        # All rows, though there is one at most: on SQLite a statement that was not read to its end keeps the state of
+        # the database it began with, and the next verification would see nothing newer.
+        rows = cursor.fetchall()
+    return rows[0] if rows else None
+
+
+@cache
+def _statement(placeholder: str) -> str:
+    """Return the one statement, as the ORM writes it: tables and columns are named by the models alone."""
+    keys = ClassicKey.objects.filter(holder__api_username="any").values_list(
+        "id", "digest", "ring_key_id", "allowed_addresses", "holder_id", "holder__status", "holder__api_username",
+        "account_id", "account__allowed_addresses", "holder__user__email",
+    )  # fmt: skip
+    statement, _ = keys.query.sql_with_params()
+    return statement.replace("%s", placeholder)

@@ -1,0 +1,253 @@
+"""The classic view of the API keys page, and the dialogs about one key."""
+
+import json
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import formats
+from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.csv_files import csv_response
+from accounts.list_request import ListRequest
+from accounts.models import Member
+from accounts.policy import NotAllowed
+from keys import lifecycle, policy, queries
+from keys.forms import KeyRestrictionForm
+from keys.material import PlainValue
+from keys.models import ClassicKey
+from keys.policy import KeyAction
+
+#: The views of the API keys page that there are, by their name in the address.
+VIEWS = {"classic": "Classic infrastructure API keys"}
+
+form_or_post = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """List the viewer's own key and those of everyone below them."""
+    viewer, asked = request.member, ListRequest.of(request)
+    own = queries.own_key(viewer)
+    pinned = own if own is not None and queries.matches_search(own, asked) else None
+    listing = queries.keys_below(viewer, asked)
+    page = listing.page(per_page=asked.per_page, cursor=asked.cursor, pinned=1 if pinned else 0)
+    shown = [pinned, *page.rows] if pinned and page.previous is None else page.rows
+    now = timezone.now()
+    context = {
+        "title": "API keys",
+        "asked": asked,
+        "views": VIEWS.items(),
+        "rows": [queries.row(key, viewer, now) for key in shown],
+        "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
+        "date_created": asked.heading("Date created", "created", "created_at", listing.order, first="-"),
+        "footer": asked.footer(page),
+        "can_create": own is None and policy.can_create(viewer, viewer),
+        "empty_title": "No classic infrastructure API keys",
+        "empty_text": "A key lets your programs call the classic infrastructure API as you. Users below you have none either.",
+        "clear_url": asked.url(q=None, at=None),
+        "csv_query": request.GET.urlencode(),
+    }
+    return render(request, "keys/classic_list.html", context)
+
+
+@require_safe
+def export(request: HttpRequest) -> StreamingHttpResponse:
+    """Send the keys of the present filter as a file: never a value."""
+    viewer, asked = request.member, ListRequest.of(request)
+    own = queries.own_key(viewer)
+    own = own if own is not None and queries.matches_search(own, asked) else None
+    return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked)), "api-keys.csv")
+
+
+@sensitive_post_parameters("password")
+@form_or_post
+def create(request: HttpRequest) -> HttpResponse:
+    """Create the viewer's own key, and show it in this one answer."""
+    return _create(request, request.member, back=reverse("keys:classic-list"), behind="API keys")
+
+
+@sensitive_post_parameters("password")
+@form_or_post
+def create_for(request: HttpRequest, member_id: int) -> HttpResponse:
+    """Create the key of a VPN-only member below the viewer, and show it in this one answer."""
+    holder = member_or_404(request.member, member_id)
+    if not policy.can_see_keys_of(request.member, holder):
+        raise Http404
+    return _create(
+        request, holder, back=reverse("accounts:user", args=[holder.pk]), behind=f"Manage {holder.user.name}"
+    )
+
+
+@sensitive_variables("value")
+def _create(request: HttpRequest, holder: Member, *, back: str, behind: str) -> HttpResponse:
+    if request.method != "POST":
+        return redirect(back)
+    try:
+        policy.require_create(request.member, holder)
+        proof = ask_for_proof(request, what="create a key", back=back)
+        if proof is not None:
+            return proof
+        key, value = lifecycle.create_classic_key(holder=holder, by=request.member, origin=request.origin)
+    except NotAllowed as error:
+        raise refusal(request, subject=holder, what="create a key", why=error) from error
+    except lifecycle.KeyExists:
+        whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
+        messages.error(request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another.")
+        return redirect(back)
+    return _with_value(request, key, value, title="API key successfully created", back=back, behind=behind)
+
+
+def _with_value(  # noqa: PLR0913 - what a dialog is made of
+    request: HttpRequest, key: ClassicKey, value: PlainValue, *, title: str, back: str, behind: str, is_shown: bool = False
+) -> HttpResponse:
+    """Render the one answer that holds the value."""
+    context = {
+        "title": title,
+        "dialog_back": back,
+        "behind_title": behind,
+        "key": key,
+        "value": value.text,
+        "is_shown": is_shown,
+        "download_url": reverse("keys:classic-download", args=[key.pk]),
+    }
+    return render(request, "keys/classic_value.html", context)
+
+
+def _key_or_404(request: HttpRequest, key_id: int) -> ClassicKey:
+    """Return the key if the viewer may know of it; 404 is the same for one they may not and for none at all."""
+    key = queries.visible_key(request.member, key_id)
+    if key is None:
+        raise Http404
+    return key
+
+
+@require_safe
+def details(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Show what is known of a key. Its value is not in the page: *Show* asks for it."""
+    key = _key_or_404(request, key_id)
+    viewer = request.member
+    context = {
+        "title": "API key details",
+        "dialog_back": reverse("keys:classic-list"),
+        "behind_title": "API keys",
+        "key": key,
+        "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
+        "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
+        "can_delete": policy.can(viewer, KeyAction.DELETE, key),
+    }
+    return render(request, "keys/classic_details.html", context)
+
+
+@sensitive_post_parameters("password")
+@sensitive_variables("value")
+@form_or_post
+def show(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Show the value to the key's creator."""
+    key = _key_or_404(request, key_id)
+    back = reverse("keys:classic-details", args=[key.pk])
+    if request.method != "POST":
+        return redirect(back)
+    answer = _value_or_answer(request, key, what="see the key", back=back, download=False)
+    if isinstance(answer, HttpResponse):
+        return answer
+    return _with_value(
+        request, key, answer, title="API key details", back=reverse("keys:classic-list"), behind="API keys", is_shown=True
+    )
+
+
+@sensitive_post_parameters("password")
+@sensitive_variables("value", "content")
+@form_or_post
+def download(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Send the key to its creator as ``apikey.json``."""
+    key = _key_or_404(request, key_id)
+    back = reverse("keys:classic-details", args=[key.pk])
+    if request.method != "POST":
+        return redirect(back)
+    answer = _value_or_answer(request, key, what="download the key", back=back, download=True)
+    if isinstance(answer, HttpResponse):
+        return answer
+    content = {
+        "name": "Classic infrastructure API key",
+        "username": key.holder.api_username,
+        "key": answer.text,
+        "created": formats.iso(key.created_at),
+    }
+    return HttpResponse(
+        json.dumps(content, indent=2, ensure_ascii=False) + "\n",
+        content_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="apikey.json"'},
+    )
+
+
+def _value_or_answer(
+    request: HttpRequest, key: ClassicKey, *, what: str, back: str, download: bool
+) -> PlainValue | HttpResponse:
+    """Return the value for its creator, or the page that asks for proof. Raises 403 or 404 for anybody else."""
+    try:
+        policy.require(request.member, KeyAction.SHOW_VALUE, key)
+        proof = ask_for_proof(request, what=what, back=back)
+        if proof is not None:
+            return proof
+        return lifecycle.show_value(key=key, by=request.member, origin=request.origin, download=download)
+    except NotAllowed as error:
+        raise refusal(request, subject=key.holder, what=KeyAction.SHOW_VALUE.value, why=error) from error
+    except lifecycle.KeyGone as error:
+        raise Http404 from error
+
+
+@form_or_post
+def restrict(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Edit from where a key may be used."""
+    key = _key_or_404(request, key_id)
+    details_url = reverse("keys:classic-details", args=[key.pk])
+    form = KeyRestrictionForm(request.POST if request.method == "POST" else None, initial={"classic": key.allowed_addresses})
+    try:
+        policy.require(request.member, KeyAction.EDIT_RESTRICTION, key)
+        if form.is_valid():
+            lifecycle.restrict_classic_key(
+                key=key, addresses_text=form.cleaned_data["classic"], by=request.member, origin=request.origin
+            )
+            messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.user.name}.")
+            return redirect("keys:classic-list")
+    except NotAllowed as error:
+        raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
+    except lifecycle.KeyGone as error:
+        raise Http404 from error
+    context = {
+        "title": "Edit IP address restrictions",
+        "dialog_back": details_url,
+        "behind_title": "API keys",
+        "key": key,
+        "form": form,
+    }
+    return render(request, "keys/classic_restrict.html", context)
+
+
+@form_or_post
+def delete(request: HttpRequest, key_id: int) -> HttpResponse:
+    """Ask whether to delete a key, and delete it."""
+    key = _key_or_404(request, key_id)
+    if request.method == "POST":
+        try:
+            lifecycle.delete_classic_key(key=key, by=request.member, origin=request.origin)
+        except NotAllowed as error:
+            raise refusal(request, subject=key.holder, what=KeyAction.DELETE.value, why=error) from error
+        except lifecycle.KeyGone as error:
+            raise Http404 from error
+        whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.user.name}"
+        messages.success(request, f"API key deleted\n{whose} has stopped working.")
+        return redirect("keys:classic-list")
+    context = {
+        "title": "Delete API key",
+        "dialog_back": reverse("keys:classic-list"),
+        "behind_title": "API keys",
+        "key": key,
+        "is_own": key.holder_id == request.member.pk,
+    }
+    return render(request, "keys/classic_delete.html", context)

@@ -1,0 +1,70 @@
+"""The card of a user's address restrictions: two fields of two apps, saved as one."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from accounts import addresses, memberships
+from accounts.access import member_or_404, refusal
+from accounts.models import Member
+from accounts.policy import MemberAction, NotAllowed, can, reason
+from accounts.views import user_details
+from keys import lifecycle, policy, queries
+from keys.forms import RestrictionsForm
+from keys.models import ClassicKey
+from keys.policy import KeyAction
+
+
+def form_for(viewer: Member, member: Member, key: ClassicKey | None, data: object = None) -> RestrictionsForm:
+    """Return the card's form as ``viewer`` may use it on ``member``, whose key is ``key``, if they may know of it."""
+    sees_keys = policy.can_see_keys_of(viewer, member)
+    return RestrictionsForm(
+        data,
+        initial={"platform": member.allowed_addresses, "classic": key.allowed_addresses if key else ""},
+        action=reverse("keys:restrictions", args=[member.pk]),
+        has_key=key is not None,
+        edits_classic=sees_keys and (key is None or policy.can(viewer, KeyAction.EDIT_RESTRICTION, key)),
+    )
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def save(request: HttpRequest, member_id: int) -> HttpResponse:
+    """Save both restrictions, or neither: mistakes are named one by one beside what was typed."""
+    viewer, member = request.member, member_or_404(request.member, member_id)
+    if request.method != "POST":
+        return redirect("accounts:user", member.pk)
+    action = MemberAction.EDIT_RESTRICTION
+    if not can(viewer, action, member):
+        raise refusal(request, subject=member, what=action.value, why=reason(viewer, action, member))
+    key = queries.key_of(member) if policy.can_see_keys_of(viewer, member) else None
+    form = form_for(viewer, member, key, request.POST)
+    if form.is_valid() and _locks_out(request, member, form):
+        form.ask_to_confirm_lockout(request.origin.address)
+    if not form.is_valid():
+        return user_details.page(request, member, restrictions_form=form, status=200)
+    try:
+        with transaction.atomic():
+            memberships.restrict_platform(
+                member=member, addresses_text=form.cleaned_data["platform"], by=viewer, origin=request.origin
+            )
+            if key is not None and "classic" in form.cleaned_data:
+                lifecycle.restrict_classic_key(
+                    key=key, addresses_text=form.cleaned_data["classic"], by=viewer, origin=request.origin
+                )
+    except NotAllowed as error:
+        raise refusal(request, subject=member, what=action.value, why=error) from error
+    except lifecycle.KeyGone:
+        messages.error(request, "Nothing was saved\nThe key was deleted meanwhile. Look at the page again.")
+    else:
+        messages.success(request, "IP address restrictions saved\nThey apply from the next request on.")
+    return redirect("accounts:user", member.pk)
+
+
+def _locks_out(request: HttpRequest, member: Member, form: RestrictionsForm) -> bool:
+    """Whether saving would keep out the person who saves, from where they are, and they did not say that they know."""
+    if member.pk != request.member.pk or form.cleaned_data["confirm_lockout"]:
+        return False
+    return not addresses.stored(form.cleaned_data["platform"]).allows(request.origin.address)

@@ -1,0 +1,137 @@
+"""``/verify``: a proxy's question whether a call may pass, answered before Django is asked anything.
+
+HTTP Basic in, 204 or 401 out; the decision is made by ``keys.verification``. The method, the body and whatever follows
+the path are a proxy's business and are not looked at: nothing there can turn a no into a yes.
+
+*Source:* RFC 7617 (Basic); docs/verification.md says what proxies are to send and to expect.
+"""
+
+import binascii
+import logging
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from django.conf import settings
+
+from accounts.addresses import client_address
+from accounts.origin import trusted_proxies
+from keys.verification import Unavailable, Verdict, verify
+
+_log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+StartResponse = Callable[..., Any]
+WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+
+_PATH = "/verify"
+_LONGEST_HEADER = 8 * 1024  # characters
+
+_ALWAYS = [
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("X-Content-Type-Options", "nosniff"),
+]
+_REFUSED = [
+    *_ALWAYS,
+    ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"'),
+    ("Content-Length", "0"),
+]
+_UNAVAILABLE = [*_ALWAYS, ("Retry-After", "5"), ("Content-Length", "0")]
+
+#: What may stand in a header as it is, besides letters and digits: what e-mail addresses are made of, but for "%".
+_PLAIN = "!#$&'*+-/=?^_`{|}~@."
+
+
+# Reading addresses is a third of an answer's work, and the same callers come again and again. What it depends on is all
+# in the arguments, so nothing that changes is remembered.
+_client_address = lru_cache(maxsize=1024)(client_address)
+
+
+class VerifyApplication:
+    """Answers ``/verify`` and everything below it, and passes on what else there is."""
+
+    def __init__(self, next_application: WSGIApplication) -> None:
+        self._next = next_application
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ.get("PATH_INFO", "")
+        if not (_is_ours(path) or _is_ours(environ.get("SCRIPT_NAME", "") + path)):
+            return self._next(environ, start_response)
+        try:
+            verdict = _verdict(environ)
+        except Unavailable as error:
+            _log.error("verification unavailable: %s", type(error.__cause__).__name__)
+            start_response("503 Service Unavailable", _UNAVAILABLE[:])
+            return ()
+        except Exception:  # noqa: BLE001 - whatever goes wrong while deciding, the answer is no
+            _log.exception("verification failed")
+            verdict = None
+        if verdict is not None and verdict.accepted:
+            start_response("204 No Content", _identity(verdict))
+        else:
+            start_response("401 Unauthorized", _REFUSED[:])
+        return ()
+
+
+def _is_ours(path: str) -> bool:
+    # With the script name too: servers take it from a header, and a proxy may let a client's through. A request sent to
+    # /verify must not arrive at a page of the console, whose 200 would be taken for a yes.
+    return path.startswith(_PATH) and (len(path) == len(_PATH) or path[len(_PATH)] == "/")
+
+
+def _verdict(environ: Environ) -> Verdict | None:
+    """Return the verdict on the presented key; none when no credentials came, or not in a way they may come."""
+    credentials = _credentials(environ.get("HTTP_AUTHORIZATION", ""))
+    if credentials is None or not _may_carry_credentials(environ):
+        return None
+    address = _client_address(environ.get("REMOTE_ADDR"), environ.get("HTTP_X_FORWARDED_FOR"), trusted_proxies())
+    return verify(*credentials, address)
+
+
+def _credentials(header: str) -> tuple[str, str] | None:
+    """Return user name and password of a Basic header; none for any other text.
+
+    Strict, so that what a proxy in front may read otherwise is refused: one header, canonical base64, UTF-8.
+    """
+    scheme, _, encoded = header.partition(" ")
+    if scheme.lower() != "basic" or len(header) > _LONGEST_HEADER:
+        return None
+    try:
+        text = binascii.a2b_base64(encoded.strip(" "), strict_mode=True).decode()
+    except ValueError:
+        return None
+    username, colon, password = text.partition(":")
+    return (username, password) if colon else None
+
+
+def _may_carry_credentials(environ: Environ) -> bool:
+    """Whether the way here may carry a key: https, a declared proxy, or this machine's own.
+
+    Where Keytree is public by https, a key sent in clear over a network is refused, so that nobody makes a habit of it.
+    The scheme is the server's word: nothing but a declared proxy could vouch for another, and those may pass anyhow.
+    """
+    if not settings.IS_HTTPS or environ["wsgi.url_scheme"] == "https":
+        return True
+    peer = environ.get("REMOTE_ADDR") or ""
+    return peer == "" or peer in {"::1", "::ffff:127.0.0.1"} or peer.startswith("127.") or peer in trusted_proxies()
+
+
+def _identity(verdict: Verdict) -> list[tuple[str, str]]:
+    """Return the headers of an acceptance: whose call it is."""
+    return [
+        ("X-Keytree-Account", str(verdict.account_id)),
+        ("X-Keytree-Username", _header_text(verdict.api_username)),
+        ("X-Keytree-User", _header_text(verdict.email)),
+        *_ALWAYS,
+    ]
+
+
+def _header_text(text: str) -> str:
+    """Return ``text`` for a header, percent-encoded in UTF-8 but for what e-mail addresses are usually made of.
+
+    No line can end in it, and it reads back to one text alone.
+    """
+    return quote(text, safe=_PLAIN)

@@ -1,0 +1,40 @@
+// A secret value: masked until Show, and gone from the page after five minutes, which are counted down.
+const MINUTES = 5;
+
+function mask(box, isMasked) {
+  box.querySelector("[data-value-text]").hidden = isMasked;
+  box.querySelector("[data-value-mask]").hidden = !isMasked;
+  box.querySelector("[data-value-show]").hidden = !isMasked;
+  box.querySelector("[data-value-hide]").hidden = isMasked;
+}
+
+function countDown(box, minutes) {
+  const left = box.querySelector("[data-value-left]");
+  if (minutes > 0) {
+    left.textContent = `Leaves this page in ${minutes} ${minutes === 1 ? "minute" : "minutes"}.`;
+    setTimeout(() => countDown(box, minutes - 1), 60_000);
+    return;
+  }
+  mask(box, true);
+  box.querySelector("[data-value-text]").textContent = "";
+  for (const control of box.querySelectorAll("[data-needs-script]")) control.remove();
+  left.textContent = "No longer on this page: five minutes have passed.";
+}
+
+function enhance(root) {
+  for (const box of root.querySelectorAll("[data-value]:has([data-value-text])")) {
+    mask(box, !box.hasAttribute("data-value-shown"));
+    countDown(box, MINUTES);
+  }
+}
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-value-show], [data-value-hide]");
+  if (!button) return;
+  const box = button.closest("[data-value]");
+  const isMasked = button.matches("[data-value-hide]");
+  mask(box, isMasked);
+  box.querySelector(isMasked ? "[data-value-show]" : "[data-value-hide]").focus();
+});
+document.addEventListener("content", (event) => enhance(event.target));
+enhance(document);

@@ -1,0 +1,256 @@
+"""Start-up refusals: each provoked alone, all told at once, none in the demo."""
+
+import base64
+import re
+import sqlite3
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from django.core.checks import run_checks
+from django.db import OperationalError, connection
+from django.db.migrations.exceptions import InconsistentMigrationHistory
+from django.db.migrations.recorder import MigrationRecorder
+
+from accounts.models import Account
+from console import checks
+from tests.console.programs import SERVER, documented_environment, manage, run
+
+RING = "2:" + base64.b64encode(bytes(range(32))).decode()
+SECRET = "correct-horse-battery-staple-" + "0123456789abcdefghijklmnop"
+
+
+@pytest.fixture
+def production(db, settings, tmp_path: Path):
+    """The settings of a production with nothing wrong, to spoil one by one."""
+    (tmp_path / "staticfiles.json").write_text("{}")
+    settings.IS_DEMO = settings.DEBUG = False
+    settings.SECRET_KEY = SECRET
+    settings.KEYTREE_KEY_RING, settings.KEYTREE_KEY_RING_FILE = RING, ""
+    settings.KEYTREE_PUBLIC_URL, settings.IS_HTTPS = "https://keys.example.com", True
+    settings.ALLOWED_HOSTS = ["keys.example.com"]
+    settings.KEYTREE_TRUSTED_PROXIES = "127.0.0.1"
+    # The server that the suite was given may be reached by TCP; what is said of that has its own cases.
+    settings.KEYTREE_ALLOW_PLAIN_DATABASE = True
+    settings.STATIC_ROOT = tmp_path
+    return settings
+
+
+def found() -> list[str]:
+    """The ids of our checks that object."""
+    messages = run_checks(include_deployment_checks=True)
+    assert all(message.msg and message.hint for message in messages if message.id.startswith("keytree."))
+    return sorted(message.id for message in messages if message.id.startswith("keytree."))
+
+
+def test_nothing_is_wrong(production) -> None:
+    assert found() == []
+    checks.refuse_unsafe_start()
+
+
+def test_demo_is_left_alone(db, settings) -> None:
+    assert settings.IS_DEMO
+    settings.ALLOWED_HOSTS, settings.DEBUG = ["*"], True
+    assert found() == []
+    checks.refuse_unsafe_start()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("DEBUG", True, "keytree.E001"),
+        ("SECRET_KEY", "", "keytree.E002"),
+        ("SECRET_KEY", "s3cret-but-short", "keytree.E003"),
+        ("SECRET_KEY", "ab" * 40, "keytree.E003"),
+        ("SECRET_KEY", "django-insecure-" + SECRET, "keytree.E003"),
+        ("KEYTREE_KEY_RING", "", "keytree.E004"),
+        ("KEYTREE_KEY_RING", "no ring at all", "keytree.E005"),
+        ("KEYTREE_KEY_RING", "1:c2hvcnQ=", "keytree.E005"),
+        ("ALLOWED_HOSTS", [], "keytree.E006"),
+        ("ALLOWED_HOSTS", ["keys.example.com", "*"], "keytree.E007"),
+        ("KEYTREE_PUBLIC_URL", "", "keytree.E008"),
+        ("KEYTREE_PUBLIC_URL", "http://keys.example.com", "keytree.E008"),
+        ("KEYTREE_PUBLIC_URL", "https://", "keytree.E008"),
+        ("KEYTREE_PUBLIC_URL", "https://keys.example.com/console", "keytree.E008"),
+        ("KEYTREE_PUBLIC_URL", "https://me:secret@keys.example.com", "keytree.E008"),
+        ("KEYTREE_TRUSTED_PROXIES", "10.0.0.1/8", "keytree.E009"),
+        ("KEYTREE_TRUSTED_PROXIES", "the load balancer", "keytree.E009"),
+        ("KEYTREE_TRUSTED_PROXIES", "0.0.0.0/0", "keytree.E010"),
+        ("KEYTREE_TRUSTED_PROXIES", "127.0.0.1, ::/0", "keytree.E010"),
+        ("KEYTREE_TRUSTED_PROXIES", "0.0.0.0/1, 128.0.0.0/1", "keytree.E010"),
+        ("KEYTREE_TRUSTED_PROXIES", "", "keytree.E011"),
+    ],
+)
+def test_setting_is_refused(production, name: str, value: object, expected: str) -> None:
+    setattr(production, name, value)
+    assert found() == [expected]
+    with pytest.raises(SystemExit) as refusal:
+        checks.refuse_unsafe_start()
+    assert expected in str(refusal.value)
+
+
+@pytest.mark.parametrize("proxies", ["unix", "10.0.4.0/28, 2001:db8::1", "127.0.0.1"])
+def test_declared_proxies_are_accepted(production, proxies: str) -> None:
+    production.KEYTREE_TRUSTED_PROXIES = proxies
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "content", "expected"),
+    [
+        (0o600, RING, []),
+        (0o400, f"3:{RING[2:]}\n{RING}\n", []),
+        (0o640, RING, ["keytree.E005"]),
+        (0o604, RING, ["keytree.E005"]),
+        (0o600, "", ["keytree.E005"]),
+        (0o600, "\udcff", ["keytree.E005"]),
+        (None, "", ["keytree.E005"]),
+    ],
+)
+def test_ring_file(production, tmp_path: Path, mode: int | None, content: str, expected: list[str]) -> None:
+    file = tmp_path / "ring"
+    if mode is not None:
+        file.write_text(content, errors="surrogateescape")
+        file.chmod(mode)
+    production.KEYTREE_KEY_RING, production.KEYTREE_KEY_RING_FILE = "", str(file)
+    assert found() == expected
+
+
+@pytest.mark.parametrize(
+    ("database", "allowed", "expected"),
+    [
+        ({"HOST": "db.example.com"}, False, ["keytree.E012"]),
+        ({"HOST": "127.0.0.1"}, False, ["keytree.E012"]),
+        ({"HOST": "db.example.com", "OPTIONS": {"sslmode": "require"}}, False, ["keytree.E012"]),
+        ({"HOST": "/run/postgresql,db.example.com"}, False, ["keytree.E012"]),
+        ({"HOST": "", "OPTIONS": {"hostaddr": "10.0.0.5"}}, False, ["keytree.E012"]),
+        ({"HOST": "db.example.com"}, True, []),
+        ({"HOST": "db.example.com", "OPTIONS": {"sslmode": "verify-full"}}, False, []),
+        ({"HOST": "/run/postgresql"}, False, []),
+        ({"HOST": "", "OPTIONS": {"host": "/run/postgresql"}}, False, []),
+        ({"HOST": ""}, False, []),
+    ],
+)
+def test_database_over_tcp(
+    production, monkeypatch: pytest.MonkeyPatch, database: dict, allowed: bool, expected: list[str]
+) -> None:
+    declared = SimpleNamespace(vendor="postgresql", settings_dict={"OPTIONS": {}, **database})
+    monkeypatch.setattr(checks, "connection", declared)
+    production.KEYTREE_ALLOW_PLAIN_DATABASE = allowed
+    assert [message.id for message in checks.database_is_private()] == expected
+
+
+def test_data_folder_missing(production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_sqlite_file(monkeypatch, tmp_path / "nowhere" / "keytree.sqlite3")
+    assert found() == ["keytree.E013"]
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("which", ["folder", "file"])
+def test_data_folder_not_writable(production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+    file = tmp_path / "keytree.sqlite3"
+    sqlite3.connect(file).close()
+    file.touch()
+    use_sqlite_file(monkeypatch, file)
+    locked = file if which == "file" else tmp_path
+    # The suite may run as root, to whom no mode says no.
+    monkeypatch.setattr(checks.os, "access", lambda path, _mode: Path(path) != locked)
+    assert found() == ["keytree.E013"]
+
+
+def use_sqlite_file(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
+    monkeypatch.setattr(checks, "connection", SimpleNamespace(vendor="sqlite", settings_dict={"NAME": str(file)}))
+
+
+def test_database_away(production, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError("connection refused\nIs the server running?")
+
+    monkeypatch.setattr(checks, "MigrationExecutor", fail)
+    monkeypatch.setattr(Account.objects, "filter", fail)
+    assert found() == ["keytree.E014"]
+
+
+def test_migrations_in_disorder(production, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise InconsistentMigrationHistory("0002 before 0001")
+
+    monkeypatch.setattr(checks, "MigrationExecutor", fail)
+    assert found() == ["keytree.E015"]
+
+
+def test_migrations_missing(production) -> None:
+    MigrationRecorder(connection).record_unapplied("accounts", "0002_audit_insert_only")
+    assert found() == ["keytree.E016"]
+
+
+def test_demo_account_in_the_database(production, cast) -> None:
+    assert found() == ["keytree.E017"]
+
+
+def test_static_files_not_collected(production, tmp_path: Path) -> None:
+    (tmp_path / "staticfiles.json").unlink()
+    assert found() == ["keytree.E018"]
+
+
+def test_every_refusal_has_its_test() -> None:
+    ids = set(re.findall(r"keytree\.E\d+", Path(checks.__file__).read_text()))
+    assert ids == set(re.findall(r"keytree\.E\d+", Path(__file__).read_text()))
+
+
+def test_everything_is_told_at_once_without_secrets(production) -> None:
+    production.DEBUG = True
+    production.SECRET_KEY = "s3cret-but-short"
+    production.KEYTREE_KEY_RING = f"1:{RING[2:]},1:{RING[2:]}"
+    production.ALLOWED_HOSTS = ["*"]
+    with pytest.raises(SystemExit) as refusal:
+        checks.refuse_unsafe_start()
+    said = str(refusal.value)
+    assert said.startswith("Keytree does not start: 4 things have to be put right first.")
+    assert re.findall(r"keytree\.E\d+", said) == ["keytree.E001", "keytree.E003", "keytree.E005", "keytree.E007"]
+    assert "s3cret" not in said
+    assert RING[2:] not in said
+
+
+# --- The real programs ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def real_production(tmp_path: Path) -> dict[str, str]:
+    """The environment that docs/operations.md gives, with a SQLite database."""
+    return documented_environment(tmp_path)
+
+
+@pytest.mark.sqlite_only
+def test_a_production_set_up_as_described_is_clean(real_production: dict[str, str]) -> None:
+    for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--no-input", "--verbosity", "0"]):
+        done = manage(*command, **real_production)
+        assert (done.returncode, done.stderr) == (0, "")
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **real_production)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "no issues" in done.stdout
+
+
+@pytest.mark.sqlite_only
+def test_gunicorn_refuses_and_says_why(real_production: dict[str, str]) -> None:
+    done = run(*SERVER, **{**real_production, "KEYTREE_TRUSTED_PROXIES": "0.0.0.0/0", "KEYTREE_DEBUG": "yes"})
+    assert done.returncode == 1
+    assert re.findall(r"keytree\.E\d+", done.stderr) == ["keytree.E001", "keytree.E010", "keytree.E016"]
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.sqlite_only
+def test_demo_data_does_not_become_production(real_production: dict[str, str]) -> None:
+    for command in ("migrate", "load_demo", "collectstatic --no-input"):
+        manage(*command.split(), **{**real_production, "KEYTREE_ENV": "demo"})
+    done = run(*SERVER, **real_production)
+    assert done.returncode == 1
+    assert re.findall(r"keytree\.E\d+", done.stderr) == ["keytree.E017"]
+
+
+@pytest.mark.sqlite_only
+def test_load_demo_is_refused_in_production(real_production: dict[str, str]) -> None:
+    assert manage("migrate", "--verbosity", "0", **real_production).returncode == 0
+    done = manage("load_demo", **real_production)
+    assert done.returncode != 0
+    assert "KEYTREE_ENV=demo" in done.stderr

@@ -1,0 +1,92 @@
+"""Logs: a line is one JSON object, and whatever looks like a key is blotted out wherever it stands."""
+
+import base64
+import io
+import json
+import logging
+
+import pytest
+
+from console.logs import JsonFormatter, RedactingFilter, redact, request_id
+
+CLASSIC = "0123456789abcdef" * 4
+PLATFORM = "ktp_" + "aB3" * 16
+BASIC = base64.b64encode(f"1234567_olivia@acme.example:{CLASSIC}".encode()).decode()
+
+
+@pytest.fixture
+def log():
+    """A logger that writes as ours do, and what it has written."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(RedactingFilter())
+    handler.setFormatter(JsonFormatter())
+    logger = logging.Logger("keytree.test")  # noqa: LOG001 - of this test alone
+    logger.addHandler(handler)
+    logger.written = lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    return logger
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        CLASSIC,
+        CLASSIC.upper(),
+        f"value={CLASSIC}&x=1",
+        PLATFORM,
+        f"Authorization: Basic {BASIC}",
+        f"authorization: basic   {BASIC}",
+        f"Cookie: sessionid={CLASSIC[:32]}; a=b",
+    ],
+)
+def test_redact_blots_out_what_looks_like_a_key(secret: str) -> None:
+    blotted = redact(f"before {secret} after")
+    assert "[redacted]" in blotted
+    assert blotted.startswith("before ")
+    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32]):
+        assert part not in blotted
+
+
+@pytest.mark.parametrize("text", ["", "GET /iam/apikeys 200", "ktp_short", "0123456789abcdef" * 3])
+def test_redact_leaves_the_rest(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_a_line_says_when_where_and_what(log) -> None:
+    token = request_id.set("abc123")
+    try:
+        log.warning("refused %s for %s", "sign-in", "olivia@acme.example")
+    finally:
+        request_id.reset(token)
+    (line,) = log.written()
+    assert line["at"].endswith("+00:00")
+    del line["at"]
+    assert line == {
+        "level": "WARNING",
+        "logger": "keytree.test",
+        "message": "refused sign-in for olivia@acme.example",
+        "request_id": "abc123",
+    }
+
+
+def test_arguments_are_redacted(log) -> None:
+    log.error("no such key: %r", CLASSIC)
+    log.error("%(value)s", {"value": PLATFORM})
+    assert [line["message"] for line in log.written()] == ["no such key: '[redacted]'", "[redacted]"]
+
+
+def test_tracebacks_are_redacted_and_stay_on_their_line(log) -> None:
+    try:
+        int(CLASSIC[:10] + CLASSIC + "!")
+    except ValueError:
+        log.exception("failed")
+    (line,) = log.written()
+    assert "ValueError: invalid literal" in line["traceback"]
+    assert "[redacted]" in line["traceback"]
+    assert CLASSIC not in json.dumps(line)
+
+
+def test_line_breaks_cannot_forge_a_line(log) -> None:
+    log.info('ok\n{"level": "INFO", "message": "forged"}\r\u2028\x00')
+    (line,) = log.written()
+    assert line["message"].startswith("ok\n")

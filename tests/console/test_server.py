@@ -1,0 +1,227 @@
+"""The server as `make run` and production start it: real gunicorn, real sockets, a database of its own."""
+
+import http.client
+import json
+import re
+import shutil
+import signal
+import socket
+import sqlite3
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from console import demo, server
+from tests.console.programs import ROOT, SERVER, environment, prepare_demo, run, serving
+
+# Processes and files: the second database has nothing to add. One worker, so that the installation is made once.
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("server")]
+
+VALUE = "0123456789abcdef" * 4
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of a demo that has all but the server running."""
+    return prepare_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> list[str]:
+    """`make run` with the environment that the suite runs in, instead of one installed anew."""
+    stamps = tmp_path / "stamps"
+    stamps.mkdir()
+    (stamps / ".runtime").touch()
+    return ["make", "--no-print-directory", "run", f"PY={sys.executable}", f"VENV={stamps}"]
+
+
+def get(address: tuple[str, int], path: str, **headers: str) -> http.client.HTTPResponse:
+    """Ask the server, and return its answer with the body in ``text``."""
+    connection = http.client.HTTPConnection(*address, timeout=10)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    answer.text = answer.read().decode()
+    connection.close()
+    return answer
+
+
+def test_make_run_says_where_and_as_whom_without_a_warning(make_run: list[str], tmp_path: Path) -> None:
+    with serving(make_run, KEYTREE_DATA_DIR=str(tmp_path / "data")) as running:
+        assert get(running.address, "/healthz").text == "ok\n"
+        assert get(running.address, "/readyz").status == 200
+        assert "olivia@acme.example" in running.output
+        assert "vpn-berlin@acme.example" not in running.output
+        assert demo.PASSWORD in running.output
+        assert not re.search("warn|error|traceback|{", running.output, re.IGNORECASE), running.output
+
+
+def test_make_run_twice_keeps_what_is_there(make_run: list[str], tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with serving(make_run, KEYTREE_DATA_DIR=str(data)) as running:
+        running.stop()
+    ring = (data / "key_ring").read_text()
+    rename_account(data, "Renamed")
+    with serving(make_run, KEYTREE_DATA_DIR=str(data)) as running:
+        assert get(running.address, "/readyz").status == 200
+    assert (data / "key_ring").read_text() == ring
+    assert account_names(data) == ["Borealis Labs", "Renamed"]
+
+
+def rename_account(data: Path, name: str) -> None:
+    with sqlite3.connect(data / "keytree.sqlite3") as database:
+        database.execute("UPDATE accounts_account SET name = ? WHERE id = 1234567", [name])
+    database.close()
+
+
+def account_names(data: Path) -> list[str]:
+    with sqlite3.connect(data / "keytree.sqlite3") as database:
+        names = [name for (name,) in database.execute("SELECT name FROM accounts_account ORDER BY name")]
+    database.close()
+    return names
+
+
+def test_a_busy_port_is_refused_by_name_and_the_first_server_goes_on(installation: dict[str, str]) -> None:
+    with serving(**installation) as running:
+        port = str(running.address[1])
+        second = run(*SERVER, **{**installation, "PORT": port})
+        assert second.returncode == 1
+        assert f"Port {port} of 127.0.0.1 is in use" in second.stderr
+        assert "Set PORT" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert get(running.address, "/healthz").status == 200
+
+
+def test_two_servers_run_side_by_side(installation: dict[str, str], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(installation["KEYTREE_DATA_DIR"], copy)
+    with serving(**installation) as one, serving(**{**installation, "KEYTREE_DATA_DIR": str(copy)}) as other:
+        assert one.address != other.address
+        assert get(one.address, "/readyz").status == get(other.address, "/readyz").status == 200
+
+
+@pytest.mark.parametrize("wanted", ["::1", "127.0.0.1"])
+def test_listens_where_it_is_told(installation: dict[str, str], wanted: str) -> None:
+    with serving(KEYTREE_BIND=wanted, **installation) as running:
+        host, port = running.address
+        assert host.strip("[]") == wanted
+        assert get((wanted, port), "/healthz").status == 200
+
+
+def test_listens_on_a_unix_socket_of_its_group(installation: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "keytree.sock"
+    with serving(KEYTREE_BIND=f"unix:{path}", **installation) as running:
+        assert running.url == f"unix:{path}"
+        assert path.stat().st_mode & 0o777 == 0o770
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(path))
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_request_under_way_is_finished_before_the_end(installation: dict[str, str]) -> None:
+    body = b"csrfmiddlewaretoken=" + b"a" * 32
+    with serving(KEYTREE_LOG_LEVEL="INFO", **installation) as running:
+        with socket.create_connection(running.address, timeout=15) as client:
+            client.sendall(
+                b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+                b"Cookie: keytree_csrf=" + b"b" * 32 + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:10]
+            )
+            time.sleep(0.5)
+            running.process.send_signal(signal.SIGTERM)
+            wait_for(lambda: "Handling signal: term" in running.output)
+            client.sendall(body[10:])
+            answer = b"".join(iter(lambda: client.recv(65536), b""))
+        assert answer.startswith(b"HTTP/1.1 403 ")
+        assert answer.rstrip().endswith(b"</html>")
+        assert running.process.wait(timeout=15) == 0
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_every_line_is_json_and_holds_no_key(installation: dict[str, str]) -> None:
+    with serving(KEYTREE_LOG_LEVEL="INFO", **installation) as running:
+        with socket.create_connection(running.address, timeout=10) as client:
+            client.sendall(f"GET /{VALUE} nonsense ktp_{VALUE}\r\n\r\n".encode())
+            assert client.recv(100).startswith(b"HTTP/1.1 400 ")
+        get(running.address, f"/{VALUE}")
+        running.stop()
+    welcome, logs = [], []
+    for line in running.output.splitlines():
+        (logs if line.startswith("{") else welcome).append(line)
+    assert {json.loads(line)["logger"] for line in logs} >= {"gunicorn.error"}
+    assert "\n".join(welcome).strip() == server._welcome(running.url).strip()
+    assert "Invalid" in running.output
+    assert VALUE not in running.output
+
+
+def test_answers_do_not_tell_versions(installation: dict[str, str]) -> None:
+    with serving(**installation) as running:
+        told = "\n".join(f"{name}: {value}" for name, value in get(running.address, "/healthz").getheaders())
+    assert not re.search(r"\d+\.\d+|python|django", told, re.IGNORECASE)
+
+
+def test_static_files_are_served_for_good(installation: dict[str, str]) -> None:
+    with serving(**installation) as running:
+        page = get(running.address, "/login")
+        assert page.status == 200
+        sheets = re.findall(r'<link rel="stylesheet" href="(/static/[^"]+)"', page.text)
+        assert sheets
+        for path in sheets:
+            answer = get(running.address, path)
+            assert answer.status == 200
+            assert "immutable" in answer.getheader("Cache-Control")
+            assert answer.getheader("Content-Type").startswith("text/css")
+
+
+def test_gunicorn_believes_no_header() -> None:
+    # Left to itself it would take scheme and path from loopback peers, and from any peer on a unix socket.
+    assert (server.forwarded_allow_ips, server.secure_scheme_headers, server.forwarder_headers) == ("", {}, "")
+    assert server.header_map == "drop"
+
+
+def test_the_end_of_a_worker_writes_last_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    from keys import usage
+
+    flushed = []
+    monkeypatch.setattr(usage, "flush", lambda: flushed.append(True))
+    monkeypatch.setattr(server.connections, "close_all", lambda: None)
+    server.worker_exit(None, None)
+    assert flushed
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"PORT": "http"}, "PORT: Not a valid integer."),
+        ({"PORT": "70000"}, "PORT: "),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY: "),
+        ({"KEYTREE_ENV": "staging"}, "KEYTREE_ENV: Must be one of: production, demo."),
+        ({"KEYTREE_SESSION_HOURS": "soon"}, "KEYTREE_SESSION_HOURS: Not a valid integer."),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_named(tmp_path: Path, variables: dict[str, str], said: str) -> None:
+    done = run(*SERVER, **{"KEYTREE_ENV": "demo", "KEYTREE_DATA_DIR": str(tmp_path), **variables})
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_why_not_names_the_variable(host: str) -> None:
+    assert "Set PORT or KEYTREE_BIND" in server._why_not(host, 80, PermissionError(13, "Permission denied"))
+
+
+def test_make_help_lists_every_target() -> None:
+    listed = run("make", "help").stdout
+    declared = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    assert sorted(re.findall(r"^  make ([a-z-]+) ", listed, re.MULTILINE)) == sorted(declared)
+    assert environment().keys().isdisjoint({"MAKEFLAGS", "MAKELEVEL"})

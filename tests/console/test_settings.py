@@ -1,0 +1,113 @@
+"""Settings come from the environment alone, fail loudly by name, and stand in README.md's table."""
+
+import ast
+import re
+import stat
+from pathlib import Path
+
+import pytest
+
+from console.first_run import kept_secret
+from tests.console.programs import ROOT, manage, settings_module
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KEYTREE_ENV", "staging"),
+        ("KEYTREE_DEBUG", "perhaps"),
+        ("KEYTREE_ALLOW_PLAIN_DATABASE", "perhaps"),
+        ("KEYTREE_SESSION_IDLE_MINUTES", "0"),
+        ("KEYTREE_SESSION_IDLE_MINUTES", "half an hour"),
+        ("KEYTREE_SESSION_HOURS", "721"),
+        ("KEYTREE_LOG_LEVEL", "LOUD"),
+    ],
+)
+def test_bad_value_stops_the_program_by_name(tmp_path: Path, name: str, value: str) -> None:
+    done = settings_module(**{"KEYTREE_ENV": "demo", "KEYTREE_DATA_DIR": str(tmp_path), name: value})
+    assert done.returncode != 0
+    assert name in done.stderr
+
+
+@pytest.mark.sqlite_only
+def test_every_bad_value_is_named_at_once(tmp_path: Path) -> None:
+    done = settings_module(KEYTREE_ENV="staging", KEYTREE_SESSION_HOURS="0", KEYTREE_DATA_DIR=str(tmp_path))
+    assert done.returncode != 0
+    assert "KEYTREE_ENV" in done.stderr
+    assert "KEYTREE_SESSION_HOURS" in done.stderr
+
+
+@pytest.mark.sqlite_only
+def test_production_is_the_default_and_makes_no_secret(tmp_path: Path) -> None:
+    done = manage("diffsettings", "--output", "unified", KEYTREE_DATA_DIR=str(tmp_path), KEYTREE_SECRET_KEY="x" * 50)
+    assert done.returncode == 0
+    assert "+ IS_DEMO = False" in done.stdout
+    assert "+ KEYTREE_KEY_RING = ''" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.sqlite_only
+def test_demo_keeps_its_secrets_to_itself(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    for _ in range(2):
+        assert settings_module(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(folder)).returncode == 0
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
+    assert modes == {"secret_key": 0o600, "key_ring": 0o600}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_kept_secret_is_made_once(tmp_path: Path) -> None:
+    file = tmp_path / "new" / "secret"
+    assert kept_secret(file, lambda: "first") == "first"
+    assert kept_secret(file, lambda: "second") == "first"
+    assert [left.name for left in file.parent.iterdir()] == ["secret"]
+
+
+def test_kept_secret_of_another_process_counts(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+
+    def make() -> str:
+        file.write_text("theirs\n")  # between our look and our link
+        return "ours"
+
+    assert kept_secret(file, make) == "theirs"
+    assert [left.name for left in tmp_path.iterdir()] == ["secret"]
+
+
+# --- README.md, "Settings" --------------------------------------------------------------------------------------------
+
+
+def read_by_the_code() -> dict[str, str | None]:
+    """Every variable that the settings and the server read, with its default where that is a plain value."""
+    found: dict[str, str | None] = {}
+    for name in ("settings.py", "server.py"):
+        for node in ast.walk(ast.parse((ROOT / "console" / name).read_text())):
+            if not (isinstance(node, ast.Call) and ast.unparse(node.func).startswith("env.") and len(node.args) > 1):
+                continue
+            variable, default = node.args[:2]
+            plain = isinstance(default, ast.Constant) and default.value not in ("", None)
+            found[ast.literal_eval(variable)] = str(default.value).lower() if plain else None
+    return found
+
+
+def told_by_the_readme() -> dict[str, str]:
+    """The variables of the table in README.md, with the cell of their default."""
+    section = (ROOT / "README.md").read_text().split("\n## Settings\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| ([^|]*) \|", section, re.MULTILINE))
+
+
+def test_readme_lists_every_setting_with_its_default() -> None:
+    code, readme = read_by_the_code(), told_by_the_readme()
+    assert sorted(readme) == sorted(code)
+    for name, default in code.items():
+        if default is not None:
+            assert f"`{default}`" in readme[name].lower(), name
+
+
+def test_nothing_else_reads_the_environment() -> None:
+    allowed = {"settings.py", "server.py", "wsgi.py"}
+    for folder in ("accounts", "console", "keys"):
+        for file in (ROOT / folder).rglob("*.py"):
+            if file.name not in allowed:
+                assert not re.search(r"os\.environ|getenv|\bEnv\(", file.read_text()), file

@@ -1,0 +1,165 @@
+"""Real servers for the journeys: gunicorn with the demo accounts, each on a port and a database of its own.
+
+Making the database takes a second, copying it next to nothing: so there is one template a session, and a fresh copy for
+every server. With TEST_DATABASE_URL set, the copies are PostgreSQL databases beside it; otherwise SQLite files.
+"""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+from psycopg import sql
+
+ROOT = Path(__file__).resolve().parents[2]
+_POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
+_WAIT = 30  # seconds for a server to start or stop, on a machine that is busy with other tests
+_LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:([0-9]+)")
+
+_MAKE_TEMPLATE = """
+from django.core.management import call_command
+from django.db import connections
+call_command("migrate", verbosity=0)
+call_command("load_demo")
+call_command("collectstatic", verbosity=0, interactive=False)
+connections.close_all()
+"""
+
+
+def _environment(data_dir: Path, database: str, extra: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a demo installation in ``data_dir``; nothing that the suite sets for itself is left."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEYTREE_")}
+    return {
+        **inherited,
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+        "KEYTREE_ENV": "demo",
+        "KEYTREE_DATA_DIR": str(data_dir),
+        "WEB_CONCURRENCY": "1",
+        "DATABASE_URL": _url(database) if _POSTGRESQL else "",
+        "PYTHONUNBUFFERED": "1",
+        **extra,
+    }
+
+
+def _url(database: str) -> str:
+    return urlsplit(_POSTGRESQL)._replace(path=f"/{database}").geturl()
+
+
+def _administer(statement: str, *names: str) -> None:
+    """Run a statement that makes or drops databases, if there are any to make."""
+    if _POSTGRESQL:
+        with psycopg.connect(_POSTGRESQL, autocommit=True) as connection:
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
+
+
+def _run(code: str, env: Mapping[str, str]) -> str:
+    """Run Python statements in a process of their own, with Django set up, and return what they print."""
+    command = [sys.executable, "-c", f"import django\ndjango.setup()\n{code}"]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Template:
+    """The data folder and database that every server starts from a copy of."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = f"keytree_live_{os.getpid()}"
+
+    def make(self) -> "Template":
+        """Migrate, load the demo accounts and collect the static files."""
+        _administer("CREATE DATABASE {}", self.database)
+        _run(_MAKE_TEMPLATE, _environment(self.folder, self.database, {}))
+        return self
+
+    def copy(self, folder: Path, database: str) -> None:
+        """Give a server its own data folder and database."""
+        # Static files are only read: one set serves all.
+        shutil.copytree(self.folder, folder, ignore=shutil.ignore_patterns("static"))
+        (folder / "static").symlink_to(self.folder / "static")
+        _administer("CREATE DATABASE {} TEMPLATE {}", database, self.database)
+
+    def remove(self) -> None:
+        """Drop the database; the folder is pytest's to clean up."""
+        _administer("DROP DATABASE {} WITH (FORCE)", self.database)
+
+
+class LiveServer:
+    """A server started as ``make run`` starts it, which can be stopped and started again at the same address."""
+
+    def __init__(self, template: Template, folder: Path, options: tuple[str, ...], settings: Mapping[str, str]) -> None:
+        self.data_dir = folder
+        self.database = f"{template.database}_{folder.parent.name}"
+        template.copy(folder, self.database)
+        self.env = _environment(folder, self.database, settings)
+        self.options = options
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The server's address without a slash at the end."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        """What the server has written since it was last started."""
+        return (self.data_dir / "server.log").read_text()
+
+    def start(self) -> "LiveServer":
+        """Start the server and wait until it listens: from then on requests wait for it."""
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:console.server", "console.wsgi", *self.options]
+        with (self.data_dir / "server.log").open("wb") as log:
+            env = {**self.env, "PORT": str(self.port)}
+            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        deadline = time.monotonic() + _WAIT
+        while not (listening := _LISTENING.search(self.log)):
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.05)
+        self.port = int(listening[1])
+        return self
+
+    def stop(self) -> None:
+        """Stop the server as an operator does, and wait until it is gone."""
+        if self.process:
+            with self.process as process:
+                process.terminate()
+                try:
+                    process.wait(_WAIT)
+                finally:
+                    process.kill()
+            self.process = None
+
+    def remove(self) -> None:
+        """Stop the server and drop its database."""
+        self.stop()
+        _administer("DROP DATABASE {} WITH (FORCE)", self.database)
+
+    def run(self, code: str) -> str:
+        """Run Python statements with this server's settings and database, and return what they print.
+
+        Half a second each, most of it for setting Django up.
+        """
+        return _run(code, self.env)
+
+    def credentials(self, email: str, account_id: int = 1234567) -> tuple[str, str]:
+        """Return the API username of a demo member and the value of the key that they created."""
+        said = self.run(
+            "from accounts.origin import COMMAND_LINE\n"
+            "from keys import lifecycle\n"
+            "from keys.models import ClassicKey\n"
+            f"key = ClassicKey.objects.get(holder__user__email={email!r}, account_id={account_id})\n"
+            "print(key.holder.api_username)\n"
+            "print(lifecycle.show_value(key=key, by=key.creator, origin=COMMAND_LINE).text)"
+        )
+        username, value = said.split()
+        return username, value
