@@ -1,26 +1,19 @@
-"""Guards for views: the member who looks, things found only if they may be known of, fresh proof. No rule of its own."""
+"""Guards for views: the member who looks, what may be known of, fresh proof. No rule of its own."""
 
 from collections.abc import Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
 from accounts import audit, events, signin
 from accounts.forms import ProofForm
 from accounts.models import Member
-from accounts.origin import Origin
 from accounts.policy import MemberAction, can
+from accounts.requests import MemberRequest
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
-
-
-class MemberRequest(HttpRequest):
-    """A request of a signed-in member, as the middleware has completed it."""
-
-    member: Member
-    origin: Origin
 
 
 def for_any_status(view: View) -> View:
@@ -44,9 +37,8 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     return member
 
 
-def refusal(request: HttpRequest, *, subject: Member, what: str, why: object) -> PermissionDenied:
+def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) -> PermissionDenied:
     """Record that something was refused that the member may see but not do; the view raises what is returned."""
-    request = cast(MemberRequest, request)
     audit.record_refusal(
         events.PERMISSION_REFUSED,
         actor=request.member,
@@ -57,7 +49,7 @@ def refusal(request: HttpRequest, *, subject: Member, what: str, why: object) ->
     return PermissionDenied(str(why))
 
 
-def ask_for_proof(request: HttpRequest, *, what: str, back: str) -> HttpResponse | None:
+def ask_for_proof(request: MemberRequest, *, what: str, back: str) -> HttpResponse | None:
     """Return none when the person has just proved who they are, else the page that asks for the password.
 
     The page posts to the same address, so that the password and the request travel together and nothing of it has to
@@ -67,7 +59,6 @@ def ask_for_proof(request: HttpRequest, *, what: str, back: str) -> HttpResponse
         what: what it is asked for, to complete "Enter your password to …".
         back: where *Cancel* leads.
     """
-    request = cast(MemberRequest, request)
     if signin.has_fresh_proof(request):
         return None
     form = ProofForm(request.POST if "password" in request.POST else None)

@@ -55,7 +55,8 @@ def record(
         once: where given, a second event of the account with the same text is not written and None returned.
     """
     subject = subject or actor
-    account_id = account_id or (subject and subject.account_id)
+    if account_id is None and subject is not None:
+        account_id = subject.account_id
     if account_id is None:
         raise ValueError("An event needs an account.")
     event = Event(
@@ -63,9 +64,9 @@ def record(
         at=timezone.now(),
         action=action,
         outcome=outcome,
-        actor_id=actor and actor.pk,
+        actor_id=actor.pk if actor else None,
         actor_label=actor_label or (label(actor) if actor else ""),
-        subject_id=subject and subject.pk,
+        subject_id=subject.pk if subject else None,
         subject_label=label(subject) if subject else "",
         address=origin.address or "",
         request_id=origin.request_id,
@@ -81,9 +82,7 @@ def record(
         raise
 
 
-def record_refusal(
-    action: str, *, actor: Member, subject: Member, origin: Origin, details: Mapping[str, Any]
-) -> None:
+def record_refusal(action: str, *, actor: Member, subject: Member, origin: Origin, details: Mapping[str, Any]) -> None:
     """Record that something was refused: an event of its own, with no change beside it."""
     with transaction.atomic():
         record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details)
@@ -153,4 +152,4 @@ def visible_events(viewer: Member) -> QuerySet[Event]:
 def last_digest(account_id: int) -> tuple[int, str, datetime] | None:
     """Return (number, hexadecimal link, time) of the newest event: what is copied off the machine each day."""
     event = Event.objects.filter(account_id=account_id).order_by("-number").first()
-    return event and (event.number, hashlib.sha256(bytes(event.link)).hexdigest(), event.at)
+    return (event.number, hashlib.sha256(bytes(event.link)).hexdigest(), event.at) if event else None

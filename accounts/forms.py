@@ -82,6 +82,6 @@ class VpnPasswordForm(forms.Form):
 
     def clean_password(self) -> str:
         """Return the password if the rules for passwords allow it."""
-        password = self.cleaned_data["password"]
+        password: str = self.cleaned_data["password"]
         password_validation.validate_password(password, self._user)
         return password

@@ -10,6 +10,7 @@ from accounts.models import User
 from accounts.names import canonical_email
 
 MAXIMUM_PASSWORD_LENGTH = 4096  # characters
+_SHORTEST_WORD = 3  # characters: shorter parts of a name stand in any good password
 
 #: Each hash takes 19 MiB for some 20 ms: more at once than cores only makes everybody wait.
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -39,7 +40,7 @@ class Argon2Hasher(Argon2PasswordHasher):
 class MaximumLengthValidator:
     """Refuses passwords longer than ``MAXIMUM_PASSWORD_LENGTH``, which only make the server work."""
 
-    def validate(self, password: str, user: User | None = None) -> None:  # noqa: ARG002 - Django's signature
+    def validate(self, password: str, user: User | None = None) -> None:
         """Raise ValidationError for a password that is too long."""
         if len(password) > MAXIMUM_PASSWORD_LENGTH:
             raise ValidationError(self.get_help_text(), code="password_too_long")
@@ -68,5 +69,9 @@ class ContextWordsValidator:
     def _words(user: Any) -> list[str]:
         words = ["keytree", "softlayer", "password"]
         if user is not None:
-            words += [canonical_email(user.email), *canonical_email(user.email).split("@"), *user.name.casefold().split()]
-        return sorted((word for word in words if len(word) > 2), key=len, reverse=True)  # noqa: PLR2004 - short words
+            words += [
+                canonical_email(user.email),
+                *canonical_email(user.email).split("@"),
+                *user.name.casefold().split(),
+            ]
+        return sorted((word for word in words if len(word) >= _SHORTEST_WORD), key=len, reverse=True)

@@ -11,14 +11,15 @@ docs/architecture.md, "The tree".
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
-from django.db import connection, transaction
-from django.db.models import F, Max, Q, QuerySet, Value
+from django.db import connection
+from django.db.models import F, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Length, Substr
 
 from accounts.enums import Relation
 from accounts.models import Account, Member
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH
 from accounts.signals import branch_moved
+from accounts.transactions import one_transaction
 
 #: Sorts after every digit of a code, so that ``path + _HIGH`` closes the range of a branch.
 _HIGH = "g"
@@ -82,6 +83,14 @@ def descendants_of(member: Member) -> QuerySet[Member]:
     return Member.objects.filter(branch(member, including_self=False))
 
 
+def descendants_of_outer() -> QuerySet[Member]:
+    """Return the members below the row of a surrounding query over members: for counting in a subquery."""
+    above = OuterRef("path")
+    return Member.objects.filter(
+        account_id=OuterRef("account_id"), path__gt=above, path__lt=Concat(above, Value(_HIGH))
+    ).order_by()
+
+
 def ancestor_paths(path: str) -> list[str]:
     """Return the paths of the proper ancestors of the member at ``path``, the owner's first."""
     cuts = [path[start : start + CODE_LENGTH] for start in range(0, len(path) - CODE_LENGTH, CODE_LENGTH)]
@@ -142,6 +151,7 @@ def lock_account(account_id: int) -> Account:
     return Account.objects.select_for_update().get(pk=account_id)
 
 
+@one_transaction
 def move_branch(member: Member, new_parent: Member) -> Member:
     """Move ``member`` with everyone below under ``new_parent`` and return it as it then is.
 
@@ -149,22 +159,21 @@ def move_branch(member: Member, new_parent: Member) -> Member:
     lock. Sends ``branch_moved`` in the same transaction for rows that carry a copy of a path. Raises TreeError for the
     owner, a parent in the own branch or another account, and a tree deeper than it may be.
     """
-    with transaction.atomic():
-        lock_account(member.account_id)
-        member, new_parent = Member.objects.get(pk=member.pk), Member.objects.get(pk=new_parent.pk)
-        if member.is_owner:
-            raise TreeError("The owner of an account has no parent.")
-        if relation(member, new_parent) in {Relation.SELF, Relation.ANCESTOR}:
-            raise TreeError("A user cannot be placed below themselves.")
-        longest = branch_members(member).aggregate(longest=Max(Length("path")))["longest"]
-        _check_place(new_parent, member.account_id, levels=longest // CODE_LENGTH - member.level + 1)
-        old_path, new_path = member.path, new_parent.path + code(member.pk)
-        if old_path != new_path:
-            Member.objects.filter(pk=member.pk).update(parent=new_parent, path=new_path)
-            in_branch = Member.objects.filter(path_range(old_path), account_id=member.account_id)
-            in_branch.update(path=moved_path(old_path, new_path))
-            branch_moved.send(Member, account_id=member.account_id, old_path=old_path, new_path=new_path)
-        return Member.objects.get(pk=member.pk)
+    lock_account(member.account_id)
+    member, new_parent = Member.objects.get(pk=member.pk), Member.objects.get(pk=new_parent.pk)
+    if member.is_owner:
+        raise TreeError("The owner of an account has no parent.")
+    if relation(member, new_parent) in {Relation.SELF, Relation.ANCESTOR}:
+        raise TreeError("A user cannot be placed below themselves.")
+    longest = branch_members(member).aggregate(longest=Max(Length("path")))["longest"]
+    _check_place(new_parent, member.account_id, levels=longest // CODE_LENGTH - member.level + 1)
+    old_path, new_path = member.path, new_parent.path + code(member.pk)
+    if old_path != new_path:
+        Member.objects.filter(pk=member.pk).update(parent=new_parent, path=new_path)
+        in_branch = Member.objects.filter(path_range(old_path), account_id=member.account_id)
+        in_branch.update(path=moved_path(old_path, new_path))
+        branch_moved.send(Member, account_id=member.account_id, old_path=old_path, new_path=new_path)
+    return Member.objects.get(pk=member.pk)
 
 
 def moved_path(old_path: str, new_path: str, field: str = "path") -> Concat:
@@ -188,5 +197,5 @@ def damaged_members(account: Account) -> Iterable[tuple[int, str]]:
             yield pk, "its parent is not a member of this account"
         elif path != (paths[parent_id] if parent_id is not None else "") + code(pk):
             yield pk, "its path does not follow its parent's"
-    if list(parents.values()).count(None) != 1:
+    if sum(parent_id is None for parent_id in parents.values()) != 1:
         yield 0, "the account has not exactly one owner"

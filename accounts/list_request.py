@@ -32,7 +32,7 @@ class ListRequest:
     @classmethod
     def of(cls, request: HttpRequest) -> "ListRequest":
         """Read the request's query; of a parameter given twice, the last counts."""
-        return cls(request.path, {name: value.replace("\0", "") for name, value in request.GET.items()})
+        return cls(request.path, {name: str(value).replace("\0", "") for name, value in request.GET.items()})
 
     @property
     def search(self) -> str:

@@ -150,14 +150,11 @@ class Listing(Generic[Row]):
         wanted = per_page if cursor else max(per_page - pinned, 0)
         rows = self._read(total, cursor, wanted + 1)
         more, rows = len(rows) > wanted, rows[:wanted]
-        backwards = cursor is not None and cursor.backwards
-        if backwards:
+        first, has_next, has_previous = (cursor.number if cursor else 1), more, cursor is not None
+        if cursor is not None and cursor.backwards:
             rows.reverse()
-            first = cursor.number - len(rows)
-        else:
-            first = cursor.number if cursor else 1
+            first, has_next, has_previous = cursor.number - len(rows), True, more
         number_after = first + len(rows) + (0 if cursor else pinned)
-        has_next, has_previous = (True, more) if backwards else (more, cursor is not None)
         return Page(
             rows=rows,
             pinned=0 if cursor else pinned,
@@ -203,14 +200,14 @@ class Listing(Generic[Row]):
                 return rows
         return self._load(self._range_and_sort(cursor), cursor, count)
 
-    def _load(self, ordered: QuerySet[Row], cursor: Cursor | None, count: int) -> list[Row]:
+    def _load(self, ordered: QuerySet[Any], cursor: Cursor | None, count: int) -> list[Row]:
         """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
         rows = list(self.complete(self.rows.model._default_manager.filter(pk__in=ordered.values("pk")[:count])))
         backwards = cursor is not None and cursor.backwards
         rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
         return rows
 
-    def _walk(self, cursor: Cursor | None, at_most: int | None = None) -> QuerySet[Row]:
+    def _walk(self, cursor: Cursor | None, at_most: int | None = None) -> QuerySet[Any]:
         rows = self.rows.filter(self._beyond(cursor, self.order.field, "pk"))
         backwards = cursor is not None and cursor.backwards
         rows = rows.order_by(*self.order.names(backwards=backwards))
@@ -224,7 +221,7 @@ class Listing(Generic[Row]):
         wrapped = rows.alias(walked_path=Coalesce(self.path_field, self.path_field))
         return wrapped.filter(path_range(self.branch_path, field="walked_path"))
 
-    def _range_and_sort(self, cursor: Cursor | None) -> QuerySet[Row]:
+    def _range_and_sort(self, cursor: Cursor | None) -> QuerySet[Any]:
         backwards = cursor is not None and cursor.backwards
         rows = self._branch().alias(sorted_by=Coalesce(self.order.field, self.order.field))
         rows = rows.filter(self._beyond(cursor, "sorted_by", "pk"))

@@ -3,7 +3,6 @@
 import secrets
 
 from django.contrib.auth.hashers import make_password
-from django.db import transaction
 from django.utils import timezone
 
 from accounts import addresses, audit, events, hierarchy
@@ -13,6 +12,7 @@ from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import canonical_email, sort_name
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed, require
+from accounts.transactions import one_transaction
 
 
 def default_api_username(account_id: int, email: str) -> str:
@@ -25,6 +25,7 @@ def search_text(user: User) -> str:
     return f"{user.name.casefold()} {user.email}"
 
 
+@one_transaction
 def create_account(
     *, name: str, owner: User, origin: Origin, account_id: int | None = None, is_demo: bool = False
 ) -> Member:
@@ -32,12 +33,11 @@ def create_account(
 
     Takes a free account ID when none is given. Raises IntegrityError when the given one is taken.
     """
-    with transaction.atomic():
-        if account_id is None:
-            account_id = _free_account_id()
-        account = Account.objects.create(pk=account_id, name=name, is_demo=is_demo)
-        member = _insert(account=account, user=owner, parent=None, status=MemberStatus.ACTIVE)
-        audit.record(events.ACCOUNT_CREATED, actor=member, origin=origin)
+    if account_id is None:
+        account_id = _free_account_id()
+    account = Account.objects.create(pk=account_id, name=name, is_demo=is_demo)
+    member = _insert(account=account, user=owner, parent=None, status=MemberStatus.ACTIVE)
+    audit.record(events.ACCOUNT_CREATED, actor=member, origin=origin)
     return member
 
 
@@ -48,6 +48,7 @@ def _free_account_id() -> int:
             return account_id
 
 
+@one_transaction
 def add_member(
     *,
     parent: Member,
@@ -61,15 +62,14 @@ def add_member(
 
     Raises TreeError below the deepest level, IntegrityError for a user already in the account or a taken API username.
     """
-    with transaction.atomic():
-        # The parent's row is read under the account's lock: a move at the same moment must not leave an old path.
-        hierarchy.lock_account(parent.account_id)
-        parent = Member.objects.select_related("account", "user").get(pk=parent.pk)
-        member = _insert(
-            account=parent.account, user=user, parent=parent, status=status, permissions=permissions,
-            api_username=api_username,
-        )  # fmt: skip
-        audit.record(events.MEMBER_ADDED, actor=parent, subject=member, origin=origin)
+    # The parent's row is read under the account's lock: a move at the same moment must not leave an old path.
+    hierarchy.lock_account(parent.account_id)
+    parent = Member.objects.select_related("account", "user").get(pk=parent.pk)
+    member = _insert(
+        account=parent.account, user=user, parent=parent, status=status, permissions=permissions,
+        api_username=api_username,
+    )  # fmt: skip
+    audit.record(events.MEMBER_ADDED, actor=parent, subject=member, origin=origin)
     return member
 
 
@@ -107,30 +107,29 @@ def present_member(member: Member) -> Member:
     return found
 
 
+@one_transaction
 def restrict_platform(*, member: Member, addresses_text: str, by: Member, origin: Origin) -> str:
     """Set from where ``member`` may use the console and return the canonical text; empty allows every address.
 
     Raises NotAllowed, or AddressError naming each bad entry.
     """
     canonical = str(addresses.parse(addresses_text))
-    with transaction.atomic():
-        by, member = present_member(by), present_member(member)
-        require(by, MemberAction.EDIT_RESTRICTION, member)
-        if canonical != member.allowed_addresses:
-            before, member.allowed_addresses = member.allowed_addresses, canonical
-            member.save(update_fields=["allowed_addresses"])
-            audit.record(
-                events.RESTRICTION_CHANGED, actor=by, subject=member, origin=origin, details=audit.change(before, canonical)
-            )
+    by, member = present_member(by), present_member(member)
+    require(by, MemberAction.EDIT_RESTRICTION, member)
+    if canonical != member.allowed_addresses:
+        before, member.allowed_addresses = member.allowed_addresses, canonical
+        member.save(update_fields=["allowed_addresses"])
+        audit.record(
+            events.RESTRICTION_CHANGED, actor=by, subject=member, origin=origin, details=audit.change(before, canonical)
+        )
     return canonical
 
 
+@one_transaction
 def set_vpn_password(*, member: Member, password: str, by: Member, origin: Origin) -> None:
     """Set the member's VPN password, of which only a hash is kept. Raises NotAllowed."""
-    hashed = make_password(password)  # before the transaction: it takes a while
-    with transaction.atomic():
-        by, member = present_member(by), present_member(member)
-        require(by, MemberAction.EDIT_VPN_PASSWORD, member)
-        member.vpn_password = hashed
-        member.save(update_fields=["vpn_password"])
-        audit.record(events.VPN_PASSWORD_CHANGED, actor=by, subject=member, origin=origin)
+    by, member = present_member(by), present_member(member)
+    require(by, MemberAction.EDIT_VPN_PASSWORD, member)
+    member.vpn_password = make_password(password)
+    member.save(update_fields=["vpn_password"])
+    audit.record(events.VPN_PASSWORD_CHANGED, actor=by, subject=member, origin=origin)

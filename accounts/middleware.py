@@ -2,22 +2,25 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import cast
 
 from django.conf import settings
 from django.contrib import auth, messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 
 from accounts import signin
 from accounts.enums import MemberStatus
+from accounts.models import Member
+from accounts.requests import MemberRequest
 
-type_of_next = Callable[[HttpRequest], HttpResponse]
+Next = Callable[[HttpRequest], HttpResponse]
 
 
 class SessionLimitsMiddleware:
     """Ends sessions that were idle or open for too long."""
 
-    def __init__(self, get_response: type_of_next) -> None:
+    def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -35,17 +38,19 @@ class SessionLimitsMiddleware:
 class MemberMiddleware:
     """Sets ``request.member`` and enforces, on every request, what may have changed since the sign-in."""
 
-    def __init__(self, get_response: type_of_next) -> None:
+    def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the view."""
-        request.member = signin.current_member(request)
+        cast(MemberRequest, request).member = signin.current_member(request)  # type: ignore[assignment]
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, view: Callable, args: object, kwargs: object) -> HttpResponse | None:  # noqa: ARG002
+    def process_view(
+        self, request: MemberRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
+    ) -> HttpResponse | None:
         """Keep out members whose status or address does not allow the console, except to leave or to switch."""
-        member = request.member
+        member: Member | None = request.member
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
             return None
         if not signin.allows_platform(member, request.origin):

@@ -16,7 +16,7 @@ class MemberAction(enum.Enum):
     VIEW = "see this user"
     VIEW_CARE = "see how this user is looked after"  # restrictions, VPN user name, who can manage
     EDIT_RESTRICTION = "restrict the addresses this user signs in from"
-    EDIT_VPN_PASSWORD = "set this user's VPN password"  # noqa: S105 - a sentence, not a secret
+    EDIT_VPN_PASSWORD = "set this user's VPN password"
 
 
 class NotAllowed(Exception):
@@ -42,7 +42,9 @@ def cares_for(actor: Member, target: Member) -> bool:
     if related is Relation.ANCESTOR and Permission.MANAGE_USERS in granted:
         return True
     manages_all = bool(granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    return manages_all and related in {Relation.ANCESTOR, Relation.DESCENDANT, Relation.UNRELATED} and not target.is_owner
+    return (
+        manages_all and related in {Relation.ANCESTOR, Relation.DESCENDANT, Relation.UNRELATED} and not target.is_owner
+    )
 
 
 def can(actor: Member, action: MemberAction, target: Member) -> bool:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
-from django.db.models.functions import Concat
+from django.db.models import IntegerField, Q, QuerySet, Subquery
 from django.urls import reverse
 
 from accounts import hierarchy
@@ -54,10 +53,8 @@ def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
 
 
 def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
-    below = Member.objects.filter(
-        account_id=OuterRef("account_id"), path__gt=OuterRef("path"), path__lt=Concat(OuterRef("path"), Value("g"))
-    )
-    return _with_people(members).annotate(below=_BoundedCount(below.order_by().values("pk")[: COUNTED_BELOW + 1]))
+    below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
+    return _with_people(members).annotate(below=_BoundedCount(below))
 
 
 def visible_members(viewer: Member) -> Q:
@@ -121,7 +118,7 @@ def row(member: Member, viewer: Member) -> MemberRow:
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
     """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link."""
     made = row(member, viewer)
-    below = member.below  # type: ignore[attr-defined] - annotated by the listing
+    below: int = getattr(member, "below")  # annotated by ``user_hierarchy``
     made.level = member.level - viewer.level + 1
     made.users_below = str(below) if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
     if below:
@@ -146,6 +143,6 @@ def other_managers(member: Member) -> list[Member]:
         Member.objects.filter(account_id=member.account_id, permissions__in=holding)
         .exclude(pk=member.pk)
         .select_related("user", "account")
-        .order_by(F("sort_name"))[:100]
+        .order_by("sort_name")[:100]
     )
     return [other for other in found if hierarchy.relation(other, member) is not Relation.ANCESTOR]

@@ -130,7 +130,7 @@ def seal(plain: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
 
 def key_id_of(blob: bytes) -> str:
     """Return the id of the master key that ``blob`` was sealed under. Raises SealError for what is no blob."""
-    if len(blob) < 2 or blob[0] != _VERSION:  # noqa: PLR2004 - the two header bytes
+    if len(blob) < 2 or blob[0] != _VERSION:
         raise SealError("Not a sealed value.")
     return blob[2 : 2 + blob[1]].decode("ascii", "replace")
 

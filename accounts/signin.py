@@ -9,6 +9,7 @@ from typing import Any
 from django.contrib import auth
 from django.contrib.auth.backends import BaseBackend
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -45,7 +46,9 @@ class MemberBackend(BaseBackend):
     Loads the user's memberships with the user, in one query: every page needs both.
     """
 
-    def authenticate(self, request: HttpRequest | None, username: str = "", password: str = "") -> User | None:  # noqa: ARG002, S107
+    def authenticate(
+        self, request: HttpRequest | None, username: str = "", password: str = "", **_: Any
+    ) -> User | None:
         """Return the user whose address and password these are, none otherwise; the work is the same for both."""
         user = User.objects.filter(email=username).first()
         if user is None:
@@ -58,14 +61,14 @@ class MemberBackend(BaseBackend):
         members = list(_sign_in_memberships(user_id))
         if not members:
             return None
-        user = members[0].user
+        user: User = members[0].user
         for member in members:
             member.user = user
         user.memberships_to_sign_in = members
         return user
 
 
-def _sign_in_memberships(user_id: int) -> Any:
+def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     return (
         Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
         .select_related("user", "account")
@@ -189,7 +192,7 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
 
 def has_fresh_proof(request: HttpRequest) -> bool:
     """Whether the person signed in, or gave the password again, within ``FRESH_PROOF``."""
-    age = timezone.now().timestamp() - request.session.get(_PROVED, 0)
+    age: float = timezone.now().timestamp() - request.session.get(_PROVED, 0)
     return 0 <= age <= FRESH_PROOF.total_seconds()
 
 
@@ -200,6 +203,6 @@ def session_is_over(request: HttpRequest, *, idle: timedelta, longest: timedelta
     started, seen = session.get(_STARTED, 0), session.get(_SEEN, 0)
     if now - started > longest.total_seconds() or now - seen > idle.total_seconds():
         return True
-    if now - seen > 60:  # noqa: PLR2004 - seconds: a write a minute is enough to measure minutes
+    if now - seen > 60:
         session[_SEEN] = now
     return False

@@ -33,6 +33,8 @@ PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one cli
 EMAIL = Limit("email", 20, timedelta(minutes=15))  # one e-mail address, wherever from
 ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, whatever e-mail address
 
+_KEPT = timedelta(days=1)
+
 
 def _keys(email: str, address: str | None) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], address or "unknown"
@@ -52,7 +54,12 @@ def count_attempt(email: str, address: str | None) -> timedelta | None:
         AttemptCount.objects.bulk_create(
             [AttemptCount(key=key, window_ends_at=now + limit.window) for limit, key in keys], ignore_conflicts=True
         )
-        rows = {row.key: row for row in AttemptCount.objects.select_for_update().filter(key__in=[k for _, k in keys]).order_by("key")}
+        rows = {
+            row.key: row
+            for row in AttemptCount.objects.select_for_update().filter(key__in=[k for _, k in keys]).order_by("key")
+        }
+        if len(rows) < len(keys):
+            return count_attempt(email, address)  # one was cleared away between the two statements
         for limit, key in keys:
             row = rows[key]
             if row.window_ends_at <= now:
@@ -69,6 +76,8 @@ def count_attempt(email: str, address: str | None) -> timedelta | None:
 
 def forget_success(email: str, address: str | None) -> None:
     """Take back a counted attempt that succeeded: its own pair starts anew, the wider counts lose just this one."""
+    # Counts of long ago are cleared away here, once for each person who gets in.
+    AttemptCount.objects.filter(window_ends_at__lt=timezone.now() - _KEPT).delete()
     with transaction.atomic():
         for limit, key in sorted(_keys(email, address), key=lambda item: item[1]):
             left = Value(0) if limit is PAIR else Greatest(F("count") - 1, Value(0))

@@ -27,7 +27,7 @@ from console.logs import redact
 _SECRET_KEY_CHARACTERS = 50
 _SECRET_KEY_DISTINCT = 5
 _NEW_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"  # noqa: S105 - makes one, is none
-_NEW_RING = "python3 -c 'import base64, secrets; print(\"1:\" + base64.b64encode(secrets.token_bytes(32)).decode())'"
+_NEW_RING = "python manage.py generate_ring_key"
 _MIGRATE = "With the migration role, run: python manage.py migrate"
 
 

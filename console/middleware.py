@@ -3,6 +3,7 @@
 import logging
 import secrets
 from collections.abc import Callable
+from typing import cast
 
 from django.conf import settings
 from django.db import OperationalError
@@ -11,6 +12,7 @@ from django.shortcuts import render
 
 from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import Origin, trusted_proxies
+from accounts.requests import MemberRequest
 from console.logs import request_id
 
 _log = logging.getLogger(__name__)
@@ -47,13 +49,14 @@ class RequestOriginMiddleware:
         if not forwarded_scheme_is_https(peer, meta.get("HTTP_X_FORWARDED_PROTO"), proxies):
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
         address = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR"), proxies)
-        request.origin = Origin(address=address, request_id=secrets.token_hex(8))
-        token = request_id.set(request.origin.request_id)
+        origin = Origin(address=address, request_id=secrets.token_hex(8))
+        cast(MemberRequest, request).origin = origin
+        token = request_id.set(origin.request_id)
         try:
             response = self.get_response(request)
         finally:
             request_id.reset(token)
-        response["X-Request-ID"] = request.origin.request_id
+        response["X-Request-ID"] = origin.request_id
         return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:

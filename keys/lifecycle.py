@@ -8,9 +8,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from accounts import addresses, audit
-from accounts.memberships import present_member
+from accounts.memberships import present_member, restrict_platform
 from accounts.models import Member
 from accounts.origin import Origin
+from accounts.transactions import one_transaction
 from keys import events, material, policy
 from keys.models import ClassicKey
 from keys.policy import KeyAction
@@ -24,74 +25,91 @@ class KeyGone(Exception):
     """The key was deleted meanwhile, or the actor may not know of it: the same answer for both."""
 
 
+@one_transaction
 def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[ClassicKey, material.PlainValue]:
     """Create the key of ``holder`` and return it with its value in plain, for this one answer.
 
     Raises NotAllowed, or KeyExists when there is one: the unique index decides, so of any number of simultaneous
     calls one succeeds.
     """
-    with transaction.atomic():
-        by, holder = present_member(by), present_member(holder)
-        policy.require_create(by, holder)
-        key = ClassicKey(
-            uid=material.new_uid(),
-            account_id=holder.account_id,
-            holder=holder,
-            holder_path=holder.path,
-            holder_sort_name=holder.sort_name,
-            creator=by,
-            created_at=timezone.now(),
-        )
-        value = material.new_value()
-        material.put(key, value)
-        try:
-            with transaction.atomic():
-                key.save(force_insert=True)
-        except IntegrityError as error:
-            if ClassicKey.objects.filter(holder=holder).exists():
-                raise KeyExists from error
-            raise
-        audit.record(events.CREATED, actor=by, subject=holder, origin=origin)
+    by, holder = present_member(by), present_member(holder)
+    policy.require_create(by, holder)
+    key = ClassicKey(
+        uid=material.new_uid(),
+        account_id=holder.account_id,
+        holder=holder,
+        holder_path=holder.path,
+        holder_sort_name=holder.sort_name,
+        creator=by,
+        created_at=timezone.now(),
+    )
+    value = material.new_value()
+    material.put(key, value)
+    try:
+        with transaction.atomic():
+            key.save(force_insert=True)
+    except IntegrityError as error:
+        if ClassicKey.objects.filter(holder=holder).exists():
+            raise KeyExists from error
+        raise
+    audit.record(events.CREATED, actor=by, subject=holder, origin=origin)
     return key, value
 
 
+@one_transaction
 def show_value(*, key: ClassicKey, by: Member, origin: Origin, download: bool = False) -> material.PlainValue:
     """Return the value of ``key`` for its creator, recording that it was shown or downloaded.
 
     Raises NotAllowed, KeyGone, or SealError when the ring lacks its master key.
     """
-    with transaction.atomic():
-        key, by = _present_key(key, by)
-        policy.require(by, KeyAction.SHOW_VALUE, key)
-        value = material.take(key)
-        audit.record(events.DOWNLOADED if download else events.SHOWN, actor=by, subject=key.holder, origin=origin)
+    key, by = _present_key(key, by)
+    policy.require(by, KeyAction.SHOW_VALUE, key)
+    value = material.take(key)
+    audit.record(events.DOWNLOADED if download else events.SHOWN, actor=by, subject=key.holder, origin=origin)
     return value
 
 
+@one_transaction
 def restrict_classic_key(*, key: ClassicKey, addresses_text: str, by: Member, origin: Origin) -> str:
     """Set from where ``key`` may be used and return the canonical text; empty allows every address.
 
     Raises NotAllowed, KeyGone, or AddressError naming each bad entry.
     """
     canonical = str(addresses.parse(addresses_text))
-    with transaction.atomic():
-        key, by = _present_key(key, by)
-        policy.require(by, KeyAction.EDIT_RESTRICTION, key)
-        if canonical != key.allowed_addresses:
-            details = audit.change(key.allowed_addresses, canonical)
-            key.allowed_addresses = canonical
-            key.save(update_fields=["allowed_addresses"])
-            audit.record(events.RESTRICTED, actor=by, subject=key.holder, origin=origin, details=details)
+    key, by = _present_key(key, by)
+    policy.require(by, KeyAction.EDIT_RESTRICTION, key)
+    if canonical != key.allowed_addresses:
+        details = audit.change(key.allowed_addresses, canonical)
+        key.allowed_addresses = canonical
+        key.save(update_fields=["allowed_addresses"])
+        audit.record(events.RESTRICTED, actor=by, subject=key.holder, origin=origin, details=details)
     return canonical
 
 
+@one_transaction
+def restrict_member(
+    *, member: Member, key: ClassicKey | None, platform_text: str, classic_text: str | None, by: Member, origin: Origin
+) -> None:
+    """Set both restrictions of a member, that of the console and that of their key, or neither.
+
+    Args:
+        key: the member's key, none when there is none or ``by`` may not know of it.
+        classic_text: none leaves the key's restriction as it is.
+
+    Raises what ``restrict_classic_key`` and ``accounts.memberships.restrict_platform`` raise.
+    """
+    if key is not None and classic_text is not None:
+        restrict_classic_key(key=key, addresses_text=classic_text, by=by, origin=origin)
+    restrict_platform(member=member, addresses_text=platform_text, by=by, origin=origin)
+
+
+@one_transaction
 def delete_classic_key(*, key: ClassicKey, by: Member, origin: Origin) -> None:
     """Delete ``key``; it stops working with the end of the transaction. Raises NotAllowed or KeyGone."""
-    with transaction.atomic():
-        key, by = _present_key(key, by)
-        policy.require(by, KeyAction.DELETE, key)
-        ClassicKey.objects.filter(pk=key.pk).delete()
-        audit.record(events.DELETED, actor=by, subject=key.holder, origin=origin)
+    key, by = _present_key(key, by)
+    policy.require(by, KeyAction.DELETE, key)
+    ClassicKey.objects.filter(pk=key.pk).delete()
+    audit.record(events.DELETED, actor=by, subject=key.holder, origin=origin)
 
 
 def _present_key(key: ClassicKey, by: Member) -> tuple[ClassicKey, Member]:

@@ -81,4 +81,6 @@ def require_create(actor: Member, holder: Member) -> None:
     if actor.pk == holder.pk:
         status = MemberStatus(actor.status).label
         raise NotAllowed(f"Your status in this account is {status}. Only active users can create a key.")
-    raise NotAllowed("Users create their own key. Only for a VPN-only user below you, with Manage users, may you do it.")
+    raise NotAllowed(
+        "Users create their own key. Only for a VPN-only user below you, with Manage users, may you do it."
+    )

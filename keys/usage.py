@@ -128,11 +128,11 @@ class Collector:
     def _write_refused(self, *, last: bool) -> None:
         minute = int(self._clock()) // _MINUTE
         for key_id, holder_id, address, noted in self._due(minute, last=last):
-            count, written = noted.count, False
+            count, details = noted.count, {"why": noted.why, "count": noted.count}
             # At the end of the process a minute that has its event already is no reason to lose the count: it goes
             # where the event of the next free minute would be.
-            for slot in range(minute, minute + (_MINUTE if last else 1)):
-                written = written or _write_event(key_id, holder_id, address, noted.why, count, slot)
+            slots = range(minute, minute + (_MINUTE if last else 1))
+            written = any(_write_event(f"{key_id}:{address}:{slot}", holder_id, address, details) for slot in slots)
             with self._lock:
                 noted.minute = minute
                 noted.count -= count if written else 0
@@ -212,9 +212,9 @@ def flush() -> None:
     collector.flush(last=True)
 
 
-# A list of rows as the source of an UPDATE is beyond the ORM. A row that is younger than a minute stays as it is, whoever
-# wrote it. PostgreSQL passes over rows that somebody has locked and names them, so that they are tried again: to wait for
-# one would keep the others locked meanwhile, and could end in a deadlock with the move of a branch.
+# A list of rows as the source of an UPDATE is beyond the ORM. What was written less than a minute ago stays, whoever
+# wrote it. PostgreSQL passes over rows that somebody has locked and names them, so that they are tried again: to wait
+# for one would keep the others locked meanwhile, and could end in a deadlock with the move of a branch.
 _POSTGRESQL = """
     WITH used AS (
         SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[])
@@ -258,14 +258,13 @@ def _write_last_used(used: Mapping[int, tuple[float, str]]) -> list[int]:
         return [key_id for (key_id,) in cursor.fetchall()]
 
 
-def _write_event(key_id: int, holder_id: int, address: str | None, why: str, count: int, minute: int) -> bool:
+def _write_event(place: str, holder_id: int, address: str | None, details: Mapping[str, str | int]) -> bool:
     """Record refusals as the one event of their key, address and minute; return whether it was this call that did."""
     holder = Member.objects.select_related("user").filter(pk=holder_id).first()
     if holder is None:
         return True  # removed meanwhile, and the key with them: there is nothing to tell and nobody to tell it
-    details: dict[str, str | int] = {"why": why, "count": count}
     if address == _FURTHER:
-        details["from"], address = _FURTHER, None
+        details, address = {**details, "from": _FURTHER}, None
     with transaction.atomic():
         event = audit.record(
             events.CALL_REFUSED,
@@ -275,6 +274,6 @@ def _write_event(key_id: int, holder_id: int, address: str | None, why: str, cou
             origin=Origin(address),
             outcome=audit.REFUSED,
             details=details,
-            once=f"refused:{key_id}:{details.get('from', address)}:{minute}",
+            once=f"refused:{place}",
         )
     return event is not None

@@ -44,7 +44,7 @@ class Event(models.Model):
     @property
     def facts(self) -> dict[str, Any]:
         """The details, read."""
-        return json.loads(self.details)
+        return dict(json.loads(self.details))
 
 
 class AuditChain(models.Model):

@@ -70,10 +70,11 @@ class CompositeForeignKey(models.BaseConstraint):
 
     def _definition(self, model: type[models.Model], schema_editor: BaseDatabaseSchemaEditor) -> str:
         quote = schema_editor.quote_name
-        here = ", ".join(quote(model._meta.get_field(name).column) for name in self.fields)
+        columns = {field.name: str(field.column) for field in model._meta.concrete_fields}
+        here = ", ".join(quote(columns[name]) for name in self.fields)
         there = ", ".join(map(quote, self.to_columns))
         return (
-            f"CONSTRAINT {quote(self.name)} FOREIGN KEY ({here}) REFERENCES "
+            f"CONSTRAINT {quote(str(self.name))} FOREIGN KEY ({here}) REFERENCES "
             f"{quote(self.to_table)} ({there}) DEFERRABLE INITIALLY DEFERRED"
         )
 
@@ -99,12 +100,16 @@ class CompositeForeignKey(models.BaseConstraint):
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return what a migration needs to make it again."""
         path, _, kwargs = super().deconstruct()
-        return path, (), {
-            **kwargs,
-            "fields": self.fields,
-            "to_table": self.to_table,
-            "to_columns": self.to_columns,
-        }
+        return (
+            path,
+            (),
+            {
+                **kwargs,
+                "fields": self.fields,
+                "to_table": self.to_table,
+                "to_columns": self.to_columns,
+            },
+        )
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CompositeForeignKey):

@@ -1,6 +1,7 @@
 """The login identity."""
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -9,6 +10,9 @@ from django.db.models.functions import Lower
 
 from accounts.models.fields import CanonicalEmailField
 from accounts.names import NAME_LENGTH
+
+if TYPE_CHECKING:
+    from accounts.models.member import Member
 
 
 class UserManager(BaseUserManager["User"]):
@@ -31,6 +35,9 @@ class User(AbstractBaseUser):
     email = CanonicalEmailField("email address", unique=True)
     name = models.CharField("name", max_length=NAME_LENGTH)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    #: Where the user may sign in, filled in when a session's user is loaded: see ``accounts.signin``.
+    memberships_to_sign_in: "Sequence[Member]" = ()
 
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]

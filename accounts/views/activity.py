@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from django.db.models import Q
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
@@ -13,12 +13,13 @@ from accounts.events import SENTENCES
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Event, Member
+from accounts.requests import MemberRequest
 
 OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: MemberRequest) -> HttpResponse:
     """List the events that the viewer may see, newest first."""
     asked = ListRequest.of(request)
     page = _listing(request.member, asked).page(per_page=asked.per_page, cursor=asked.cursor)
@@ -40,7 +41,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the events of the present filter as a file."""
     rows = _csv_rows(_listing(request.member, ListRequest.of(request)))
     return csv_response(rows, "activity.csv")

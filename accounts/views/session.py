@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.debug import sensitive_post_parameters
@@ -11,12 +11,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import signin
 from accounts.access import for_any_status
 from accounts.forms import LoginForm, SwitchForm
+from accounts.requests import MemberRequest
 
 
 @sensitive_post_parameters("password")
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def login(request: HttpRequest) -> HttpResponse:
+def login(request: MemberRequest) -> HttpResponse:
     """Ask for e-mail address and password; a signed-in visitor goes on at once."""
     if request.user.is_authenticated:
         return redirect(_next(request))
@@ -42,7 +43,7 @@ def login(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _next(request: HttpRequest) -> str:
+def _next(request: MemberRequest) -> str:
     """Return where to go after signing in: a page of this site alone, else the landing page."""
     asked = request.GET.get("next", "")
     allowed = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
@@ -51,7 +52,7 @@ def _next(request: HttpRequest) -> str:
 
 @require_POST
 @for_any_status
-def logout(request: HttpRequest) -> HttpResponse:
+def logout(request: MemberRequest) -> HttpResponse:
     """End the session, and let the browser forget what it kept of it."""
     signin.sign_out(request, origin=request.origin)
     messages.success(request, "You have logged out.")
@@ -62,7 +63,7 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @for_any_status
-def switch_account(request: HttpRequest) -> HttpResponse:
+def switch_account(request: MemberRequest) -> HttpResponse:
     """Make another of the user's accounts the current one; 404 for one they are not in."""
     form = SwitchForm(request.POST)
     if not form.is_valid() or not signin.switch_account(

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
@@ -15,17 +15,18 @@ from accounts.enums import MemberStatus
 from accounts.forms import VpnPasswordForm
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, reason
+from accounts.requests import MemberRequest
 
 DETAILS, MANAGE = "userdetails", "manage"
 
 
 @require_safe
-def show(request: HttpRequest, member_id: int) -> HttpResponse:
+def show(request: MemberRequest, member_id: int) -> HttpResponse:
     """Show a member that the viewer may see; 404 for anybody else."""
     return page(request, member_or_404(request.member, member_id))
 
 
-def page(request: HttpRequest, member: Member, *, status: int = 200, **more: Any) -> HttpResponse:
+def page(request: MemberRequest, member: Member, *, status: int = 200, **more: Any) -> HttpResponse:
     """Render the page of ``member``; ``more`` is context of a form that is shown again as it was typed.
 
     Whatever the viewer may not see is not in the context's answers: the cards of other apps ask their own policy.
@@ -50,7 +51,7 @@ def page(request: HttpRequest, member: Member, *, status: int = 200, **more: Any
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
-def vpn_password(request: HttpRequest, member_id: int) -> HttpResponse:
+def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask for a new VPN password of a member, and set it."""
     member = member_or_404(request.member, member_id)
     if not can(request.member, MemberAction.EDIT_VPN_PASSWORD, member):

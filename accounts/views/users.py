@@ -1,18 +1,19 @@
 """The Users page: all users of the account, or the hierarchy below the viewer."""
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts import queries
 from accounts.enums import MemberStatus
 from accounts.list_request import ListRequest
+from accounts.requests import MemberRequest
 
 VIEWS = {"users": "Account users", "hierarchy": "User hierarchy"}
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: MemberRequest) -> HttpResponse:
     """List the members that the viewer may see, in the view that the address asks for."""
     viewer, asked = request.member, ListRequest.of(request)
     view = asked.choice("view", VIEWS, "users")

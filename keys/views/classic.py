@@ -3,7 +3,7 @@
 import json
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -16,6 +16,7 @@ from accounts.csv_files import csv_response
 from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import NotAllowed
+from accounts.requests import MemberRequest
 from keys import lifecycle, policy, queries
 from keys.forms import KeyRestrictionForm
 from keys.material import PlainValue
@@ -29,7 +30,7 @@ form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe
-def index(request: HttpRequest) -> HttpResponse:
+def index(request: MemberRequest) -> HttpResponse:
     """List the viewer's own key and those of everyone below them."""
     viewer, asked = request.member, ListRequest.of(request)
     own = queries.own_key(viewer)
@@ -56,7 +57,7 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
-def export(request: HttpRequest) -> StreamingHttpResponse:
+def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the keys of the present filter as a file: never a value."""
     viewer, asked = request.member, ListRequest.of(request)
     own = queries.own_key(viewer)
@@ -66,14 +67,14 @@ def export(request: HttpRequest) -> StreamingHttpResponse:
 
 @sensitive_post_parameters("password")
 @form_or_post
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: MemberRequest) -> HttpResponse:
     """Create the viewer's own key, and show it in this one answer."""
     return _create(request, request.member, back=reverse("keys:classic-list"), behind="API keys")
 
 
 @sensitive_post_parameters("password")
 @form_or_post
-def create_for(request: HttpRequest, member_id: int) -> HttpResponse:
+def create_for(request: MemberRequest, member_id: int) -> HttpResponse:
     """Create the key of a VPN-only member below the viewer, and show it in this one answer."""
     holder = member_or_404(request.member, member_id)
     if not policy.can_see_keys_of(request.member, holder):
@@ -84,11 +85,13 @@ def create_for(request: HttpRequest, member_id: int) -> HttpResponse:
 
 
 @sensitive_variables("value")
-def _create(request: HttpRequest, holder: Member, *, back: str, behind: str) -> HttpResponse:
+def _create(request: MemberRequest, holder: Member, *, back: str, behind: str) -> HttpResponse:
     if request.method != "POST":
         return redirect(back)
     try:
         policy.require_create(request.member, holder)
+        if queries.key_of(holder) is not None:
+            raise lifecycle.KeyExists
         proof = ask_for_proof(request, what="create a key", back=back)
         if proof is not None:
             return proof
@@ -97,13 +100,22 @@ def _create(request: HttpRequest, holder: Member, *, back: str, behind: str) -> 
         raise refusal(request, subject=holder, what="create a key", why=error) from error
     except lifecycle.KeyExists:
         whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
-        messages.error(request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another.")
+        messages.error(
+            request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another."
+        )
         return redirect(back)
     return _with_value(request, key, value, title="API key successfully created", back=back, behind=behind)
 
 
-def _with_value(  # noqa: PLR0913 - what a dialog is made of
-    request: HttpRequest, key: ClassicKey, value: PlainValue, *, title: str, back: str, behind: str, is_shown: bool = False
+def _with_value(
+    request: MemberRequest,
+    key: ClassicKey,
+    value: PlainValue,
+    *,
+    title: str,
+    back: str,
+    behind: str,
+    is_shown: bool = False,
 ) -> HttpResponse:
     """Render the one answer that holds the value."""
     context = {
@@ -118,7 +130,7 @@ def _with_value(  # noqa: PLR0913 - what a dialog is made of
     return render(request, "keys/classic_value.html", context)
 
 
-def _key_or_404(request: HttpRequest, key_id: int) -> ClassicKey:
+def _key_or_404(request: MemberRequest, key_id: int) -> ClassicKey:
     """Return the key if the viewer may know of it; 404 is the same for one they may not and for none at all."""
     key = queries.visible_key(request.member, key_id)
     if key is None:
@@ -127,7 +139,7 @@ def _key_or_404(request: HttpRequest, key_id: int) -> ClassicKey:
 
 
 @require_safe
-def details(request: HttpRequest, key_id: int) -> HttpResponse:
+def details(request: MemberRequest, key_id: int) -> HttpResponse:
     """Show what is known of a key. Its value is not in the page: *Show* asks for it."""
     key = _key_or_404(request, key_id)
     viewer = request.member
@@ -146,7 +158,7 @@ def details(request: HttpRequest, key_id: int) -> HttpResponse:
 @sensitive_post_parameters("password")
 @sensitive_variables("value")
 @form_or_post
-def show(request: HttpRequest, key_id: int) -> HttpResponse:
+def show(request: MemberRequest, key_id: int) -> HttpResponse:
     """Show the value to the key's creator."""
     key = _key_or_404(request, key_id)
     back = reverse("keys:classic-details", args=[key.pk])
@@ -156,14 +168,20 @@ def show(request: HttpRequest, key_id: int) -> HttpResponse:
     if isinstance(answer, HttpResponse):
         return answer
     return _with_value(
-        request, key, answer, title="API key details", back=reverse("keys:classic-list"), behind="API keys", is_shown=True
+        request,
+        key,
+        answer,
+        title="API key details",
+        back=reverse("keys:classic-list"),
+        behind="API keys",
+        is_shown=True,
     )
 
 
 @sensitive_post_parameters("password")
 @sensitive_variables("value", "content")
 @form_or_post
-def download(request: HttpRequest, key_id: int) -> HttpResponse:
+def download(request: MemberRequest, key_id: int) -> HttpResponse:
     """Send the key to its creator as ``apikey.json``."""
     key = _key_or_404(request, key_id)
     back = reverse("keys:classic-details", args=[key.pk])
@@ -186,7 +204,7 @@ def download(request: HttpRequest, key_id: int) -> HttpResponse:
 
 
 def _value_or_answer(
-    request: HttpRequest, key: ClassicKey, *, what: str, back: str, download: bool
+    request: MemberRequest, key: ClassicKey, *, what: str, back: str, download: bool
 ) -> PlainValue | HttpResponse:
     """Return the value for its creator, or the page that asks for proof. Raises 403 or 404 for anybody else."""
     try:
@@ -202,18 +220,22 @@ def _value_or_answer(
 
 
 @form_or_post
-def restrict(request: HttpRequest, key_id: int) -> HttpResponse:
+def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
     """Edit from where a key may be used."""
     key = _key_or_404(request, key_id)
     details_url = reverse("keys:classic-details", args=[key.pk])
-    form = KeyRestrictionForm(request.POST if request.method == "POST" else None, initial={"classic": key.allowed_addresses})
+    form = KeyRestrictionForm(
+        request.POST if request.method == "POST" else None, initial={"classic": key.allowed_addresses}
+    )
     try:
         policy.require(request.member, KeyAction.EDIT_RESTRICTION, key)
         if form.is_valid():
             lifecycle.restrict_classic_key(
                 key=key, addresses_text=form.cleaned_data["classic"], by=request.member, origin=request.origin
             )
-            messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.user.name}.")
+            messages.success(
+                request, f"IP address restrictions saved\nThey apply to the key of {key.holder.user.name}."
+            )
             return redirect("keys:classic-list")
     except NotAllowed as error:
         raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
@@ -230,7 +252,7 @@ def restrict(request: HttpRequest, key_id: int) -> HttpResponse:
 
 
 @form_or_post
-def delete(request: HttpRequest, key_id: int) -> HttpResponse:
+def delete(request: MemberRequest, key_id: int) -> HttpResponse:
     """Ask whether to delete a key, and delete it."""
     key = _key_or_404(request, key_id)
     if request.method == "POST":

@@ -1,16 +1,16 @@
 """The card of a user's address restrictions: two fields of two apps, saved as one."""
 
 from django.contrib import messages
-from django.db import transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts import addresses, memberships
+from accounts import addresses
 from accounts.access import member_or_404, refusal
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, reason
+from accounts.requests import MemberRequest
 from accounts.views import user_details
 from keys import lifecycle, policy, queries
 from keys.forms import RestrictionsForm
@@ -31,7 +31,7 @@ def form_for(viewer: Member, member: Member, key: ClassicKey | None, data: objec
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def save(request: HttpRequest, member_id: int) -> HttpResponse:
+def save(request: MemberRequest, member_id: int) -> HttpResponse:
     """Save both restrictions, or neither: mistakes are named one by one beside what was typed."""
     viewer, member = request.member, member_or_404(request.member, member_id)
     if request.method != "POST":
@@ -46,14 +46,14 @@ def save(request: HttpRequest, member_id: int) -> HttpResponse:
     if not form.is_valid():
         return user_details.page(request, member, restrictions_form=form, status=200)
     try:
-        with transaction.atomic():
-            memberships.restrict_platform(
-                member=member, addresses_text=form.cleaned_data["platform"], by=viewer, origin=request.origin
-            )
-            if key is not None and "classic" in form.cleaned_data:
-                lifecycle.restrict_classic_key(
-                    key=key, addresses_text=form.cleaned_data["classic"], by=viewer, origin=request.origin
-                )
+        lifecycle.restrict_member(
+            member=member,
+            key=key,
+            platform_text=form.cleaned_data["platform"],
+            classic_text=form.cleaned_data.get("classic"),
+            by=viewer,
+            origin=request.origin,
+        )
     except NotAllowed as error:
         raise refusal(request, subject=member, what=action.value, why=error) from error
     except lifecycle.KeyGone:
@@ -63,7 +63,7 @@ def save(request: HttpRequest, member_id: int) -> HttpResponse:
     return redirect("accounts:user", member.pk)
 
 
-def _locks_out(request: HttpRequest, member: Member, form: RestrictionsForm) -> bool:
+def _locks_out(request: MemberRequest, member: Member, form: RestrictionsForm) -> bool:
     """Whether saving would keep out the person who saves, from where they are, and they did not say that they know."""
     if member.pk != request.member.pk or form.cleaned_data["confirm_lockout"]:
         return False

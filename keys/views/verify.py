@@ -33,12 +33,9 @@ _ALWAYS = [
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("X-Content-Type-Options", "nosniff"),
 ]
-_REFUSED = [
-    *_ALWAYS,
-    ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"'),
-    ("Content-Length", "0"),
-]
-_UNAVAILABLE = [*_ALWAYS, ("Retry-After", "5"), ("Content-Length", "0")]
+_NO_BODY = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "0")]
+_REFUSED = [*_ALWAYS, *_NO_BODY, ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"')]
+_UNAVAILABLE = [*_ALWAYS, *_NO_BODY, ("Retry-After", "5")]
 
 #: What may stand in a header as it is, besides letters and digits: what e-mail addresses are made of, but for "%".
 _PLAIN = "!#$&'*+-/=?^_`{|}~@."
@@ -66,7 +63,7 @@ class VerifyApplication:
             _log.error("verification unavailable: %s", type(error.__cause__).__name__)
             start_response("503 Service Unavailable", _UNAVAILABLE[:])
             return ()
-        except Exception:  # noqa: BLE001 - whatever goes wrong while deciding, the answer is no
+        except Exception:
             _log.exception("verification failed")
             verdict = None
         if verdict is not None and verdict.accepted:

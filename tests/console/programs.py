@@ -112,15 +112,12 @@ def documented_environment(folder: Path) -> dict[str, str]:
     variables = dict(line.split("=", 1) for line in block.splitlines())
     ring = folder / "key_ring"
     ring.touch(0o600)
-    ring.write_text(_made_by(re.search(r"python3 -c '(.+?)' > /etc/keytree/key_ring", text)[1]))
+    ring.write_text(manage(*re.search(r"manage.py (\w+) > /etc/keytree/key_ring", text).groups()).stdout)
+    secret = re.search(r"python3 -c '(.+)'", variables["KEYTREE_SECRET_KEY"])[1]
     del variables["DATABASE_URL"]
     return variables | {
-        "KEYTREE_SECRET_KEY": _made_by(re.search(r"python3 -c '(.+)'", variables["KEYTREE_SECRET_KEY"])[1]),
+        "KEYTREE_SECRET_KEY": run(sys.executable, "-c", secret).stdout.strip(),
         "KEYTREE_KEY_RING_FILE": str(ring),
         "KEYTREE_DATA_DIR": str(folder),
         "PORT": "0",
     }
-
-
-def _made_by(code: str) -> str:
-    return run(sys.executable, "-c", code).stdout.strip()

@@ -20,7 +20,7 @@ DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def test_readme_lists_the_people_of_the_demo() -> None:
-    table = re.findall(r"^\| .*@.*$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    table = re.findall(r"^\| .*@[a-z]+\.example .*$", (ROOT / "README.md").read_text(), re.MULTILINE)
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table]
     told = [
         (name.split(" (")[0], email, parent.split(" (")[0], status, key) for _, name, email, parent, status, key in rows
@@ -67,7 +67,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 
 @pytest.fixture
 def two_roles() -> Iterator[tuple[str, str]]:
-    """The database that docs/operations.md has one make, under names of this test: URLs of its owner and of the server."""
+    """The database that docs/operations.md has one make, under names of this test: URLs of its owner and server."""
     server = os.environ.get("TEST_DATABASE_URL", "")
     if not server:
         pytest.skip("The roles need PostgreSQL: make test-postgresql")

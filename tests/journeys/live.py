@@ -89,7 +89,7 @@ class Template:
 
     def remove(self) -> None:
         """Drop the database; the folder is pytest's to clean up."""
-        _administer("DROP DATABASE {} WITH (FORCE)", self.database)
+        _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database)
 
 
 class LiveServer:
@@ -142,7 +142,7 @@ class LiveServer:
     def remove(self) -> None:
         """Stop the server and drop its database."""
         self.stop()
-        _administer("DROP DATABASE {} WITH (FORCE)", self.database)
+        _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database)
 
     def run(self, code: str) -> str:
         """Run Python statements with this server's settings and database, and return what they print.

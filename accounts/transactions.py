@@ -1,0 +1,37 @@
+"""How a write runs: one transaction, tried once more when the database itself chose it as the one to give way."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+from django.db import IntegrityError, OperationalError, connection, transaction
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+#: Deadlock detected, serialisation failure, and a foreign key that fails at the end because what it names moved after
+#: it was read: a branch of the tree, with its paths. Source: PostgreSQL documentation, "Error Codes".
+_GIVE_WAY = frozenset({"40P01", "40001", "23503"})
+
+
+def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
+    """Run ``write`` in one transaction: everything it does, its audit event included, or nothing.
+
+    Writes lock their rows first and the account's audit chain last, but two that a third one joins can still wait for
+    each other. The database then undoes one of them, which is tried once more, unless a larger transaction surrounds
+    it: that one has to be tried again as a whole.
+    """
+
+    @functools.wraps(write)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        is_outermost = not connection.in_atomic_block
+        try:
+            with transaction.atomic():
+                return write(*args, **kwargs)
+        except (OperationalError, IntegrityError) as error:
+            if not is_outermost or getattr(error.__cause__, "sqlstate", None) not in _GIVE_WAY:
+                raise
+        with transaction.atomic():
+            return write(*args, **kwargs)
+
+    return wrapped

@@ -1,0 +1,152 @@
+"""Changes of the tree at the same moment, and at the end of real transactions, on whichever database the suite runs."""
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from accounts import hierarchy
+from accounts.hierarchy import TreeError
+from accounts.memberships import add_member
+from accounts.models import Account, Member
+from accounts.models.member import MAX_DEPTH
+from keys.models import ClassicKey
+from tests.threads import at_once, errors
+from tests.trail import without_triggers
+from tests.trees import chain, grow, make_account, make_key, make_member, make_user
+
+ROUNDS = 1_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def events_can_go(django_db_setup, django_db_blocker):
+    """The tables are emptied after each test here, which the trail's triggers refuse."""
+    with django_db_blocker.unblock(), without_triggers():
+        yield
+
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def assert_sound(account: Account) -> None:
+    assert list(hierarchy.damaged_members(account)) == []
+    for key in ClassicKey.objects.filter(account=account).select_related("holder"):
+        assert key.holder_path == key.holder.path
+
+
+def test_of_two_opposite_moves_one_is_refused_each_time():
+    """Each right alone; both together would make a cycle that hangs on nothing."""
+    owner, one, other, below_one, below_other = grow([0, 0, 1, 2])
+    for member in (one, other, below_one, below_other):
+        make_key(member)
+
+    def move(member, parent):
+        def call():
+            return hierarchy.move_branch(member, parent)
+
+        return call
+
+    for number in range(ROUNDS):
+        # Also from further down: the lines cross below the members that move.
+        targets = ((one, other), (other, one)) if number % 2 else ((one, below_other), (other, below_one))
+        ((first, second),) = at_once(*(move(*target) for target in targets))
+        refusals = errors([first, second])
+        assert [type(error) for error in refusals] == [TreeError]
+        assert str(refusals[0]) == "A user cannot be placed below themselves."
+        if number % 100 == 0:
+            assert_sound(owner.account)
+        hierarchy.move_branch(one, owner)
+        hierarchy.move_branch(other, owner)
+    assert_sound(owner.account)
+
+
+def test_of_three_moves_in_a_ring_one_at_least_is_refused():
+    owner, *ring = grow([0, 0, 0])
+
+    for _ in range(50):
+        moves = [
+            lambda member=member, parent=parent: hierarchy.move_branch(member, parent)
+            for member, parent in zip(ring, ring[1:] + ring[:1], strict=True)
+        ]
+        (answers,) = at_once(*moves)
+        assert [type(error) for error in errors(answers)] == [TreeError]
+        assert_sound(owner.account)
+        for member in ring:
+            hierarchy.move_branch(member, owner)
+
+
+def test_members_added_while_their_parents_branch_moves_are_below_it(origin):
+    owner, parent, new_place, other_place = grow([0, 0, 0])
+    users = [make_user() for _ in range(60)]
+    places = [new_place, other_place] * 30
+
+    def add():
+        return add_member(parent=parent, user=users.pop(), origin=origin)
+
+    def move():
+        return hierarchy.move_branch(parent, places.pop())
+
+    answers = at_once(add, move, rounds=60)
+
+    assert not [error for answer in answers for error in errors(answer)]
+    assert_sound(owner.account)
+    present = Member.objects.get(pk=parent.pk)
+    assert hierarchy.descendants_of(present).count() == 60
+
+
+def test_members_added_at_once_below_one_parent_all_arrive(origin):
+    owner, parent = grow([0])
+    users = [make_user() for _ in range(80)]
+
+    def add():
+        return add_member(parent=parent, user=users.pop(), origin=origin)
+
+    answers = at_once(add, add, add, add, rounds=20)
+
+    added = [member for answer in answers for member in answer]
+    assert not errors(added)
+    assert len({member.pk for member in added}) == len({member.path for member in added}) == 80
+    assert_sound(owner.account)
+
+
+def test_a_member_and_a_move_cannot_pass_the_deepest_level_together(origin):
+    """Each alone would fit; together one level would be too many."""
+    account = make_account()
+    links = chain(account, MAX_DEPTH - 1)
+    top = make_member(account, links[0])
+
+    def add():
+        return add_member(parent=top, user=make_user(), origin=origin)
+
+    def move():
+        return hierarchy.move_branch(top, links[-1])
+
+    ((added, moved),) = at_once(add, move)
+
+    assert [type(error) for error in errors([added, moved])] == [TreeError]
+    assert_sound(account)
+
+
+def commit(member: Member, **values: object) -> None:
+    with transaction.atomic():
+        Member.objects.filter(pk=member.pk).update(**values)
+
+
+def test_a_commit_with_a_cycle_is_refused():
+    members = grow([0, 1])
+    with pytest.raises(IntegrityError):
+        commit(members[1], parent=members[2], path=members[2].path + hierarchy.code(members[1].pk))
+    assert_sound(members[0].account)
+
+
+def test_a_commit_with_a_parent_in_another_account_is_refused():
+    members, others = grow([0]), grow([0])
+    with pytest.raises(IntegrityError):
+        commit(members[1], parent=others[1], path=others[1].path + hierarchy.code(members[1].pk))
+    assert_sound(members[0].account)
+
+
+def test_a_commit_that_leaves_keys_behind_is_refused():
+    members = grow([0, 0])
+    make_key(members[2])
+    with pytest.raises(IntegrityError):
+        commit(members[2], parent=members[1], path=members[1].path + hierarchy.code(members[2].pk))
+    assert_sound(members[0].account)

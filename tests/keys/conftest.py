@@ -1,0 +1,45 @@
+"""What tests of keys may ask for: a key of the demo accounts with its value, and nothing noted by tests before."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from accounts.models import Member
+from keys import material, usage
+from keys.models import ClassicKey
+
+
+@dataclass
+class Clock:
+    """A clock that moves when told to; starts at the beginning of a minute."""
+
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The clock by which the collector of this test notes."""
+    return Clock()
+
+
+@pytest.fixture(autouse=True)
+def collector(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> usage.Collector:
+    """This process's collector, empty; nothing is written but by ``flush``."""
+    monkeypatch.setattr(usage, "collector", usage.Collector(clock))
+    return usage.collector
+
+
+@pytest.fixture
+def key_of(cast: dict[str, Member]) -> Callable[[str], ClassicKey]:
+    """A function that returns the key of a member, as it is in the database now."""
+    return lambda name: ClassicKey.objects.select_related("holder__user", "creator").get(holder=cast[name])
+
+
+@pytest.fixture
+def value_of(key_of: Callable[[str], ClassicKey]) -> Callable[[str], str]:
+    """A function that returns the value of a member's key in plain."""
+    return lambda name: material.take(key_of(name)).text

@@ -1,0 +1,402 @@
+"""What is noted of calls and when it is written: last used, refusals, and the thread that writes."""
+
+import logging
+import threading
+from datetime import UTC, datetime
+
+import pytest
+from django.db import OperationalError
+
+from accounts import audit
+from accounts.models import Event, Member
+from keys import events, usage
+from keys.models import ClassicKey
+from keys.usage import Collector
+
+HERE, ELSEWHERE = "17.5.7.8", "203.0.113.9"
+
+
+def at(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+# --- Last used --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def last_used(key_of):
+    """A function that returns when and from where Priya's key was last used."""
+
+    def last_used() -> tuple[datetime | None, str]:
+        key = key_of("priya")
+        return key.last_used_at, key.last_used_from
+
+    return last_used
+
+
+def test_accepted_is_written_by_flush_alone(key_of, last_used, collector, clock):
+    collector.accepted(key_of("priya").pk, HERE)
+    assert last_used() == (None, "")
+    collector.flush()
+    assert last_used() == (at(clock.now), HERE)
+
+
+def test_accepted_again_within_a_minute_is_not_written(key_of, last_used, collector, clock):
+    key_id, first = key_of("priya").pk, clock.now
+    for seconds in range(60):
+        clock.now = first + seconds
+        collector.accepted(key_id, HERE if seconds == 0 else ELSEWHERE)
+        collector.flush()
+    assert last_used() == (at(first), HERE)
+    clock.now = first + 60
+    collector.accepted(key_id, ELSEWHERE)
+    collector.flush()
+    assert last_used() == (at(first + 60), ELSEWHERE)
+
+
+def test_accepted_by_two_workers_keeps_to_the_minute_and_the_later_time(key_of, last_used, clock):
+    key_id, first = key_of("priya").pk, clock.now
+    one, other = Collector(clock), Collector(clock)
+    one.accepted(key_id, HERE)
+    clock.now = first + 90
+    other.accepted(key_id, ELSEWHERE)
+    other.flush()
+    one.flush()  # late, and older: must not win
+    assert last_used() == (at(first + 90), ELSEWHERE)
+    clock.now = first + 149
+    one.accepted(key_id, HERE)
+    one.flush()  # by its own count a minute is over, by the database's not
+    assert last_used() == (at(first + 90), ELSEWHERE)
+
+
+def test_accepted_from_unknown_address_says_no_address(key_of, last_used, collector, clock):
+    collector.accepted(key_of("priya").pk, None)
+    collector.flush()
+    assert last_used() == (at(clock.now), "")
+
+
+def test_flush_writes_all_keys_in_one_statement(cast, collector, clock, django_assert_num_queries):
+    keys = list(ClassicKey.objects.all())
+    for number, key in enumerate(keys):
+        clock.now += number
+        collector.accepted(key.pk, f"10.0.0.{number}")
+    collector.accepted(999_999, HERE)  # deleted meanwhile
+    with django_assert_num_queries(1):
+        collector.flush()
+    with django_assert_num_queries(0):
+        collector.flush()
+    found = ClassicKey.objects.order_by("id").values_list("last_used_from", flat=True)
+    assert list(found) == [f"10.0.0.{number}" for number in range(len(keys))]
+
+
+def test_flush_that_fails_keeps_what_it_had(key_of, last_used, collector, clock, monkeypatch):
+    def away(used):
+        raise OperationalError("away")
+
+    collector.accepted(key_of("priya").pk, HERE)
+    with monkeypatch.context() as patch:
+        patch.setattr(usage, "_write_last_used", away)
+        with pytest.raises(OperationalError):
+            collector.flush()
+    collector.flush()
+    assert last_used() == (at(clock.now), HERE)
+
+
+def test_flush_keeps_rows_that_were_locked(key_of, last_used, collector, monkeypatch):
+    key_id = key_of("priya").pk
+    collector.accepted(key_id, HERE)
+    with monkeypatch.context() as patch:
+        patch.setattr(usage, "_write_last_used", lambda used: [key_id])
+        collector.flush()
+    assert last_used() == (None, "")
+    collector.flush()
+    assert last_used()[1] == HERE
+
+
+def test_keys_used_without_end_take_bounded_memory(collector, monkeypatch):
+    monkeypatch.setattr(usage, "_MOST_USED", 100)
+    for key_id in range(1_000):
+        collector.accepted(key_id, HERE)
+    assert len(collector._next_use) <= 100
+
+
+# --- Refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refuse(key_of):
+    """A function that notes refusals of Priya's key."""
+
+    def refuse(collector: Collector, times: int = 1, address: str | None = HERE, why: str = "wrong value") -> None:
+        key = key_of("priya")
+        for _ in range(times):
+            collector.refused(key_id=key.pk, holder_id=key.holder_id, why=why, address=address)
+
+    return refuse
+
+
+def told() -> list[tuple[str, dict]]:
+    """The refusals in the activity log: address and facts, oldest first."""
+    found = Event.objects.filter(action=events.CALL_REFUSED).order_by("number")
+    return [(event.address, event.facts) for event in found]
+
+
+def test_refused_is_an_event_for_those_who_look_after_the_holder(cast, refuse, collector):
+    refuse(collector)
+    assert told() == []
+    collector.flush()
+    event = Event.objects.get(action=events.CALL_REFUSED)
+    assert (event.subject_id, event.account_id) == (cast["priya"].pk, cast["priya"].account_id)
+    assert (event.outcome, event.address, event.actor_id) == (audit.REFUSED, HERE, None)
+    assert event.facts == {"why": "wrong value", "count": 1}
+    assert event in audit.visible_events(cast["marcus"])
+    assert event not in audit.visible_events(cast["sam"])
+    assert list(audit.breaks(event.account_id)) == []
+
+
+def test_refused_a_thousand_times_is_one_event_and_one_when_the_minute_is_over(refuse, collector, clock):
+    refuse(collector)
+    collector.flush()
+    for _ in range(9):
+        refuse(collector, 111)
+        clock.now += 1
+        collector.flush()
+    assert [facts["count"] for _, facts in told()] == [1]
+    clock.now += 60
+    collector.flush()
+    assert [facts["count"] for _, facts in told()] == [1, 999]
+    for _ in range(3):
+        clock.now += 60
+        collector.flush()
+    assert len(told()) == 2
+    assert collector._refused == {}
+
+
+def test_refused_by_many_workers_is_one_event_a_minute_and_none_is_lost(refuse, clock):
+    workers = [Collector(clock) for _ in range(3)]
+    for worker in workers:
+        refuse(worker, 10)
+    for minute in range(1, 5):
+        for worker in workers:
+            worker.flush()
+        assert len(told()) == min(minute, 3)
+        clock.now += 60
+    assert sum(facts["count"] for _, facts in told()) == 30
+
+
+def test_refused_at_the_end_of_the_process_is_written_out(refuse, clock):
+    workers = [Collector(clock) for _ in range(3)]
+    for worker in workers:
+        refuse(worker, 10)
+        worker.flush()
+        refuse(worker, 5)
+    for worker in workers:
+        worker.flush(last=True)
+        worker.flush(last=True)
+    assert sum(facts["count"] for _, facts in told()) == 45
+    marks = Event.objects.filter(action=events.CALL_REFUSED).values_list("once", flat=True)
+    assert len(set(marks)) == len(marks) == len(told())
+
+
+def test_refused_from_several_addresses_has_an_event_for_each(refuse, collector):
+    refuse(collector, 2, HERE)
+    refuse(collector, 3, ELSEWHERE, why="the key's address restriction")
+    refuse(collector, 4, None)
+    collector.flush()
+    assert told() == [
+        (HERE, {"why": "wrong value", "count": 2}),
+        (ELSEWHERE, {"why": "the key's address restriction", "count": 3}),
+        ("", {"why": "wrong value", "count": 4}),
+    ]
+
+
+def test_refused_from_addresses_without_end_are_counted_together(refuse, collector, clock):
+    for number in range(1_000):
+        refuse(collector, 1, f"2001:db8::{number:x}")
+    for _ in range(5):
+        collector.flush()
+        clock.now += 1
+    assert len(told()) == usage._MOST_ADDRESSES + 1
+    assert told()[-1] == ("", {"why": "wrong value", "count": 980, "from": "further addresses"})
+
+
+def test_refused_further_address_is_told_by_name_when_there_is_room_again(refuse, collector, clock):
+    for number in range(usage._MOST_ADDRESSES):
+        refuse(collector, 1, f"2001:db8::{number:x}")
+    collector.flush()
+    clock.now += 61
+    collector.flush()
+    refuse(collector, 1, HERE)
+    collector.flush()
+    assert told()[-1][0] == HERE
+
+
+def test_refused_keys_without_end_are_dropped_and_logged(cast, collector, monkeypatch, caplog):
+    monkeypatch.setattr(usage, "_MOST_KEYS", 10)
+    for key_id in range(25):
+        collector.refused(key_id=key_id, holder_id=cast["priya"].pk, why="wrong value", address=HERE)
+    with caplog.at_level(logging.WARNING):
+        collector.flush()
+        collector.flush()
+    assert len(told()) == 10
+    assert [record.getMessage() for record in caplog.records] == [
+        "15 refused calls are in no activity log: too many keys were tried at once"
+    ]
+
+
+def test_flush_writes_some_events_and_leaves_the_rest_for_the_next(cast, collector, monkeypatch):
+    monkeypatch.setattr(usage, "_MOST_EVENTS", 4)
+    for key_id in range(10):
+        collector.refused(key_id=key_id, holder_id=cast["priya"].pk, why="wrong value", address=HERE)
+    for expected in (4, 8, 10, 10):
+        collector.flush()
+        assert len(told()) == expected
+
+
+def test_refused_event_that_fails_is_written_by_the_next_flush(refuse, collector, monkeypatch):
+    def away(*_, **__):
+        raise OperationalError("away")
+
+    refuse(collector, 7)
+    with monkeypatch.context() as patch:
+        patch.setattr(audit, "record", away)
+        with pytest.raises(OperationalError):
+            collector.flush()
+    collector.flush()
+    assert [facts["count"] for _, facts in told()] == [7]
+
+
+def test_refused_key_of_a_member_removed_meanwhile_is_forgotten(cast, collector):
+    collector.refused(key_id=1, holder_id=999_999, why="wrong value", address=HERE)
+    collector.flush()
+    assert told() == []
+
+
+def test_flush_of_the_module_writes_out_what_this_process_noted(cast, refuse, collector, key_of):
+    refuse(collector)
+    collector.accepted(key_of("priya").pk, HERE)
+    usage.flush()
+    assert len(told()) == 1
+    assert key_of("priya").last_used_from == HERE
+
+
+# --- The writer -------------------------------------------------------------------------------------------------------
+
+
+class Stop(Exception):
+    """Ends the writer's loop in a test."""
+
+
+@pytest.fixture
+def threads(monkeypatch, collector):
+    """The writers that were started; they only report here that they run."""
+    started: list[threading.Thread] = []
+    monkeypatch.setattr(collector, "_write_always", lambda: started.append(threading.current_thread()))
+    monkeypatch.setattr(usage.atexit, "register", lambda call: None)
+    return started
+
+
+def test_without_background_nothing_starts(threads, collector):
+    collector.accepted(1, HERE)
+    assert collector._writer is None
+
+
+def test_writer_starts_with_the_first_thing_noted(threads, collector):
+    usage.run_in_background()
+    assert collector._writer is None
+    collector.accepted(1, HERE)
+    collector._writer.join()
+    assert threads == [collector._writer]
+    assert collector._writer.daemon
+    assert collector._noted.is_set()
+
+
+def test_writer_that_is_gone_is_replaced(threads, collector):
+    # As in a worker that was forked from a process whose writer ran: threads do not survive that.
+    usage.run_in_background()
+    for key_id in (1, 2):
+        collector.accepted(key_id, HERE)
+        collector._writer.join()
+    assert len(set(threads)) == 2
+
+
+def test_writer_is_registered_to_write_at_the_end_of_the_process(cast, key_of, collector, monkeypatch):
+    at_exit: list = []
+    monkeypatch.setattr(usage.atexit, "register", at_exit.append)
+    monkeypatch.setattr(collector, "_write_always", lambda: None)
+    monkeypatch.setattr(usage.connection, "close", lambda: at_exit.append("closed"))
+    usage.run_in_background()
+    collector.accepted(key_of("priya").pk, HERE)
+    at_exit[0]()
+    assert key_of("priya").last_used_from == HERE
+    assert at_exit[1:] == ["closed"]
+
+
+@pytest.fixture
+def turns(monkeypatch, collector):
+    """A function that lets the writer take so many turns in this thread, and returns what it did."""
+
+    def turns(times: int, *, idle: bool = False) -> list[object]:
+        done: list[object] = []
+
+        def sleep(seconds: float) -> None:
+            if done.count(("slept", usage._EVERY)) == times:
+                raise Stop
+            done.append(("slept", seconds))
+
+        def wait(timeout: float | None = None) -> bool:
+            done.append(("waited", timeout))
+            return not idle
+
+        monkeypatch.setattr(usage.time, "sleep", sleep)
+        monkeypatch.setattr(collector._noted, "wait", wait)
+        monkeypatch.setattr(usage.connection, "close", lambda: done.append("closed"))
+        monkeypatch.setattr(collector, "flush", lambda **how: done.append("flushed"))
+        with pytest.raises(Stop):
+            collector._write_always()
+        return done
+
+    return turns
+
+
+def test_writer_waits_a_second_before_it_writes(turns, collector):
+    collector.accepted(1, HERE)
+    assert turns(2) == [("slept", 1.0), "flushed", ("slept", 1.0), "flushed"]
+
+
+def test_writer_with_nothing_to_write_waits(turns):
+    assert turns(1) == [("waited", usage._IDLE), ("slept", 1.0), "flushed", ("waited", usage._IDLE)]
+
+
+def test_writer_idle_gives_back_its_connection(turns):
+    assert turns(1, idle=True)[:4] == [("waited", usage._IDLE), "closed", ("waited", None), ("slept", 1.0)]
+
+
+def test_writer_survives_a_database_that_is_away(collector, monkeypatch, caplog):
+    closed = []
+
+    def away(**_):
+        raise OperationalError("connection to postgresql://keytree:secret@db failed")
+
+    monkeypatch.setattr(collector, "flush", away)
+    monkeypatch.setattr(usage.connection, "close", lambda: closed.append(1))
+    collector._write_and_log(last=False)
+    assert closed == [1]
+    assert caplog.messages == ["last used and refused calls could not be written: OperationalError"]
+
+
+def test_noting_from_many_threads_loses_nothing(cast, collector):
+    holder = Member.objects.get(pk=cast["priya"].pk)
+
+    def call() -> None:
+        for number in range(500):
+            collector.refused(key_id=number % 5, holder_id=holder.pk, why="wrong value", address=HERE)
+            collector.accepted(number, HERE)
+
+    callers = [threading.Thread(target=call) for _ in range(8)]
+    for caller in callers:
+        caller.start()
+    while any(caller.is_alive() for caller in callers):
+        collector.flush()
+    collector.flush(last=True)
+    assert sum(facts["count"] for _, facts in told()) == 8 * 500
