@@ -1,0 +1,122 @@
+"""Pages by keyset: whichever of the two ways is taken, a list reads as if it were sorted and cut in memory."""
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db.models import QuerySet
+
+from accounts import listing
+from accounts.enums import Relation
+from accounts.hierarchy import relation
+from accounts.listing import Cursor, Listing, Order
+from accounts.models import Member
+from console import generator
+from keys.models import ClassicKey
+
+
+@pytest.fixture
+def tree(db: None) -> list[Member]:
+    """An account of 60 members, all with keys, some made in the same second and some with the same name."""
+    account = generator.generate(members=60, shape="random", keys_share=1, seed=7)
+    members = list(Member.objects.filter(account=account).select_related("user"))
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for n, key in enumerate(ClassicKey.objects.filter(account=account)):
+        ClassicKey.objects.filter(pk=key.pk).update(
+            created_at=start + timedelta(seconds=n // 3), holder_sort_name=f"name {n % 7}"
+        )
+    return members
+
+
+#: Thresholds that send a branch of any size one way: sort; walk, giving up at once; walk; walk without counting.
+WAYS = {"sort": (10_000, 10_000), "give up": (0, 3), "walk": (0, 20_000)}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("order", [Order("created_at"), Order("created_at", True), Order("holder_sort_name", True)])
+def test_pages_forwards_and_backwards_read_as_one_sorted_list(
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch, way: str, order: Order
+) -> None:
+    sorted_up_to, walked = WAYS[way]
+    monkeypatch.setattr(listing, "_SORTED", sorted_up_to)
+    monkeypatch.setattr(listing, "_WALKED", walked)
+    viewers = [next(m for m in tree if m.is_owner), *random.Random(3).sample(tree, 6)]
+    for viewer in viewers:
+        rows = _keys_of(viewer)
+        expected = _sorted(
+            [key for key in rows if relation(viewer, key.holder) in {Relation.SELF, Relation.ANCESTOR}], order
+        )
+        for pinned in (0, 1):
+            pages = _walk_pages(_listing(viewer, rows, order), per_page=10, pinned=pinned)
+            assert [key.pk for page in pages for key in page.rows] == [key.pk for key in expected]
+            assert [page.first_number for page in pages] == list(
+                range(1, len(expected) + pinned + 1, 10)
+            ) or not expected
+            assert all(page.page_number == n for n, page in enumerate(pages, start=1))
+            assert {page.total for page in pages} == {len(expected) + pinned}
+
+
+def _keys_of(viewer: Member) -> QuerySet[ClassicKey]:
+    return ClassicKey.objects.filter(account_id=viewer.account_id)
+
+
+def _listing(viewer: Member, rows: QuerySet[ClassicKey], order: Order) -> Listing[ClassicKey]:
+    path = None if viewer.is_owner else viewer.path
+    return Listing(rows, order, path, "holder_path", lambda keys: keys.select_related("holder__user"))
+
+
+def _sorted(keys: list[ClassicKey], order: Order) -> list[ClassicKey]:
+    return sorted(keys, key=lambda key: (getattr(key, order.field), key.pk), reverse=order.descending)
+
+
+def _walk_pages(tested: Listing[ClassicKey], *, per_page: int, pinned: int) -> list[listing.Page[ClassicKey]]:
+    """Read to the end by ``next``, then back by ``previous``, and return the pages, which must be the same both ways."""
+    pages = [tested.page(per_page=per_page, pinned=pinned)]
+    while pages[-1].next:
+        pages.append(tested.page(per_page=per_page, cursor=_through_address(pages[-1].next), pinned=pinned))
+    back = [pages[-1]]
+    while back[-1].previous:
+        back.append(tested.page(per_page=per_page, cursor=_through_address(back[-1].previous), pinned=pinned))
+    assert [[key.pk for key in page.rows] for page in reversed(back)] == [[k.pk for k in page.rows] for page in pages]
+    return pages
+
+
+def _through_address(cursor: Cursor) -> Cursor:
+    decoded = Cursor.decode(cursor.encode())
+    assert decoded == cursor
+    return decoded
+
+
+def test_everything_reads_the_whole_list_in_chunks(tree: list[Member]) -> None:
+    owner = next(member for member in tree if member.is_owner)
+    rows, order = _keys_of(owner), Order("created_at", True)
+    expected = [key.pk for key in _sorted(list(rows), order)]
+    assert [key.pk for key in _listing(owner, rows, order).everything(chunk=7)] == expected
+    middle = max((m for m in tree if not m.is_owner), key=lambda m: sum(o.path.startswith(m.path) for o in tree))
+    below = [key.pk for key in _sorted([k for k in rows if k.holder_path.startswith(middle.path)], order)]
+    assert [key.pk for key in _listing(middle, rows, order).everything(chunk=7)] == below
+
+
+def test_total_beyond_the_bound_is_said_to_be_more(tree: list[Member], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 20)
+    owner = next(member for member in tree if member.is_owner)
+    page = _listing(owner, _keys_of(owner), Order("created_at")).page(per_page=10)
+    assert page.total_text == "of more than 20 items"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "%",
+        "bm90IGpzb24",
+        "WzEsMl0",
+        "W251bGwsMSwxLGZhbHNlXQ",
+        "WyJhIiwtMSwxLGZhbHNlXQ",
+        "é" * 2000,
+        "A" * 5000,
+    ],
+)
+def test_cursor_of_another_make_leads_nowhere(text: str) -> None:
+    assert Cursor.decode(text) is None
