@@ -5,6 +5,7 @@ A builtin of every template. In table rows use none of these: a page works out t
 """
 
 from datetime import datetime
+from functools import cache
 
 from django import template
 from django.templatetags.static import static
@@ -19,14 +20,14 @@ register = template.Library()
 @register.simple_tag
 def icon_href() -> str:
     """Return the address of the icon sprite."""
-    return static("icons.svg")
+    return _sprite()
 
 
 @register.simple_tag
 def icon(name: str) -> SafeString:
     """Return an icon that assistive technology skips: what it says must be said by text too."""
     return format_html(
-        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', static("icons.svg"), name
+        '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', _sprite(), name
     )
 
 
@@ -48,3 +49,9 @@ def first_line(text: object) -> str:
 def after_first_line(text: object) -> str:
     """Return the text below a message's title; empty for a message of one line."""
     return str(text).partition("\n")[2]
+
+
+@cache
+def _sprite() -> str:
+    """A page has some twenty icons, and the address stays the same as long as the process runs."""
+    return static("icons.svg")

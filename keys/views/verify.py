@@ -63,7 +63,7 @@ class VerifyApplication:
             _log.error("verification unavailable: %s", type(error.__cause__).__name__)
             start_response("503 Service Unavailable", _UNAVAILABLE[:])
             return ()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever goes wrong while deciding, the answer is no
             _log.exception("verification failed")
             verdict = None
         if verdict is not None and verdict.accepted:

@@ -7,7 +7,6 @@ every server. With TEST_DATABASE_URL set, the copies are PostgreSQL databases be
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time

@@ -106,7 +106,7 @@ def test_flush_keeps_rows_that_were_locked(key_of, last_used, collector, monkeyp
     key_id = key_of("priya").pk
     collector.accepted(key_id, HERE)
     with monkeypatch.context() as patch:
-        patch.setattr(usage, "_write_last_used", lambda used: [key_id])
+        patch.setattr(usage, "_write_last_used", list)  # all are tried again
         collector.flush()
     assert last_used() == (None, "")
     collector.flush()
@@ -254,7 +254,7 @@ def test_flush_writes_some_events_and_leaves_the_rest_for_the_next(cast, collect
 
 
 def test_refused_event_that_fails_is_written_by_the_next_flush(refuse, collector, monkeypatch):
-    def away(*_, **__):
+    def away(*_: object, **__: object):
         raise OperationalError("away")
 
     refuse(collector, 7)
@@ -292,7 +292,7 @@ def threads(monkeypatch, collector):
     """The writers that were started; they only report here that they run."""
     started: list[threading.Thread] = []
     monkeypatch.setattr(collector, "_write_always", lambda: started.append(threading.current_thread()))
-    monkeypatch.setattr(usage.atexit, "register", lambda call: None)
+    monkeypatch.setattr(usage.atexit, "register", list)
     return started
 
 
@@ -351,7 +351,7 @@ def turns(monkeypatch, collector):
         monkeypatch.setattr(usage.time, "sleep", sleep)
         monkeypatch.setattr(collector._noted, "wait", wait)
         monkeypatch.setattr(usage.connection, "close", lambda: done.append("closed"))
-        monkeypatch.setattr(collector, "flush", lambda **how: done.append("flushed"))
+        monkeypatch.setattr(collector, "flush", lambda last: done.append("flushed"))
         with pytest.raises(Stop):
             collector._write_always()
         return done
@@ -375,7 +375,7 @@ def test_writer_idle_gives_back_its_connection(turns):
 def test_writer_survives_a_database_that_is_away(collector, monkeypatch, caplog):
     closed = []
 
-    def away(**_):
+    def away(**_: object):
         raise OperationalError("connection to postgresql://keytree:secret@db failed")
 
     monkeypatch.setattr(collector, "flush", away)

@@ -1,6 +1,7 @@
 """Whose key works: the rule against an oracle, its effect at once, and what it is when the database is away."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -95,8 +96,8 @@ def test_verify_name_in_another_form_is_the_same_name(cast, value_of, username):
         "", "priya@acme.example", "1234567_nobody@acme.example", "7654321_priya@acme.example",
         "7654321_sam@acme.example",  # a member, without a key in this account
         "1234567_noor@acme.example",  # a member without a key
-        "1234567_priya@acme.example\x00", "1234567_priya@acme.example\r\n1", "\ud800", "\u202e", "%", "_" * 265, "é" * 10**6,
-        "1234567_priya@acme.example' OR '1'='1", "apikey",
+        "1234567_priya@acme.example\x00", "1234567_priya@acme.example\r\n1", "\ud800", "\u202e", "%", "_" * 265,
+        "é" * 10**6, "1234567_priya@acme.example' OR '1'='1", "apikey",
     ],
 )  # fmt: skip
 def test_verify_unknown_name_is_nobodys(cast, value_of, username):
@@ -163,8 +164,7 @@ def test_verify_master_key_missing_is_refused_and_told_to_the_log(cast, value_of
 
 def test_verify_master_key_no_longer_current_still_accepts(cast, value_of, settings):
     value = value_of("priya")
-    with open(settings.KEYTREE_KEY_RING_FILE) as ring:
-        settings.KEYTREE_KEY_RING = f"{OTHER_RING},{ring.read()}"
+    settings.KEYTREE_KEY_RING = f"{OTHER_RING},{Path(settings.KEYTREE_KEY_RING_FILE).read_text()}"
     assert verify("1234567_priya@acme.example", value, HERE).accepted
 
 
@@ -229,7 +229,7 @@ class Connection:
 
 @pytest.fixture
 def use_connection(monkeypatch):
-    def use(**how) -> Connection:
+    def use(**how: int) -> Connection:
         fake = Connection(**how)
         fake.vendor = connection.vendor
         monkeypatch.setattr(verification, "connections", {"default": fake})

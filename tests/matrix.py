@@ -1,0 +1,313 @@
+"""Who may do what, as one table. Written from the rules of the product and not from the code that it judges.
+
+A *case* is one situation: how the actor stands to the target in the tree, both statuses, what the actor was granted,
+whether their login is managed by themselves, whether the account shows its user list. ``TABLE`` says for each *act* who
+may; ``SURFACES`` says for each page and form which acts it needs and what it answers. A *cell* is a case at a surface.
+
+*Source:* docs/rules.md; docs/security.md, "One policy, one way in".
+"""
+
+import enum
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+ACTIVE, DISABLED, INVALID = "active", "disabled_classic", "invalid"
+PENDING, PROCESSING, SUSPENDED, VPN_ONLY = "pending", "processing", "suspended", "vpn_only"
+STATUSES = (ACTIVE, DISABLED, INVALID, PENDING, PROCESSING, SUSPENDED, VPN_ONLY)
+#: "Disabled classic infrastructure (console yes, classic no)"; everybody else can do nothing in the console.
+WORKING = frozenset({ACTIVE, DISABLED})
+#: "Suspended (may sign in, can do nothing in that account)".
+SIGNED_IN = WORKING | {SUSPENDED}
+#: "the member's status is active, invalid or VPN-only".
+CALLING = frozenset({ACTIVE, INVALID, VPN_ONLY})
+
+#: The permissions by the numbers that are stored, so that a renumbering in the code is found out as well.
+NONE, MANAGE_USERS, EDITOR, ADMINISTRATOR, IDENTITY, CREATOR = 0, 1, 2, 4, 8, 16
+GRANTS = (NONE, MANAGE_USERS, EDITOR, ADMINISTRATOR, IDENTITY, CREATOR, MANAGE_USERS | IDENTITY | CREATOR)
+
+
+class Stand(enum.Enum):
+    """How the actor stands to the target; the words complete "the actor is …"."""
+
+    SELF_CREATOR = "the target, who created the key"
+    SELF_NOT_CREATOR = "the target, whose key an ancestor created while they were VPN-only"
+    OWNER_SELF = "the target, who is the owner of the account"
+    PARENT = "the target's parent"
+    PARENT_CREATOR = "the target's parent, who created the key"
+    GRANDPARENT = "the target's grandparent"
+    OWNER = "the owner of the account"
+    CHILD = "a child of the target"
+    GRANDCHILD = "a grandchild of the target"
+    SIBLING = "a sibling of the target"
+    COUSIN = "a cousin of the target"
+    COUSIN_CREATOR = "a cousin, who was above when they created the key"
+    BELOW_OWNER = "far below the target, who is the owner of the account"
+    OTHER_ACCOUNT = "a member of another account"
+    OTHER_OWNER = "the owner of another account"
+    NOBODY = "nobody: not signed in"
+
+
+_S = Stand
+SELF = frozenset({_S.SELF_CREATOR, _S.SELF_NOT_CREATOR, _S.OWNER_SELF})
+ABOVE = frozenset({_S.PARENT, _S.PARENT_CREATOR, _S.GRANDPARENT, _S.OWNER})
+OWNERS = frozenset({_S.OWNER_SELF, _S.OWNER, _S.OTHER_OWNER})
+NOT_ABOVE = frozenset({_S.CHILD, _S.GRANDCHILD, _S.SIBLING, _S.COUSIN, _S.COUSIN_CREATOR, _S.BELOW_OWNER})
+TARGET_IS_OWNER = frozenset({_S.OWNER_SELF, _S.BELOW_OWNER})
+CREATED_THE_KEY = frozenset({_S.SELF_CREATOR, _S.OWNER_SELF, _S.PARENT_CREATOR, _S.COUSIN_CREATOR})
+
+
+class Case(NamedTuple):
+    """One situation."""
+
+    stand: Stand
+    actor_status: str = ACTIVE
+    target_status: str = ACTIVE
+    granted: int = NONE
+    manages_own_login: bool = False
+    list_is_restricted: bool = False
+
+    @property
+    def is_signed_in(self) -> bool:
+        """Whether there is a session that counts: an identity that is gone has none, whatever its cookie says."""
+        return self.stand is not Stand.NOBODY and self.actor_status in SIGNED_IN
+
+
+class Act(enum.Enum):
+    """What one member does about another, or about their key."""
+
+    SEE_USER = "see the user, with name and status"
+    SEE_CARE = "see how the user is looked after"
+    RESTRICT_USER = "restrict from where the user signs in"
+    SET_VPN_PASSWORD = "set the user's VPN password"
+    KNOW_OF_KEY = "know whether the user has a key"
+    SEE_KEY = "see the key in the list, and its details"
+    SHOW_VALUE = "see the value of the key"
+    RESTRICT_KEY = "restrict from where the key is used"
+    DELETE_KEY = "delete the key"
+    CREATE_KEY = "create the key, as long as there is none"
+    SEE_EVENTS = "see the events about the user"
+
+
+def _always(_: Case) -> bool:
+    return True
+
+
+def _manages_users(case: Case) -> bool:
+    """*Manage users* covers one's own descendants, the two roles of *User management* any member but the owner."""
+    return bool(case.granted & (MANAGE_USERS | EDITOR | ADMINISTRATOR))
+
+
+def _manages_any_user(case: Case) -> bool:
+    """Nobody can do something to a user whom they may not see: they get the answer for one who does not exist."""
+    is_seen = not case.list_is_restricted
+    return is_seen and bool(case.granted & (EDITOR | ADMINISTRATOR)) and case.stand not in TARGET_IS_OWNER
+
+
+#: Who may: sets of stands, each with what else it takes. The actor's own status must be one of ``WORKING`` for all.
+TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = {
+    # "With Restrict user list visibility off, every active member sees all members of the account …; with it on, only
+    # oneself and one's descendants; the owner always sees all."
+    Act.SEE_USER: ((SELF | ABOVE, _always), (NOT_ABOVE, lambda case: not case.list_is_restricted)),
+    # The cards and the tab that say who looks after somebody: for themselves, those above, and those who look after.
+    Act.SEE_CARE: ((SELF | ABOVE, _always), (NOT_ABOVE, _manages_any_user)),
+    # "an ancestor with Manage users, the owner, or oneself when User-managed login is on"; User management: "the same
+    # for any member but the owner".
+    Act.RESTRICT_USER: (
+        (OWNERS & (SELF | ABOVE), _always),
+        (SELF, lambda case: case.manages_own_login),
+        (ABOVE, _manages_users),
+        (NOT_ABOVE, _manages_any_user),
+    ),
+    # "self, or ancestor with Manage users, or owner"; User management as above.
+    Act.SET_VPN_PASSWORD: (
+        (SELF, _always),
+        (frozenset({_S.OWNER}), _always),
+        (ABOVE, _manages_users),
+        (NOT_ABOVE, _manages_any_user),
+    ),
+    # "your own key, and the keys of every descendant. Nobody else's: not your ancestors', not your siblings'." No
+    # permission gives sight of another's classic key.
+    Act.KNOW_OF_KEY: ((SELF | ABOVE, _always),),
+    Act.SEE_KEY: ((SELF | ABOVE, _always),),
+    # "The value can be revealed and copied only by the member who created the key" - and only while they may know of
+    # it: nothing granted by an earlier tree survives it.
+    Act.SHOW_VALUE: (((SELF | ABOVE) & CREATED_THE_KEY, _always),),
+    # "you if User-managed login is on for you, otherwise, and for others, an ancestor with Manage users, or the owner".
+    Act.RESTRICT_KEY: (
+        (OWNERS & (SELF | ABOVE), _always),
+        (SELF, lambda case: case.manages_own_login),
+        (ABOVE, _manages_users),
+    ),
+    # "you and your ancestors; no other permission is needed".
+    Act.DELETE_KEY: ((SELF | ABOVE, _always),),
+    # "yourself, for yourself, … as an active member"; of a VPN-only member "an ancestor with Manage users".
+    Act.CREATE_KEY: (
+        (SELF, lambda case: case.actor_status == ACTIVE),
+        (frozenset({_S.OWNER}), lambda case: case.target_status == VPN_ONLY),
+        (ABOVE, lambda case: case.target_status == VPN_ONLY and bool(case.granted & MANAGE_USERS)),
+    ),
+    # "A member sees the events of self and descendants."
+    Act.SEE_EVENTS: ((SELF | ABOVE, _always),),
+}
+
+
+def may(act: Act, case: Case) -> bool:
+    """Whether the actor of this case may."""
+    return case.actor_status in WORKING and any(case.stand in stands and when(case) for stands, when in TABLE[act])
+
+
+def works(case: Case) -> bool:
+    """Whether the key of this case's target is accepted when it calls with the right value, from any address."""
+    return case.target_status in CALLING
+
+
+# --- The surfaces -----------------------------------------------------------------------------------------------------
+
+KEY, MEMBER, NOTHING = "key", "member", ""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """One page or form, by route and method."""
+
+    route: str
+    method: str
+    answer: int = 200  # to whoever may
+    about: str = NOTHING  # what the number in its address is
+    known_by: Act | None = None  # without it, 404: as for something that does not exist
+    allowed_by: Act | None = None  # without it, 403 with the reason
+    query: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+    changes: str = ""  # the table that whoever may changes; nobody else changes anything
+    gives_value: bool = False
+    is_own: bool = False  # about the actor alone, whoever the target
+    needs_no_key: bool = False  # tried while the target has no key, and again while there is one
+    for_any_status: bool = False  # leaving and switching are for suspended members too
+    for_strangers: bool = False
+
+    @property
+    def name(self) -> str:
+        """How a failure names it."""
+        return f"{self.method} {self.route}{self.query}"
+
+
+_RESTRICTION = "10.0.0.0/8"
+SURFACES = (
+    # The list of keys, as a page and as a file; what is in it is checked row by row.
+    Surface("keys:classic-list", "GET"),
+    Surface("keys:classic-csv", "GET"),
+    # One key.
+    Surface("keys:classic-details", "GET", about=KEY, known_by=Act.SEE_KEY),
+    Surface("keys:classic-delete", "GET", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY),
+    Surface(
+        "keys:classic-delete", "POST", 302, about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY,
+        changes="keys_classickey",
+    ),
+    Surface("keys:classic-show", "GET", 302, about=KEY, known_by=Act.SEE_KEY),
+    Surface(
+        "keys:classic-show", "POST", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.SHOW_VALUE, gives_value=True,
+        changes="accounts_event",
+    ),
+    Surface("keys:classic-download", "GET", 302, about=KEY, known_by=Act.SEE_KEY),
+    Surface(
+        "keys:classic-download", "POST", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.SHOW_VALUE, gives_value=True,
+        changes="accounts_event",
+    ),
+    Surface("keys:classic-restrict", "GET", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.RESTRICT_KEY),
+    Surface(
+        "keys:classic-restrict", "POST", 302, about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.RESTRICT_KEY,
+        data={"classic": _RESTRICTION}, changes="keys_classickey",
+    ),
+    Surface("keys:classic-create", "GET", 302, is_own=True),
+    Surface(
+        "keys:classic-create", "POST", allowed_by=Act.CREATE_KEY, is_own=True, gives_value=True, needs_no_key=True,
+        changes="keys_classickey",
+    ),
+    Surface("keys:classic-create-for", "GET", 302, about=MEMBER, known_by=Act.KNOW_OF_KEY),
+    Surface(
+        "keys:classic-create-for", "POST", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.CREATE_KEY,
+        gives_value=True, needs_no_key=True, changes="keys_classickey",
+    ),
+    # Users.
+    Surface("accounts:users", "GET"),
+    Surface("accounts:users", "GET", query="?view=hierarchy"),
+    Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER),
+    Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER, query="?tab=manage"),
+    Surface("accounts:vpn-password", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.SET_VPN_PASSWORD),
+    Surface(
+        "accounts:vpn-password", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.SET_VPN_PASSWORD,
+        data={"password": "hard to guess, easy to read"}, changes="accounts_member",
+    ),
+    Surface("keys:restrictions", "GET", 302, about=MEMBER, known_by=Act.SEE_USER),
+    Surface(
+        "keys:restrictions", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.RESTRICT_USER,
+        data={"platform": "0.0.0.0/0", "classic": _RESTRICTION}, changes="accounts_member",
+    ),
+    # The audit trail.
+    Surface("accounts:activity", "GET"),
+    Surface("accounts:activity-csv", "GET"),
+    # What everybody has who is signed in.
+    Surface("console:landing", "GET", 302),
+    Surface("accounts:logout", "POST", 302, for_any_status=True, changes="accounts_session"),
+    # To an account that the actor is not in: the target's.
+    Surface("accounts:switch-account", "POST", 404, data={"account": "{foreign_account}"}, for_any_status=True),
+    # What strangers have as well: the login page, the colours, two words for a monitor.
+    Surface("accounts:login", "GET", for_any_status=True, for_strangers=True),
+    Surface("accounts:login", "POST", for_any_status=True, for_strangers=True),
+    Surface("console:theme", "POST", 302, data={"theme": "dark"}, for_any_status=True, for_strangers=True),
+    Surface("console:healthz", "GET", for_any_status=True, for_strangers=True),
+    Surface("console:readyz", "GET", for_any_status=True, for_strangers=True),
+)  # fmt: skip
+
+#: Routes and methods outside the table, each with its reason. A new route belongs into the table.
+OUTSIDE_THE_TABLE: dict[tuple[str, str], str] = {}
+
+
+def expected_status(surface: Surface, case: Case) -> int:
+    """What the surface answers in this case, as long as what it asks for is there to be had."""
+    if not case.is_signed_in:
+        return surface.answer if surface.for_strangers else 302
+    if surface.route == "accounts:login":
+        return 302  # whoever is signed in goes on at once
+    if surface.for_any_status:
+        return surface.answer
+    if case.actor_status == SUSPENDED:
+        return 403
+    if surface.known_by and not may(surface.known_by, case):
+        return 404
+    if surface.allowed_by and not may(surface.allowed_by, case):
+        return 403
+    return surface.answer
+
+
+# --- The cases --------------------------------------------------------------------------------------------------------
+
+
+def every_case() -> Iterator[Case]:
+    """All combinations there are. One's own status is one's own: a target who is the actor has the same."""
+    dimensions = (STATUSES, STATUSES, GRANTS, (False, True), (False, True))
+    for stand in Stand:
+        if stand is Stand.NOBODY:
+            yield Case(stand)
+            continue
+        for actor_status, target_status, *rest in itertools.product(*dimensions):
+            if stand not in SELF or actor_status == target_status:
+                yield Case(stand, actor_status, target_status, *rest)
+
+
+def page_cases(stand: Stand) -> list[Case]:
+    """The cases that pages are tried in: a page costs a thousand times what a question to the policy does.
+
+    Each target status, each grant with the user list open and restricted, each actor status; not all combinations.
+    """
+    if stand is Stand.NOBODY:
+        return [Case(stand)]
+    cases = [Case(stand, ACTIVE, status, granted) for status in STATUSES for granted in (NONE, MANAGE_USERS)]
+    cases += [Case(stand, ACTIVE, ACTIVE, granted, restricted, restricted) for granted in GRANTS for restricted in (0, 1)]
+    cases += [Case(stand, DISABLED, ACTIVE), Case(stand, DISABLED, VPN_ONLY, MANAGE_USERS, True)]
+    cases += [Case(stand, status, ACTIVE, MANAGE_USERS, True) for status in STATUSES if status not in WORKING]
+    if stand in SELF:
+        cases = [case._replace(target_status=case.actor_status) for case in cases]
+    return list(dict.fromkeys(cases))
