@@ -83,6 +83,7 @@ def show(request: HttpRequest) -> HttpResponse:
         "dialog_back": request.path,
         "behind_title": "Style guide",
         "moment": _MOMENT,
+        "views": (("classic", "Classic infrastructure API keys"), ("my", "My IBM Cloud API keys")),
         "menu_items": _MENU,
         "headings": (
             SortHeading("Created by", "?sort=-name", "ascending"),
