@@ -49,17 +49,3 @@ class Permission(enum.IntFlag):
     USER_ADMINISTRATOR = 4  # the same, removal included
     IDENTITY_ADMINISTRATOR = 8  # all users' IBM Cloud API keys, account settings, inactive identities
     API_KEY_CREATOR = 16  # create IBM Cloud API keys while the account restricts it
-
-    @property
-    def label(self) -> str:
-        """The permission's name in the console."""
-        return _PERMISSION_LABELS[self]
-
-
-_PERMISSION_LABELS = {
-    Permission.MANAGE_USERS: "Manage users",
-    Permission.USER_EDITOR: "User management: Editor",
-    Permission.USER_ADMINISTRATOR: "User management: Administrator",
-    Permission.IDENTITY_ADMINISTRATOR: "IAM identity: Administrator",
-    Permission.API_KEY_CREATOR: "User API key creator",
-}

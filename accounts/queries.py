@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db.models import IntegerField, Q, QuerySet, Subquery
+from django.db.models import IntegerField, QuerySet, Subquery
 from django.urls import reverse
 
 from accounts import hierarchy
@@ -55,13 +55,6 @@ def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
 def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
     return _with_people(members).annotate(below=_BoundedCount(below))
-
-
-def visible_members(viewer: Member) -> Q:
-    """Return the condition "may be seen by ``viewer``", for members: the set form of ``MemberAction.VIEW``."""
-    if viewer.account.restrict_user_list and not viewer.is_owner:
-        return hierarchy.branch(viewer)
-    return Q(account_id=viewer.account_id)
 
 
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:

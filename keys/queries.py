@@ -13,7 +13,6 @@ from django.utils import timezone
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
-from accounts.hierarchy import branch
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Member
@@ -86,11 +85,6 @@ def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
 def order_of(asked: ListRequest) -> Order:
     """Return the order that the address asks for."""
     return asked.order(ORDERS, DEFAULT_ORDER)
-
-
-def has_keys_below(viewer: Member) -> bool:
-    """Whether anybody below ``viewer`` has a key; one query."""
-    return ClassicKey.objects.filter(branch(viewer, prefix="holder_", including_self=False)).exists()
 
 
 def matches_search(key: ClassicKey, asked: ListRequest) -> bool:

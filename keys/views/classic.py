@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import formats
 from accounts.access import ask_for_proof, member_or_404, refusal
 from accounts.csv_files import csv_response
+from accounts.hierarchy import descendants_of
 from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import NotAllowed
@@ -48,11 +49,11 @@ def index(request: MemberRequest) -> HttpResponse:
         "date_created": asked.heading("Date created", "created", "created_at", listing.order, first="-"),
         "footer": asked.footer(page),
         "can_create": own is None and policy.can_create(viewer, viewer),
-        "empty_title": "No classic infrastructure API keys",
-        "empty_text": "A key lets your programs call the classic infrastructure API as you. Users below you have none either.",
         "clear_url": asked.url(q=None, at=None),
         "csv_query": request.GET.urlencode(),
     }
+    if not shown and not asked.search:
+        context["looks_after_others"] = descendants_of(viewer).exists()
     return render(request, "keys/classic_list.html", context)
 
 
