@@ -19,7 +19,7 @@ ACCOUNT_SWITCHED = "user.account_switched"
 MEMBER_ADDED = "member.added"
 PERMISSION_REFUSED = "permission.refused"
 RESTRICTION_CHANGED = "member.restriction_changed"
-VPN_PASSWORD_CHANGED = "member.vpn_password_changed"
+VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not a secret
 
 register(
     {

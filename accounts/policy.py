@@ -16,7 +16,7 @@ class MemberAction(enum.Enum):
     VIEW = "see this user"
     VIEW_CARE = "see how this user is looked after"  # restrictions, VPN user name, who can manage
     EDIT_RESTRICTION = "restrict the addresses this user signs in from"
-    EDIT_VPN_PASSWORD = "set this user's VPN password"
+    EDIT_VPN_PASSWORD = "set this user's VPN password"  # noqa: S105 - a sentence, not a secret
 
 
 class NotAllowed(Exception):

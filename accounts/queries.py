@@ -111,7 +111,7 @@ def row(member: Member, viewer: Member) -> MemberRow:
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
     """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link."""
     made = row(member, viewer)
-    below: int = getattr(member, "below")  # annotated by ``user_hierarchy``
+    below: int = vars(member)["below"]  # annotated by ``user_hierarchy``
     made.level = member.level - viewer.level + 1
     made.users_below = str(below) if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
     if below:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 _VERSION = 1
+_HEADER_BYTES = 2  # version and length of the key id
 _NONCE_BYTES = 12
 _KEY_BYTES = 32
 
@@ -130,15 +131,15 @@ def seal(plain: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
 
 def key_id_of(blob: bytes) -> str:
     """Return the id of the master key that ``blob`` was sealed under. Raises SealError for what is no blob."""
-    if len(blob) < 2 or blob[0] != _VERSION:
+    if len(blob) < _HEADER_BYTES or blob[0] != _VERSION:
         raise SealError("Not a sealed value.")
-    return blob[2 : 2 + blob[1]].decode("ascii", "replace")
+    return blob[_HEADER_BYTES : _HEADER_BYTES + blob[1]].decode("ascii", "replace")
 
 
 def open_sealed(blob: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
     """Return what was sealed. Raises SealError if the key is unknown or anything was changed or moved."""
     key_id = key_id_of(blob)
-    body = blob[2 + blob[1] :]
+    body = blob[_HEADER_BYTES + blob[1] :]
     cipher = AESGCM(subkey(key_id, f"seal/{purpose}"))
     try:
         return cipher.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], _bound(purpose, belongs_to))

@@ -1,4 +1,4 @@
-"""What this app tells the apps above it, sent inside the transaction of the change. Receivers must not swallow errors."""
+"""What this app tells the apps above it, inside the transaction of the change. Receivers must not swallow errors."""
 
 from django.dispatch import Signal
 

@@ -24,6 +24,9 @@ FRESH_PROOF = timedelta(minutes=5)
 #: A wrong e-mail address and a wrong password are answered after the same time, although only one leaves an event.
 _REFUSAL_SECONDS = 0.25
 
+#: A session's use is written down at most this often: enough to measure minutes.
+_NOTED_AFTER_SECONDS = 60
+
 _ACCOUNT, _STARTED, _SEEN, _PROVED = "account_id", "started_at", "seen_at", "proved_at"
 
 
@@ -203,6 +206,6 @@ def session_is_over(request: HttpRequest, *, idle: timedelta, longest: timedelta
     started, seen = session.get(_STARTED, 0), session.get(_SEEN, 0)
     if now - started > longest.total_seconds() or now - seen > idle.total_seconds():
         return True
-    if now - seen > 60:
+    if now - seen > _NOTED_AFTER_SECONDS:
         session[_SEEN] = now
     return False

@@ -10,4 +10,4 @@ class KeysConfig(AppConfig):
 
     def ready(self) -> None:
         """Connect what must be in place before the first request."""
-        from keys import events, receivers  # noqa: F401 - models are loaded only now
+        from keys import events, receivers  # noqa: F401, PLC0415 - models are loaded only now

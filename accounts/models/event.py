@@ -26,7 +26,7 @@ class Event(models.Model):
     request_id = models.CharField(max_length=32, blank=True)
     # Text rather than a JSON column: that would be checked by a function that SQLite calls unsafe in a schema.
     details = models.TextField(default="{}", help_text="Facts as a JSON object; never a secret.")
-    once = models.CharField(
+    once = models.CharField(  # noqa: DJ001 - null is "no such rule": the unique index leaves those rows out
         max_length=120, null=True, help_text="Set where the same thing must not be recorded twice by two workers."
     )
     link = models.BinaryField(max_length=49, help_text="Keyed digest over this event and the link before it.")

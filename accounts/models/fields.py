@@ -26,7 +26,7 @@ class CanonicalEmailField(models.EmailField):
         value = super().get_prep_value(value)
         return canonical_email(value) if isinstance(value, str) else value
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: FBT001 - Django's signature
         """Show on the instance what the database will hold."""
         value = self.get_prep_value(super().pre_save(model_instance, add))
         setattr(model_instance, self.attname, value)

@@ -19,6 +19,6 @@ class Session(AbstractBaseSession):
     @classmethod
     def get_session_store_class(cls) -> "type[SessionStore]":
         """Return the store that reads and writes these rows."""
-        from accounts.sessions import SessionStore  # the store imports this model
+        from accounts.sessions import SessionStore  # noqa: PLC0415 - the store imports this model
 
         return SessionStore

@@ -92,7 +92,7 @@ def _create(request: MemberRequest, holder: Member, *, back: str, behind: str) -
     try:
         policy.require_create(request.member, holder)
         if queries.key_of(holder) is not None:
-            raise lifecycle.KeyExists
+            return _has_key_already(request, holder, back)
         proof = ask_for_proof(request, what="create a key", back=back)
         if proof is not None:
             return proof
@@ -100,12 +100,16 @@ def _create(request: MemberRequest, holder: Member, *, back: str, behind: str) -
     except NotAllowed as error:
         raise refusal(request, subject=holder, what="create a key", why=error) from error
     except lifecycle.KeyExists:
-        whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
-        messages.error(
-            request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another."
-        )
-        return redirect(back)
+        return _has_key_already(request, holder, back)
     return _with_value(request, key, value, title="API key successfully created", back=back, behind=behind)
+
+
+def _has_key_already(request: MemberRequest, holder: Member, back: str) -> HttpResponse:
+    whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
+    messages.error(
+        request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another."
+    )
+    return redirect(back)
 
 
 def _with_value(
