@@ -32,7 +32,7 @@ class Person:
 
 ACME = (
     Person("Olivia Reyes", "olivia@acme.example", None, has_key=True),
-    Person("Marcus Lindqvist", "marcus@acme.example", "Olivia Reyes", has_key=True, permissions=Permission.MANAGE_USERS),
+    Person("Marcus Lindqvist", "marcus@acme.example", "Olivia Reyes", True, permissions=Permission.MANAGE_USERS),
     Person("Priya Raman", "priya@acme.example", "Marcus Lindqvist", has_key=True),
     Person("Noor Haddad", "noor@acme.example", "Priya Raman", has_key=False),
     Person("Berlin office", "vpn-berlin@acme.example", "Marcus Lindqvist", True, MemberStatus.VPN_ONLY),

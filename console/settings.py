@@ -16,7 +16,7 @@ from console.first_run import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
-# --- The environment, read as a whole so that every mistake is named at once -------------------------------------------
+# --- The environment, read as a whole so that every mistake is named at once ----------------------------------------
 env = Env(eager=False)
 KEYTREE_ENV = env.str("KEYTREE_ENV", "production", validate=validate.OneOf(["production", "demo"]))
 DEBUG = env.bool("KEYTREE_DEBUG", False)
@@ -39,7 +39,7 @@ env.seal()
 
 IS_DEMO = KEYTREE_ENV == "demo"
 
-# --- Secrets -----------------------------------------------------------------------------------------------------------
+# --- Secrets --------------------------------------------------------------------------------------------------------
 # The demo makes its own and keeps them beside its database; production is given them, or console.checks refuses.
 SECRET_KEY = _secret_key
 KEYTREE_KEY_RING = _key_ring
@@ -50,7 +50,7 @@ if IS_DEMO:
         KEYTREE_KEY_RING_FILE = str(KEYTREE_DATA_DIR / "key_ring")
         kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
 
-# --- Where it is reached -----------------------------------------------------------------------------------------------
+# --- Where it is reached --------------------------------------------------------------------------------------------
 # KEYTREE_PUBLIC_URL is the one address that links in mails are made of; never a header of the request.
 _public = urlsplit(KEYTREE_PUBLIC_URL)
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
@@ -58,7 +58,7 @@ ALLOWED_HOSTS = _allowed_hosts + ([_public.hostname] if _public.hostname else []
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.hostname else []
 IS_HTTPS = _public.scheme == "https"
 
-# --- Applications ------------------------------------------------------------------------------------------------------
+# --- Applications ---------------------------------------------------------------------------------------------------
 ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
 INSTALLED_APPS = [
@@ -88,7 +88,7 @@ MIDDLEWARE = [
     "accounts.middleware.MemberMiddleware",
 ]
 
-# --- Database ----------------------------------------------------------------------------------------------------------
+# --- Database -------------------------------------------------------------------------------------------------------
 DATABASES = {
     "default": dj_database_url.parse(
         _database_url or f"sqlite:///{KEYTREE_DATA_DIR / 'keytree.sqlite3'}", conn_max_age=600, conn_health_checks=True
@@ -110,7 +110,7 @@ else:
     _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "options": _limits}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- Signing in --------------------------------------------------------------------------------------------------------
+# --- Signing in -----------------------------------------------------------------------------------------------------
 AUTH_USER_MODEL = "accounts.User"
 AUTHENTICATION_BACKENDS = ["accounts.signin.MemberBackend"]
 PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher"]
@@ -123,7 +123,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "accounts:login"
 LOGIN_REDIRECT_URL = "/"
 
-# --- Sessions and cookies ----------------------------------------------------------------------------------------------
+# --- Sessions and cookies -------------------------------------------------------------------------------------------
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
 # `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
@@ -136,7 +136,7 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 CSRF_FAILURE_VIEW = "console.views.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
-# --- Transport ---------------------------------------------------------------------------------------------------------
+# --- Transport ------------------------------------------------------------------------------------------------------
 # The scheme is believed from a declared proxy alone; console.middleware strips the header otherwise.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = IS_HTTPS
@@ -147,7 +147,7 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-# --- Pages -------------------------------------------------------------------------------------------------------------
+# --- Pages ----------------------------------------------------------------------------------------------------------
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -181,7 +181,7 @@ STORAGES = {
     },
 }
 
-# --- Logs: one JSON object a line on standard output ---------------------------------------------------------------------
+# --- Logs: one JSON object a line on standard output ----------------------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -13,7 +13,7 @@ class Command(BaseCommand):
 
     help = "Load the demo accounts into an empty database."
 
-    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's signature
+    def handle(self, *args: Any, **options: Any) -> None:
         """Load, and say what was done."""
         if not settings.IS_DEMO:
             raise CommandError("Everybody knows the demo's passwords. Set KEYTREE_ENV=demo to load it.")
