@@ -52,12 +52,14 @@ def can(actor: Member, action: MemberAction, target: Member) -> bool:
     related = relation(actor, target)
     if related is Relation.FOREIGN or not may_work(actor):
         return False
-    is_self = related is Relation.SELF
+    is_self, is_above = related is Relation.SELF, related is Relation.ANCESTOR
+    if not (is_self or is_above or not actor.account.restrict_user_list):
+        return False  # whom one may not see, one can do nothing about
     match action:
         case MemberAction.VIEW:
-            return is_self or related is Relation.ANCESTOR or not actor.account.restrict_user_list
+            return True
         case MemberAction.VIEW_CARE:
-            return is_self or related is Relation.ANCESTOR or cares_for(actor, target)
+            return is_self or is_above or cares_for(actor, target)
         case MemberAction.EDIT_RESTRICTION:
             return (is_self and actor.user_managed_login) or cares_for(actor, target)
         case MemberAction.EDIT_VPN_PASSWORD:
