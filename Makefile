@@ -64,9 +64,9 @@ run: $(VENV)/.runtime ## serve the console; a demo unless KEYTREE_ENV=production
 
 # --- Testing -------------------------------------------------------------------------------------------------------
 
-test: ## run the whole suite, on SQLite and on PostgreSQL
-	@$(MAKE) --no-print-directory test-sqlite
-	@$(MAKE) --no-print-directory test-postgresql
+test: $(VENV)/.dev ## run the whole suite, on SQLite and on PostgreSQL
+	@failed=; $(MAKE) --no-print-directory test-sqlite || failed=1; \
+		$(MAKE) --no-print-directory test-postgresql || failed=1; [ -z "$$failed" ]
 
 test-sqlite: $(VENV)/.dev ## run the suite on SQLite
 	@echo '--- The suite on SQLite ---'
@@ -111,7 +111,7 @@ audit: $(VENV)/.dev ## look the pinned packages up among known vulnerabilities (
 	@$(PY) -m pip_audit --requirement requirements-dev.txt --require-hashes --disable-pip
 
 bench: $(VENV)/.dev ## measure against the figures in docs/performance.md
-	@$(PY) -m bench $(ARGS)
+	@$(PY) -m tests.bench $(ARGS)
 
 # --- Upkeep --------------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,36 @@
-"""What maintenance commands share: lifting the console's time limit on statements. No rule, no output."""
+"""What our commands share: clear words when the installation is not ready, and time for long statements. No rule."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts.sealing import RingError, configured_ring
+
+
+class MaintenanceCommand(BaseCommand):
+    """A command on an installed database: refuses to begin, with the remedy, before there is one."""
+
+    requires_migrations_checks = True
+
+    def check_migrations(self) -> None:
+        """Raise CommandError where Django would only mention it, and the command then fail at a missing table."""
+        executor = MigrationExecutor(connection)
+        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+            raise CommandError("The database is not up to date. Run: python manage.py migrate")
+
+
+def require_ring() -> None:
+    """Raise CommandError, with the remedy, unless there is a key ring to write and to verify the audit trail with."""
+    try:
+        configured_ring()
+    except RingError as error:
+        raise CommandError(
+            f"{error} Set KEYTREE_KEY_RING_FILE to a file of mode 0600 with an entry that this makes: python manage.py "
+            "generate_ring_key"
+        ) from None
 
 
 @contextmanager

@@ -34,7 +34,8 @@ try:
     _level = settings.KEYTREE_LOG_LEVEL
 except EnvValidationError as error:
     # gunicorn prints what is raised here without a traceback, and ends.
-    wrong = (f"{name}: {' '.join(problems)}" for name, problems in error.error_messages.items())
+    said = error.error_messages
+    wrong = [f"{name}: {' '.join(said[name])}" for name in said] if isinstance(said, dict) else said
     raise RuntimeError("\n".join(["settings cannot be read.", *wrong])) from error
 
 # --- Where it listens -------------------------------------------------------------------------------------------------
@@ -76,7 +77,7 @@ loglevel = _level.lower()
 accesslog = None  # the proxy in front keeps one; Keytree's own events are in the activity log
 
 
-class JsonLogger(Logger):
+class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn comes without types
     """gunicorn's logger without handlers of its own: its records go where all others go, as JSON and redacted."""
 
     def setup(self, cfg: Config) -> None:
@@ -116,7 +117,7 @@ def _refuse_taken_addresses(server: Arbiter) -> None:
             try:
                 probe.bind(address)
             except OSError as error:
-                sys.exit(_why_not(*address[:2], error))
+                sys.exit(_why_not(address[0], address[1], error))
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:

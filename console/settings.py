@@ -107,7 +107,7 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # Milliseconds. A statement that hangs must not hang the console; a maintenance command may lift its own limit.
     _limits = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
-    _database["OPTIONS"] = {**_database.get("OPTIONS", {}), "options": _limits}
+    _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {}), "options": _limits}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Signing in -----------------------------------------------------------------------------------------------------

@@ -135,17 +135,16 @@ def _obstacles(parents: Mapping[int, int | None], paths: Mapping[int, str]) -> I
 
 
 def _write_paths(wrong: Mapping[int, str], parents: Mapping[int, int | None]) -> None:
-    """Store the paths, in two steps: where two rows hold each other's path, the unique index allows no other way.
+    """Store the paths, in three steps: where rows hold each other's path, the unique index allows no other way.
 
-    The first step's paths belong to nobody ("~" is no digit) and still end as the check constraint wants: with the
-    parent's code and the own. The owner's must be right at once, and nobody can hold it after that step.
+    First all but the owner's row step aside, onto paths that belong to nobody ("~" is no digit) and yet end as the
+    check constraint wants, with the parent's code and the own. The owner's own code is then free for the owner, whose
+    row can step nowhere, and after that all other paths are free as well.
     """
-    aside = {
-        pk: "~" + hierarchy.code(parent_id) + hierarchy.code(pk)
-        for pk in wrong
-        if (parent_id := parents[pk]) is not None
-    }
-    for paths in (aside, wrong):
+    others = {pk: path for pk, path in wrong.items() if parents[pk] is not None}
+    aside = {pk: "~" + hierarchy.code(parents[pk] or 0) + hierarchy.code(pk) for pk in others}
+    owner = {pk: path for pk, path in wrong.items() if pk not in others}
+    for paths in (aside, owner, others):
         rows = [Member(pk=pk, path=path) for pk, path in paths.items()]
         Member.objects.bulk_update(rows, ["path"], batch_size=_BATCH)
 

@@ -70,7 +70,8 @@ def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
 
 def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
     """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it."""
-    keys = ClassicKey.objects.filter(account_id=viewer.account_id).exclude(holder_id=viewer.pk)
+    # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
+    keys = ClassicKey.objects.filter(account_id=viewer.account_id).exclude(holder_path=viewer.path)
     if asked.search:
         keys = keys.filter(asked.search_condition("holder__search_text", "holder__parent__search_text"))
     return Listing(

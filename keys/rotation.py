@@ -17,6 +17,11 @@ from keys.models import ClassicKey
 #: Rows whose locks are held together: a call that wants to note its last use waits for some hundredths of a second.
 _BATCH = 200
 
+#: A value is bound to its creator, so that it opens for nobody else, nor for nobody.
+_CREATOR_LEFT = (
+    "The creator has left, so that nobody can open the value: it needs its old master key until it is deleted."
+)
+
 
 @dataclass
 class Rotation:
@@ -64,6 +69,6 @@ def _rotate_batch(old: str, after: int, rotation: Rotation) -> int | None:
             try:
                 moved += material.rewrap(key)
             except SealError as error:
-                rotation.unopened[key.pk] = str(error)
+                rotation.unopened[key.pk] = str(error) if key.creator_id else _CREATOR_LEFT
     rotation.moved += moved
     return batch[-1].pk if batch else None

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from django.db import Error, connection, transaction
+from django.db import connection, transaction
 
 from accounts import audit
 from accounts.models import Member
@@ -128,7 +128,8 @@ class Collector:
     def _write_refused(self, *, last: bool) -> None:
         minute = int(self._clock()) // _MINUTE
         for key_id, holder_id, address, noted in self._due(minute, last=last):
-            count, details = noted.count, {"why": noted.why, "count": noted.count}
+            count = noted.count
+            details: dict[str, str | int] = {"why": noted.why, "count": count}
             # At the end of the process a minute that has its event already is no reason to lose the count: it goes
             # where the event of the next free minute would be.
             slots = range(minute, minute + (_MINUTE if last else 1))
@@ -168,12 +169,11 @@ class Collector:
         if not self._in_background:
             return
         self._noted.set()
-        if self._writer is None or not self._writer.is_alive():
-            with self._lock:
-                if self._writer is None or not self._writer.is_alive():
-                    self._writer = threading.Thread(target=self._write_always, name="keytree-usage", daemon=True)
-                    self._writer.start()
-                    atexit.register(self._write_at_exit)
+        with self._lock:
+            if self._writer is None or not self._writer.is_alive():
+                self._writer = threading.Thread(target=self._write_always, name="keytree-usage", daemon=True)
+                self._writer.start()
+                atexit.register(self._write_at_exit)
 
     def _write_always(self) -> None:
         while True:
@@ -192,7 +192,7 @@ class Collector:
     def _write_and_log(self, *, last: bool) -> None:
         try:
             self.flush(last=last)
-        except Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is: it stays noted, and the next write may go better
             # The kind alone: a database's message may quote values.
             _log.error("last used and refused calls could not be written: %s", type(error).__name__)
             connection.close()

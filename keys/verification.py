@@ -131,14 +131,14 @@ def _find(username: str) -> tuple[Any, ...] | None:
 def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
     """Run the statement by the driver beneath Django's connection; raises what Django makes of the driver's errors."""
     wrapper.ensure_connection()
-    driver: Any = wrapper.connection
+    driver, module = wrapper.connection, wrapper.Database  # type: ignore[attr-defined]  # the stubs do not know of it
     with wrapper.wrap_database_errors:
         if wrapper.vendor == "sqlite":
             cursor = driver.execute(_statement("?"), (username,))
         else:
             # Django turns preparing off for poolers that lose prepared statements; its own cursors never prepare.
             driver.prepare_threshold = 0
-            cursor = wrapper.Database.Cursor(driver).execute(_statement("%s"), (username,))
+            cursor = module.Cursor(driver).execute(_statement("%s"), (username,))
         # All rows, though there is one at most: on SQLite a statement that was not read to its end keeps the state of
         # the database it began with, and the next verification would see nothing newer.
         rows = cursor.fetchall()

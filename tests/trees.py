@@ -57,7 +57,7 @@ def make_key(holder: Member, creator: Member | None = None) -> ClassicKey:
 
 
 def grow(parents: Sequence[int], account: Account | None = None) -> list[Member]:
-    """An account of ``len(parents) + 1`` members: the owner is number 0, and ``parents`` are those of 1, 2, 3 …"""
+    """An account of members by number: the owner is 0, and ``parents`` are those of 1, 2 and so on."""
     account = account or make_account()
     members = [make_member(account, None)]
     for parent in parents:
@@ -113,4 +113,4 @@ class Model:
         return Relation.DESCENDANT if target in self.ancestors(viewer) else Relation.UNRELATED
 
     def may_move(self, member: int, parent: int) -> bool:
-        return member != 0 and parent != member and parent not in self.descendants(member)
+        return member not in {0, parent} and parent not in self.descendants(member)

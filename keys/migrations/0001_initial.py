@@ -9,7 +9,6 @@ import accounts.models.fields
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -21,23 +20,82 @@ class Migration(migrations.Migration):
             name="ClassicKey",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("uid", models.CharField(help_text="Random; what the sealed value is bound to.", max_length=32, unique=True)),
+                (
+                    "uid",
+                    models.CharField(
+                        help_text="Random; what the sealed value is bound to.", max_length=32, unique=True
+                    ),
+                ),
                 ("holder_path", accounts.models.fields.PathField(max_length=1792)),
                 ("holder_sort_name", accounts.models.fields.PathField(max_length=64)),
                 ("created_at", models.DateTimeField()),
                 ("sealed_value", models.BinaryField()),
                 ("digest", models.BinaryField(max_length=32, unique=True)),
-                ("ring_key_id", models.CharField(help_text="Master key that value and digest were made with.", max_length=16)),
-                ("allowed_addresses", models.TextField(blank=True, help_text="From where the key may be used; empty allows every address.", verbose_name="Classic infrastructure")),
+                (
+                    "ring_key_id",
+                    models.CharField(help_text="Master key that value and digest were made with.", max_length=16),
+                ),
+                (
+                    "allowed_addresses",
+                    models.TextField(
+                        blank=True,
+                        help_text="From where the key may be used; empty allows every address.",
+                        verbose_name="Classic infrastructure",
+                    ),
+                ),
                 ("last_used_at", models.DateTimeField(null=True)),
                 ("last_used_from", models.CharField(blank=True, max_length=45)),
-                ("account", models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name="+", to="accounts.account")),
-                ("creator", models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="created_classic_keys", to="accounts.member")),
-                ("holder", models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name="classic_key", to="accounts.member")),
+                (
+                    "account",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="accounts.account",
+                    ),
+                ),
+                (
+                    "creator",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="created_classic_keys",
+                        to="accounts.member",
+                    ),
+                ),
+                (
+                    "holder",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="classic_key", to="accounts.member"
+                    ),
+                ),
             ],
             options={
-                "indexes": [models.Index(fields=["account", "holder_path", "created_at", "id"], name="classic_key_branch_idx"), models.Index(fields=["account", "created_at", "id", "holder_path"], name="classic_key_by_date_idx"), models.Index(fields=["account", "holder_sort_name", "id", "holder_path"], name="classic_key_by_name_idx"), models.Index(fields=["ring_key_id", "id"], name="classic_key_ring_idx")],
-                "constraints": [accounts.models.fields.CompositeForeignKey(fields=("account", "holder_path"), name="classic_key_holder_path", to_columns=("account_id", "path"), to_table="accounts_member"), models.CheckConstraint(condition=models.Q(django.db.models.lookups.Exact(django.db.models.functions.text.Right("holder_path", 7), accounts.models.fields.Code(models.F("holder_id")))), name="classic_key_path_is_holders")],
+                "indexes": [
+                    models.Index(fields=["account", "holder_path", "created_at", "id"], name="classic_key_branch_idx"),
+                    models.Index(fields=["account", "created_at", "id", "holder_path"], name="classic_key_by_date_idx"),
+                    models.Index(
+                        fields=["account", "holder_sort_name", "id", "holder_path"], name="classic_key_by_name_idx"
+                    ),
+                    models.Index(fields=["ring_key_id", "id"], name="classic_key_ring_idx"),
+                ],
+                "constraints": [
+                    accounts.models.fields.CompositeForeignKey(
+                        fields=("account", "holder_path"),
+                        name="classic_key_holder_path",
+                        to_columns=("account_id", "path"),
+                        to_table="accounts_member",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            django.db.models.lookups.Exact(
+                                django.db.models.functions.text.Right("holder_path", 7),
+                                accounts.models.fields.Code(models.F("holder_id")),
+                            )
+                        ),
+                        name="classic_key_path_is_holders",
+                    ),
+                ],
             },
         ),
     ]

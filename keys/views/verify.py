@@ -1,7 +1,7 @@
 """``/verify``: a proxy's question whether a call may pass, answered before Django is asked anything.
 
 HTTP Basic in, 204 or 401 out; the decision is made by ``keys.verification``. The method, the body and whatever follows
-the path are a proxy's business and are not looked at: nothing there can turn a no into a yes.
+the path are a proxy's business and are not looked at: nothing there turns a no into a yes.
 
 *Source:* RFC 7617 (Basic); docs/verification.md says what proxies are to send and to expect.
 """
@@ -26,6 +26,8 @@ StartResponse = Callable[..., Any]
 WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 
 _PATH = "/verify"
+#: Envoy takes no other status than 200 for a yes. *Source:* Envoy API, ext_authz ``HttpService``.
+_PATH_FOR_ENVOY = "/verify/envoy"
 _LONGEST_HEADER = 8 * 1024  # characters
 
 _ALWAYS = [
@@ -55,8 +57,12 @@ class VerifyApplication:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         path = environ.get("PATH_INFO", "")
-        if not (_is_ours(path) or _is_ours(environ.get("SCRIPT_NAME", "") + path)):
-            return self._next(environ, start_response)
+        if not _is_below(_PATH, path):
+            # Servers take a script name from a header too, and a proxy may let a client's through. A request sent to
+            # /verify must not arrive at a page of the console, whose 200 could be taken for a yes.
+            path = environ.get("SCRIPT_NAME", "") + path
+            if not _is_below(_PATH, path):
+                return self._next(environ, start_response)
         try:
             verdict = _verdict(environ)
         except Unavailable as error:
@@ -66,17 +72,17 @@ class VerifyApplication:
         except Exception:  # noqa: BLE001 - whatever goes wrong while deciding, the answer is no
             _log.exception("verification failed")
             verdict = None
-        if verdict is not None and verdict.accepted:
-            start_response("204 No Content", _identity(verdict))
-        else:
+        if verdict is None or not verdict.accepted:
             start_response("401 Unauthorized", _REFUSED[:])
+        elif _is_below(_PATH_FOR_ENVOY, path):
+            start_response("200 OK", [*_identity(verdict), *_NO_BODY])
+        else:
+            start_response("204 No Content", _identity(verdict))
         return ()
 
 
-def _is_ours(path: str) -> bool:
-    # With the script name too: servers take it from a header, and a proxy may let a client's through. A request sent to
-    # /verify must not arrive at a page of the console, whose 200 would be taken for a yes.
-    return path.startswith(_PATH) and (len(path) == len(_PATH) or path[len(_PATH)] == "/")
+def _is_below(place: str, path: str) -> bool:
+    return path.startswith(place) and path[len(place) : len(place) + 1] in {"", "/"}
 
 
 def _verdict(environ: Environ) -> Verdict | None:
@@ -91,7 +97,7 @@ def _verdict(environ: Environ) -> Verdict | None:
 def _credentials(header: str) -> tuple[str, str] | None:
     """Return user name and password of a Basic header; none for any other text.
 
-    Strict, so that what a proxy in front may read otherwise is refused: one header, canonical base64, UTF-8.
+    Strict, so that nothing is read here that somebody in front reads otherwise: one header, base64 alone, UTF-8.
     """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(header) > _LONGEST_HEADER:

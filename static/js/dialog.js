@@ -41,11 +41,11 @@ function show(dialog, address, old) {
   dialog.dispatchEvent(new Event("content", { bubbles: true }));
 }
 
-/** Close without a request; but after a form was answered the page behind is out of date, and is fetched anew. */
+/** Close without a request; but after a form was answered the page behind may be out of date, and is fetched anew. */
 function leave(event, dialog) {
   if (!dialog.matches(":modal")) return; // a page of its own: the link leads away
   event.preventDefault();
-  if (dialog.hasAttribute("data-answer")) location.assign(dialog.querySelector("[data-dialog-close]").href);
+  if (dialog.hasAttribute("data-answer")) location.assign(location.pathname + location.search);
   else dialog.close();
 }
 

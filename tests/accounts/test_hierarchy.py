@@ -230,7 +230,7 @@ def test_a_move_tells_of_the_branch_and_a_move_to_the_same_parent_does_not():
     members = grow([0, 0, 1])
     told = []
 
-    def listen(**said):
+    def listen(**said: object):
         told.append((said["account_id"], said["old_path"], said["new_path"]))
 
     branch_moved.connect(listen)
@@ -247,7 +247,7 @@ def test_a_move_tells_of_the_branch_and_a_move_to_the_same_parent_does_not():
 def test_a_failing_listener_undoes_the_move():
     members = grow([0, 0, 1])
 
-    def fail(**said):
+    def fail(**said: object):
         raise RuntimeError("The copies could not be moved.")
 
     branch_moved.connect(fail)
@@ -301,8 +301,8 @@ def test_the_id_of_a_removed_member_is_not_given_out_again():
     ("values", "finding"),
     [
         (lambda members: {"parent": members[2]}, (1, "its path does not follow its parent's")),  # a cycle
-        (lambda members: {"parent_id": 99_999_999}, (1, "its parent is not a member of this account")),
-        (lambda members: {"parent": grow([])[0]}, (1, "its parent is not a member of this account")),
+        (lambda _: {"parent_id": 99_999_999}, (1, "its parent is not a member of this account")),
+        (lambda _: {"parent": grow([])[0]}, (1, "its parent is not a member of this account")),
         (lambda members: {"path": members[3].path[:-1] + "f"}, (1, "its path does not follow its parent's")),
         (lambda members: {"path": members[1].path.upper() + "g"}, (1, "its path does not follow its parent's")),
         (lambda members: {"parent": None, "path": hierarchy.code(members[1].pk)}, (None, "has not exactly one owner")),

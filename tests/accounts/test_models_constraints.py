@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 @contextmanager
 def refused(error: type[DatabaseError] = IntegrityError):
     """The block, or the check of the foreign keys at its end, fails; what it wrote is undone."""
-    with pytest.raises(error), transaction.atomic():
+    with pytest.raises(error), transaction.atomic():  # noqa: PT012 - either statement may be what fails
         yield
         connection.check_constraints()
 
@@ -37,7 +37,7 @@ def execute(statement: str, *values: object) -> None:
         cursor.execute(statement, values)
 
 
-# --- The tree ----------------------------------------------------------------------------------------------------------
+# --- The tree --------------------------------------------------------------------------------------------------------
 
 
 def test_a_parent_changed_without_the_path_is_refused():
@@ -154,7 +154,7 @@ def test_two_branches_may_change_places_in_one_transaction():
     assert list(hierarchy.damaged_members(members[0].account)) == []
 
 
-# --- People ------------------------------------------------------------------------------------------------------------
+# --- People ----------------------------------------------------------------------------------------------------------
 
 SAME_ADDRESS = [
     "member@same.example",
@@ -219,7 +219,7 @@ def test_an_account_with_members_cannot_be_removed():
         execute("DELETE FROM accounts_account WHERE id = %s", members[0].account_id)
 
 
-# --- Keys --------------------------------------------------------------------------------------------------------------
+# --- Keys ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_second_key_of_a_member_is_refused():
@@ -264,7 +264,7 @@ def test_removing_a_member_with_a_key_is_refused():
         execute("DELETE FROM accounts_member WHERE id = %s", holder.pk)
 
 
-# --- Events ------------------------------------------------------------------------------------------------------------
+# --- Events ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("statement", ["UPDATE accounts_event SET action = 'nothing'", "DELETE FROM accounts_event"])

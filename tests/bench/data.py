@@ -5,15 +5,14 @@ else in a folder beside other temporary files. PostgreSQL is a server of the ben
 TEST_DATABASE_URL, whose user must be allowed to create databases; those are called ``keytree_bench_…``.
 """
 
+import ast
 import fcntl
 import hashlib
 import json
 import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,10 +21,9 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from tests.bench.child import ROOT, Child, environment
 from tests.bench.output import progress
 
-ROOT = Path(__file__).resolve().parents[2]
-_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
 #: To be raised when tests.bench.fill makes something else of the same arguments.
 _VERSION = 1
 
@@ -82,15 +80,15 @@ def postgresql_server(folder: Path) -> Iterator[str]:
             server.cleanup()
 
 
+@contextmanager
+def no_server() -> Iterator[str]:
+    """Give the URL that stands for SQLite."""
+    yield ""
+
+
 def database_url(server: str, name: str) -> str:
     """Return the URL of a database beside the one that ``server`` names; PostgreSQL only."""
     return urlsplit(server)._replace(path=f"/{name}").geturl()
-
-
-def environment(**variables: str) -> dict[str, str]:
-    """Return what a process is given: nothing of Keytree's or of make's from outside."""
-    kept = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **variables}
 
 
 def installation(folder: Path, server: str, members: int) -> Installation:
@@ -117,9 +115,8 @@ def installation(folder: Path, server: str, members: int) -> Installation:
     progress(f"Making {members:,} members in {place} ...")
     ready.unlink(missing_ok=True)
     _empty(place, variables["DATABASE_URL"])
-    command = [sys.executable, "-m", "tests.bench.fill", str(members)]
-    done = subprocess.run(command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, check=True, text=True)
-    facts = {**json.loads(done.stdout.splitlines()[-1]), "stamp": stamp}
+    with closing(Child("tests.bench.fill", variables)) as child:
+        facts = {**child("fill", members=members), "stamp": stamp}
     ready.write_text(json.dumps(facts, indent=2))
     return Installation(members, variables, facts)
 
@@ -136,7 +133,7 @@ def _stamp() -> str:
     """Return a digest of the schema: data in an older one is made anew."""
     digest = hashlib.sha256(str(_VERSION).encode())
     for path in sorted(ROOT.glob("*/migrations/*.py")):
-        digest.update(path.read_bytes())
+        digest.update(ast.dump(ast.parse(path.read_text())).encode())  # whatever its layout
     return digest.hexdigest()
 
 
@@ -154,17 +151,12 @@ def _empty(place: Path, url: str) -> None:
     for path in place.glob("keytree.sqlite3*"):
         path.unlink()
     if url:
-        make_database(url, anew=True)
+        make_database(url)
 
 
-def make_database(url: str, *, anew: bool) -> None:
-    """Make the PostgreSQL database that ``url`` names, ``anew`` if there is one."""
-    name = urlsplit(url).path.lstrip("/")
+def make_database(url: str) -> None:
+    """Make the PostgreSQL database that ``url`` names, dropping the one there may be."""
+    name = sql.Identifier(urlsplit(url).path.lstrip("/"))
     with psycopg.connect(database_url(url, "postgres"), autocommit=True) as connection:
-        if anew:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
-        found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone()
-        if found is None:
-            connection.execute(
-                sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(sql.Identifier(name))
-            )
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(name))
+        connection.execute(sql.SQL("CREATE DATABASE {} ENCODING 'UTF8' TEMPLATE template0").format(name))

@@ -1,33 +1,28 @@
-"""Fills an empty database for the benchmark and prints what is in it, as JSON: ``python -m tests.bench.fill <members>``.
+"""Fills an empty database for the benchmark: the one function of a child process (tests.bench.child).
 
 Beyond what console.generator makes: an event for each member, and two branches whose keys are all older than everybody
 else's, which is the worst that can happen to a list that is read newest first.
 """
 
 import heapq
-import json
-import sys
 import time
 from array import array
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-import django
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import F
 
-django.setup()
-
-from accounts.enums import MemberStatus  # noqa: E402 - models exist only after Django has been set up
-from accounts.hierarchy import path_range  # noqa: E402
-from accounts.models import Account, AuditChain, Member  # noqa: E402
-from accounts.models.member import CODE_LENGTH  # noqa: E402
-from console.generator import Shape, generate  # noqa: E402
-from console.maintenance import no_statement_limit  # noqa: E402
-from keys.models import ClassicKey  # noqa: E402
-from tests.bench.output import progress  # noqa: E402
+from accounts.enums import MemberStatus
+from accounts.hierarchy import path_range
+from accounts.models import Account, AuditChain, Member
+from accounts.models.member import CODE_LENGTH
+from console.generator import Shape, generate
+from console.maintenance import no_statement_limit
+from keys.models import ClassicKey
+from tests.bench.output import progress
 
 #: How long before all others the keys of the two branches were made.
 _LONG_AGO = timedelta(days=20 * 365)
@@ -162,7 +157,3 @@ class _Branches:
         while lower > upper:
             lower = self._parents[lower]
         return lower == upper
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(fill(int(sys.argv[1]))) + "\n")

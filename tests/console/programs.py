@@ -67,11 +67,16 @@ class Server:
 
 
 @contextmanager
-def serving(command: Sequence[str] = tuple(SERVER), **variables: str) -> Iterator[Server]:
+def serving(command: Sequence[str] = tuple(SERVER), pass_fds: Sequence[int] = (), **variables: str) -> Iterator[Server]:
     """Start a demo server on a free port, wait until it says where it is, and end it afterwards."""
-    settings = environment(**{"KEYTREE_ENV": "demo", "PORT": "0", **variables})
     process = subprocess.Popen(
-        command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=ROOT,
+        env=environment(**{"KEYTREE_ENV": "demo", "PORT": "0", **variables}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        pass_fds=pass_fds,
     )
     server = Server(process)
     reader = threading.Thread(target=lambda: server.lines.extend(iter(process.stdout.readline, "")))

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def generate(**arguments):
+def generate(**arguments: object):
     return generator.generate(**{"members": 300, "until": UNTIL, "password_for_all": True, **arguments})
 
 
@@ -52,7 +52,7 @@ def told(account):
     return people, keys
 
 
-# --- The account as a whole --------------------------------------------------------------------------------------------
+# --- The account as a whole ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("shape", list(Shape))
@@ -179,7 +179,7 @@ def test_a_taken_account_id_and_a_bad_name_are_refused(cast):
         generate(name="With\ncontrol characters")
 
 
-# --- People ------------------------------------------------------------------------------------------------------------
+# --- People ----------------------------------------------------------------------------------------------------------
 
 
 def test_names_and_addresses_are_as_forms_would_take_them():
@@ -266,8 +266,8 @@ def test_names_come_in_many_scripts_and_in_all_lengths():
     drawn = [names.person(rng).written for _ in range(30_000)]
     letters = set("".join(drawn))
 
-    for sample in "Łğớ Ω Жї ع ה श ৰ த 王 さ ア 한 ท გ Հ አ".split():
-        assert any(abs(ord(letter) - ord(sample[-1])) < 100 for letter in letters), sample
+    for sample in "łğễΞжґעژशশத王龘𠮷さ김ทგՀአ":
+        assert sample in letters, sample
     assert any(ord(letter) > 0xFFFF for letter in letters)
     assert max(map(len, drawn)) == NAME_LENGTH
     assert any(len(name) == NAME_LENGTH and " " not in name for name in drawn)
@@ -300,7 +300,7 @@ def test_some_addresses_are_as_long_as_they_may_be():
         validate_email(email)
 
 
-# --- Keys --------------------------------------------------------------------------------------------------------------
+# --- Keys ------------------------------------------------------------------------------------------------------------
 
 
 def test_values_are_real_and_open_in_their_own_row():
@@ -355,7 +355,7 @@ def test_a_restricted_key_was_last_used_from_where_it_may_be():
             assert addresses.stored(key.allowed_addresses).covers(key.last_used_from)
 
 
-# --- Shapes ------------------------------------------------------------------------------------------------------------
+# --- Shapes ----------------------------------------------------------------------------------------------------------
 
 
 def levels(parents):
@@ -405,10 +405,10 @@ def test_of_a_company_few_invite_and_some_very_many():
     assert sum(count <= 3 for count in invited.values()) > len(invited) / 3
 
 
-# --- The command -------------------------------------------------------------------------------------------------------
+# --- The command -----------------------------------------------------------------------------------------------------
 
 
-def run(*arguments):
+def run(*arguments: str):
     out = StringIO()
     call_command("generate_account", *arguments, stdout=out)
     return out.getvalue()

@@ -43,7 +43,7 @@ def test_readme_lists_the_people_of_the_demo() -> None:
 def test_commands_exist(document: Path) -> None:
     commands = set(re.findall(r"(?:manage\.py|^keytree) ([a-z_]+)", document.read_text(), re.MULTILINE))
     assert commands <= get_commands().keys()
-    targets = set(re.findall(r"`?make ([a-z-]+)[` ]", document.read_text()))
+    targets = set(re.findall(r"(?:`|^ *)make ([a-z-]+)", document.read_text(), re.MULTILINE))
     assert targets <= set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 

@@ -140,6 +140,25 @@ def test_a_request_under_way_is_finished_before_the_end(installation: dict[str, 
         assert running.process.wait(timeout=15) == 0
 
 
+def test_a_restart_behind_a_socket_of_systemd_refuses_no_call(installation: dict[str, str], tmp_path: Path) -> None:
+    # What systemd does: it holds the socket, and hands it to each server as its file 3.
+    variables = {**installation, "LISTEN_FDS": "1", "KEYTREE_BIND": "unix:/nowhere"}
+    hand_over = "import os; os.dup2(int(os.environ['HELD']), 3); os.environ['LISTEN_PID'] = str(os.getpid()); "
+    command = [sys.executable, "-c", hand_over + f"os.set_inheritable(3, True); os.execv(*{(SERVER[0], SERVER)!r})"]
+    with socket.socket(socket.AF_UNIX) as held:
+        held.bind(str(tmp_path / "held.sock"))
+        held.listen()
+        variables["HELD"] = str(held.fileno())
+        with serving(command, pass_fds=[held.fileno()], **variables) as running:
+            assert running.stop() == 0
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
+            client.connect(held.getsockname())  # while nobody is there
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            with serving(command, pass_fds=[held.fileno()], **variables):
+                assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():

@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -142,6 +143,36 @@ class LiveServer:
         """Stop the server and drop its database."""
         self.stop()
         _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database)
+
+    @contextmanager
+    def database_away(self) -> Iterator[None]:
+        """Keep the database out of reach for a while.
+
+        On SQLite connections that are open already would still read the file: so before the server's first question.
+        """
+        file = self.data_dir / "keytree.sqlite3"
+        hidden, database = file.with_name("away"), f"{self.database}_away"
+        if _POSTGRESQL:
+            self.end_database_sessions()
+            _administer("ALTER DATABASE {} RENAME TO {}", self.database, database)
+        else:
+            file.rename(hidden)
+            file.mkdir()
+        try:
+            yield
+        finally:
+            if _POSTGRESQL:
+                _administer("ALTER DATABASE {} RENAME TO {}", database, self.database)
+            else:
+                file.rmdir()
+                hidden.rename(file)
+
+    def end_database_sessions(self) -> None:
+        """End all sessions of this server's PostgreSQL database, as a restart of PostgreSQL does."""
+        with psycopg.connect(_POSTGRESQL, autocommit=True) as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [self.database]
+            )
 
     def run(self, code: str) -> str:
         """Run Python statements with this server's settings and database, and return what they print.

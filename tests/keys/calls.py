@@ -1,4 +1,4 @@
-"""Calls the WSGI application as a server does: Django's test client begins behind the place where /verify is answered."""
+"""Calls the WSGI application as a server does: Django's test client begins behind where /verify is answered."""
 
 import base64
 import io
@@ -43,6 +43,37 @@ application = VerifyApplication(django)
 def basic(username: str, password: str) -> str:
     """Return the header that names them."""
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def forgeries(office: str, proxy: str) -> list[dict[str, str]]:
+    """Return what a stranger may send to be taken for somebody at ``office``."""
+    return [
+        {"X-Forwarded-For": office},
+        {"X-Forwarded-For": f"{office}, {office}"},
+        {"X-Forwarded-For": f"{office},"},
+        {"X-Forwarded-For": f" {office} "},
+        {"X-Forwarded-For": f"{office}:443"},
+        {"X-Forwarded-For": f"::ffff:{office}"},
+        {"X-Forwarded-For": f"[::ffff:{office}]:80"},
+        {"X-Forwarded-For": f"{office}, {proxy}"},
+        {"X-Forwarded-For": f"unknown, {office}"},
+        {"X-Real-IP": office},
+        {"Forwarded": f"for={office}"},
+        {"Forwarded": f'for="{office}:443";proto=https;by={proxy}'},
+        {"CF-Connecting-IP": office},
+        {"True-Client-IP": office},
+        {"X-Client-IP": office},
+        {"X-Cluster-Client-IP": office},
+        {"X-Forwarded": office},
+        {"Forwarded-For": office},
+        {"X-Original-Forwarded-For": office},
+        {"X-Envoy-External-Address": office},
+        {"X-Forwarded-Host": "localhost", "X-Forwarded-Proto": "https", "X-Forwarded-Port": "443"},
+        {"Connection": "X-Forwarded-For, close", "X-Forwarded-For": office},
+        {"X-Original-URL": "/", "X-Rewrite-URL": "/healthz", "X-Original-Method": "OPTIONS"},
+        {"X-Forwarded-Uri": "/healthz", "X-Forwarded-Method": "OPTIONS", "X-HTTP-Method-Override": "OPTIONS"},
+        {"X-Keytree-Account": "1234567", "X-Keytree-User": "olivia@acme.example", "Remote-Addr": office},
+    ]
 
 
 def call(

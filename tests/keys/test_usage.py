@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import OperationalError
 
-from accounts import audit
+from accounts import audit, sealing
 from accounts.models import Event, Member
 from keys import events, usage
 from keys.models import ClassicKey
@@ -292,7 +292,7 @@ def threads(monkeypatch, collector):
     """The writers that were started; they only report here that they run."""
     started: list[threading.Thread] = []
     monkeypatch.setattr(collector, "_write_always", lambda: started.append(threading.current_thread()))
-    monkeypatch.setattr(usage.atexit, "register", list)
+    monkeypatch.setattr(usage.atexit, "register", str)  # none at the end of the suite
     return started
 
 
@@ -309,6 +309,19 @@ def test_writer_starts_with_the_first_thing_noted(threads, collector):
     assert threads == [collector._writer]
     assert collector._writer.daemon
     assert collector._noted.is_set()
+
+
+def test_writer_is_one_for_all_that_is_noted(collector, monkeypatch):
+    done = threading.Event()
+    monkeypatch.setattr(collector, "_write_always", done.wait)
+    monkeypatch.setattr(usage.atexit, "register", str)
+    usage.run_in_background()
+    collector.accepted(1, HERE)
+    writer = collector._writer
+    collector.accepted(2, HERE)
+    assert collector._writer is writer
+    done.set()
+    writer.join()
 
 
 def test_writer_that_is_gone_is_replaced(threads, collector):
@@ -351,7 +364,7 @@ def turns(monkeypatch, collector):
         monkeypatch.setattr(usage.time, "sleep", sleep)
         monkeypatch.setattr(collector._noted, "wait", wait)
         monkeypatch.setattr(usage.connection, "close", lambda: done.append("closed"))
-        monkeypatch.setattr(collector, "flush", lambda last: done.append("flushed"))
+        monkeypatch.setattr(collector, "flush", lambda **_: done.append("flushed"))
         with pytest.raises(Stop):
             collector._write_always()
         return done
@@ -372,17 +385,18 @@ def test_writer_idle_gives_back_its_connection(turns):
     assert turns(1, idle=True)[:4] == [("waited", usage._IDLE), "closed", ("waited", None), ("slept", 1.0)]
 
 
-def test_writer_survives_a_database_that_is_away(collector, monkeypatch, caplog):
+@pytest.mark.parametrize("error", [OperationalError, sealing.SealError])
+def test_writer_survives_a_database_that_is_away(collector, monkeypatch, caplog, error):
     closed = []
 
     def away(**_: object):
-        raise OperationalError("connection to postgresql://keytree:secret@db failed")
+        raise error("connection to postgresql://keytree:secret@db failed")
 
     monkeypatch.setattr(collector, "flush", away)
     monkeypatch.setattr(usage.connection, "close", lambda: closed.append(1))
     collector._write_and_log(last=False)
     assert closed == [1]
-    assert caplog.messages == ["last used and refused calls could not be written: OperationalError"]
+    assert caplog.messages == [f"last used and refused calls could not be written: {error.__name__}"]
 
 
 def test_noting_from_many_threads_loses_nothing(cast, collector):

@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import OperationalError
 
 from accounts.models import Account
 from console import tree_check
-from console.maintenance import no_statement_limit
+from console.maintenance import MaintenanceCommand, no_statement_limit
 from console.tree_check import Finding
 
 _SHOWN = 20  # findings of one account; the rest is counted
 
 
-class Command(BaseCommand):
+class Command(MaintenanceCommand):
     """Names every member and key whose place in the tree disagrees with the parents; ends with 1 if there are any."""
 
     help = (

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 
 from accounts import memberships
@@ -17,16 +17,16 @@ from accounts.models import Account, Member, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import clean_email, clean_name
 from accounts.origin import COMMAND_LINE
+from console.maintenance import MaintenanceCommand, require_ring
 
 
-class Command(BaseCommand):
+class Command(MaintenanceCommand):
     """Creates an account with its owner, or nothing at all."""
 
     help = (
         "Create an account and its owner. The owner's password is asked for on the terminal, unless it comes from a "
         "file or from standard input; it is never an argument, which other users of the machine could read."
     )
-    requires_migrations_checks = True
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
@@ -49,6 +49,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Create, and say what to do next."""
+        require_ring()
         try:
             name = clean_name(options["name"])
             email = clean_email(options["owner_email"])
@@ -125,6 +126,5 @@ class Command(BaseCommand):
             self.stdout.write(f"Next: log in at {settings.KEYTREE_PUBLIC_URL}/login as {owner.user.email}.")
         else:
             self.stdout.write(
-                f"Next: set KEYTREE_PUBLIC_URL to the address people reach Keytree at, start it, and log in there as "
-                f"{owner.user.email}."
+                f"Next: set KEYTREE_PUBLIC_URL to the address of this console, and log in there as {owner.user.email}."
             )

@@ -5,7 +5,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import IntegrityError
 from django.db.models import Max
 from django.db.models.functions import Length
@@ -13,12 +13,13 @@ from django.db.models.functions import Length
 from accounts.models import Account, Member, User
 from accounts.models.member import CODE_LENGTH
 from console import demo, generator
+from console.maintenance import MaintenanceCommand
 from keys.models import ClassicKey
 
 _SECONDS_BETWEEN_REPORTS = 5
 
 
-class Command(BaseCommand):
+class Command(MaintenanceCommand):
     """Generates a demo account.
 
     The audit trail says that the account was created and nothing of each member: nobody invited these people. All

@@ -4,16 +4,16 @@ import time
 from collections import defaultdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from accounts.sealing import RingError
+from console.maintenance import MaintenanceCommand, require_ring
 from keys import rotation
 from keys.rotation import Rotation
 
 _SECONDS_BETWEEN_REPORTS = 5
 
 
-class Command(BaseCommand):
+class Command(MaintenanceCommand):
     """Moves key values to the key ring's current master key; ends with 1 while rows need an old one."""
 
     help = (
@@ -26,10 +26,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Rotate, reporting every few seconds, and say what is left."""
         self._last_report = time.monotonic()
-        try:
-            done = rotation.rotate(self._report)
-        except RingError as error:
-            raise CommandError(str(error)) from error
+        require_ring()
+        done = rotation.rotate(self._report)
         left = rotation.keys_by_old_master_key()
         self.stdout.write(f"{done.moved:,} keys moved; {_needing(left)}.")
         if done.unopened:

@@ -4,14 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from console import audit_check
 from console.audit_check import Head
-from console.maintenance import no_statement_limit
+from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
 
 
-class Command(BaseCommand):
+class Command(MaintenanceCommand):
     """Names the first break of each chain and ends with 1 if there is one; prints each chain's end."""
 
     help = (
@@ -30,6 +30,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify, and print breaks and heads."""
+        require_ring()
         account_ids = audit_check.account_ids()
         earlier = self._read_heads(options["against"]) if options["against"] else []
         if options["account"] is not None:

@@ -1,0 +1,54 @@
+"""What the commands say on a machine where something is missing yet: the remedy, and no traceback."""
+
+import os
+import subprocess
+import sys
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db.migrations.executor import MigrationExecutor
+
+from accounts.sealing import Ring
+
+ROOT = Path(__file__).parents[2]
+ON_A_DATABASE = {
+    "check_tree": [],
+    "create_account": ["--name=New", "--owner-email=new@new.example", "--owner-name=New Owner", "--password-stdin"],
+    "generate_account": [],
+    "rotate_keys": [],
+    "verify_audit": [],
+}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", ON_A_DATABASE)
+def test_a_database_without_its_tables_is_refused_with_the_remedy(command, monkeypatch):
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["a migration"])
+    with pytest.raises(CommandError, match=r"not up to date\. Run: python manage\.py migrate"):
+        call_command(command, *ON_A_DATABASE[command], stdout=StringIO())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", ["create_account", "rotate_keys", "verify_audit"])
+def test_without_a_key_ring_the_remedy_is_named(command, settings):
+    settings.KEYTREE_KEY_RING = settings.KEYTREE_KEY_RING_FILE = ""
+    with pytest.raises(CommandError, match=r"No key ring is set\. .* python manage\.py generate_ring_key"):
+        call_command(command, *ON_A_DATABASE[command], stdout=StringIO())
+
+
+@pytest.mark.sqlite_only
+def test_the_first_ring_key_is_made_on_a_machine_where_nothing_is_set_up(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("KEYTREE_", "DATABASE_"))}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "generate_ring_key", "--id", "first"],
+        cwd=ROOT,
+        env={**environment, "KEYTREE_ENV": "production", "KEYTREE_DATA_DIR": str(tmp_path / "nothing here")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert Ring.parse(done.stdout.strip()).current == "first"
+    assert done.stderr == ""
+    assert not list(tmp_path.iterdir())

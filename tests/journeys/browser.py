@@ -1,0 +1,76 @@
+"""A real Chromium for the journeys, one for each module of tests.
+
+A module that needs it says ``pytest_plugins = ["tests.journeys.browser"]`` and is a group of its own for pytest-xdist:
+no other test may run in the same process while the browser is open, because Playwright keeps an event loop going there
+that Django's database access would complain about.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+import pytest
+from playwright.sync_api import Browser, Error, Playwright, sync_playwright
+
+from tests.journeys.live import ROOT, LiveServer
+from tests.journeys.visit import Visit
+
+ARTIFACTS = ROOT / "test-artifacts"
+_NAMES = ("chromium", "chromium-browser", "google-chrome")
+_HOW_TO_GET_ONE = (
+    "no browser: install chromium (apt-get install chromium), or name one in KEYTREE_CHROMIUM, or let Playwright fetch "
+    "its own (python -m playwright install chromium)"
+)
+
+
+def launch(playwright: Playwright) -> Browser | None:
+    """Start Chromium: the one in KEYTREE_CHROMIUM, else the system's, else Playwright's own; None if there is none."""
+    executable = os.environ.get("KEYTREE_CHROMIUM") or next(filter(None, map(shutil.which, _NAMES)), None)
+    try:
+        # Root cannot use the sandbox; all that is opened here are the console's own pages.
+        return playwright.chromium.launch(executable_path=executable, chromium_sandbox=os.geteuid() != 0)
+    except Error as error:
+        if executable is None and "Executable doesn't exist" in error.message:
+            return None
+        raise
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """The browser of a module's tests."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        if browser is None:
+            pytest.skip(_HOW_TO_GET_ONE)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browse(chromium: Browser) -> Iterator[Callable[..., Visit]]:
+    """A function that gives somebody a browser at a server; see ``Visit`` for what it may be like."""
+    with ExitStack() as stack:
+
+        def browse(server: LiveServer, **likes: object) -> Visit:
+            visit = Visit(chromium, server, **likes)
+            stack.callback(visit.close)
+            return visit
+
+        yield browse
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    """Photograph whatever is open when a test has failed."""
+    report = yield
+    if report.when == "call" and report.failed and "chromium" in getattr(item, "fixturenames", ()):
+        ARTIFACTS.mkdir(exist_ok=True)
+        name = re.sub(r"[^\w.-]+", "-", item.name)
+        browser = item._request.getfixturevalue("chromium")
+        pages = [page for context in browser.contexts for page in context.pages]
+        for number, page in enumerate(pages, start=1):
+            with suppress(Error):
+                page.screenshot(path=ARTIFACTS / f"{name}-{number}.png")
+    return report

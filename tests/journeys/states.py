@@ -1,0 +1,323 @@
+"""Every page of the console in every state that looks different: for the accessibility tests, and for photographs."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Self
+
+from playwright.sync_api import Browser, CDPSession, expect
+
+from tests.journeys.live import LiveServer
+from tests.journeys.visit import Visit
+
+# What the demo lacks: somebody who may not work from here, a restriction to show, uses of different age.
+_PREPARE = """
+import json
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import Member
+from keys.models import ClassicKey
+Member.objects.filter(user__email="sam@acme.example", account_id=7654321).update(allowed_addresses="192.0.2.0/24")
+acme = Member.objects.filter(account_id=1234567).select_related("user")
+used = {"olivia": 40, "marcus": 7200, "priya": 3 * 86400}
+for member in acme:
+    key = ClassicKey.objects.filter(holder=member)
+    name = member.user.email.partition("@")[0]
+    if name in used:
+        key.update(last_used_at=timezone.now() - timedelta(seconds=used[name]), last_used_from="203.0.113.7")
+ClassicKey.objects.filter(holder__user__email="priya@acme.example").update(allowed_addresses="203.0.113.0/24")
+names = {member.user.email.partition("@")[0]: member.pk for member in acme}
+keys = {key.holder.user.email.partition("@")[0]: key.pk for key in ClassicKey.objects.select_related("holder__user")}
+print(json.dumps({"member": names, "key": keys}))
+"""
+_TAKE_NOORS_KEY = """
+from keys.models import ClassicKey
+ClassicKey.objects.filter(holder__user__email="noor@acme.example").delete()
+"""
+_AGE_OLIVIAS_PROOF = """
+from accounts.models import Session
+from accounts.sessions import SessionStore
+for row in Session.objects.filter(user__email="olivia@acme.example"):
+    session = SessionStore(row.session_key)
+    session["proved_at"] = 0
+    session.save()
+"""
+_RENDER = """
+from django.template.loader import render_to_string
+print(render_to_string({template!r}))
+"""
+
+
+class Cast:
+    """The people of a demo at one server, each with a browser that stays signed in.
+
+    Script can be turned off for a while, so that what is then on the page can still be examined by script.
+    """
+
+    def __init__(self, browser: Browser, server: LiveServer, **likes: object) -> None:
+        self._browser, self.server, self._likes = browser, server, likes
+        self.ids = json.loads(server.run(_PREPARE))
+        self._visits: dict[str, Visit] = {}
+        self._switches: dict[str, CDPSession] = {}
+
+    def visit(self, who: str, *, script: bool = True) -> Visit:
+        """Return the browser of a person, signed in; that of a stranger for the name *nobody*."""
+        if who not in self._visits:
+            visit = self._visits[who] = Visit(self._browser, self.server, **self._likes)
+            self._switches[who] = visit.context.new_cdp_session(visit.page)
+            if who == "dmitri":
+                visit.sign_in(who, lands_on="Suspended")
+            elif who != "nobody":
+                visit.sign_in(who)
+        self.let_script(who, allowed=script)
+        return self._visits[who]
+
+    def let_script(self, who: str, *, allowed: bool) -> None:
+        """Allow or forbid script on the pages that the person opens from now on."""
+        self._switches[who].send("Emulation.setScriptExecutionDisabled", {"value": not allowed})
+        self._visits[who].script = allowed
+
+    def close(self) -> None:
+        """Close all browsers."""
+        for visit in self._visits.values():
+            visit.close()
+
+
+@dataclass(frozen=True)
+class State:
+    """A page as somebody sees it: who, where, and what they do there first.
+
+    ``path`` may name ids: ``{member[priya]}``, ``{key[priya]}``.
+    """
+
+    name: str
+    who: str
+    path: str
+    act: Callable[[Visit], object] = lambda visit: None
+    script: bool = True
+    widths: tuple[int, ...] = ()  # only these, where the state exists at no other
+    is_debug: bool = False
+    before: str = ""  # Python statements for the server
+
+    def reach(self, cast: Cast) -> Visit:
+        """Bring the person's browser into this state."""
+        visit = cast.visit(self.who, script=self.script)
+        if self.before:
+            cast.server.run(self.before)
+        visit.page.set_viewport_size({"width": self.widths[0] if self.widths else 1440, "height": 900})
+        visit.go(self.path.format(**cast.ids))
+        self.act(visit)
+        return visit
+
+    def without_script(self) -> Self:
+        """Return the same without script."""
+        return replace(self, name=f"{self.name} without script", script=False)
+
+
+def _fill(visit: Visit, **fields: str) -> None:
+    for label, text in fields.items():
+        visit.page.get_by_label(label.replace("_", " ")).fill(text)
+
+
+def _log_in(email: str, password: str, times: int = 1) -> Callable[[Visit], None]:
+    def act(visit: Visit) -> None:
+        for _ in range(times):
+            _fill(visit, Email=email, Password=password)
+            with visit.page.expect_navigation():
+                visit.button("Log in").click()
+
+    return act
+
+
+def _menu(name: str) -> Callable[[Visit], object]:
+    return lambda visit: visit.open_menu(name)
+
+
+def _opened(button: str) -> Callable[[Visit], None]:
+    return lambda visit: visit.button(button).click()
+
+
+def _chosen(name: str, entry: str, title: str) -> Callable[[Visit], None]:
+    def act(visit: Visit) -> None:
+        visit.choose(name, entry)
+        expect(visit.dialog(title)).to_be_visible()
+
+    return act
+
+
+def _shown(name: str, title: str) -> Callable[[Visit], None]:
+    def act(visit: Visit) -> None:
+        visit.choose(name, "View details")
+        visit.dialog("API key details").get_by_role("button", name="Show").click()
+        shown = visit.dialog(title)
+        expect(shown.locator("[data-value-text]") if "details" in title else shown).to_be_visible()
+
+    return act
+
+
+def _create(visit: Visit) -> None:
+    visit.button("Create a classic infrastructure key").click()
+    expect(visit.dialog("API key successfully created")).to_be_visible()
+
+
+def _restrict_wrongly(visit: Visit) -> None:
+    dialog = visit.dialog("Edit IP address restrictions")
+    dialog.get_by_label("Classic infrastructure").fill("17.5.7.8.0/16, 192.0.2.7, next door")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.get_by_label("Classic infrastructure")).to_have_attribute("aria-invalid", "true")
+
+
+def _edit_from_details(visit: Visit) -> None:
+    visit.choose("Priya Raman", "View details")
+    visit.dialog("API key details").get_by_role("link", name="Edit").click()
+    expect(visit.dialog("Edit IP address restrictions")).to_be_visible()
+
+
+def _save_wrongly(visit: Visit) -> None:
+    visit.page.get_by_label("Cloud platform").fill("17.5.7.8.0/16, here")
+    visit.page.get_by_label("Classic infrastructure").fill("192.0.2.300")
+    with visit.page.expect_navigation():
+        visit.button("Save").click()
+
+
+def _lock_out(visit: Visit) -> None:
+    visit.page.get_by_label("Cloud platform").fill("192.0.2.0/24")
+    with visit.page.expect_navigation():
+        visit.button("Save").click()
+
+
+def _vpn_dialog(visit: Visit) -> None:
+    visit.link("Edit the VPN password").click()
+    expect(visit.dialog("Edit VPN password")).to_be_visible()
+
+
+def _vpn_wrongly(visit: Visit) -> None:
+    dialog = visit.dialog("Edit VPN password")
+    dialog.get_by_label("Password").fill("short")
+    dialog.get_by_role("button", name="Update password").click()
+    expect(dialog.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
+
+
+def _save_well(visit: Visit) -> None:
+    with visit.page.expect_navigation():
+        visit.button("Save").click()
+
+
+def _switch_to_borealis(visit: Visit) -> None:
+    visit.button("1234567 - Acme Robotics").click()
+    visit.button("7654321 - Borealis Labs").click()
+    visit.expect_page("Address not allowed")
+
+
+def _post_without_token(visit: Visit) -> None:
+    visit.context.clear_cookies(name="keytree_csrf")
+    _fill(visit, Email="olivia@acme.example", Password="keytree-demo")
+    visit.button("Log in").click()
+    visit.expect_page("Page out of date")
+
+
+def _plain(template: str) -> Callable[[Visit], None]:
+    """Show a page that only a failure would show, as the server renders it."""
+
+    def act(visit: Visit) -> None:
+        page = visit.server.run(_RENDER.format(template=template))
+        address = f"{visit.server.url}/plain"
+        visit.page.route(address, lambda route: route.fulfill(body=page, content_type="text/html; charset=utf-8"))
+        visit.go("/plain")
+        visit.page.unroute(address)
+
+    return act
+
+
+KEYS, USERS, ACTIVITY = "/iam/apikeys", "/iam/users", "/iam/activity"
+KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
+
+STATES = (
+    # Signed out.
+    State("login", "nobody", "/login"),
+    State("login with nothing filled in", "nobody", "/login", _log_in("", "")),
+    State("login refused", "nobody", "/login", _log_in("olivia@acme.example", "wrong")),
+    State("login throttled", "nobody", "/login", _log_in("guess@acme.example", "wrong", times=6)),
+    State("page out of date", "nobody", "/login", _post_without_token),
+    State("not found, signed out", "nobody", "/nowhere"),
+    State("request not understood", "nobody", "/login", _plain("400.html")),
+    State("something went wrong", "nobody", "/login", _plain("500.html")),
+    State("busy", "nobody", "/login", _plain("503.html")),
+    # API keys.
+    State("keys", "marcus", KEYS),
+    State("keys sorted by name", "marcus", f"{KEYS}?sort=-created_by"),
+    State("keys, nothing matches", "marcus", f"{KEYS}?q=zzz"),
+    State("keys, none", "noor", KEYS, before=_TAKE_NOORS_KEY),
+    State("keys, menu", "marcus", KEYS, _menu("Priya Raman")),
+    State("keys, details of another's", "marcus", KEYS, _chosen("Priya Raman", "View details", "API key details")),
+    State("keys, details of one's own", "marcus", KEYS, _chosen("Marcus Lindqvist", "View details", "API key details")),
+    State("keys, value shown", "marcus", KEYS, _shown("Marcus Lindqvist", "API key details")),
+    State("keys, restriction", "marcus", KEYS, _edit_from_details),
+    State("keys, deletion", "marcus", KEYS, _chosen("Priya Raman", "Delete", "Delete API key")),
+    State("keys, deletion of one's own", "marcus", KEYS, _chosen("Marcus Lindqvist", "Delete", "Delete API key")),
+    State("keys, created", "noor", KEYS, _create, before=_TAKE_NOORS_KEY),
+    State("keys, proof", "olivia", KEYS, _shown("Olivia Reyes", "Confirm that it is you"), before=_AGE_OLIVIAS_PROOF),
+    State("page of a key's details", "marcus", KEY.format("priya")),
+    State("page of one's own key's details", "marcus", KEY.format("marcus")),
+    State("page of a key's deletion", "marcus", KEY.format("priya") + "/delete"),
+    State("page of a key's restriction", "marcus", KEY.format("priya") + "/restriction"),
+    State("page of a key's restriction, mistakes", "marcus", KEY.format("priya") + "/restriction", _restrict_wrongly),
+    # Users.
+    State("users", "marcus", USERS),
+    State("users, menu", "marcus", USERS, _menu("Priya Raman")),
+    State("users, nobody matches", "marcus", f"{USERS}?status=invalid"),
+    State("hierarchy", "olivia", f"{USERS}?view=hierarchy"),
+    State("hierarchy folded", "olivia", f"{USERS}?view=hierarchy&folded={{member[marcus]}}"),
+    State("user: oneself", "marcus", USER.format("marcus")),
+    State("user: oneself without a key", "noor", USER.format("noor"), before=_TAKE_NOORS_KEY),
+    State("user: the owner on themselves", "olivia", USER.format("olivia")),
+    State("user: a descendant", "marcus", USER.format("priya")),
+    State("user: a descendant, key menu", "marcus", USER.format("priya"), _menu("Priya Raman")),
+    State("user: a descendant, key's restriction", "marcus", USER.format("priya"), _edit_from_details),
+    State("user: a VPN-only descendant", "marcus", USER.format("vpn-berlin")),
+    State("user: a pending descendant", "marcus", USER.format("lena")),
+    State("user: somebody unrelated", "sam", USER.format("priya")),
+    State("user: an ancestor", "priya", USER.format("olivia")),
+    State("user: restrictions saved", "marcus", USER.format("priya"), _save_well),
+    State("user: restrictions, mistakes", "marcus", USER.format("priya"), _save_wrongly),
+    State("user: restrictions that lock out", "olivia", USER.format("olivia"), _lock_out),
+    State("user: who can manage", "marcus", USER.format("priya") + "?tab=manage"),
+    State("user: VPN password", "marcus", USER.format("priya"), _vpn_dialog),
+    State("page of the VPN password", "marcus", USER.format("priya") + "/vpn_password"),
+    State("page of the VPN password, mistakes", "marcus", USER.format("priya") + "/vpn_password", _vpn_wrongly),
+    # The rest.
+    State("activity", "olivia", ACTIVITY),
+    State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),
+    State("manage menu", "olivia", KEYS, _opened("Manage"), widths=(1440,)),
+    State("account menu", "noor", KEYS, _opened("1234567 - Acme Robotics")),
+    State("theme menu", "olivia", KEYS, _opened("Theme")),
+    State("profile menu", "olivia", KEYS, _opened("Profile")),
+    State("navigation on a phone", "olivia", KEYS, _opened("Menu"), widths=(390, 320)),
+    State("search on a phone", "olivia", KEYS, _opened("Open search"), widths=(390, 320)),
+    State("not found", "olivia", f"{KEYS}/classic/999999"),
+    State("not allowed", "sam", KEY.format("dmitri") + "/restriction"),
+    State("suspended", "dmitri", KEYS),
+    State("address not allowed", "sam", KEYS, _switch_to_borealis),
+    # Components in states that no page has yet.
+    State("style guide", "nobody", "/styleguide", is_debug=True),
+    State("style guide, details", "nobody", "/styleguide?dialog=details", is_debug=True),
+    State("style guide, deletion", "nobody", "/styleguide?dialog=delete", is_debug=True),
+    State("style guide, created", "nobody", "/styleguide?dialog=created", is_debug=True),
+)
+_ALSO_WITHOUT_SCRIPT = {
+    "login",
+    "login with nothing filled in",
+    "keys",
+    "keys, menu",
+    "keys, details of one's own",
+    "keys, value shown",
+    "keys, deletion",
+    "keys, created",
+    "keys, proof",
+    "users",
+    "hierarchy",
+    "user: a descendant",
+    "user: restrictions, mistakes",
+    "activity",
+}
+ALL_STATES = (*STATES, *(state.without_script() for state in STATES if state.name in _ALSO_WITHOUT_SCRIPT))

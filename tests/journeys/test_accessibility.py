@@ -1,0 +1,222 @@
+"""Every page in every state can be used by everybody: axe finds nothing, nothing scrolls sideways, the focus is seen.
+
+*Source:* WCAG 2.2 A and AA; docs/rules.md names no more, so the console's own promises stand in the tests.
+"""
+
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.journeys.live import LiveServer
+from tests.journeys.states import ALL_STATES, Cast, State
+from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, Visit, scrolls_sideways
+
+pytest_plugins = ["tests.journeys.browser"]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("journeys: accessibility")]
+
+WIDTHS = (DESKTOP, PHONE, SMALLEST)
+THEMES = ("light", "dark")
+# Where layouts change, and between.
+ALL_WIDTHS = (SMALLEST, PHONE, 600, 672, 673, 768, 1024, 1056, 1057, 1312, DESKTOP, 1920)
+SMALLEST_TARGET = 24  # CSS pixels
+
+AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
+RUN_AXE = "axe.run({})".format(json.dumps({"resultTypes": ["violations"], "runOnly": RULES}))
+
+# What axe does not look at, or only roughly. Returns sentences.
+STRUCTURE = """
+() => {
+  const found = [];
+  const isReachable = (element) => !element.closest("[inert]") && element.checkVisibility({ visibilityProperty: true });
+  const modal = document.querySelector("dialog:modal");
+  const reachable = (selector) => [...(modal ?? document).querySelectorAll(selector)].filter(isReachable);
+  const titles = reachable("h1").map((element) => element.textContent.trim());
+  if (titles.length !== 1) found.push(`h1: ${titles.join(" | ")}`);
+  else if (!modal && !document.title.startsWith(`${titles[0]} - `)) found.push(`title: ${document.title}`);
+  const ids = [...document.querySelectorAll("[id]")].map((element) => element.id);
+  for (const id of new Set(ids.filter((id, n) => ids.indexOf(id) !== n))) found.push(`id twice: ${id}`);
+  if (document.querySelectorAll("main").length !== 1) found.push("not one main");
+  if (document.querySelectorAll("body > header").length !== 1) found.push("not one banner");
+  if (document.querySelectorAll("nav[aria-label=IAM]").length > 1) found.push("not one navigation IAM");
+  for (const label of document.querySelectorAll("label[for]")) {
+    if (label.control?.id !== label.htmlFor) found.push(`label without its field: ${label.textContent.trim()}`);
+  }
+  for (const field of reachable("input:not([type=hidden]), select, textarea")) {
+    if (!field.labels.length) found.push(`field without a label: ${field.id}`);
+    for (const id of (field.getAttribute("aria-describedby") ?? "").split(" ").filter(Boolean)) {
+      if (!document.getElementById(id)) found.push(`${field.id} is described by nothing: ${id}`);
+    }
+  }
+  if (!modal && document.scripts.length && !document.querySelector("[role=status]")) found.push("no status region");
+  return found;
+}
+"""
+SMALL_TARGETS = """
+(smallest) => {
+  const found = [];
+  const targets = "a[href], button, input:not([type=hidden]), select, textarea, summary";
+  const scope = document.querySelector("dialog:modal") ?? document;
+  for (const element of scope.querySelectorAll(targets)) {
+    if (element.closest("[inert]") || !element.checkVisibility({ visibilityProperty: true })) continue;
+    if (element.matches(".skip-link:not(:focus)")) continue;
+    // A link inside a sentence is as high as its line: WCAG 2.5.8, "Inline".
+    const text = element.parentElement.textContent.trim();
+    if (element.matches("p a, li a, dd a") && text !== element.textContent.trim()) continue;
+    let { left, top, right, bottom } = element.getBoundingClientRect();
+    for (const label of element.labels ?? []) {
+      const box = label.getBoundingClientRect();
+      [left, top] = [Math.min(left, box.left), Math.min(top, box.top)];
+      [right, bottom] = [Math.max(right, box.right), Math.max(bottom, box.bottom)];
+    }
+    const [width, height] = [Math.round(right - left), Math.round(bottom - top)];
+    if (Math.min(width, height) < smallest) found.push(`${width}x${height}: ${element.outerHTML.slice(0, 120)}`);
+  }
+  return found;
+}
+"""
+# Of what has the focus: whether all of it that fits is in view and on top, and whether a ring is drawn around it.
+FOCUS = """
+() => {
+  const element = document.activeElement;
+  if (element === document.body || element === document.documentElement) return null;
+  const place = [...document.querySelectorAll("*")].indexOf(element);
+  const what = `${place} ${element.tagName} ${element.ariaLabel ?? element.innerText ?? ""} ${element.id}`.replace(/\\s+/g, " ");
+  const faults = [];
+  const box = [...element.getClientRects()][0] ?? element.getBoundingClientRect();
+  const inset = 3;
+  for (const [x, y] of [
+    [box.left + inset, box.top + inset], [box.right - inset, box.top + inset],
+    [box.left + inset, box.bottom - inset], [box.right - inset, box.bottom - inset],
+  ]) {
+    const top = document.elementFromPoint(x, y);
+    if (!top) faults.push(`out of view at ${Math.round(x)},${Math.round(y)}`);
+    // What shares its place lies beside it: the button inside the search field, a heading in its cell.
+    else if (!element.parentElement.contains(top) && !top.contains(element)) faults.push(`under ${top.outerHTML.slice(0, 80)}`);
+  }
+  const hasRing = [element, ...element.children].some((part) => {
+    const style = getComputedStyle(part);
+    return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2;
+  });
+  if (!hasRing) faults.push("no ring");
+  return { what, faults: [...new Set(faults)] };
+}
+"""
+
+
+def violations(page: Page) -> list[str]:
+    """Return what axe finds, each with the first of its elements."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    found = page.evaluate(RUN_AXE)["violations"]
+    return [
+        f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
+        for one in found
+    ]
+
+
+def examine(visit: Visit, state: State) -> list[str]:
+    """Return everything that is wrong with the page that is open, at each width and in each theme."""
+    page, wrong = visit.page, []
+    for width in state.widths or WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        wrong += [f"{width}: {fault}" for fault in page.evaluate(STRUCTURE)]
+        wrong += [f"{width}: target {fault}" for fault in page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)]
+        for theme in THEMES:
+            page.emulate_media(color_scheme=theme)
+            wrong += [f"{width} {theme}: {violation}" for violation in violations(page)]
+    for width in state.widths or ALL_WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        if scrolls_sideways(page):
+            wrong.append(f"{width}: scrolls sideways")
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def cast(chromium: Browser, live_template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """The people of one demo, for all tests here."""
+    server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), {}).start()
+    try:
+        cast = Cast(chromium, server)
+        yield cast
+        cast.close()
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def debug_cast(chromium: Browser, live_template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cast]:
+    """The same with the pages that only Django's debug mode has."""
+    settings = {"KEYTREE_DEBUG": "true"}
+    server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), settings).start()
+    try:
+        cast = Cast(chromium, server)
+        yield cast
+        cast.close()
+    finally:
+        server.remove()
+
+
+@pytest.mark.parametrize("state", ALL_STATES, ids=lambda state: state.name)
+def test_page_has_no_barriers(request: pytest.FixtureRequest, state: State):
+    cast = request.getfixturevalue("debug_cast" if state.is_debug else "cast")
+    visit = state.reach(cast)
+    cast.let_script(state.who, allowed=True)  # for what examines the page; its own scripts have not run
+    assert examine(visit, state) + visit.complaints == []
+
+
+@pytest.mark.parametrize(
+    ("width", "height"),
+    [(DESKTOP, 900), (PHONE, 844), (SMALLEST, 256)],
+    ids=["desk", "phone", "zoomed to 400 %"],
+)
+@pytest.mark.parametrize(
+    ("who", "path"),
+    [
+        ("nobody", "/login"),
+        ("olivia", "/iam/apikeys"),
+        ("olivia", "/iam/users?view=hierarchy"),
+        ("marcus", "/iam/users/{member[priya]}"),
+        ("olivia", "/iam/activity"),
+        ("marcus", "/iam/apikeys/classic/{key[marcus]}"),
+        ("marcus", "/iam/apikeys/classic/{key[priya]}/restriction"),
+    ],
+    ids=["login", "keys", "hierarchy", "user", "activity", "dialog", "dialog with a form"],
+)
+def test_focus_is_always_seen(cast: Cast, who: str, path: str, width: int, height: int):
+    visit = cast.visit(who)
+    visit.page.set_viewport_size({"width": width, "height": height})
+    visit.go(path.format(**cast.ids))
+    seen: dict[str, list[str]] = {}
+    for _ in range(150):
+        visit.page.keyboard.press("Tab")
+        focus = visit.page.evaluate(FOCUS)
+        if focus is not None and focus["what"] in seen and len(seen) > 2:
+            break  # once round
+        if focus is not None:
+            seen[focus["what"]] = focus["faults"]
+    assert {what: faults for what, faults in seen.items() if faults} == {}
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize("title", ["Delete API key", "API key details", "Edit IP address restrictions"])
+def test_dialog_fits_a_window_at_400_percent_and_scrolls_to_its_end(cast: Cast, title: str):
+    visit = cast.visit("marcus")
+    visit.page.set_viewport_size({"width": SMALLEST, "height": 256})
+    visit.go("/iam/apikeys")
+    visit.choose("Priya Raman", "Delete" if title.startswith("Delete") else "View details")
+    if title.startswith("Edit"):
+        visit.dialog("API key details").get_by_role("link", name="Edit").click()
+    dialog = visit.dialog(title)
+    box = dialog.bounding_box()
+    assert (box["x"], box["y"]) >= (0, 0)
+    assert box["width"] <= SMALLEST
+    assert box["y"] + box["height"] <= 256
+    for control in dialog.get_by_role("link").or_(dialog.get_by_role("button")).all():
+        control.scroll_into_view_if_needed()
+        expect(control).to_be_in_viewport()
+    assert not scrolls_sideways(visit.page)
+    visit.page.keyboard.press("Escape")

@@ -1,0 +1,337 @@
+"""The life of a key as its people see it, in a real browser: with and without script, on a desk and on a phone."""
+
+import json
+import re
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.journeys.visit import DESKTOP, PHONE, Visit, verify
+
+pytest_plugins = ["tests.journeys.browser"]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("journeys of keys")]
+
+NOOR = "Noor Haddad"
+USERNAME = "1234567_noor@acme.example"
+CREATE = "Create a classic infrastructure key"
+CREATED = "API key successfully created"
+FAR_AWAY = "192.0.2.7"  # nobody calls from there
+
+# The proof of identity of everybody who is signed in, made older than it may be.
+AGE_PROOFS = """
+from accounts.models import Session
+from accounts.sessions import SessionStore
+for row in Session.objects.exclude(user=None):
+    session = SessionStore(row.session_key)
+    session["proved_at"] -= 301
+    session.save()
+"""
+COUNT_NOORS_KEYS = """
+from keys.models import ClassicKey
+print(ClassicKey.objects.filter(holder__user__email="noor@acme.example").count())
+"""
+
+
+def create_key(visit: Visit) -> str:
+    """Press the button, look at the value if need be, and return it; the dialog stays open."""
+    visit.button(CREATE).click()
+    dialog = visit.dialog(CREATED)
+    expect(dialog).to_be_visible()
+    return read_value(visit, dialog)
+
+
+def read_value(visit: Visit, dialog: Locator) -> str:
+    value = dialog.locator("[data-value-text]")
+    if visit.script and not value.is_visible():
+        dialog.get_by_role("button", name="Show").click()
+    expect(value).to_be_visible()
+    assert re.fullmatch("[0-9a-f]{64}", value.inner_text())
+    return value.inner_text()
+
+
+def close(dialog: Locator) -> None:
+    dialog.get_by_role("link", name="Close").click()
+    expect(dialog).to_have_count(0)
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(live, browse, script, width):
+    # A member without a key creates one.
+    noor = browse(live, script=script, width=width, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
+    expect(noor.page.get_by_text("No classic infrastructure API keys", exact=True)).to_be_visible()
+    noor.button(CREATE).click()
+    created = noor.dialog(CREATED)
+    expect(created.get_by_text(USERNAME)).to_be_visible()
+    expect(created.locator("[data-value-text]")).to_be_visible(visible=not script)
+    value = read_value(noor, created)
+    if script:
+        created.get_by_role("button", name="Copy").click()
+        expect(created.get_by_role("status")).to_have_text("Copied to clipboard")
+        assert noor.page.evaluate("navigator.clipboard.readText()") == value
+        created.get_by_role("button", name="Hide").click()
+        expect(created.locator("[data-value-text]")).to_be_hidden()
+    else:
+        expect(created.get_by_role("button", name="Copy")).to_be_hidden()
+    with noor.page.expect_download() as downloading:
+        created.get_by_role("button", name="Download").click()
+    assert downloading.value.suggested_filename == "apikey.json"
+    file = json.loads(downloading.value.path().read_text())
+    assert file.pop("created").endswith("Z")
+    assert file == {"name": "Classic infrastructure API key", "username": USERNAME, "key": value}
+
+    # They find it again.
+    close(created)
+    noor.expect_page("API keys")
+    expect(noor.row(NOOR)).to_contain_text("self")
+    expect(noor.button(CREATE)).to_have_count(0)
+    assert value not in noor.page.content()
+    noor.choose(NOOR, "View details")
+    details = noor.dialog("API key details")
+    expect(details).to_contain_text(USERNAME)
+    assert value not in noor.page.content()
+    details.get_by_role("button", name="Show").click()
+    expect(details.locator("[data-value-text]")).to_have_text(value)
+    assert verify(live, USERNAME, value) == 204
+
+    # Their inviter sees the key, and cannot read it.
+    priya = browse(live, script=script, width=width).sign_in("priya")
+    expect(priya.row(NOOR)).to_contain_text("Child of Priya Raman")
+    priya.choose(NOOR, "View details")
+    seen = priya.dialog("API key details")
+    expect(seen).to_contain_text("Only the user who created the key can see its value.")
+    for name in ("Show", "Copy", "Download"):
+        expect(seen.get_by_role("button", name=name)).to_have_count(0)
+    expect(seen.get_by_role("link", name="Edit")).to_have_count(0)  # she lacks Manage users
+    assert value not in priya.page.content()
+    address = priya.page.evaluate("document.querySelector('dialog').dataset.address ?? location.pathname")
+    lists = ["/iam/apikeys", "/iam/apikeys/classic.csv", "/iam/activity", "/iam/activity.csv", "/iam/users"]
+    for path in [*lists, address, f"{address}/delete"]:
+        answer = priya.context.request.get(path)
+        assert answer.ok
+        assert value not in f"{answer.headers} {answer.text()}"
+    close(seen)
+
+    # Who cares for them restricts it by address: from the details, and back on their page.
+    marcus = browse(live, script=script, width=width).sign_in("marcus")
+    marcus.choose(NOOR, "View details")
+    marcus.dialog("API key details").get_by_role("link", name="Edit").click()
+    restriction = marcus.dialog("Edit IP address restrictions")
+    restriction.get_by_label("Classic infrastructure").fill(FAR_AWAY)
+    restriction.get_by_role("button", name="Save").click()
+    expect(marcus.notification("IP address restrictions saved")).to_be_visible()
+    assert verify(live, USERNAME, value) == 401
+    marcus.link(NOOR).click()
+    marcus.expect_page(f"Manage {NOOR}")
+    field = marcus.page.get_by_label("Classic infrastructure")
+    expect(field).to_have_value(FAR_AWAY)
+    field.fill("127.0.0.1, 192.0.2.0/24")
+    marcus.button("Save").click()
+    expect(marcus.notification("IP address restrictions saved")).to_be_visible()
+    assert verify(live, USERNAME, value) == 204
+
+    # The inviter deletes it, on second thoughts.
+    priya.choose(NOOR, "Delete")
+    question = priya.dialog("Delete API key")
+    expect(question).to_contain_text(f"Delete the key of {NOOR}?")
+    expect(question.get_by_role("link", name="Cancel")).to_be_focused()
+    question.get_by_role("link", name="Cancel").click()
+    expect(question).to_have_count(0)
+    expect(priya.row(NOOR)).to_be_visible()
+    assert verify(live, USERNAME, value) == 204
+    priya.choose(NOOR, "Delete")
+    question.get_by_role("button", name="Delete").click()
+    expect(priya.notification("API key deleted")).to_contain_text(f"The key of {NOOR} has stopped working.")
+    expect(priya.heading).to_be_focused()
+    expect(priya.row(NOOR)).to_have_count(0)
+    assert verify(live, USERNAME, value) == 401
+
+    # And they may create another.
+    noor.go("/iam/apikeys")
+    assert create_key(noor) != value
+
+
+def test_keyboard_alone_does_it_all(live, browse):
+    noor = browse(live)
+    press, page = noor.page.keyboard.press, noor.page
+    noor.go("/login")
+    expect(page.get_by_label("Email")).to_be_focused()
+    page.keyboard.type("noor@acme.example")
+    press("Tab")
+    page.keyboard.type("keytree-demo")
+    press("Enter")
+    noor.expect_page("API keys")
+    press("Tab")
+    expect(noor.link("Skip to main content")).to_be_focused()
+    expect(noor.link("Skip to main content")).to_be_in_viewport()
+    press("Enter")
+    expect(page.locator("main")).to_be_focused()
+
+    # A dialog takes the focus, keeps it, and gives it back.
+    noor.tab_to(noor.button(CREATE))
+    press("Enter")
+    created = noor.dialog(CREATED)
+    expect(created).to_be_visible()
+    noor.tab_to(created.get_by_role("button", name="Show"))
+    press("Enter")
+    expect(created.get_by_role("button", name="Hide")).to_be_focused()
+    for key in ["Tab"] * 12 + ["Shift+Tab"] * 12:
+        press(key)
+        assert page.evaluate("!document.activeElement.closest('body > :not(dialog)')"), noor.focused()
+    press("Escape")
+    expect(created).to_have_count(0)
+
+    # The menu: the first entry has the focus, arrows go round, Escape gives it back.
+    opener = noor.button(f"Actions for {NOOR}")
+    noor.tab_to(opener)
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    press("Enter")
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    details, delete = noor.link("View details"), noor.link("Delete")
+    expect(details).to_be_focused()
+    for key, focused in [
+        ("ArrowDown", delete), ("ArrowDown", details), ("ArrowUp", delete), ("Home", details), ("End", delete),
+    ]:  # fmt: skip
+        press(key)
+        expect(focused).to_be_focused()
+    press("Escape")
+    expect(delete).to_be_hidden()
+    expect(opener).to_be_focused()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+
+    # Its dialogs: the focus is on what harms least, Escape closes and gives it back to the menu's button.
+    press("Enter")
+    press("Enter")
+    dialog = noor.dialog("API key details")
+    expect(dialog.get_by_role("link", name="Close")).to_be_focused()
+    press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+    press("Enter")
+    press("End")
+    press("Enter")
+    question = noor.dialog("Delete API key")
+    expect(question.get_by_role("link", name="Cancel")).to_be_focused()
+    noor.tab_to(question.get_by_role("button", name="Delete"), most=2)
+    press("Enter")
+    expect(noor.notification("API key deleted")).to_be_visible()
+    expect(noor.heading).to_be_focused()
+
+
+def test_escape_leaves_a_dialog_that_is_a_page_of_its_own(live, browse):
+    marcus = browse(live).sign_in("marcus")
+    marcus.go(marcus.open_menu("Priya Raman").get_by_role("link", name="Delete").get_attribute("href"))
+    expect(marcus.dialog("Delete API key").get_by_role("link", name="Cancel")).to_be_focused()
+    marcus.page.keyboard.press("Escape")
+    marcus.expect_page("API keys")
+    expect(marcus.row("Priya Raman")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_double_click_creates_one_key(live, browse, script):
+    noor = browse(live, script=script).sign_in("noor")
+    noor.button(CREATE).dblclick()
+    if script:
+        expect(noor.dialog(CREATED)).to_be_visible()
+    else:  # the second click takes the place of the first one's answer
+        expect(noor.notification("Nothing was changed").or_(noor.dialog(CREATED))).to_be_visible()
+    assert live.run(COUNT_NOORS_KEYS) == "1\n"
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_second_tab_that_is_out_of_date_creates_nothing(live, browse, script):
+    noor = browse(live, script=script).sign_in("noor")
+    first = noor.page
+    noor.page = noor.context.new_page()
+    noor.go("/iam/apikeys")
+    value = create_key(noor)
+    noor.page = first
+    noor.button(CREATE).click()
+    refusal = noor.notification("Nothing was changed")
+    expect(refusal).to_contain_text("You already have a classic infrastructure key. Delete it to create another.")
+    expect(noor.row(NOOR)).to_be_visible()
+    expect(noor.button(CREATE)).to_have_count(0)
+    assert verify(live, USERNAME, value) == 204
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_value_asks_for_the_password_when_signing_in_was_long_ago(live, browse, script):
+    noor = browse(live, script=script).sign_in("noor")
+    value = create_key(noor)
+    close(noor.dialog(CREATED))
+    live.run(AGE_PROOFS)
+    noor.choose(NOOR, "View details")
+    noor.dialog("API key details").get_by_role("button", name="Show").click()
+    proof = noor.dialog("Confirm that it is you")
+    expect(proof.get_by_label("Password")).to_be_focused()
+    assert value not in noor.page.content()
+    proof.get_by_label("Password").fill("not my password")
+    proof.get_by_role("button", name="Continue").click()
+    expect(proof.get_by_text("This is not your password. Try again.")).to_be_visible()
+    assert value not in noor.page.content()
+    proof.get_by_label("Password").fill("keytree-demo")
+    proof.get_by_role("button", name="Continue").click()
+    expect(noor.dialog("API key details").locator("[data-value-text]")).to_have_text(value)
+
+
+def test_creating_asks_for_the_password_when_signing_in_was_long_ago(live, browse):
+    noor = browse(live).sign_in("noor")
+    live.run(AGE_PROOFS)
+    noor.button(CREATE).click()
+    proof = noor.dialog("Confirm that it is you")
+    proof.get_by_label("Password").fill("keytree-demo")
+    proof.get_by_role("button", name="Continue").click()
+    assert verify(live, USERNAME, read_value(noor, noor.dialog(CREATED))) == 204
+
+
+def test_value_leaves_the_page_after_five_minutes(live, browse):
+    noor = browse(live)
+    noor.page.clock.install()
+    noor.sign_in("noor")
+    value = create_key(noor)
+    left = noor.dialog(CREATED).locator("[data-value-left]")
+    expect(left).to_have_text("Leaves this page in 5 minutes.")
+    noor.page.clock.run_for("04:00")
+    expect(left).to_have_text("Leaves this page in 1 minute.")
+    assert value in noor.page.content()
+    noor.page.clock.run_for("01:00")
+    expect(left).to_have_text("No longer on this page: five minutes have passed.")
+    assert value not in noor.page.content()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_key_that_somebody_else_deleted_meanwhile_is_not_found(live, browse, script):
+    marcus, priya = browse(live, script=script).sign_in("marcus"), browse(live, script=script).sign_in("priya")
+    priya.choose("Priya Raman", "View details")
+    marcus.choose("Priya Raman", "Delete")
+    marcus.dialog("Delete API key").get_by_role("button", name="Delete").click()
+    expect(marcus.notification("API key deleted")).to_be_visible()
+    priya.dialog("API key details").get_by_role("button", name="Show").click()
+    priya.expect_page("Page not found")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_session_that_has_ended_leads_to_logging_in_and_back(live, browse, script):
+    noor = browse(live, script=script).sign_in("noor")
+    live.run("from accounts.models import Session; Session.objects.all().delete()")
+    noor.button(CREATE).click()
+    noor.expect_page("Log in to Keytree")
+    noor.page.get_by_label("Email").fill("noor@acme.example")
+    noor.page.get_by_label("Password").fill("keytree-demo")
+    noor.button("Log in").click()
+    noor.expect_page("API keys")
+    assert verify(live, USERNAME, create_key(noor)) == 204
+
+
+def test_back_after_a_deletion_shows_no_page_of_before(live, browse):
+    marcus = browse(live).sign_in("marcus")
+    marcus.link("Priya Raman").click()
+    marcus.expect_page("Manage Priya Raman")
+    marcus.button("Actions for Priya Raman").click()
+    marcus.link("Delete").click()
+    marcus.dialog("Delete API key").get_by_role("button", name="Delete").click()
+    expect(marcus.notification("API key deleted")).to_be_visible()
+    marcus.expect_page("API keys")
+    marcus.page.go_back()
+    marcus.expect_page("Manage Priya Raman")
+    expect(marcus.page.get_by_text("There is no classic infrastructure API key.")).to_be_visible()

@@ -1,0 +1,178 @@
+"""The console as a person in front of a browser meets it: what they see, press and are told."""
+
+import base64
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+
+from tests.journeys.live import LiveServer
+
+PASSWORD = "keytree-demo"  # everybody's in the demo, as README.md says
+DESKTOP, PHONE, SMALLEST = 1440, 390, 320  # CSS pixels
+_HEIGHTS = {DESKTOP: 900, PHONE: 844, SMALLEST: 568}
+_PHONES = 672  # widths up to here are phones
+_WAIT = 15_000  # milliseconds: the machine may be busy with other tests
+
+expect.set_options(timeout=_WAIT)
+
+
+class Visit:
+    """One person's browser at a server: a context of its own, with one page.
+
+    Whatever goes wrong unseen is kept in ``complaints``: errors in the console, which is where the content policy
+    complains too, exceptions of scripts, and anything asked of another host.
+    """
+
+    def __init__(
+        self,
+        browser: Browser,
+        server: LiveServer,
+        *,
+        width: int = DESKTOP,
+        theme: str = "light",
+        script: bool = True,
+        **more: object,
+    ) -> None:
+        self.server = server
+        self.script = script
+        self.complaints: list[str] = []
+        is_phone = width <= _PHONES
+        self.context: BrowserContext = browser.new_context(
+            **{
+                "base_url": server.url,
+                "viewport": {"width": width, "height": _HEIGHTS.get(width, 900)},
+                "color_scheme": theme,
+                "java_script_enabled": script,
+                "reduced_motion": "reduce",
+                "is_mobile": is_phone,
+                "has_touch": is_phone,
+                **more,
+            }
+        )
+        self.context.set_default_timeout(_WAIT)
+        self.context.on("console", self._listen)
+        self.context.on("weberror", lambda error: self.complaints.append(f"script: {error.error}"))
+        self.context.on("request", self._look)
+        self.page: Page = self.context.new_page()
+
+    def _listen(self, message: ConsoleMessage) -> None:
+        # Chromium reports each page that is an error by its status; those are asked for on purpose.
+        is_refused_page = "the server responded with a status of 4" in message.text
+        is_ours = "/static/" not in message.location["url"]
+        if message.type in {"error", "warning"} and not (is_refused_page and is_ours):
+            self.complaints.append(f"console: {message.text}")
+
+    def _look(self, request: Request) -> None:
+        address = urlsplit(request.url)
+        if address.netloc != urlsplit(self.server.url).netloc and address.scheme not in {"blob", "data"}:
+            self.complaints.append(f"asked another host: {request.url}")
+
+    def close(self) -> None:
+        """Close the browser, and fail if there was anything to complain about."""
+        self.context.close()
+        assert self.complaints == []
+
+    # --- Going places -------------------------------------------------------------------------------------------------
+
+    def go(self, path: str) -> "Visit":
+        """Open a page by its address."""
+        self.page.goto(path)
+        return self
+
+    def sign_in(self, who: str, password: str = PASSWORD, lands_on: str = "API keys") -> "Visit":
+        """Log in as a person of the demo by first name, or as anybody by e-mail address."""
+        if "@" not in who:
+            who = f"{who}@acme.example"
+        self.go("/login")
+        self.page.get_by_label("Email").fill(who)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+        self.expect_page(lands_on)
+        return self
+
+    def expect_page(self, title: str) -> None:
+        """Wait for the page with this title."""
+        expect(self.heading).to_have_text(title)
+        expect(self.page).to_have_title(f"{title} - Keytree")
+
+    # --- What is on the page --------------------------------------------------------------------------------------------
+
+    @property
+    def heading(self) -> Locator:
+        """The page's title; a modal dialog has another, and makes this one inert."""
+        return self.page.locator("h1:not(dialog:modal h1)")
+
+    def dialog(self, title: str) -> Locator:
+        """The open dialog with this title."""
+        return self.page.get_by_role("dialog", name=title)
+
+    def button(self, name: str) -> Locator:
+        """The button with exactly this name."""
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def link(self, name: str) -> Locator:
+        """The link with exactly this name."""
+        return self.page.get_by_role("link", name=name, exact=True)
+
+    def row(self, name: str) -> Locator:
+        """The table row of a person."""
+        return self.page.get_by_role("row").filter(has=self.page.get_by_role("link", name=name, exact=True))
+
+    def notification(self, title: str) -> Locator:
+        """What the console says about the last change."""
+        return self.page.locator(".notification").filter(has_text=title)
+
+    def open_menu(self, name: str) -> Locator:
+        """Open the Actions menu of a person's row and return the menu."""
+        opener = self.button(f"Actions for {name}")
+        opener.click()
+        menu = self.page.locator(f"[id='{opener.get_attribute('popovertarget')}']")
+        expect(menu).to_be_visible()
+        return menu
+
+    def choose(self, name: str, entry: str) -> None:
+        """Choose an entry of the Actions menu of a person's row."""
+        self.open_menu(name).get_by_role("link", name=entry, exact=True).click()
+
+    def choose_view(self, label: str, option: str) -> None:
+        """Choose of a select that goes there at once with script, and by its *Apply* button without."""
+        select = self.page.get_by_label(label, exact=True)
+        with self.page.expect_navigation():
+            select.select_option(option)
+            if not self.script:
+                self.page.locator("form").filter(has=select).get_by_role("button", name="Apply").click()
+
+    def focused(self) -> str:
+        """What has the focus, in words: its name, text or tag."""
+        return self.page.evaluate(
+            "(document.activeElement.ariaLabel || document.activeElement.innerText || document.activeElement.name ||"
+            " document.activeElement.tagName).trim()"
+        )
+
+    def tab_to(self, target: Locator, most: int = 60) -> None:
+        """Press Tab until ``target`` has the focus."""
+        for _ in range(most):
+            self.page.keyboard.press("Tab")
+            if target.evaluate("element => element === document.activeElement"):
+                return
+        pytest.fail(f"{most} times Tab did not lead to {target}; the focus is on {self.focused()}")
+
+
+def scrolls_sideways(page: Page) -> bool:
+    """Whether the page is wider than its window."""
+    width = page.viewport_size["width"]
+    return page.evaluate("document.documentElement.scrollWidth") > width
+
+
+def verify(server: LiveServer, username: str, value: str) -> int:
+    """Return the status that a proxy gets when it asks whether a call with this key may pass."""
+    credentials = base64.b64encode(f"{username}:{value}".encode()).decode()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    try:
+        connection.request("GET", "/verify", headers={"Authorization": f"Basic {credentials}"})
+        return connection.getresponse().status
+    finally:
+        connection.close()
+

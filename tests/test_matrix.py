@@ -1,0 +1,625 @@
+"""The permission matrix: each cell of ``tests.matrix`` asked of the policies and, through pages, of the whole program.
+
+The tree, the same for both:
+
+    owner ─┬─ grandparent ─┬─ parent ─┬─ target ─── child ─── grandchild
+           │               │          └─ sibling
+           │               └─ uncle ──── cousin
+           └─ distant                                  another account: other owner ─── outsider
+"""
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.test import Client
+from django.urls import reverse
+
+from accounts import audit, events, hierarchy, policy, queries
+from accounts.models import Account, Event, Member, User
+from accounts.origin import Origin
+from accounts.policy import MemberAction, NotAllowed
+from console import nav
+from keys import material
+from keys import policy as key_policy
+from keys import queries as key_queries
+from keys.models import ClassicKey
+from keys.policy import KeyAction
+from keys.verification import verify
+from tests import matrix
+from tests.matrix import KEY, SURFACES, Act, Case, Stand, Surface, expected_status, may, works
+from tests.trees import grow, make_key
+from tests.visitors import METHODS, body_of, noting_writes, routes, signed_in_session, undone, visitor
+
+#: The tree above: of each member but the owner, the number of their parent.
+PARENTS = [0, 1, 2, 3, 4, 2, 1, 7, 0]
+OWNER, GRANDPARENT, PARENT, TARGET, CHILD, GRANDCHILD, SIBLING, UNCLE, COUSIN, DISTANT = range(10)
+ACTORS = {
+    Stand.SELF_CREATOR: TARGET, Stand.SELF_NOT_CREATOR: TARGET, Stand.OWNER_SELF: OWNER, Stand.PARENT: PARENT,
+    Stand.PARENT_CREATOR: PARENT, Stand.GRANDPARENT: GRANDPARENT, Stand.OWNER: OWNER, Stand.CHILD: CHILD,
+    Stand.GRANDCHILD: GRANDCHILD, Stand.SIBLING: SIBLING, Stand.COUSIN: COUSIN, Stand.COUSIN_CREATOR: COUSIN,
+    Stand.BELOW_OWNER: COUSIN,
+}  # fmt: skip
+
+
+def below(number: int) -> set[int]:
+    """The numbers of the members below one, by walking the parents."""
+    found = {number}
+    for child, parent in enumerate(PARENTS, start=1):  # parents stand before their children
+        found |= {child} if parent in found else set()
+    return found - {number}
+
+
+# --- Asked of the policies ------------------------------------------------------------------------------------------------
+
+
+class PureWorld:
+    """The tree without a database: one actor, one target, the target's key."""
+
+    def __init__(self, stand: Stand) -> None:
+        account, other = Account(pk=1_000_001), Account(pk=1_000_002)
+        members: list[Member] = []
+        for number, parent in enumerate([None, *PARENTS]):
+            above = members[parent] if parent is not None else None
+            members.append(self._member(account, number + 1, above))
+        foreign = [self._member(other, 101, None)]
+        foreign.append(self._member(other, 102, foreign[0]))
+        target = OWNER if stand in matrix.TARGET_IS_OWNER else TARGET
+        self.target = members[target]
+        self.actor = {Stand.OTHER_ACCOUNT: foreign[1], Stand.OTHER_OWNER: foreign[0]}.get(
+            stand, members[ACTORS.get(stand, TARGET)]
+        )
+        creator = members[PARENT] if stand is Stand.SELF_NOT_CREATOR else self.target
+        if stand in matrix.CREATED_THE_KEY:
+            creator = self.actor
+        self.key = ClassicKey(pk=9, account=account, holder=self.target, creator=creator)
+
+    @staticmethod
+    def _member(account: Account, pk: int, parent: Member | None) -> Member:
+        path = (parent.path if parent else "") + hierarchy.code(pk)
+        return Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
+
+    def become(self, case: Case) -> None:
+        """Make the world that of this case."""
+        self.target.status, self.actor.status = case.target_status, case.actor_status
+        self.actor.permissions, self.actor.user_managed_login = case.granted, case.manages_own_login
+        for member in (self.actor, self.target):
+            member.account.restrict_user_list = case.list_is_restricted
+
+
+#: How each act is asked for. Several ways to ask must all give the one answer.
+QUESTIONS = {
+    Act.SEE_USER: [lambda w: policy.can(w.actor, MemberAction.VIEW, w.target)],
+    Act.SEE_CARE: [
+        lambda w: policy.can(w.actor, MemberAction.VIEW_CARE, w.target),
+        lambda w: [item.label for item in queries.row(w.target, w.actor).menu] == ["Manage user"],
+    ],
+    Act.RESTRICT_USER: [lambda w: policy.can(w.actor, MemberAction.EDIT_RESTRICTION, w.target)],
+    Act.SET_VPN_PASSWORD: [lambda w: policy.can(w.actor, MemberAction.EDIT_VPN_PASSWORD, w.target)],
+    Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
+    Act.SEE_KEY: [
+        lambda w: key_policy.can(w.actor, KeyAction.VIEW, w.key),
+        lambda w: "View details" in [item.label for item in key_queries.menu(w.actor, w.key)],
+    ],
+    Act.SHOW_VALUE: [lambda w: key_policy.can(w.actor, KeyAction.SHOW_VALUE, w.key)],
+    Act.RESTRICT_KEY: [lambda w: key_policy.can(w.actor, KeyAction.EDIT_RESTRICTION, w.key)],
+    Act.DELETE_KEY: [
+        lambda w: key_policy.can(w.actor, KeyAction.DELETE, w.key),
+        lambda w: "Delete" in [item.label for item in key_queries.menu(w.actor, w.key)],
+    ],
+    Act.CREATE_KEY: [lambda w: key_policy.can_create(w.actor, w.target)],
+}
+#: Asked of the database alone: which events are listed is in the answers of the pages.
+NOT_ASKED = {Act.SEE_EVENTS}
+
+
+def wrong_cells(act: Act) -> tuple[list[str], int]:
+    """The cells of an act that the policies answer otherwise than the table, and how many there are in all."""
+    wrong, asked, world, stand = [], 0, None, None
+    for case in matrix.every_case():
+        if case.stand is Stand.NOBODY:
+            continue
+        if case.stand is not stand:
+            stand, world = case.stand, PureWorld(case.stand)
+        world.become(case)
+        expected = may(act, case)
+        for question in QUESTIONS[act]:
+            asked += 1
+            if question(world) is not expected:
+                wrong.append(f"{act.value}: {'not ' * (not expected)}expected of {tuple(case)}")
+    return wrong, asked
+
+
+@pytest.mark.parametrize("act", [act for act in Act if act not in NOT_ASKED], ids=lambda act: act.name)
+def test_policy_agrees_with_the_table_in_every_cell(act):
+    wrong, asked = wrong_cells(act)
+    assert asked >= 15_000
+    assert not wrong, f"{len(wrong)} of {asked} cells; first:\n" + "\n".join(wrong[:: max(1, len(wrong) // 10)])
+
+
+def test_matrix_is_as_large_as_promised():
+    cases = sum(1 for _ in matrix.every_case())
+    pages = sum(len(matrix.page_cases(stand)) for stand in Stand) * len(SURFACES)
+    assert cases * len(QUESTIONS) > 160_000
+    assert pages > 5_000
+
+
+def test_every_action_of_the_policies_is_in_the_table():
+    """A new action fails here until the table says who may."""
+    assert {action.name for action in MemberAction} == {"VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD"}
+    assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
+    assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
+
+
+def test_table_is_seen_to_be_broken():
+    """The comparison is no formality: each act's questions put to another act's column disagree somewhere."""
+    for act, other in ((Act.SEE_KEY, Act.SEE_USER), (Act.SHOW_VALUE, Act.DELETE_KEY), (Act.CREATE_KEY, Act.SHOW_VALUE)):
+        world, found = None, 0
+        for case in matrix.every_case():
+            if world is None or case.stand is not stand:
+                stand, world = case.stand, PureWorld(case.stand)
+            world.become(case)
+            found += QUESTIONS[act][0](world) is not may(other, case)
+        assert found > 100
+
+
+@pytest.mark.parametrize("stand", [stand for stand in Stand if stand is not Stand.NOBODY], ids=lambda stand: stand.name)
+def test_every_refusal_has_its_reason(stand):
+    """``require`` refuses exactly what ``can`` denies, in a sentence for the person who asked."""
+    world = PureWorld(stand)
+    for status in matrix.STATUSES:
+        for granted in (matrix.NONE, matrix.MANAGE_USERS, matrix.EDITOR):
+            world.become(Case(stand, status, status, granted))
+            asked = [
+                (policy.can, policy.require, action, world.target) for action in MemberAction
+            ] + [(key_policy.can, key_policy.require, action, world.key) for action in KeyAction]
+            for can, require, action, about in asked:
+                refused = _refused(partial(require, world.actor, action, about))
+                assert (refused is None) is can(world.actor, action, about)
+                assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
+            refused = _refused(partial(key_policy.require_create, world.actor, world.target))
+            assert (refused is None) is key_policy.can_create(world.actor, world.target)
+            assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
+
+
+def _refused(call: Any) -> str | None:
+    try:
+        call()
+    except NotAllowed as error:
+        return str(error)
+    return None
+
+
+def test_navigation_is_for_those_who_may_work():
+    member = PureWorld(Stand.PARENT).actor
+    for status in matrix.STATUSES:
+        member.status = status
+        assert bool(nav.groups_for(member, "/")) is (status in matrix.WORKING)
+
+
+# --- Asked through pages --------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Answer:
+    """What came back, and what was written meanwhile."""
+
+    status: int
+    body: str
+    headers: str
+    written: set[str]
+    location: str = ""
+
+
+class World:
+    """The tree in the database, everybody with a key of known value and an event, and one client."""
+
+    def __init__(self, stand: Stand) -> None:
+        self.stand, self.client = stand, Client()  # one for all: making its middleware takes as long as a page
+        self.members = grow(PARENTS)
+        self.foreign = grow([0])
+        self.target = self.members[OWNER if stand in matrix.TARGET_IS_OWNER else TARGET]
+        self.actor = {Stand.OTHER_ACCOUNT: self.foreign[1], Stand.OTHER_OWNER: self.foreign[0]}.get(
+            stand, self.members[ACTORS.get(stand, TARGET)]
+        )
+        self.creator = self.members[PARENT] if stand is Stand.SELF_NOT_CREATOR else self.target
+        if stand in matrix.CREATED_THE_KEY:
+            self.creator = self.actor
+        everybody = [*self.members, *self.foreign]
+        self.key_ids, self.values = {}, {}
+        for member in everybody:
+            key = make_key(member, self.creator if member.pk == self.target.pk else None)
+            self.key_ids[member.pk], self.values[member.pk] = key.pk, material.take(key).text
+            audit.record(events.MEMBER_ADDED, actor=None, subject=member, origin=Origin(None))
+        self.number_of = {member.pk: number for number, member in enumerate(self.members)}
+        self.session_key = "" if stand is Stand.NOBODY else signed_in_session(self.actor)
+
+    def become(self, case: Case) -> None:
+        """Make the database say what this case says."""
+        Member.objects.filter(pk=self.target.pk).update(status=case.target_status)
+        if case.stand is not Stand.NOBODY:
+            Member.objects.filter(pk=self.actor.pk).update(
+                status=case.actor_status, permissions=case.granted, user_managed_login=case.manages_own_login
+            )
+        ids = {self.target.account_id, self.actor.account_id}
+        Account.objects.filter(pk__in=ids).update(restrict_user_list=case.list_is_restricted)
+
+    def ask(self, surface: Surface) -> Answer:
+        """Send one request and note which tables it writes to."""
+        about = self.key_ids[self.target.pk] if surface.about == KEY else self.target.pk
+        url = reverse(surface.route, args=[about] if surface.about else []) + surface.query
+        foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
+        data = {name: text.format(foreign_account=foreign.account_id) for name, text in surface.data.items()}
+        client = self.client
+        client.cookies.clear()
+        if self.session_key:
+            client.cookies[settings.SESSION_COOKIE_NAME] = self.session_key
+        with noting_writes() as written:
+            response = client.generic(surface.method, url) if surface.method == "GET" else client.post(url, data)
+            content = body_of(response)
+        headers = "\n".join(f"{name}: {value}" for name, value in response.headers.items()) + str(response.cookies)
+        return Answer(response.status_code, content.decode(), headers, written, response.headers.get("Location", ""))
+
+    def seen_by_actor(self) -> set[int]:
+        """The primary keys of the actor and of those below: worked out from the numbers of the tree."""
+        if self.actor in self.foreign:
+            mine = self.foreign if self.actor is self.foreign[0] else [self.actor]
+            return {member.pk for member in mine}
+        number = self.number_of[self.actor.pk]
+        return {self.members[n].pk for n in {number} | below(number)}
+
+    def everybody_here(self) -> set[int]:
+        """The primary keys of the actor's account."""
+        return {member.pk for member in (self.foreign if self.actor in self.foreign else self.members)}
+
+
+#: What a refused request may write: its event, and the chain that holds it.
+TRAIL = {"accounts_event", "accounts_auditchain"}
+#: What a change writes beside what it is about: its event and the sentence for the next page.
+BESIDES = TRAIL | {"accounts_session"}
+
+
+class Checker:
+    """Compares answers with what the table expects."""
+
+    def __init__(self, world: World, case: Case) -> None:
+        self.world, self.case, self.cells = world, case, 0
+
+    def check(self, surface: Surface) -> None:
+        """Ask one surface, in a world that is afterwards as it was before."""
+        with undone():
+            if surface.needs_no_key:
+                self._check_without_key(surface)
+            expected = expected_status(surface, self.case)
+            if surface.is_own and surface.allowed_by:
+                expected = self._expected_of_own(surface)
+            if surface.needs_no_key and expected == surface.answer:
+                expected = 302  # there is a key already: a clear refusal, and nothing changes
+                surface = Surface(surface.route, surface.method, 302, about=surface.about)
+            self._compare(surface, expected, has_key=True)
+
+    def _check_without_key(self, surface: Surface) -> None:
+        world = self.world
+        if surface.is_own and self.case.stand not in matrix.SELF:
+            return  # the actor's own key is the target's only where they are one
+        with undone():
+            ClassicKey.objects.filter(holder=world.target).delete()
+            self._compare(surface, expected_status(surface, self.case), has_key=False)
+
+    def _expected_of_own(self, surface: Surface) -> int:
+        """What one's own create form answers, whoever the target is."""
+        own = self.case._replace(stand=Stand.SELF_CREATOR) if self.case.is_signed_in else self.case
+        return expected_status(surface, own)
+
+    def _compare(self, surface: Surface, expected: int, *, has_key: bool) -> None:
+        self.cells += 1
+        world, case = self.world, self.case
+        events_before = Event.objects.count()
+        answer = world.ask(surface)
+        where = f"{surface.name}, {'with' if has_key else 'without'} a key, in {tuple(case)}"
+        assert answer.status == expected, where
+        if answer.status == 302 and not case.is_signed_in and not surface.for_strangers:
+            assert answer.location.startswith("/login?next="), where
+        self._check_values(surface, answer, where, has_key=has_key)
+        new = list(Event.objects.order_by("pk")[events_before:])
+        done = answer.status == surface.answer and surface.changes and answer.status < 400
+        if done and (case.is_signed_in or surface.for_strangers):
+            assert surface.changes in answer.written, where
+            assert answer.written <= BESIDES | {surface.changes} | ({"keys_classickey"} & answer.written), where
+            assert {event.outcome for event in new} == {"success"}, where
+            self._check_change(surface, where)
+        elif answer.status == 403 and case.actor_status != matrix.SUSPENDED:
+            assert answer.written == TRAIL, where
+            assert [(e.action, e.outcome, e.actor_id) for e in new] == [
+                ("permission.refused", "refused", world.actor.pk)
+            ], where
+            assert "Not allowed" in answer.body, where
+            assert re.search(r'<p class="lead">(?!You may see this, but not)[A-Z][^<]{20,}\.</p>', answer.body), where
+        else:
+            allowed = {"accounts_session"} if answer.status == 302 else set()
+            assert answer.written <= allowed, where
+            assert not new, where
+        if answer.status in (403, 404) and world.actor.pk != world.target.pk:
+            for secret in (world.target.user.email, world.target.user.name + "<", world.target.api_username):
+                assert secret not in answer.body, where
+        if answer.status == 403 and case.actor_status == matrix.SUSPENDED:
+            assert "You are suspended in" in answer.body, where
+        look = LOOKS.get((surface.route, surface.query))
+        if look and surface.method == "GET" and answer.status == 200:
+            look(world, case, answer.body, where)
+
+    def _check_values(self, surface: Surface, answer: Answer, where: str, *, has_key: bool) -> None:
+        """No answer holds a value but the target's key's, where the table says so, and that in the body alone."""
+        told = surface.gives_value and answer.status == 200 and surface.answer == 200
+        for pk, value in self.world.values.items():
+            assert value not in answer.headers, where
+            is_the_one = told and has_key and pk == self.world.target.pk
+            assert (value in answer.body) is is_the_one, where
+        hexadecimal = re.findall(r"\b[0-9a-f]{64}\b", answer.body)
+        assert len(set(hexadecimal)) == (1 if told else 0), where
+
+    def _check_change(self, surface: Surface, where: str) -> None:
+        """The change happened, to the target and to nobody else."""
+        target = Member.objects.get(pk=self.world.target.pk)
+        keys = {key.holder_id: key for key in ClassicKey.objects.all()}
+        others = {pk for pk in self.world.values if pk != target.pk}
+        assert others <= set(keys), where
+        match surface.route:
+            case "keys:classic-delete":
+                assert target.pk not in keys, where
+            case "keys:classic-create" | "keys:classic-create-for":
+                assert keys[target.pk].creator_id == self.world.actor.pk, where
+            case "keys:classic-restrict":
+                assert keys[target.pk].allowed_addresses == "10.0.0.0/8", where
+            case "accounts:vpn-password":
+                assert target.vpn_password, where
+            case "keys:restrictions":
+                assert target.allowed_addresses == "0.0.0.0/0", where
+                restricted = keys[target.pk].allowed_addresses == "10.0.0.0/8"
+                assert restricted is may(Act.RESTRICT_KEY, self.case), where
+        touched = [key for key in keys.values() if key.allowed_addresses and key.holder_id != target.pk]
+        assert not touched, where
+
+
+# --- What is in a page that is shown --------------------------------------------------------------------------------------
+
+
+def table_rows(body: str) -> list[str]:
+    return re.findall(r"<tr>(.*?)</tr>", body.partition("<tbody>")[2].partition("</tbody>")[0], re.DOTALL)
+
+
+def menu_of(row: str) -> list[str]:
+    return re.findall(r'class="menu__entry[^>]*>([^<]+)</a>', row)
+
+
+def user_of(row: str) -> int:
+    return int(re.search(r'href="/iam/users/(\d+)"', row)[1])
+
+
+def look_at_key_list(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): menu_of(row) for row in table_rows(body)}
+    assert rows == dict.fromkeys(world.seen_by_actor(), ["View details", "Delete"]), where
+    assert (world.target.pk in rows) is may(Act.SEE_KEY, case), where
+    shown_keys = set(re.findall(r'/iam/apikeys/classic/(\d+)["/]', body))
+    assert shown_keys == {str(world.key_ids[pk]) for pk in rows}, where
+    assert "Create a classic infrastructure key" not in body, where
+
+
+def look_at_key_csv(world: World, case: Case, body: str, where: str) -> None:
+    emails = emails_of(world)
+    listed = [emails[row["Email"]] for row in csv.DictReader(io.StringIO(body))]
+    assert sorted(listed) == sorted(world.seen_by_actor()), where
+
+
+def look_at_details(world: World, case: Case, body: str, where: str) -> None:
+    url = f"/iam/apikeys/classic/{world.key_ids[world.target.pk]}"
+    for act, entry in (
+        (Act.SHOW_VALUE, f'action="{url}/show"'),
+        (Act.SHOW_VALUE, f'action="{url}/download"'),
+        (Act.RESTRICT_KEY, f'href="{url}/restriction"'),
+        (Act.DELETE_KEY, f'href="{url}/delete"'),
+    ):
+        assert (entry in body) is may(act, case), f"{entry}: {where}"
+
+
+def look_at_users(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): row for row in table_rows(body)}
+    is_owner = world.actor.is_owner
+    all_of_them = is_owner or not case.list_is_restricted
+    assert set(rows) == (world.everybody_here() if all_of_them else world.seen_by_actor()), where
+    look_at_member_rows(world, case, rows, where)
+
+
+def look_at_hierarchy(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): row for row in table_rows(body)}
+    assert set(rows) == world.seen_by_actor(), where
+    look_at_member_rows(world, case, rows, where)
+
+
+def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: str) -> None:
+    below_or_self = world.seen_by_actor()
+    for pk, row in rows.items():
+        state = re.search(r'data-label="Classic key">(.*?)</td>', row)[1]
+        assert bool(state) is (pk in below_or_self), where
+    target = rows.get(world.target.pk)
+    if target is not None:
+        assert (menu_of(target) == ["Manage user"]) is may(Act.SEE_CARE, case), where
+
+
+def look_at_user(world: World, case: Case, body: str, where: str) -> None:
+    pk, key = world.target.pk, world.key_ids[world.target.pk]
+    for act, entry in (
+        (Act.SEE_CARE, 'id="restrictions-heading"'),
+        (Act.SEE_CARE, "<dt>Last sign-in</dt>"),
+        (Act.SEE_CARE, 'id="vpn-heading"'),
+        (Act.SEE_CARE, f'href="/iam/users/{pk}?tab=manage"'),
+        (Act.SEE_CARE, world.target.api_username),
+        (Act.RESTRICT_USER, f'action="/iam/users/{pk}/restrictions"'),
+        (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
+        (Act.KNOW_OF_KEY, 'id="keys-heading"'),
+        (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}"'),
+        (Act.DELETE_KEY, f'href="/iam/apikeys/classic/{key}/delete"'),
+    ):
+        assert (entry in body) is may(act, case), f"{entry}: {where}"
+    has_key_field = 'name="classic"' in body
+    assert has_key_field is (may(Act.RESTRICT_USER, case) and may(Act.RESTRICT_KEY, case)), where
+    assert "classic_key" not in body, where  # no create form while there is a key
+    assert f"classic/{key}" in body or "classic/" not in body.replace("classic/create", ""), where
+
+
+def look_at_managers(world: World, case: Case, body: str, where: str) -> None:
+    if not may(Act.SEE_CARE, case):
+        return look_at_user(world, case, body, where)
+    names = {member.user.name: member for member in [*world.members, *world.foreign]}
+    powers = {
+        names[re.search(r"<bdi>(.*?)</bdi>", row)[1]].pk: re.findall(r"<li>(.*?)</li>", row)
+        for row in table_rows(body)
+    }
+    knows = may(Act.KNOW_OF_KEY, case)
+    for pk, listed in powers.items():
+        stand = stand_of(world, pk)
+        actor_is_meant = pk == world.actor.pk
+        assert ("see its value" in listed) <= (knows and pk == world.creator.pk), where
+        assert ("see that the key exists" in listed) <= (knows and stand in matrix.SELF | matrix.ABOVE), where
+        if actor_is_meant:
+            said = {
+                "see that the key exists": knows and may(Act.SEE_KEY, case),
+                "see its value": knows and may(Act.SHOW_VALUE, case),
+                "restrict its addresses": knows and may(Act.RESTRICT_KEY, case),
+                "delete it": knows and may(Act.DELETE_KEY, case),
+                "restrict where the user signs in from": may(Act.RESTRICT_USER, case),
+                "set the VPN password": may(Act.SET_VPN_PASSWORD, case),
+            }
+            assert set(listed) == {words for words, holds in said.items() if holds}, where
+    must_be_there = {world.members[n].pk for n in range(10) if world.number_of[world.target.pk] in below(n)}
+    assert must_be_there <= set(powers), where
+    return None
+
+
+def stand_of(world: World, pk: int) -> Stand:
+    """How another member stands to the target."""
+    number, target = world.number_of[pk], world.number_of[world.target.pk]
+    if number == target:
+        return Stand.SELF_CREATOR
+    return Stand.GRANDPARENT if target in below(number) else Stand.SIBLING
+
+
+def emails_of(world: World) -> dict[str, int]:
+    return {member.user.email: member.pk for member in [*world.members, *world.foreign]}
+
+
+def look_at_activity(world: World, case: Case, body: str, where: str) -> None:
+    listed = {user for email, user in emails_of(world).items() if f"&lt;{email}&gt;" in body}
+    assert listed == world.seen_by_actor(), where
+    assert (world.target.pk in listed) is may(Act.SEE_EVENTS, case), where
+
+
+def look_at_activity_csv(world: World, case: Case, body: str, where: str) -> None:
+    emails = emails_of(world)
+    on = {emails[re.search(r"<(.*)>", row["On"])[1]] for row in csv.DictReader(io.StringIO(body))}
+    assert on == world.seen_by_actor(), where
+
+
+LOOKS = {
+    ("keys:classic-list", ""): look_at_key_list,
+    ("keys:classic-csv", ""): look_at_key_csv,
+    ("keys:classic-details", ""): look_at_details,
+    ("accounts:users", ""): look_at_users,
+    ("accounts:users", "?view=hierarchy"): look_at_hierarchy,
+    ("accounts:user", ""): look_at_user,
+    ("accounts:user", "?tab=manage"): look_at_managers,
+    ("accounts:activity", ""): look_at_activity,
+    ("accounts:activity-csv", ""): look_at_activity_csv,
+}
+
+
+@pytest.fixture
+def quick_hashes(monkeypatch):
+    """A VPN password is hashed on purpose slowly; here it is not what is tried."""
+    monkeypatch.setattr("accounts.memberships.make_password", lambda password: f"hash of {len(password)}")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stand", Stand, ids=lambda stand: stand.name)
+def test_pages_agree_with_the_table_in_every_cell(stand, quick_hashes):
+    world, cells = World(stand), 0
+    for number, case in enumerate(matrix.page_cases(stand)):
+        world.become(case)
+        checker = Checker(world, case)
+        for surface in SURFACES:
+            # What depends on the actor's status alone is asked once for each status.
+            if number == 0 or not case.actor_status == matrix.ACTIVE or not is_for_everybody(surface):
+                checker.check(surface)
+        verdict = verify(world.target.api_username, world.values[world.target.pk], "10.1.2.3")
+        assert verdict.accepted is works(case), case
+        cells += checker.cells + 1
+    assert cells > (30 if stand is Stand.NOBODY else 200)
+    assert list(audit.breaks(world.target.account_id)) == []
+
+
+def is_for_everybody(surface: Surface) -> bool:
+    return surface.for_any_status or surface.route == "console:landing"
+
+
+# --- Nothing is left out --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_every_route_and_method_is_in_the_matrix():
+    """A new route, or a new method of an old one, fails here until the table says who may and what it answers."""
+    world = World(Stand.SELF_CREATOR)
+    in_table = {(surface.route, surface.method) for surface in SURFACES} | set(matrix.OUTSIDE_THE_TABLE)
+    found = set()
+    for name, pattern in routes().items():
+        about = world.key_ids[world.target.pk] if "key_id" in str(pattern.pattern) else world.target.pk
+        arguments = dict.fromkeys(pattern.pattern.converters, about)
+        for method in METHODS:
+            # As a member and as a stranger: a method that either may send is a method of the route.
+            for session_key in (world.session_key, ""):
+                client = visitor()
+                if session_key:
+                    client.cookies[settings.SESSION_COOKIE_NAME] = session_key
+                with undone():
+                    status = client.generic(method, reverse(name, kwargs=arguments)).status_code
+                is_sent_to_login = status == 302 and not session_key
+                if status != 405 and not is_sent_to_login:
+                    found.add((name, method))
+    heads = {(name, "HEAD") for name, method in found if method == "GET"}
+    assert heads <= found
+    assert found - heads == in_table
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("stand", [Stand.SIBLING, Stand.CHILD, Stand.COUSIN_CREATOR, Stand.OTHER_OWNER, Stand.PARENT])
+def test_what_one_may_not_know_of_answers_like_what_does_not_exist(stand):
+    """Status, headers and page: nothing tells a key or a user that is hidden from one that never was."""
+    world = World(stand)
+    case = Case(stand, list_is_restricted=True)
+    world.become(case)
+    compared = 0
+    for surface in SURFACES:
+        if not surface.about:
+            continue
+        hidden, missing = (_answer_about(world, surface, is_missing) for is_missing in (False, True))
+        assert missing[0] == 404, surface.name
+        if not may(surface.known_by, case):
+            compared += 1
+            assert hidden == missing, surface.name
+    assert compared == (0 if stand is Stand.PARENT else sum(1 for surface in SURFACES if surface.about))
+
+
+def _answer_about(world: World, surface: Surface, is_missing: bool) -> tuple[int, str, list[tuple[str, str]]]:
+    number = 4_004_004 if is_missing else world.key_ids[world.target.pk] if surface.about == KEY else world.target.pk
+    url = reverse(surface.route, args=[number]) + surface.query
+    client = world.client
+    client.cookies[settings.SESSION_COOKIE_NAME] = world.session_key
+    with undone():
+        response = client.generic(surface.method, url) if surface.method == "GET" else client.post(url, surface.data)
+    body = re.sub(r'name="csrfmiddlewaretoken" value="[^"]+"', "", body_of(response).decode())
+    headers = [(name, text) for name, text in response.headers.items() if name not in ("X-Request-ID", "Content-Length")]
+    return response.status_code, body.replace(url.replace("&", "&amp;"), "(here)"), headers

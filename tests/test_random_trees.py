@@ -1,0 +1,355 @@
+"""Random histories of a random tree, compared step by step with the plainest oracle there can be.
+
+The oracle is a dict of parents and a few dicts beside it; what it says is what docs/rules.md says. After each step every
+member is asked what they see, and what they may do with each key there is.
+"""
+
+import pytest
+from django.db import connection, transaction
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from accounts import audit, hierarchy, memberships, queries
+from accounts.enums import MemberStatus, Permission
+from accounts.hierarchy import TreeError
+from accounts.list_request import ListRequest
+from accounts.models import Account, Event, Member
+from accounts.origin import Origin
+from accounts.policy import MemberAction, NotAllowed, can
+from keys import lifecycle, policy
+from keys import queries as key_queries
+from keys.models import ClassicKey
+from keys.policy import KeyAction
+from keys.verification import verify
+from tests.trees import make_user
+
+ORIGIN = Origin("17.5.7.8", "random")
+INSIDE, OUTSIDE = "17.5.7.8", "203.0.113.9"
+RESTRICTIONS = ("", "17.5.7.0/24", "203.0.113.9")
+MOST_MEMBERS = 9
+
+
+class Oracle:
+    """The rules, over numbers: member 0 is the owner."""
+
+    def __init__(self) -> None:
+        self.parent: dict[int, int | None] = {0: None}
+        self.status, self.granted, self.own_login = {0: "active"}, {0: 0}, {0: False}
+        self.creator: dict[int, int] = {}  # of the keys there are, by holder
+        self.list_is_restricted = False
+
+    def is_above(self, one: int, other: int) -> bool:
+        above = self.parent[other]
+        return above is not None and (above == one or self.is_above(one, above))
+
+    def works(self, actor: int) -> bool:
+        return self.status[actor] in ("active", "disabled_classic")
+
+    def knows_key(self, actor: int, holder: int) -> bool:
+        return self.works(actor) and (actor == holder or self.is_above(actor, holder))
+
+    def sees(self, actor: int, target: int) -> bool:
+        return self.works(actor) and (not self.list_is_restricted or actor == 0 or self.knows_key(actor, target))
+
+    def restricts(self, actor: int, target: int) -> bool:
+        if not self.sees(actor, target):
+            return False
+        if actor == 0 or (actor == target and self.own_login[actor]):
+            return True
+        if actor == target or target == 0:
+            return False
+        return bool(self.granted[actor] & 6) or bool(self.granted[actor] & 1 and self.is_above(actor, target))
+
+    def creates(self, actor: int, holder: int) -> bool:
+        if actor == holder:
+            return self.status[actor] == "active"
+        manages = actor == 0 or self.granted[actor] & 1
+        return bool(self.status[holder] == "vpn_only" and self.knows_key(actor, holder) and manages)
+
+    def may_move(self, member: int, parent: int) -> bool:
+        return member not in (0, parent) and not self.is_above(member, parent)
+
+
+class Histories(RuleBasedStateMachine):
+    """What people do with the tree and their keys, in any order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.block = transaction.atomic()
+        self.block.__enter__()
+        self.oracle, self.ids, self.values, self.allowed = Oracle(), [], {}, {}
+        self.stale: list[ClassicKey] = []  # keys as they were, when they are gone
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.block.__exit__(None, None, None)
+
+    @initialize(parents=st.lists(st.integers(0, MOST_MEMBERS), min_size=4, max_size=MOST_MEMBERS - 3))
+    def grow(self, parents: list[int]) -> None:
+        owner = memberships.create_account(name="Random", owner=make_user(), origin=ORIGIN)
+        self.ids.append(owner.pk)
+        self.account_id = owner.account_id
+        self.events = 1
+        for parent in parents:
+            self.add(parent, "active")
+
+    # --- Finding people ---
+
+    def pick(self, number: int) -> int:
+        return number % len(self.ids)
+
+    def member(self, number: int) -> Member:
+        return Member.objects.select_related("user", "account", "parent__user").get(pk=self.ids[number])
+
+    def key(self, holder: int) -> ClassicKey:
+        found = ClassicKey.objects.select_related("holder__user", "holder__account").filter(holder=self.ids[holder]).first()
+        return found or self.stale[0]
+
+    def attempt(self, expected: type[Exception] | None, call, **arguments):
+        """Call and compare how it ended; a success is an event, and a refusal is none."""
+        try:
+            with transaction.atomic():
+                result = call(**arguments, origin=ORIGIN)
+        except (NotAllowed, lifecycle.KeyExists, lifecycle.KeyGone) as error:
+            assert type(error) is expected, (error, expected)
+            return None
+        assert expected is None, f"expected {expected}"
+        return result
+
+    # --- What happens ---
+
+    numbers = st.integers(0, MOST_MEMBERS - 1)
+
+    @precondition(lambda self: len(self.ids) < MOST_MEMBERS)
+    @rule(parent=numbers, status=st.sampled_from(["active", "active", "active", "vpn_only", "pending"]))
+    def add(self, parent, status):
+        parent = self.pick(parent)
+        member = memberships.add_member(
+            parent=self.member(parent), user=make_user(), status=MemberStatus(status), origin=ORIGIN
+        )
+        number = len(self.ids)
+        self.ids.append(member.pk)
+        self.events += 1
+        self.oracle.parent[number], self.oracle.status[number] = parent, status
+        self.oracle.granted[number], self.oracle.own_login[number] = 0, False
+
+    @rule(member=numbers, parent=numbers)
+    def move(self, member, parent):
+        member, parent = self.pick(member), self.pick(parent)
+        stale = self.member(member), self.member(parent)
+        try:
+            with transaction.atomic():
+                hierarchy.move_branch(*stale)
+        except TreeError:
+            assert not self.oracle.may_move(member, parent)
+        else:
+            assert self.oracle.may_move(member, parent)
+            self.oracle.parent[member] = parent
+
+    @rule(member=numbers, status=st.sampled_from(["active", "active", *MemberStatus.values]))
+    def change_status(self, member, status):
+        member = self.pick(member)
+        if member:  # "never the owner's"
+            Member.objects.filter(pk=self.ids[member]).update(status=status)
+            self.oracle.status[member] = status
+
+    @rule(member=numbers, granted=st.integers(0, 31), own_login=st.booleans())
+    def change_permission(self, member, granted, own_login):
+        member = self.pick(member)
+        Member.objects.filter(pk=self.ids[member]).update(permissions=granted, user_managed_login=own_login)
+        self.oracle.granted[member], self.oracle.own_login[member] = granted, own_login
+
+    @rule(is_restricted=st.booleans())
+    def restrict_user_list(self, is_restricted):
+        Account.objects.filter(pk=self.account_id).update(restrict_user_list=is_restricted)
+        self.oracle.list_is_restricted = is_restricted
+
+    @rule(actor=numbers, holder=numbers)
+    def create(self, actor, holder):
+        actor, holder = self.pick(actor), self.pick(holder)
+        expected = None
+        if not self.oracle.creates(actor, holder):
+            expected = NotAllowed
+        elif holder in self.oracle.creator:
+            expected = lifecycle.KeyExists
+        result = self.attempt(
+            expected, lifecycle.create_classic_key, holder=self.member(holder), by=self.member(actor)
+        )
+        if result:
+            self.events += 1
+            self.oracle.creator[holder] = actor
+            self.values[holder], self.allowed[holder] = result[1].text, ""
+
+    @rule(holder=numbers)
+    def create_own(self, holder):
+        """Most of the pairs that chance picks may not: keys would be rare."""
+        self.create(holder, holder)
+
+    def _expected(self, actor: int, holder: int, *, may: bool) -> type[Exception] | None:
+        if holder not in self.oracle.creator or not self.oracle.knows_key(actor, holder):
+            return lifecycle.KeyGone
+        return None if may else NotAllowed
+
+    @precondition(lambda self: self.values)
+    @rule(actor=numbers, holder=numbers, download=st.booleans())
+    def reveal(self, actor, holder, download):
+        actor, holder = self.pick(actor), self._with_key(holder)
+        expected = self._expected(actor, holder, may=self.oracle.creator.get(holder) == actor)
+        value = self.attempt(
+            expected, lifecycle.show_value, key=self.key(holder), by=self.member(actor), download=download
+        )
+        if value:
+            self.events += 1
+            assert value.text == self.values[holder]
+
+    @precondition(lambda self: self.values)
+    @rule(actor=numbers, holder=numbers, text=st.sampled_from(RESTRICTIONS))
+    def restrict(self, actor, holder, text):
+        actor, holder = self.pick(actor), self._with_key(holder)
+        expected = self._expected(actor, holder, may=self.oracle.restricts(actor, holder))
+        done = self.attempt(
+            expected, lifecycle.restrict_classic_key, key=self.key(holder), addresses_text=text, by=self.member(actor)
+        )
+        if done is not None and text != self.allowed[holder]:
+            self.events += 1  # and saving what was there already is no change, and no event
+            self.allowed[holder] = text
+
+    @rule(actor=numbers, member=numbers, text=st.sampled_from(RESTRICTIONS))
+    def restrict_sign_in(self, actor, member, text):
+        actor, target = self.pick(actor), self.pick(member)
+        before = self.member(target).allowed_addresses
+        expected = None if self.oracle.restricts(actor, target) else NotAllowed
+        done = self.attempt(
+            expected, memberships.restrict_platform, member=self.member(target), addresses_text=text,
+            by=self.member(actor),
+        )  # fmt: skip
+        self.events += done is not None and text != before
+        assert self.member(target).allowed_addresses == (before if done is None else text)
+
+    @precondition(lambda self: self.values)
+    @rule(actor=numbers, holder=numbers)
+    def delete(self, actor, holder):
+        actor, holder = self.pick(actor), self._with_key(holder)
+        expected, key = self._expected(actor, holder, may=True), self.key(holder)
+        self.attempt(expected, lifecycle.delete_classic_key, key=key, by=self.member(actor))
+        if expected is None:
+            self.events += 1
+            self.stale.insert(0, key)
+            del self.oracle.creator[holder], self.values[holder], self.allowed[holder]
+
+    @precondition(lambda self: self.stale)
+    @rule(actor=numbers)
+    def act_on_what_is_gone(self, actor):
+        for call in (lifecycle.delete_classic_key, lifecycle.show_value):
+            self.attempt(lifecycle.KeyGone, call, key=self.stale[-1], by=self.member(self.pick(actor)))
+
+    def _with_key(self, number: int) -> int:
+        holders = sorted(self.values)
+        return holders[number % len(holders)]
+
+    # --- What must hold after each ---
+
+    @invariant()
+    def everybody_sees_and_may_what_the_oracle_says(self):
+        oracle, number_of = self.oracle, {pk: number for number, pk in enumerate(self.ids)}
+        members = {n: m for n, m in enumerate(self._members())}
+        keys = {number_of[key.holder_id]: key for key in self._keys()}
+        assert {n: number_of[key.creator_id] for n, key in keys.items()} == oracle.creator
+        asked = ListRequest("/", {})
+        for viewer_number, viewer in members.items():
+            for target_number, target in members.items():
+                pair = viewer_number, target_number
+                assert can(viewer, MemberAction.VIEW, target) is oracle.sees(*pair), pair
+                assert policy.can_see_keys_of(viewer, target) is oracle.knows_key(*pair), pair
+                assert policy.can_create(viewer, target) is oracle.creates(*pair), pair
+                assert can(viewer, MemberAction.EDIT_RESTRICTION, target) is oracle.restricts(*pair), pair
+            for holder, key in keys.items():
+                knows = oracle.knows_key(viewer_number, holder)
+                shows = knows and oracle.creator[holder] == viewer_number
+                edits = knows and oracle.restricts(viewer_number, holder)
+                said = [policy.can(viewer, action, key) for action in KeyAction]
+                assert said == [knows, shows, edits, knows], (viewer_number, holder)
+            if not oracle.works(viewer_number):
+                continue  # no page is shown to them: see the matrix
+            own = key_queries.own_key(viewer)
+            listed = [*([own] if own else []), *key_queries.keys_below(viewer, asked).everything()]
+            assert sorted(number_of[key.holder_id] for key in listed) == sorted(
+                holder for holder in keys if oracle.knows_key(viewer_number, holder)
+            )
+            users = queries.account_users(viewer, asked).everything()
+            assert {number_of[user.pk] for user in users} == {n for n in members if oracle.sees(viewer_number, n)}
+            below = [n for n in members if oracle.knows_key(viewer_number, n)]
+            tree = queries.user_hierarchy(viewer, asked, []).everything()
+            assert sorted(number_of[user.pk] for user in tree) == below
+            subjects = set(audit.visible_events(viewer).values_list("subject_id", flat=True))
+            assert subjects == {self.ids[n] for n in below}
+
+    @invariant()
+    def each_key_works_as_its_holder_may_call(self):
+        for holder, value in self.values.items():
+            name = f"{self.account_id}_{self._members()[holder].user.email}"
+            calls = self.oracle.status[holder] in ("active", "invalid", "vpn_only")
+            inside = calls and self.allowed[holder] in ("", "17.5.7.0/24")
+            outside = calls and self.allowed[holder] in ("", "203.0.113.9")
+            assert [verify(name, value, at).accepted for at in (INSIDE, OUTSIDE)] == [inside, outside]
+            assert not verify(name, value[:-1] + "x", INSIDE).accepted
+        for key in self.stale[:1]:
+            assert not any(found.uid == key.uid for found in self._keys())
+
+    @invariant()
+    def tree_is_whole(self):
+        if not self.ids:
+            return
+        assert list(hierarchy.damaged_members(Account.objects.get(pk=self.account_id))) == []
+        paths = {member.pk: member.path for member in self._members()}
+        assert all(key.holder_path == paths[key.holder_id] for key in self._keys())
+        connection.check_constraints()  # what the end of a transaction would check
+
+    @invariant()
+    def trail_has_one_event_for_each_change(self):
+        if not self.ids:
+            return
+        assert Event.objects.filter(account_id=self.account_id).count() == self.events
+        assert list(audit.breaks(self.account_id)) == []
+
+    def _members(self) -> list[Member]:
+        found = {
+            member.pk: member
+            for member in Member.objects.filter(pk__in=self.ids).select_related("user", "account", "parent__user")
+        }
+        return [found[pk] for pk in self.ids]
+
+    def _keys(self) -> list[ClassicKey]:
+        if not self.ids:
+            return []
+        return list(key_queries.with_people(ClassicKey.objects.filter(account_id=self.account_id)))
+
+
+@pytest.mark.django_db
+def test_random_histories_agree_with_the_oracle():
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=30,
+            stateful_step_count=25,
+            deadline=None,
+            # Not shrunk: that takes minutes, and twenty-five steps are read in one.
+            phases=[Phase.explicit, Phase.reuse, Phase.generate],
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        ),
+    )
+
+
+def test_oracle_is_the_plain_one():
+    """Small enough to be read, and to be right: what it says of a chain of three and a branch beside it."""
+    oracle = Oracle()
+    for member, parent in ((1, 0), (2, 1), (3, 0)):
+        oracle.parent[member], oracle.status[member] = parent, "active"
+        oracle.granted[member], oracle.own_login[member] = Permission.MANAGE_USERS, False
+    assert [oracle.knows_key(1, n) for n in range(4)] == [False, True, True, False]
+    assert [oracle.restricts(1, n) for n in range(4)] == [False, False, True, False]
+    assert [oracle.may_move(1, n) for n in range(4)] == [True, False, False, True]
+    oracle.status[1] = "suspended"
+    assert not oracle.knows_key(1, 2)
+    assert oracle.knows_key(0, 2)
