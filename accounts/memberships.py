@@ -17,7 +17,7 @@ from accounts.transactions import one_transaction
 
 def default_api_username(account_id: int, email: str) -> str:
     """Return ``<account_ID>_<email_address>``. Source: IBM Cloud documentation, "Managing classic API keys"."""
-    return f"{account_id}_{email}"
+    return canonical_email(f"{account_id}_{email}")
 
 
 def search_text(user: User) -> str:
@@ -88,7 +88,7 @@ def _insert(
         status=status,
         permissions=int(permissions),
         # Folded like the address in it: that is how a call's user name is looked up.
-        api_username=canonical_email(api_username or default_api_username(account.pk, user.email)),
+        api_username=canonical_email(api_username) or default_api_username(account.pk, user.email),
         sort_name=sort_name(user.name),
         search_text=search_text(user),
         joined_at=None if status in {MemberStatus.PENDING, MemberStatus.PROCESSING} else timezone.now(),
