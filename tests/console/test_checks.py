@@ -3,6 +3,7 @@
 import base64
 import re
 import sqlite3
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,6 +19,12 @@ from tests.console.programs import SERVER, documented_environment, manage, run
 
 RING = "2:" + base64.b64encode(bytes(range(32))).decode()
 SECRET = "correct-horse-battery-staple-" + "0123456789abcdefghijklmnop"
+
+
+@pytest.fixture(autouse=True)
+def _routes() -> None:
+    """Have the routes loaded before a test changes settings: whichever loads them first, they stay as they are then."""
+    import_module("console.urls")
 
 
 @pytest.fixture

@@ -14,8 +14,10 @@ from contextlib import ExitStack, suppress
 import pytest
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
-from tests.journeys.live import ROOT, LiveServer
+from tests.journeys.live import ROOT, LiveServer, Template
 from tests.journeys.visit import Visit
+
+StartLive = Callable[..., LiveServer]
 
 ARTIFACTS = ROOT / "test-artifacts"
 _NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -46,6 +48,19 @@ def chromium() -> Iterator[Browser]:
             pytest.skip(_HOW_TO_GET_ONE)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def start_shared(live_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLive]:
+    """A function that starts a server for all tests of a module: settings of Keytree by name."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> LiveServer:
+            server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), settings)
+            stack.callback(server.remove)
+            return server.start()
+
+        yield start
 
 
 @pytest.fixture

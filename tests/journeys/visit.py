@@ -175,4 +175,3 @@ def verify(server: LiveServer, username: str, value: str) -> int:
         return connection.getresponse().status
     finally:
         connection.close()
-

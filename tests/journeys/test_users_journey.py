@@ -1,0 +1,394 @@
+"""The other pages as people use them in a real browser: users, the hierarchy, one user, activity, the shell around."""
+
+import csv
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.live import LiveServer
+from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, Visit, scrolls_sideways
+
+pytest_plugins = ["tests.journeys.browser"]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-journeys")]
+
+with_and_without_script = pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+
+# An account whose people have the longest names and addresses there can be, from right to left and without a space.
+UNWIELDY = """
+from accounts.memberships import add_member, create_account
+from accounts.models import User
+from accounts.origin import COMMAND_LINE
+from keys.lifecycle import create_classic_key
+names = ["W" * 300, "مفتاح الشجرة " * 23, "עץ המפתחות", "Wortlaut " * 33, "<b>&amp;</b>", "e\\u0301" * 150]
+parent = None
+for number, name in enumerate(name.strip() for name in names * 2):
+    mailbox = f"{number}{'m' * 60}"
+    domain = ".".join(["d" * 60] * 3)[: 253 - len(mailbox)]
+    user = User.objects.create_user(f"{mailbox}@{domain}", name, "keytree-demo")
+    if parent is None:
+        User.objects.filter(pk=user.pk).update(email="long@long.example")
+        user.refresh_from_db()
+        parent = create_account(name="Konto " * 16, owner=user, account_id=3333333, is_demo=True, origin=COMMAND_LINE)
+    else:
+        parent = add_member(parent=parent, user=user, origin=COMMAND_LINE)
+    create_classic_key(holder=parent, by=parent, origin=COMMAND_LINE)
+print(parent.pk)
+"""
+GENERATED = """
+from console import generator
+account = generator.generate(members=90, keys_share=0.8, seed=5, account_id=5555555)
+print(account.members.get(parent=None).user.email)
+"""
+
+
+@pytest.fixture(scope="module")
+def console(start_shared) -> LiveServer:
+    """One server for the tests that do not get in each other's way."""
+    return start_shared()
+
+
+@pytest.fixture(scope="module")
+def console_with_ids(console: LiveServer) -> dict[str, int]:
+    """The ids of Acme's members by first name."""
+    said = console.run(
+        "from accounts.models import Member\n"
+        "for member in Member.objects.filter(account_id=1234567).select_related('user'):\n"
+        "    print(member.user.email.partition('@')[0], member.pk)"
+    )
+    return {name: int(pk) for name, pk in (line.split() for line in said.splitlines())}
+
+
+def names(visit: Visit) -> list[str]:
+    """The people of the table's rows, in order."""
+    return visit.page.locator("tbody td:first-child a:not(.fold)").all_inner_texts()
+
+
+# --- Users --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@with_and_without_script
+def test_search_in_the_header_finds_users(console, browse, script, width):
+    marcus = browse(console, script=script, width=width).sign_in("marcus")
+    if width == PHONE:
+        marcus.button("Open search").click()
+    marcus.page.get_by_label("Search users").fill("raman")
+    marcus.page.keyboard.press("Enter")
+    marcus.expect_page("Users")
+    assert names(marcus) == ["Priya Raman"]
+    expect(marcus.page.get_by_label("Filter by name or email")).to_have_value("raman")
+
+
+@with_and_without_script
+def test_users_are_filtered_by_status(console, browse, script):
+    marcus = browse(console, script=script).sign_in("marcus").go("/iam/users")
+    assert len(names(marcus)) == 8
+    marcus.choose_view("Status", "Pending")
+    assert names(marcus) == ["Lena Fischer"]
+    marcus.choose_view("Status", "Invalid")
+    expect(marcus.page.get_by_text("No users match", exact=True)).to_be_visible()
+    marcus.link("Clear filters").click()
+    expect(marcus.row("Lena Fischer")).to_be_visible()
+    assert len(names(marcus)) == 8
+
+
+@with_and_without_script
+def test_hierarchy_folds_and_the_address_keeps_it(console, browse, script):
+    olivia = browse(console, script=script).sign_in("olivia").go("/iam/users")
+    olivia.choose_view("View", "User hierarchy")
+    whole = [
+        "Olivia Reyes", "Marcus Lindqvist", "Priya Raman", "Noor Haddad", "Berlin office", "Lena Fischer",
+        "Sam Okafor", "Dmitri Volkov",
+    ]  # fmt: skip
+    assert names(olivia) == whole
+    expect(olivia.row("Noor Haddad")).to_contain_text("Level 4")
+    expect(olivia.row("Marcus Lindqvist").get_by_role("cell").nth(4)).to_have_text("4")
+    olivia.link("Hide users below Marcus Lindqvist").click()
+    expect(olivia.row("Priya Raman")).to_have_count(0)
+    olivia.page.reload()
+    assert names(olivia) == ["Olivia Reyes", "Marcus Lindqvist", "Sam Okafor", "Dmitri Volkov"]
+    olivia.link("Show users below Marcus Lindqvist").click()
+    expect(olivia.row("Priya Raman")).to_be_visible()
+    assert names(olivia) == whole
+
+
+# --- One user -------------------------------------------------------------------------------------------------------------
+
+PUBLIC = ["Details", "User status", "Parent user"]
+ALL = [*PUBLIC, "IP address restrictions", "VPN password", "API keys"]
+
+
+@pytest.mark.parametrize(
+    ("viewer", "member", "cards", "may_restrict", "may_create"),
+    [
+        ("marcus", "priya", ALL, True, False),  # below them, with Manage users
+        ("priya", "noor", ALL, False, False),  # below them, without
+        ("noor", "noor", ALL, False, True),
+        ("olivia", "olivia", ALL, True, False),
+        ("sam", "priya", PUBLIC, False, False),  # neither above nor below
+        ("priya", "marcus", PUBLIC, False, False),  # above them
+    ],
+)
+def test_user_page_shows_what_its_viewer_may_see(
+    console, console_with_ids, browse, viewer, member, cards, may_restrict, may_create
+):
+    visit = browse(console).sign_in(viewer).go(f"/iam/users/{console_with_ids[member]}")
+    assert visit.page.get_by_role("heading", level=2).all_inner_texts() == cards
+    expect(visit.button("Save")).to_have_count(int(may_restrict))
+    expect(visit.button("Create a classic infrastructure key")).to_have_count(int(may_create))
+    expect(visit.link("Who can manage")).to_have_count(int(cards == ALL))
+
+
+@with_and_without_script
+def test_bad_addresses_are_named_one_by_one_and_nothing_is_saved(console, console_with_ids, browse, script):
+    olivia = browse(console, script=script).sign_in("olivia").go(f"/iam/users/{console_with_ids['sam']}")
+    platform = olivia.page.get_by_label("Cloud platform")
+    classic = olivia.page.get_by_label("Classic infrastructure")
+    platform.fill("17.5.7.8.0/16, 127.0.0.1, next door")
+    classic.fill("192.0.2.9 - 192.0.2.1")
+    olivia.button("Save").click()
+    summary = olivia.page.get_by_role("alert")
+    expect(summary).to_contain_text("Nothing was saved.")
+    for bad in ("“17.5.7.8.0/16”", "“next door”", "“192.0.2.9 - 192.0.2.1”"):
+        expect(summary).to_contain_text(bad)
+    expect(platform).to_have_value("17.5.7.8.0/16, 127.0.0.1, next door")
+    expect(classic).to_have_value("192.0.2.9 - 192.0.2.1")
+    summary.get_by_role("link", name="Classic infrastructure").click()
+    expect(classic).to_be_focused()
+    olivia.go(f"/iam/users/{console_with_ids['sam']}")
+    expect(platform).to_have_value("")
+    expect(classic).to_have_value("")
+
+
+@with_and_without_script
+def test_locking_oneself_out_asks_first(live, browse, script):
+    olivia = browse(live, script=script).sign_in("olivia")
+    olivia.link("Olivia Reyes").click()
+    olivia.expect_page("Manage Olivia Reyes")
+    confirmation = olivia.page.get_by_label("Save it, although it locks me out from here")
+    expect(confirmation).to_have_count(0)
+    olivia.page.get_by_label("Cloud platform").fill("192.0.2.0/24")
+    olivia.button("Save").click()
+    expect(confirmation).not_to_be_checked()
+    expect(olivia.page.get_by_text("You are calling from 127.0.0.1")).to_be_visible()
+    expect(olivia.page.get_by_label("Cloud platform")).to_have_value("192.0.2.0/24")
+    olivia.go("/iam/apikeys")
+    olivia.expect_page("API keys")
+    olivia.link("Olivia Reyes").click()
+    olivia.page.get_by_label("Cloud platform").fill("192.0.2.0/24")
+    olivia.button("Save").click()
+    confirmation.check()
+    olivia.button("Save").click()
+    olivia.expect_page("Address not allowed")
+
+
+@with_and_without_script
+def test_vpn_password_is_set_in_a_dialog(console, console_with_ids, browse, script):
+    member = {True: "priya", False: "noor"}[script]
+    marcus = browse(console, script=script).sign_in("marcus").go(f"/iam/users/{console_with_ids[member]}")
+    card = marcus.page.get_by_role("region", name="VPN password")
+    expect(card).to_contain_text("Not set")
+    marcus.link("Edit the VPN password").click()
+    dialog = marcus.dialog("Edit VPN password")
+    password = dialog.get_by_label("Password")
+    expect(password).to_be_focused()
+    password.fill("short")
+    dialog.get_by_role("button", name="Update password").click()
+    expect(dialog.get_by_text("This password is too short.")).to_be_visible()
+    expect(password).to_have_value("")
+    password.fill("a long enough passphrase")
+    dialog.get_by_role("button", name="Update password").click()
+    expect(marcus.notification("VPN password updated")).to_be_visible()
+    expect(marcus.heading).to_be_focused()
+    expect(card).to_contain_text("Set, hidden")
+
+
+def test_closing_a_dialog_stays_on_the_page_it_was_opened_from(console, console_with_ids, browse):
+    marcus = browse(console).sign_in("marcus").go(f"/iam/users/{console_with_ids['marcus']}")
+    marcus.choose("Marcus Lindqvist", "View details")
+    details = marcus.dialog("API key details")
+    details.get_by_role("button", name="Show").click()
+    expect(details.locator("[data-value-text]")).to_be_visible()
+    details.get_by_role("link", name="Close").click()
+    expect(details).to_have_count(0)
+    marcus.expect_page("Manage Marcus Lindqvist")
+
+
+# --- Activity -------------------------------------------------------------------------------------------------------------
+
+
+@with_and_without_script
+def test_activity_is_filtered_and_exported_as_filtered(console, browse, script):
+    stranger = browse(console, script=script).go("/login")
+    stranger.page.get_by_label("Email").fill("olivia@acme.example")
+    stranger.page.get_by_label("Password").fill("wrong")
+    stranger.button("Log in").click()
+    expect(stranger.page.get_by_role("alert")).to_contain_text("is not right")
+    olivia = browse(console, script=script).sign_in("olivia").go("/iam/activity")
+    olivia.choose_view("Outcome", "Refused")
+    olivia.choose_view("Event", "Sign-in refused")
+    rows = olivia.page.get_by_role("table", name="Activity").locator("tbody tr")
+    expect(rows.first).to_contain_text("why: wrong password")
+    count = rows.count()
+    with olivia.page.expect_download() as downloading:
+        olivia.link("Export CSV").click()
+    with downloading.value.path().open(newline="") as file:
+        exported = list(csv.DictReader(file))
+    assert downloading.value.suggested_filename == "activity.csv"
+    assert len(exported) == count
+    assert {(row["Event"], row["Outcome"]) for row in exported} == {("Sign-in refused", "Refused")}
+    assert exported[0]["Address"] == "127.0.0.1"
+
+
+# --- Long lists -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def generated_owner(console: LiveServer) -> str:
+    """The address of the owner of an account of ninety."""
+    return console.run(GENERATED).strip()
+
+
+@pytest.mark.parametrize(
+    "path", ["/iam/apikeys", "/iam/apikeys?sort=-created_by", "/iam/users", "/iam/users?view=hierarchy"]
+)
+def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_owner, browse, path):
+    owner = browse(console).sign_in(generated_owner).go(path)
+    owner.page.get_by_label("per page").select_option("10")
+    owner.page.wait_for_url("**per_page=10**")
+    pages, counts = [], []
+    while True:
+        pages.append(
+            owner.page.locator("tbody td:first-child a:not(.fold)").evaluate_all(
+                "links => links.map(link => link.href)"
+            )
+        )
+        counts.append(owner.page.locator(".pagination__count").inner_text())
+        expect(owner.page.locator(".pagination__page")).to_have_text(f"Page {len(pages)}")
+        if not owner.link("Next page").count():
+            break
+        owner.link("Next page").click()
+        owner.page.wait_for_load_state()
+    everybody = [link for page in pages for link in page]
+    assert len(everybody) == len(set(everybody)) > 50
+    assert counts[1] == f"11–20 of {len(everybody)} items"
+    for page in reversed(pages[:-1]):
+        owner.link("Previous page").click()
+        owner.page.wait_for_load_state()
+        found = owner.page.locator("tbody td:first-child a:not(.fold)")
+        assert found.evaluate_all("links => links.map(link => link.href)") == page
+    expect(owner.link("Previous page")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def deepest(console: LiveServer) -> int:
+    """The id of the last of a chain of people with unwieldy names."""
+    return int(console.run(UNWIELDY))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/iam/apikeys",
+        "/iam/users",
+        "/iam/users?view=hierarchy",
+        "/iam/users/{}",
+        "/iam/users/{}?tab=manage",
+        "/iam/activity",
+    ],
+)
+def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse, path):
+    owner = browse(console, is_mobile=False).sign_in("long@long.example").go(path.format(deepest))
+    wrong = []
+    for width in (SMALLEST, PHONE, 672, 673, 1024, 1057, DESKTOP):
+        owner.page.set_viewport_size({"width": width, "height": 900})
+        if scrolls_sideways(owner.page):
+            wrong.append(f"the page at {width}")
+        inner = owner.page.locator(".data").evaluate_all(
+            "boxes => boxes.some(box => box.scrollWidth > box.clientWidth)"
+        )
+        if inner:
+            wrong.append(f"the table at {width}")
+    assert wrong == []
+
+
+def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepest, browse):
+    owner = browse(console, width=PHONE).sign_in("long@long.example").go(f"/iam/users/{deepest}")
+    owner.page.locator(".menu-button").click()
+    owner.link("Delete").click()
+    dialog = owner.dialog("Delete API key")
+    expect(dialog.get_by_role("button", name="Delete")).to_be_in_viewport()
+    assert not scrolls_sideways(owner.page)
+    assert dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+
+
+# --- The shell ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@with_and_without_script
+def test_account_switcher_leads_to_the_other_account_and_back(console, browse, script, width):
+    sam = browse(console, script=script, width=width).sign_in("sam")
+    expect(sam.row("Dmitri Volkov")).to_be_visible()
+    sam.button("1234567 - Acme Robotics").click()
+    sam.button("7654321 - Borealis Labs").click()
+    expect(sam.button("7654321 - Borealis Labs")).to_be_visible()
+    expect(sam.page.get_by_text("No classic infrastructure API keys", exact=True)).to_be_visible()
+    sam.button("7654321 - Borealis Labs").click()
+    sam.button("1234567 - Acme Robotics").click()
+    expect(sam.row("Dmitri Volkov")).to_be_visible()
+
+
+@with_and_without_script
+def test_theme_is_kept_and_sent_with_the_page(console, browse, script):
+    priya = browse(console, script=script, theme="light").sign_in("priya").go("/iam/users?q=a")
+    html = priya.page.locator("html")
+    expect(html).not_to_have_attribute("data-theme", "dark")
+    priya.button("Theme").click()
+    priya.button("Dark").click()
+    expect(html).to_have_attribute("data-theme", "dark")
+    assert priya.page.url.endswith("/iam/users?q=a")
+    # The server says so in the page itself: nothing has to run, so nothing flashes.
+    assert '<html lang="en" data-theme="dark">' in priya.context.request.get("/iam/apikeys").text()
+    priya.go("/iam/apikeys")
+    expect(priya.page.locator("body")).to_have_css("background-color", "rgb(38, 38, 38)")
+    priya.button("Profile").click()
+    priya.button("Log out").click()
+    priya.expect_page("Log in to Keytree")
+    expect(html).to_have_attribute("data-theme", "dark")
+    priya.button("Theme").click()
+    priya.button("System").click()
+    expect(html).not_to_have_attribute("data-theme", "dark")
+    expect(priya.page.locator("body")).to_have_css("background-color", "rgb(244, 244, 244)")
+
+
+def test_nothing_is_shown_again_after_logging_out(console, browse):
+    priya = browse(console).sign_in("priya")
+    priya.button("Profile").click()
+    priya.button("Log out").click()
+    expect(priya.notification("You have logged out.")).to_be_visible()
+    priya.page.go_back()
+    priya.expect_page("Log in to Keytree")
+
+
+@with_and_without_script
+def test_navigation_on_a_phone_is_behind_its_button(console, browse, script):
+    priya = browse(console, width=PHONE, script=script).sign_in("priya")
+    navigation = priya.page.get_by_role("navigation", name="IAM")
+    expect(navigation).to_be_hidden()
+    priya.button("Menu").click()
+    expect(navigation.get_by_role("link", name="API keys")).to_have_attribute("aria-current", "page")
+    priya.page.keyboard.press("Escape")
+    expect(navigation).to_be_hidden()
+    expect(priya.button("Menu")).to_be_focused()
+    priya.button("Menu").click()
+    navigation.get_by_role("link", name="Activity").click()
+    priya.expect_page("Activity")
+
+
+def test_suspended_user_is_told_so_on_every_page(console, browse):
+    dmitri = browse(console).sign_in("dmitri", lands_on="Suspended")
+    for path in ("/iam/apikeys", "/iam/users", "/iam/activity"):
+        dmitri.go(path)
+        dmitri.expect_page("Suspended")
+        expect(dmitri.page.get_by_role("navigation", name="IAM").get_by_role("link")).to_have_count(0)
