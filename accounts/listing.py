@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from heapq import nlargest, nsmallest
 from typing import Any, Generic, TypeVar, cast
 
 from django.db import connection
@@ -143,6 +144,7 @@ class Listing(Generic[Row]):
         branch_path: the path of the branch's root; none for the whole account.
         path_field: the rows' column with the copy of the path.
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only.
+        is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
     """
 
     rows: QuerySet[Row]
@@ -150,6 +152,7 @@ class Listing(Generic[Row]):
     branch_path: str | None
     path_field: str
     complete: Callable[[QuerySet[Row]], QuerySet[Row]]
+    is_filtered: bool = False
 
     def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
         """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up).
@@ -159,13 +162,14 @@ class Listing(Generic[Row]):
             cursor: from ``Page.next`` or ``Page.previous``; one that fits no row leads to the nearest.
             pinned: rows that the caller shows above the first page's own, which count as the list's first.
         """
-        total = self._bounded_count()
+        found = self._found()
+        total = self._bounded_count() if found is None else len(found)
         if cursor is not None and not self._fits(cursor):
             cursor = None
         if cursor is not None and cursor.backwards and cursor.number <= per_page + 1:
             cursor = None  # the page before the second is the first, pinned rows included
         wanted = per_page if cursor else max(per_page - pinned, 0)
-        rows = self._read(total, cursor, wanted + 1)
+        rows = self._read(total, cursor, wanted + 1, found=found)
         more, rows = len(rows) > wanted, rows[:wanted]
         first, has_next, has_previous = (cursor.number if cursor else 1), more, cursor is not None
         if cursor is not None and cursor.backwards:
@@ -185,10 +189,10 @@ class Listing(Generic[Row]):
 
     def everything(self, chunk: int = 2_000) -> Any:
         """Yield every row in order, reading ``chunk`` at a time: for files, whose memory must not grow."""
-        cursor = None
-        total = self._bounded_count()
+        cursor, found = None, self._found()
+        total = self._bounded_count() if found is None else len(found)
         while True:
-            rows = self._read(total, cursor, chunk, walk_on=True)
+            rows = self._read(total, cursor, chunk, found=found, walk_on=True)
             yield from rows
             if len(rows) < chunk:
                 return
@@ -217,15 +221,35 @@ class Listing(Generic[Row]):
         column = self.order.field if self.branch_path is None else self.path_field
         return self._branch().order_by(column).values(column)[: COUNTED + 1].count()
 
-    def _read(self, total: int, cursor: Cursor | None, count: int, *, walk_on: bool = False) -> list[Row]:
+    def _found(self) -> Sequence[tuple[Any, int]] | None:
+        """Return (sort value, key) of the rows that a filter leaves, COUNTED + 1 at most, so that they are found once.
+
+        In no order. None where there is no filter: then an index counts and another one sorts.
+        """
+        if not self.is_filtered:
+            return None
+        return list(self._branch().order_by().values_list(self.order.field, "pk")[: COUNTED + 1])
+
+    def _read(
+        self,
+        total: int,
+        cursor: Cursor | None,
+        count: int,
+        *,
+        found: Sequence[tuple[Any, int]] | None,
+        walk_on: bool = False,
+    ) -> list[Row]:
         """Return up to ``count`` rows from the cursor on, in reading order, choosing the cheaper way.
 
         Args:
-            total: from ``_bounded_count``.
+            total: how many rows there are, COUNTED + 1 standing for more.
             cursor: where to begin.
-            count: how many.
+            count: how many to read.
+            found: from ``_found``.
             walk_on: walk as far as it takes, for whoever reads to the end anyway.
         """
+        if found is not None and total <= COUNTED:
+            return self._load(self._next_of(found, cursor, count), cursor, count)
         if self.branch_path is None:
             return self._load(self._in_order(cursor), cursor, count)
         if total > _SORTED:
@@ -236,10 +260,22 @@ class Listing(Generic[Row]):
                 return rows
         return self._load(self._range_and_sort(cursor), cursor, count)
 
-    def _load(self, chosen: "QuerySet[Any] | RawSQL", cursor: Cursor | None, count: int) -> list[Row]:
+    def _next_of(self, found: Sequence[tuple[Any, int]], cursor: Cursor | None, count: int) -> list[int]:
+        """Return the keys of the first ``count`` from the cursor on in reading order."""
+        downwards = self.order.descending != (cursor is not None and cursor.backwards)
+        if cursor is not None:
+            here = (cursor.value, cursor.pk)
+            found = [place for place in found if (place < here if downwards else place > here)]
+        return [pk for _, pk in (nlargest if downwards else nsmallest)(count, found)]
+
+    def _load(self, chosen: "list[int] | QuerySet[Any] | RawSQL", cursor: Cursor | None, count: int) -> list[Row]:
         """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
-        keys = chosen if isinstance(chosen, RawSQL) else chosen.values("pk")[:count].query
-        rows = list(self.complete(self.rows.model._default_manager.filter(_AnsweredFirst(F("pk"), keys))))
+        if isinstance(chosen, list):
+            condition: Any = Q(pk__in=chosen)
+        else:
+            keys = chosen if isinstance(chosen, RawSQL) else chosen.values("pk")[:count].query
+            condition = _AnsweredFirst(F("pk"), keys)
+        rows = list(self.complete(self.rows.model._default_manager.filter(condition)))
         backwards = cursor is not None and cursor.backwards
         rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
         return rows

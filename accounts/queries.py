@@ -66,6 +66,7 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
         branch_path=None if whole_account else viewer.path,
         path_field="path",
         complete=_with_people,
+        is_filtered=_is_filtered(asked),
     )
 
 
@@ -75,7 +76,12 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
     for member in folded:
         members = members.exclude(hierarchy.branch(member, including_self=False))
     return Listing(
-        rows=members, order=Order("path"), branch_path=None, path_field="path", complete=_with_people_and_branches
+        rows=members,
+        order=Order("path"),
+        branch_path=None,
+        path_field="path",
+        complete=_with_people_and_branches,
+        is_filtered=_is_filtered(asked),
     )
 
 
@@ -83,6 +89,10 @@ def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:
     """Return the members whose branches the address folds, those of the viewer's branch; one query if there are any."""
     ids = [int(n) for n in asked.parameters.get("folded", "").split(".")[:MOST_FOLDED] if n.isascii() and n.isdigit()]
     return list(hierarchy.branch_members(viewer).filter(pk__in=[n for n in ids if n < 2**63])) if ids else []
+
+
+def _is_filtered(asked: ListRequest) -> bool:
+    return bool(asked.search or asked.choice("status", MemberStatus.values, ""))
 
 
 def _filtered(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:

@@ -10,11 +10,28 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import dj_database_url
-from environs import Env, validate
+from environs import Env, ValidationError, validate
 
 from console.first_run import kept_secret
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _is_database(text: str) -> None:
+    try:
+        known = not text or dj_database_url.parse(text)["ENGINE"].endswith((".sqlite3", ".postgresql"))
+    except ValueError:
+        known = False
+    if not known:
+        raise ValidationError("Must be a URL like postgresql://user:password@host/name or sqlite:////path.")
+
+
+def _is_url(text: str) -> None:
+    try:
+        urlsplit(text)
+    except ValueError as error:
+        raise ValidationError("Must be a URL like https://keys.example.com.") from error
+
 
 # --- The environment, read as a whole so that every mistake is named at once ----------------------------------------
 env = Env(eager=False)
@@ -25,18 +42,17 @@ _secret_key = env.str("KEYTREE_SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
 _key_ring = env.str("KEYTREE_KEY_RING", "")
 _key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
-_database_url = env.str("DATABASE_URL", "")
-KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "").rstrip("/")
+_database_url = env.str("DATABASE_URL", "", validate=_is_database)
+KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_is_url)
 _allowed_hosts: list[str] = env.list("KEYTREE_ALLOWED_HOSTS", [])
 KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "")
 KEYTREE_ALLOW_PLAIN_DATABASE = env.bool("KEYTREE_ALLOW_PLAIN_DATABASE", False)
 KEYTREE_SESSION_IDLE_MINUTES = env.int("KEYTREE_SESSION_IDLE_MINUTES", 30, validate=validate.Range(min=1, max=24 * 60))
 KEYTREE_SESSION_HOURS = env.int("KEYTREE_SESSION_HOURS", 12, validate=validate.Range(min=1, max=720))
-KEYTREE_LOG_LEVEL = env.str(
-    "KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"])
-)
+KEYTREE_LOG_LEVEL = env.str("KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 env.seal()
 
+KEYTREE_PUBLIC_URL = KEYTREE_PUBLIC_URL.rstrip("/")
 IS_DEMO = KEYTREE_ENV == "demo"
 
 # --- Secrets --------------------------------------------------------------------------------------------------------
@@ -197,5 +213,10 @@ LOGGING = {
     },
     "root": {"handlers": ["stdout"], "level": KEYTREE_LOG_LEVEL},
     # Django's own handler would mail or print unredacted reports: its records go to the root's one handler.
-    "loggers": {"django": {"handlers": [], "propagate": True}, "django.server": {"handlers": [], "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        # A stranger's Host header is answered with 400; a line for each would let anybody fill the log.
+        "django.security.DisallowedHost": {"level": "CRITICAL"},
+    },
 }

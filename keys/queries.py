@@ -92,6 +92,7 @@ def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
         branch_path=None if viewer.is_owner else viewer.path,
         path_field="holder_path",
         complete=_for_list,
+        is_filtered=bool(asked.search),
     )
 
 

@@ -46,9 +46,12 @@ def moved_apart_and_at_once(members, owner, targets, rounds):
         turns = cycle(turns)
 
         def call():
-            if place == 0:
-                for member in members:
+            try:
+                for member in members if place == 0 else ():
                     hierarchy.move_branch(member, owner)
+            except BaseException:
+                ready.abort()  # nobody waits for a round that does not come
+                raise
             ready.wait(timeout=60)
             return hierarchy.move_branch(*next(turns))
 

@@ -68,7 +68,7 @@ class Server:
 
 @contextmanager
 def serving(command: Sequence[str] = tuple(SERVER), pass_fds: Sequence[int] = (), **variables: str) -> Iterator[Server]:
-    """Start a demo server on a free port, wait until it says where it is, and end it afterwards."""
+    """Start a server, a demo on a free port if not told else, wait until it says where it is, and end it afterwards."""
     process = subprocess.Popen(
         command,
         cwd=ROOT,
@@ -84,8 +84,8 @@ def serving(command: Sequence[str] = tuple(SERVER), pass_fds: Sequence[int] = ()
     try:
         deadline = time.monotonic() + _START_SECONDS
         while not server.url:
-            if found := re.search(r"Keytree is running at (\S+)", server.output):
-                server.url = found[1]
+            if found := re.search(r"Keytree is running at (\S+)|\"serving ([^\"]+)\"", server.output):
+                server.url = found[1] or found[2]
             assert process.poll() is None, server.output
             assert time.monotonic() < deadline, server.output
             time.sleep(0.05)

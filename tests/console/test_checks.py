@@ -2,20 +2,21 @@
 
 import base64
 import re
+import socket
 import sqlite3
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from django.core.checks import run_checks
+from django.core.checks import Error, run_checks
 from django.db import OperationalError, connection
 from django.db.migrations.exceptions import InconsistentMigrationHistory
 from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.models import Account
 from console import checks
-from tests.console.programs import SERVER, documented_environment, manage, run
+from tests.console.programs import SERVER, documented_environment, manage, run, serving
 
 RING = "2:" + base64.b64encode(bytes(range(32))).decode()
 SECRET = "correct-horse-battery-staple-" + "0123456789abcdefghijklmnop"
@@ -219,6 +220,10 @@ def test_everything_is_told_at_once_without_secrets(production) -> None:
     assert RING[2:] not in said
 
 
+def test_a_problem_without_a_remedy_is_told_too() -> None:
+    assert checks._told([Error("It rains.", id="sky.E001")]).endswith("  1. It rains. (sky.E001)")
+
+
 # --- The real programs ------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +241,35 @@ def test_a_production_set_up_as_described_is_clean(real_production: dict[str, st
     done = manage("check", "--deploy", "--fail-level", "WARNING", **real_production)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout
+
+
+@pytest.mark.sqlite_only
+def test_a_production_set_up_as_described_serves(real_production: dict[str, str], tmp_path: Path) -> None:
+    for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--no-input", "--verbosity", "0"]):
+        assert manage(*command, **real_production).returncode == 0
+    path = tmp_path / "keytree.sock"
+    with serving(**{**real_production, "KEYTREE_ENV": "production", "KEYTREE_BIND": f"unix:{path}"}) as running:
+        assert running.url == "https://keys.example.com"
+        assert ask(path, "/readyz", "Host: keys.example.com").startswith("HTTP/1.1 200 ")
+        assert ask(path, "/login", "Host: other.example.com").startswith("HTTP/1.1 400 ")
+        plain = ask(path, "/login", "Host: keys.example.com")
+        assert plain.startswith("HTTP/1.1 301 ")
+        assert "Location: https://keys.example.com/login" in plain
+        page = ask(path, "/login", "Host: keys.example.com", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.7")
+        assert page.startswith("HTTP/1.1 200 ")
+        assert "Set-Cookie: __Host-keytree_csrf=" in page
+        assert "Strict-Transport-Security: max-age=63072000; includeSubDomains; preload" in page
+        assert running.stop() == 0
+    assert all(line.startswith("{") for line in running.lines), running.output
+
+
+def ask(path: Path, target: str, *headers: str) -> str:
+    """Return the whole answer of a server on a unix socket."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(20)
+        client.connect(str(path))
+        client.sendall("\r\n".join([f"GET {target} HTTP/1.1", *headers, "Connection: close", "", ""]).encode())
+        return b"".join(iter(lambda: client.recv(65536), b"")).decode()
 
 
 @pytest.mark.sqlite_only

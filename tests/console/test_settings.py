@@ -22,6 +22,9 @@ from tests.console.programs import ROOT, manage, settings_module
         ("KEYTREE_SESSION_IDLE_MINUTES", "half an hour"),
         ("KEYTREE_SESSION_HOURS", "721"),
         ("KEYTREE_LOG_LEVEL", "LOUD"),
+        ("DATABASE_URL", "mysql://localhost/keytree"),
+        ("DATABASE_URL", "nonsense"),
+        ("KEYTREE_PUBLIC_URL", "https://[x"),
     ],
 )
 def test_bad_value_stops_the_program_by_name(tmp_path: Path, name: str, value: str) -> None:

@@ -10,7 +10,6 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-
 from tests.journeys.states import ALL_STATES, Cast, State
 from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, Visit, scrolls_sideways
 

@@ -1,0 +1,79 @@
+"""Every page asks the database the same number of questions, whether it shows one row, three or a hundred.
+
+The numbers include the session and the user with their memberships: see the bound in docs/performance.md.
+"""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts import audit, events
+from accounts.models import Member
+from accounts.origin import COMMAND_LINE
+from keys.models import ClassicKey
+from tests.trees import make_account, make_key, make_member
+from tests.visitors import visitor
+
+PAGES = {
+    # session; user with memberships; own key; count; page
+    "/iam/apikeys?per_page=100": 5,
+    "/iam/apikeys?per_page=100&sort=created_by": 5,
+    "/iam/apikeys?per_page=100&q=a": 5,
+    # session; user with memberships; count; page; keys of the page
+    "/iam/users?per_page=100": 5,
+    "/iam/users?per_page=100&q=a": 5,
+    "/iam/users?per_page=100&view=hierarchy": 5,
+    # session; user with memberships; count; page
+    "/iam/activity?per_page=100": 4,
+}
+
+
+def _branch_of(rows: int) -> Member:
+    """A member who is not the owner, with ``rows`` users below, each with a key and an event."""
+    account = make_account()
+    viewer = make_member(account, make_member(account, None))
+    make_key(viewer)
+    for _ in range(rows):
+        child = make_member(account, viewer)
+        make_key(child)
+        audit.record(events.MEMBER_ADDED, actor=viewer, subject=child, origin=COMMAND_LINE)
+    return viewer
+
+
+def _queries(viewer: Member, address: str) -> list[str]:
+    client = visitor(viewer)
+    with CaptureQueriesContext(connection) as captured:
+        answer = client.get(address)
+    assert answer.status_code == 200
+    return [query["sql"] for query in captured.captured_queries]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", PAGES)
+def test_number_of_queries_does_not_grow_with_the_rows(address: str) -> None:
+    asked = {rows: _queries(_branch_of(rows), address) for rows in (1, 3, 100)}
+    assert {rows: len(queries) for rows, queries in asked.items()} == dict.fromkeys((1, 3, 100), PAGES[address]), asked
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("tab", ["userdetails", "manage"])
+def test_page_of_a_user_asks_the_same_whatever_is_below_and_above_them(tab: str) -> None:
+    shallow = _branch_of(1)
+    deep = _branch_of(100)
+    for _ in range(20):
+        deep = make_member(deep.account, deep)
+    make_key(deep)
+    counts = {len(_queries(member, f"/iam/users/{member.pk}?tab={tab}")) for member in (shallow, deep)}
+    assert len(counts) == 1
+    assert counts <= set(range(7))
+
+
+@pytest.mark.django_db
+def test_files_ask_as_often_as_they_have_chunks() -> None:
+    viewer = _branch_of(100)
+    assert ClassicKey.objects.filter(account=viewer.account).count() == 101
+    client = visitor(viewer)
+    with CaptureQueriesContext(connection) as captured:
+        lines = b"".join(client.get("/iam/apikeys/classic.csv").streaming_content).splitlines()
+    assert len(lines) == 102
+    assert len(captured.captured_queries) <= 6
