@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 #: The id of the request being answered, set by the middleware.
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
-# Classic values are 64 hexadecimal characters, platform values begin with ktp_, Basic credentials hold either; and cookies.
+# Classic values are 64 hexadecimal digits, platform values begin with ktp_, Basic credentials hold either. And cookies.
 _KEY_SHAPED = re.compile(
     r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
 )

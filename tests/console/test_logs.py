@@ -36,7 +36,7 @@ def log():
         PLATFORM,
         f"Authorization: Basic {BASIC}",
         f"authorization: basic   {BASIC}",
-        f"Cookie: sessionid={CLASSIC[:32]}; a=b",
+        f"Cookie: keytree_session={CLASSIC[:32]}; a=b",
     ],
 )
 def test_redact_blots_out_what_looks_like_a_key(secret: str) -> None:

@@ -1,0 +1,105 @@
+"""Rules that hold for every line of the program, checked by reading it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PROGRAM = [path for app in ("accounts", "keys", "console") for path in sorted((ROOT / app).rglob("*.py"))]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+#: Where SQL is written by hand, and why the ORM does not do it.
+RAW_SQL = {
+    "accounts/hierarchy.py": "keys that are reserved before the rows they are for",
+    "accounts/listing.py": "a selection from a subquery with a limit",
+    "accounts/migrations/0002_audit_insert_only.py": "triggers",
+    "keys/verification.py": "the one statement that every call waits for",
+    "keys/usage.py": "one UPDATE of many keys, each with its own time",
+    "console/generator/rows.py": "what a large import switches off meanwhile",
+    "console/maintenance.py": "limits of the connection, lifted for a long command",
+}
+#: Who may hold a value in plain: whoever makes, opens, compares or hands it out.
+VALUES = {
+    "keys/lifecycle.py", "keys/material.py", "keys/rotation.py", "keys/verification.py", "keys/views/classic.py",
+    "console/generator/rows.py",
+}  # fmt: skip
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
+    """Each call with the last part of what is called."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            called = node.func
+            yield (called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", "")), node
+
+
+def imports(tree: ast.AST) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+@pytest.mark.parametrize("path", PROGRAM, ids=name_of)
+def test_program_keeps_to_the_rules(path: Path) -> None:
+    text, name = path.read_text(), name_of(path)
+    tree = ast.parse(text)
+    called = {what for what, _ in calls(tree)}
+    assert not called & {"mark_safe", "eval", "exec", "csrf_exempt", "system", "popen"}
+    imported = imports(tree)
+    assert not imported & {"pickle", "marshal", "django.utils.safestring.mark_safe"}
+    if name not in RAW_SQL:
+        assert not called & {"raw", "RawSQL", "extra", "executescript"}
+        assert "cursor" not in called
+    if "random" in imported:
+        assert name.startswith("console/generator/"), "made-up people may be drawn by chance, secrets may not"
+    assert "__all__" not in re.findall(r"fields\s*=\s*[\"'](\w+)", text)
+    assert not re.search(r"request\.(POST|GET)\[", text)
+    assert not ("keys.material" in imported and name not in VALUES), "values in plain have their room"
+
+
+def test_exceptions_from_the_rules_are_still_needed() -> None:
+    for name in RAW_SQL:
+        called = {what for what, _ in calls(ast.parse((ROOT / name).read_text()))}
+        assert called & {"RawSQL", "cursor", "execute"}, name
+    for name in VALUES - {"keys/material.py"}:
+        assert "keys.material" in imports(ast.parse((ROOT / name).read_text())), name
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
+def test_templates_hold_no_script_no_style_and_escape_everything(path: Path) -> None:
+    text = path.read_text()
+    assert not re.search(r"\|\s*safe\b|{%\s*autoescape", text)
+    assert not re.search(r"\sstyle\s*=", text)
+    assert not re.search(r"\son\w+\s*=", text)
+    assert not re.search(r"<style|javascript:|<script(?![^>]*\ssrc=)", text)
+    assert "http://" not in text.replace("http://www.w3.org/", "")
+    assert "https://" not in text
+
+
+def test_style_sheets_and_scripts_load_nothing_from_elsewhere() -> None:
+    files = [path for kind in ("css", "js") for path in (ROOT / "static" / kind).rglob(f"*.{kind}")]
+    assert files
+    for path in files:
+        text = path.read_text()
+        assert not re.search(r"https?://|url\(\s*[\"']?(?:data:|//)|@import|innerHTML|eval\(", text), name_of(path)
+
+
+def test_no_test_is_skipped_without_saying_why() -> None:
+    for path in TESTS:
+        for what, call in calls(ast.parse(path.read_text())):
+            if what in {"skip", "skipif", "xfail", "importorskip"}:
+                said = call.args or [keyword for keyword in call.keywords if keyword.arg == "reason"]
+                assert said, f"{name_of(path)}:{call.lineno}"
+                assert what != "xfail", f"{name_of(path)}:{call.lineno}: a known fault is mended, not expected"
