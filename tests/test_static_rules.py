@@ -19,7 +19,7 @@ RAW_SQL = {
     "accounts/migrations/0002_audit_insert_only.py": "triggers",
     "keys/verification.py": "the one statement that every call waits for",
     "keys/usage.py": "one UPDATE of many keys, each with its own time",
-    "console/generator/rows.py": "what a large import switches off meanwhile",
+    "console/generator/rows.py": "the planner's statistics, renewed during a large import",
     "console/maintenance.py": "limits of the connection, lifted for a long command",
 }
 #: Who may hold a value in plain: whoever makes, opens, compares or hands it out.
