@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
 from tests.journeys.live import ROOT, LiveServer, Template
-from tests.journeys.visit import Visit
+from tests.journeys.visit import VISITS, Visit
 
 StartLive = Callable[..., LiveServer]
 
@@ -78,13 +78,12 @@ def browse(chromium: Browser) -> Iterator[Callable[..., Visit]]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    """Photograph whatever is open when a test has failed."""
+    """Photograph what a test that has failed had in front of it."""
     report = yield
-    if report.when == "call" and report.failed and "chromium" in getattr(item, "fixturenames", ()):
+    pages = [page for visit in VISITS if visit.used_at >= call.start for page in visit.context.pages]
+    if report.when == "call" and report.failed and pages:
         ARTIFACTS.mkdir(exist_ok=True)
         name = re.sub(r"[^\w.-]+", "-", item.name)
-        browser = item._request.getfixturevalue("chromium")
-        pages = [page for context in browser.contexts for page in context.pages]
         for number, page in enumerate(pages, start=1):
             with suppress(Error):
                 page.screenshot(path=ARTIFACTS / f"{name}-{number}.png")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.journeys.browser import launch
 from tests.journeys.live import ROOT, LiveServer, Template
@@ -46,8 +46,10 @@ def photograph_states(browser: Browser, folder: Path, only: str) -> None:
 
 
 def photograph_for_readme(browser: Browser) -> None:
-    """Photograph what README.md shows: Marcus's keys, with the menu open."""
+    """Photograph what README.md shows: Marcus's keys once Noor has made hers, with a menu open."""
     with _cast(browser) as cast:
+        cast.visit("noor").button("Create a classic infrastructure key").click()
+        expect(cast.visit("noor").dialog("API key successfully created")).to_be_visible()
         visit = cast.visit("marcus")
         visit.go("/iam/apikeys")
         visit.open_menu("Priya Raman")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, CDPSession, expect
 from tests.journeys.live import LiveServer
 from tests.journeys.visit import Visit
 
-# What the demo lacks: somebody who may not work from here, a restriction to show, uses of different age.
+# What the demo lacks: somebody who may not work from here, a restriction to show, a past.
 _PREPARE = """
 import json
 from datetime import timedelta
@@ -19,12 +19,15 @@ from accounts.models import Member
 from keys.models import ClassicKey
 Member.objects.filter(user__email="sam@acme.example", account_id=7654321).update(allowed_addresses="192.0.2.0/24")
 acme = Member.objects.filter(account_id=1234567).select_related("user")
-used = {"olivia": 40, "marcus": 7200, "priya": 3 * 86400}
-for member in acme:
+now = timezone.now()
+used = {"olivia": timedelta(seconds=40), "marcus": timedelta(hours=2), "priya": timedelta(days=3)}
+for number, member in enumerate(acme.exclude(joined_at=None).order_by("pk")):
+    joined = now - timedelta(days=400 - 45 * number, minutes=131 * number)
+    Member.objects.filter(pk=member.pk).update(joined_at=joined)
     key = ClassicKey.objects.filter(holder=member)
-    name = member.user.email.partition("@")[0]
-    if name in used:
-        key.update(last_used_at=timezone.now() - timedelta(seconds=used[name]), last_used_from="203.0.113.7")
+    key.update(created_at=joined + timedelta(days=2))
+    if ago := used.get(member.user.email.partition("@")[0]):
+        key.update(last_used_at=now - ago, last_used_from="203.0.113.7")
 ClassicKey.objects.filter(holder__user__email="priya@acme.example").update(allowed_addresses="203.0.113.0/24")
 names = {member.user.email.partition("@")[0]: member.pk for member in acme}
 keys = {key.holder.user.email.partition("@")[0]: key.pk for key in ClassicKey.objects.select_related("holder__user")}
@@ -93,7 +96,7 @@ class State:
     name: str
     who: str
     path: str
-    act: Callable[[Visit], object] = lambda visit: None
+    act: Callable[[Visit], object] = lambda _: None
     script: bool = True
     widths: tuple[int, ...] = ()  # only these, where the state exists at no other
     is_debug: bool = False

@@ -85,7 +85,8 @@ FOCUS = """
   const element = document.activeElement;
   if (element === document.body || element === document.documentElement) return null;
   const place = [...document.querySelectorAll("*")].indexOf(element);
-  const what = `${place} ${element.tagName} ${element.ariaLabel ?? element.innerText ?? ""} ${element.id}`.replace(/\\s+/g, " ");
+  const words = [place, element.tagName, element.ariaLabel ?? element.innerText ?? "", element.id];
+  const what = words.join(" ").replace(/\\s+/g, " ");
   const faults = [];
   const box = [...element.getClientRects()][0] ?? element.getBoundingClientRect();
   const inset = 3;
@@ -96,7 +97,9 @@ FOCUS = """
     const top = document.elementFromPoint(x, y);
     if (!top) faults.push(`out of view at ${Math.round(x)},${Math.round(y)}`);
     // What shares its place lies beside it: the button inside the search field, a heading in its cell.
-    else if (!element.parentElement.contains(top) && !top.contains(element)) faults.push(`under ${top.outerHTML.slice(0, 80)}`);
+    else if (!element.parentElement.contains(top) && !top.contains(element)) {
+      faults.push(`under ${top.outerHTML.slice(0, 80)}`);
+    }
   }
   const hasRing = [element, ...element.children].some((part) => {
     const style = getComputedStyle(part);

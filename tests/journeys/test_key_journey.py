@@ -21,6 +21,7 @@ NOOR = "Noor Haddad"
 USERNAME = "1234567_noor@acme.example"
 CREATE = "Create a classic infrastructure key"
 CREATED = "API key successfully created"
+CLIENT = "127.0.0.9"  # who calls nginx
 FAR_AWAY = "192.0.2.7"  # nobody calls from there
 
 # The proof of identity of everybody who is signed in, made older than it may be.
@@ -73,9 +74,9 @@ def passes(keytree: LiveServer, tmp_path: Path) -> Iterator[Callable[[str, str],
         nginx = stack.enter_context(running_nginx(tmp_path, keytree.port)) if BINARY else None
 
         def passes(username: str, value: str) -> bool:
-            status = verify(keytree, username, value)
+            status = verify(keytree, username, value, client=CLIENT)
             if nginx:
-                answer = nginx.call("/orders", ("Authorization", basic(username, value)), source="127.0.0.9")
+                answer = nginx.call("/orders", ("Authorization", basic(username, value)), source=CLIENT)
                 assert answer.status == {204: 200, 401: 401}[status]
             return {204: True, 401: False}[status]
 
@@ -84,11 +85,12 @@ def passes(keytree: LiveServer, tmp_path: Path) -> Iterator[Callable[[str, str],
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(keytree, passes, browse, script, width):
+def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PLR0915 - one story, told in order
+    keytree, passes, browse, script, width
+):
+    likes = {"script": script, "width": width}
     # A member without a key creates one.
-    noor = browse(keytree, script=script, width=width, permissions=["clipboard-read", "clipboard-write"]).sign_in(
-        "noor"
-    )
+    noor = browse(keytree, **likes, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
     expect(noor.page.get_by_text("No classic infrastructure API keys", exact=True)).to_be_visible()
     noor.button(CREATE).click()
     created = noor.dialog(CREATED)
@@ -125,7 +127,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(keytree, pas
     assert passes(USERNAME, value)
 
     # Their inviter sees the key, and cannot read it.
-    priya = browse(keytree, script=script, width=width).sign_in("priya")
+    priya = browse(keytree, **likes).sign_in("priya")
     expect(priya.row(NOOR)).to_contain_text("Child of Priya Raman")
     priya.choose(NOOR, "View details")
     seen = priya.dialog("API key details")
@@ -143,7 +145,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(keytree, pas
     close(seen)
 
     # Who cares for them restricts it by address: from the details, and back on their page.
-    marcus = browse(keytree, script=script, width=width).sign_in("marcus")
+    marcus = browse(keytree, **likes).sign_in("marcus")
     marcus.choose(NOOR, "View details")
     marcus.dialog("API key details").get_by_role("link", name="Edit").click()
     restriction = marcus.dialog("Edit IP address restrictions")
@@ -181,7 +183,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(keytree, pas
     assert create_key(noor) != value
 
 
-def test_keyboard_alone_does_it_all(live, browse):
+def test_keyboard_alone_does_it_all(live, browse):  # noqa: PLR0915 - one story, told in order
     noor = browse(live)
     press, page = noor.page.keyboard.press, noor.page
     noor.go("/login")
@@ -231,6 +233,7 @@ def test_keyboard_alone_does_it_all(live, browse):
 
     # Its dialogs: the focus is on what harms least, Escape closes and gives it back to the menu's button.
     press("Enter")
+    expect(details).to_be_focused()
     press("Enter")
     dialog = noor.dialog("API key details")
     expect(dialog.get_by_role("link", name="Close")).to_be_focused()
@@ -238,6 +241,7 @@ def test_keyboard_alone_does_it_all(live, browse):
     expect(dialog).to_have_count(0)
     expect(opener).to_be_focused()
     press("Enter")
+    expect(details).to_be_focused()
     press("End")
     press("Enter")
     question = noor.dialog("Delete API key")

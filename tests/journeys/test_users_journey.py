@@ -34,6 +34,7 @@ for number, name in enumerate(name.strip() for name in names * 2):
     create_classic_key(holder=parent, by=parent, origin=COMMAND_LINE)
 print(parent.pk)
 """
+IS_TOO_WIDE = "box => box.scrollWidth > box.clientWidth"
 GENERATED = """
 from console import generator
 account = generator.generate(members=90, keys_share=0.8, seed=5, account_id=5555555)
@@ -63,7 +64,7 @@ def names(visit: Visit) -> list[str]:
     return visit.page.locator("tbody td:first-child a:not(.fold)").all_inner_texts()
 
 
-# --- Users --------------------------------------------------------------------------------------------------------------
+# --- Users -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
@@ -112,7 +113,7 @@ def test_hierarchy_folds_and_the_address_keeps_it(console, browse, script):
     assert names(olivia) == whole
 
 
-# --- One user -------------------------------------------------------------------------------------------------------------
+# --- One user --------------------------------------------------------------------------------------------------------
 
 PUBLIC = ["Details", "User status", "Parent user"]
 ALL = [*PUBLIC, "IP address restrictions", "VPN password", "API keys"]
@@ -129,7 +130,7 @@ ALL = [*PUBLIC, "IP address restrictions", "VPN password", "API keys"]
         ("priya", "marcus", PUBLIC, False, False),  # above them
     ],
 )
-def test_user_page_shows_what_its_viewer_may_see(
+def test_user_page_shows_what_its_viewer_may_see(  # noqa: PLR0917 - a table of cases
     console, console_with_ids, browse, viewer, member, cards, may_restrict, may_create
 ):
     visit = browse(console).sign_in(viewer).go(f"/iam/users/{console_with_ids[member]}")
@@ -214,7 +215,7 @@ def test_closing_a_dialog_stays_on_the_page_it_was_opened_from(console, console_
     marcus.expect_page("Manage Marcus Lindqvist")
 
 
-# --- Activity -------------------------------------------------------------------------------------------------------------
+# --- Activity --------------------------------------------------------------------------------------------------------
 
 
 @with_and_without_script
@@ -240,7 +241,7 @@ def test_activity_is_filtered_and_exported_as_filtered(console, browse, script):
     assert exported[0]["Address"] == "127.0.0.1"
 
 
-# --- Long lists -----------------------------------------------------------------------------------------------------------
+# --- Long lists ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -254,15 +255,13 @@ def generated_owner(console: LiveServer) -> str:
 )
 def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_owner, browse, path):
     owner = browse(console).sign_in(generated_owner).go(path)
+    links = owner.page.locator("tbody td:first-child a:not(.fold)")
+    addresses = "links => links.map(link => link.href)"
     owner.page.get_by_label("per page").select_option("10")
     owner.page.wait_for_url("**per_page=10**")
     pages, counts = [], []
     while True:
-        pages.append(
-            owner.page.locator("tbody td:first-child a:not(.fold)").evaluate_all(
-                "links => links.map(link => link.href)"
-            )
-        )
+        pages.append(links.evaluate_all(addresses))
         counts.append(owner.page.locator(".pagination__count").inner_text())
         expect(owner.page.locator(".pagination__page")).to_have_text(f"Page {len(pages)}")
         if not owner.link("Next page").count():
@@ -275,8 +274,7 @@ def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_own
     for page in reversed(pages[:-1]):
         owner.link("Previous page").click()
         owner.page.wait_for_load_state()
-        found = owner.page.locator("tbody td:first-child a:not(.fold)")
-        assert found.evaluate_all("links => links.map(link => link.href)") == page
+        assert links.evaluate_all(addresses) == page
     expect(owner.link("Previous page")).to_have_count(0)
 
 
@@ -304,10 +302,7 @@ def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse,
         owner.page.set_viewport_size({"width": width, "height": 900})
         if scrolls_sideways(owner.page):
             wrong.append(f"the page at {width}")
-        inner = owner.page.locator(".data").evaluate_all(
-            "boxes => boxes.some(box => box.scrollWidth > box.clientWidth)"
-        )
-        if inner:
+        if owner.page.locator(".data").evaluate_all(f"boxes => boxes.some({IS_TOO_WIDE})"):
             wrong.append(f"the table at {width}")
     assert wrong == []
 
@@ -319,10 +314,10 @@ def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepe
     dialog = owner.dialog("Delete API key")
     expect(dialog.get_by_role("button", name="Delete")).to_be_in_viewport()
     assert not scrolls_sideways(owner.page)
-    assert dialog.evaluate("dialog => dialog.scrollWidth <= dialog.clientWidth")
+    assert not dialog.evaluate(IS_TOO_WIDE)
 
 
-# --- The shell ------------------------------------------------------------------------------------------------------------
+# --- The shell -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])

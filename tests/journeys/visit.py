@@ -2,7 +2,9 @@
 
 import base64
 import http.client
+import time
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
@@ -14,6 +16,9 @@ DESKTOP, PHONE, SMALLEST = 1440, 390, 320  # CSS pixels
 _HEIGHTS = {DESKTOP: 900, PHONE: 844, SMALLEST: 568}
 _PHONES = 672  # widths up to here are phones
 _WAIT = 15_000  # milliseconds: the machine may be busy with other tests
+
+#: All that are open, for photographs of what went wrong.
+VISITS: WeakSet["Visit"] = WeakSet()
 
 expect.set_options(timeout=_WAIT)
 
@@ -38,6 +43,8 @@ class Visit:
         self.server = server
         self.script = script
         self.complaints: list[str] = []
+        self.used_at = time.time()
+        VISITS.add(self)
         is_phone = width <= _PHONES
         self.context: BrowserContext = browser.new_context(
             **{
@@ -74,10 +81,11 @@ class Visit:
         self.context.close()
         assert self.complaints == []
 
-    # --- Going places -------------------------------------------------------------------------------------------------
+    # --- Going places ------------------------------------------------------------------------------------------------
 
     def go(self, path: str) -> "Visit":
         """Open a page by its address."""
+        self.used_at = time.time()
         self.page.goto(path)
         return self
 
@@ -97,7 +105,7 @@ class Visit:
         expect(self.heading).to_have_text(title)
         expect(self.page).to_have_title(f"{title} - Keytree")
 
-    # --- What is on the page --------------------------------------------------------------------------------------------
+    # --- What is on the page -----------------------------------------------------------------------------------------
 
     @property
     def heading(self) -> Locator:
@@ -166,12 +174,13 @@ def scrolls_sideways(page: Page) -> bool:
     return page.evaluate("document.documentElement.scrollWidth") > width
 
 
-def verify(server: LiveServer, username: str, value: str) -> int:
-    """Return the status that a proxy gets when it asks whether a call with this key may pass."""
+def verify(server: LiveServer, username: str, value: str, client: str = "") -> int:
+    """Return the status that a proxy gets when it asks whether a call with this key, from ``client``, may pass."""
     credentials = base64.b64encode(f"{username}:{value}".encode()).decode()
+    headers = {"Authorization": f"Basic {credentials}"} | ({"X-Forwarded-For": client} if client else {})
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
-        connection.request("GET", "/verify", headers={"Authorization": f"Basic {credentials}"})
+        connection.request("GET", "/verify", headers=headers)
         return connection.getresponse().status
     finally:
         connection.close()
