@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts import hierarchy, sealing
@@ -112,7 +112,11 @@ def _link(previous: bytes, event: Event, key_id: str) -> bytes:
 
 def change(before: str, after: str) -> dict[str, str]:
     """Return an event's details for a changed text, shortened: a restriction may hold 2,000 characters."""
-    return {"before": before[:200] or "none", "after": after[:200] or "none"}
+    return {"before": _shortened(before) or "none", "after": _shortened(after) or "none"}
+
+
+def _shortened(text: str, longest: int = 200) -> str:
+    return text if len(text) <= longest else f"{text[:longest]} …"
 
 
 def breaks(account_id: int) -> Iterator[tuple[int, str]]:
@@ -141,12 +145,13 @@ def breaks(account_id: int) -> Iterator[tuple[int, str]]:
 def visible_events(viewer: Member) -> QuerySet[Event]:
     """Return the events of the viewer and of everyone now below them, as a queryset without an order.
 
-    By whom it was done *to*: a member moved away takes their history along, for whoever looked after them before.
+    By whom it was done *to*, and what the viewer did themselves. Not by what the users below did to others: one who
+    comes from elsewhere in the tree would bring along news of people whom the viewer may not know of.
     """
     events = Event.objects.filter(account_id=viewer.account_id)
     if viewer.is_owner:
         return events
-    return events.filter(subject_id__in=hierarchy.branch_members(viewer).values("pk"))
+    return events.filter(Q(subject_id__in=hierarchy.branch_members(viewer).values("pk")) | Q(actor_id=viewer.pk))
 
 
 def last_digest(account_id: int) -> tuple[int, str, datetime] | None:

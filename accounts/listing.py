@@ -14,7 +14,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from heapq import nlargest, nsmallest
 from typing import Any, Generic, TypeVar, cast
 
@@ -87,7 +87,7 @@ class Cursor:
             packed = base64.urlsafe_b64decode(text[:1000] + "=" * (-len(text[:1000]) % 4))
             value, pk, number, backwards = json.loads(packed)
             if isinstance(value, dict):
-                value = datetime.fromisoformat(value["at"])
+                value = datetime.fromisoformat(value["at"]).astimezone(UTC)
             str(value).encode()  # a lone surrogate is no text
         except (ValueError, binascii.Error, KeyError, TypeError, OverflowError, RecursionError):
             return None

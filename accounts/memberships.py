@@ -126,11 +126,16 @@ def restrict_platform(*, member: Member, addresses_text: str, by: Member, origin
     return canonical
 
 
-@one_transaction
 def set_vpn_password(*, member: Member, password: str, by: Member, origin: Origin) -> None:
     """Set the member's VPN password, of which only a hash is kept. Raises NotAllowed."""
+    # Hashed first: it takes a while, and on SQLite a transaction keeps everybody else from writing.
+    _store_vpn_password(member, make_password(password), by, origin)
+
+
+@one_transaction
+def _store_vpn_password(member: Member, hashed: str, by: Member, origin: Origin) -> None:
     by, member = present_member(by), present_member(member)
     require(by, MemberAction.EDIT_VPN_PASSWORD, member)
-    member.vpn_password = make_password(password)
+    member.vpn_password = hashed
     member.save(update_fields=["vpn_password"])
     audit.record(events.VPN_PASSWORD_CHANGED, actor=by, subject=member, origin=origin)

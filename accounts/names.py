@@ -11,6 +11,8 @@ SORT_NAME_LENGTH = 64  # characters: a sort key stands in indexes beside a path 
 
 # Marks that turn the direction of the text around them: a name holding one rewrites its neighbours on the page.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Letters by category that show nothing: a name of these alone is a link nobody can see.
+_BLANK_LETTERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f")
 
 
 def canonical_email(email: str) -> str:
@@ -29,6 +31,9 @@ def clean_email(email: str) -> str:
     """
     canonical = canonical_email(email)
     validate_email(canonical)
+    if ":" in canonical or not canonical.isprintable():
+        # HTTP Basic ends a user name at the first colon: a key under such an address could never be used.
+        raise ValidationError("Enter an email address without colons and control characters.", code="invalid")
     if len(canonical.encode()) > EMAIL_BYTES:
         raise ValidationError(f"Enter an email address of at most {EMAIL_BYTES} bytes.", code="too_long")
     if canonical != email.strip().lower():
@@ -46,11 +51,11 @@ def clean_name(name: str) -> str:
     text: those would reach logs, CSV files and other people's pages.
     """
     composed = " ".join(unicodedata.normalize("NFC", name).split(" ")).strip()
-    if not composed:
+    if not any(unicodedata.category(char)[0] in "LMNPS" and char not in _BLANK_LETTERS for char in composed):
         raise ValidationError("Enter a name.", code="required")
     if len(composed) > NAME_LENGTH:
         raise ValidationError(f"Enter a name of at most {NAME_LENGTH} characters.", code="too_long")
-    if any(unicodedata.category(char) in {"Cc", "Cs"} or char in _BIDI_CONTROLS for char in composed):
+    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDI_CONTROLS for char in composed):
         raise ValidationError("Enter a name without control characters.", code="control")
     return composed
 

@@ -12,6 +12,7 @@ from accounts.enums import MemberStatus, Permission, Relation
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Member
+from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MemberAction, can
 
 ORDERS = {"user": "sort_name"}
@@ -87,8 +88,9 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
 
 def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:
     """Return the members whose branches the address folds, those of the viewer's branch; one query if there are any."""
-    ids = [int(n) for n in asked.parameters.get("folded", "").split(".")[:MOST_FOLDED] if n.isascii() and n.isdigit()]
-    return list(hierarchy.branch_members(viewer).filter(pk__in=[n for n in ids if n < 2**63])) if ids else []
+    asked_for = asked.parameters.get("folded", "").split(".")[:MOST_FOLDED]
+    ids = [int(n) for n in asked_for if n.isascii() and n.isdigit() and len(n) <= len(str(MAX_MEMBER_ID))]
+    return list(hierarchy.branch_members(viewer).filter(pk__in=ids)) if ids else []
 
 
 def _is_filtered(asked: ListRequest) -> bool:

@@ -83,7 +83,8 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
     """Sign the person in, in a new session, and return the user.
 
     Raises SignInRefused: too many attempts, wrong e-mail address or password (the same words for both), nothing to
-    sign in to, or an address that no membership allows. Each refusal of a known user is an event.
+    sign in to, or an address that no membership allows. Each refusal of a known user is an event, but for those that
+    came too often: an event would take time, and the time would tell who exists.
     """
     started = time.monotonic()
     _count_or_refuse(email, origin)

@@ -7,6 +7,7 @@ Source: docs/security.md, "Signing in".
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -37,9 +38,16 @@ _KEPT = timedelta(days=1)
 
 
 def _keys(email: str, address: str | None) -> Sequence[tuple[Limit, str]]:
-    email, place = canonical_email(email)[:500], address or "unknown"
+    email, place = canonical_email(email)[:500], _place(address)
     subjects = ((PAIR, f"{place} {email}"), (EMAIL, email), (ADDRESS, place))
     return [(limit, hashlib.sha256(f"{limit.name} {subject}".encode()).hexdigest()) for limit, subject in subjects]
+
+
+def _place(address: str | None) -> str:
+    """Return what counts as one place: an IPv4 address, or an IPv6 network of 64 bits, as one home has."""
+    if address is None:
+        return "unknown"
+    return str(ipaddress.ip_network((address, 64), strict=False)) if ":" in address else address
 
 
 def count_attempt(email: str, address: str | None) -> timedelta | None:

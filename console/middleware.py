@@ -1,21 +1,16 @@
 """What surrounds every request of the console: where it came from, and the headers of its answer."""
 
-import logging
 import secrets
 from collections.abc import Callable
 from typing import cast
 
 from django.conf import settings
-from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
 from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import Origin, trusted_proxies
 from accounts.requests import MemberRequest
 from console.logs import request_id
-
-_log = logging.getLogger(__name__)
 
 _CONTENT_POLICY = "; ".join(
     [
@@ -36,6 +31,15 @@ _NO_FEATURES = ", ".join(
 )  # fmt: skip
 
 
+def _is_too_large(content_length: str) -> bool:
+    """Whether a body is larger than any form of ours: it is refused before anything reads it."""
+    return content_length.isdecimal() and int(content_length[:18]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+
+
+def _too_large() -> HttpResponse:
+    return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
+
+
 class RequestOriginMiddleware:
     """Sets ``request.origin`` from the connection, and drops headers that only a declared proxy may send."""
 
@@ -51,21 +55,9 @@ class RequestOriginMiddleware:
         address = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR"), proxies)
         origin = Origin(address=address, request_id=secrets.token_hex(8))
         cast(MemberRequest, request).origin = origin
-        token = request_id.set(origin.request_id)
-        try:
-            response = self.get_response(request)
-        finally:
-            request_id.reset(token)
+        request_id.set(origin.request_id)  # stays to the next request: Django logs refusals after this returns
+        response = _too_large() if _is_too_large(meta.get("CONTENT_LENGTH", "")) else self.get_response(request)
         response["X-Request-ID"] = origin.request_id
-        return response
-
-    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Answer a database that is away or busy with a page that says so: the transaction was undone."""
-        if not isinstance(exception, OperationalError):
-            return None
-        _log.error("database unavailable: %s", type(exception).__name__)
-        response = render(request, "503.html", {"title": "Busy"}, status=503)
-        response["Retry-After"] = "5"
         return response
 
 

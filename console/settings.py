@@ -117,7 +117,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,  # seconds
         "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF;"
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF; "
+            "PRAGMA recursive_triggers=ON;"  # so that REPLACE, too, meets the triggers that keep the audit trail
         ),
     }
 else:
@@ -143,9 +144,9 @@ LOGIN_REDIRECT_URL = "/"
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
 # `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
-_cookie_prefix = "__Host-" if IS_HTTPS else ""
-SESSION_COOKIE_NAME = f"{_cookie_prefix}keytree_session"
-CSRF_COOKIE_NAME = f"{_cookie_prefix}keytree_csrf"
+COOKIE_PREFIX = "__Host-" if IS_HTTPS else ""
+SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_session"
+CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
@@ -160,7 +161,8 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 2 * 365 * 24 * 3600 if IS_HTTPS else 0
 SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; console.middleware refuses larger bodies before they are read
+FILE_UPLOAD_HANDLERS: list[str] = []  # no page takes a file
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # --- Pages ----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-THEME_COOKIE = "keytree_theme"
+THEME_COOKIE = f"{settings.COOKIE_PREFIX}keytree_theme"
 #: Value and label, in the order of the menu. "system" leaves the choice to the browser and needs no cookie.
 THEMES = (("light", "Light"), ("dark", "Dark"), ("system", "System"))
 _COOKIE_SECONDS = 365 * 24 * 3600

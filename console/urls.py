@@ -14,6 +14,8 @@ console_patterns = [
 if settings.DEBUG:
     console_patterns.append(path("styleguide", styleguide.show, name="styleguide"))
 
+handler500 = views.server_error
+
 urlpatterns = [
     path("", include((console_patterns, "console"))),
     path("", include("accounts.urls")),

@@ -1,15 +1,19 @@
 """Pages that belong to no app: the landing redirect, health, and the answer to a failed CSRF check."""
 
 import logging
+import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template import loader
+from django.views import defaults
 from django.views.decorators.http import require_safe
 
 from accounts import sealing
+from keys.lifecycle import newest_value_opens
 
 _log = logging.getLogger(__name__)
 
@@ -24,7 +28,7 @@ def landing(request: HttpRequest) -> HttpResponse:
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
     """Answer that the process is alive."""
-    return HttpResponse("ok\n", content_type="text/plain")
+    return HttpResponse("ok\n", content_type="text/plain; charset=utf-8")
 
 
 @login_not_required
@@ -35,15 +39,28 @@ def readyz(request: HttpRequest) -> HttpResponse:
         ready = not _unapplied_migrations()
         blob = sealing.seal(b"canary", purpose="readyz", belongs_to=())
         ready = ready and sealing.open_sealed(blob, purpose="readyz", belongs_to=()) == b"canary"
+        ready = ready and newest_value_opens()
     except (DatabaseError, sealing.RingError, sealing.SealError) as error:
         _log.error("not ready: %s", type(error).__name__)
         ready = False
-    return HttpResponse("ok\n" if ready else "not ready\n", content_type="text/plain", status=200 if ready else 503)
+    return HttpResponse(
+        "ok\n" if ready else "not ready\n", content_type="text/plain; charset=utf-8", status=200 if ready else 503
+    )
 
 
 def _unapplied_migrations() -> bool:
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Answer a fault: 503 where the database is away or busy, which may pass, else 500. Shows nothing of the fault."""
+    is_database = isinstance(sys.exc_info()[1], OperationalError)
+    if not is_database:
+        return defaults.server_error(request)
+    response = HttpResponse(loader.render_to_string("503.html"), status=503)
+    response["Retry-After"] = "5"
+    return response
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

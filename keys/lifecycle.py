@@ -56,6 +56,18 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     return key, value
 
 
+def newest_value_opens() -> bool:
+    """Whether the ring opens what is stored: the newest key's value, if there is one. For the readiness check."""
+    key = ClassicKey.objects.order_by("-pk").first()
+    if key is None:
+        return True
+    try:
+        value = material.take(key)
+        return material.matches(value.text, bytes(key.digest), key.ring_key_id)
+    except material.SealError:
+        return False
+
+
 @one_transaction
 def show_value(*, key: ClassicKey, by: Member, origin: Origin, download: bool = False) -> material.PlainValue:
     """Return the value of ``key`` for its creator, recording that it was shown or downloaded.
@@ -88,19 +100,27 @@ def restrict_classic_key(*, key: ClassicKey, addresses_text: str, by: Member, or
 
 @one_transaction
 def restrict_member(
-    *, member: Member, key: ClassicKey | None, platform_text: str, classic_text: str | None, by: Member, origin: Origin
+    *,
+    member: Member,
+    key: ClassicKey | None,
+    platform_text: str | None,
+    classic_text: str | None,
+    by: Member,
+    origin: Origin,
 ) -> None:
     """Set both restrictions of a member, that of the console and that of their key, or neither.
 
     Args:
         key: the member's key, none when there is none or ``by`` may not know of it.
+        platform_text: none leaves the restriction of the console as it is.
         classic_text: none leaves the key's restriction as it is.
 
     Raises what ``restrict_classic_key`` and ``accounts.memberships.restrict_platform`` raise.
     """
     if key is not None and classic_text is not None:
         restrict_classic_key(key=key, addresses_text=classic_text, by=by, origin=origin)
-    restrict_platform(member=member, addresses_text=platform_text, by=by, origin=origin)
+    if platform_text is not None:
+        restrict_platform(member=member, addresses_text=platform_text, by=by, origin=origin)
 
 
 @one_transaction

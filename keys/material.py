@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from accounts import sealing
+from accounts.sealing import SealError as SealError  # noqa: PLC0414 - what ``take`` raises, handed on with it
 from keys.models import ClassicKey
 
 _VALUE = "classic-key-value"

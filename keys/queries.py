@@ -85,7 +85,7 @@ def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
     # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
     keys = ClassicKey.objects.filter(account_id=viewer.account_id).exclude(holder_path=viewer.path)
     if asked.search:
-        keys = keys.filter(asked.search_condition("holder__search_text", "holder__parent__search_text"))
+        keys = keys.filter(holder_id__in=_found_members(viewer, asked))
     return Listing(
         rows=keys,
         order=order_of(asked),
@@ -93,6 +93,15 @@ def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
         path_field="holder_path",
         complete=_for_list,
         is_filtered=bool(asked.search),
+    )
+
+
+def _found_members(viewer: Member, asked: ListRequest) -> QuerySet[Member, int]:
+    """Return the keys of members who match the search, or whose parent does: that is what a description names."""
+    members = Member.objects.filter(account_id=viewer.account_id)
+    found = members.filter(asked.search_condition("search_text"))
+    return members.filter(Q(pk__in=found.values("pk")) | Q(parent_id__in=found.values("pk"))).values_list(
+        "pk", flat=True
     )
 
 

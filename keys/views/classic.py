@@ -1,6 +1,7 @@
 """The classic view of the API keys page, and the dialogs about one key."""
 
 import json
+import logging
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -20,9 +21,11 @@ from accounts.policy import NotAllowed
 from accounts.requests import MemberRequest
 from keys import lifecycle, policy, queries
 from keys.forms import KeyRestrictionForm
-from keys.material import PlainValue
+from keys.material import PlainValue, SealError
 from keys.models import ClassicKey
 from keys.policy import KeyAction
+
+_log = logging.getLogger(__name__)
 
 #: The views of the API keys page that there are, by their name in the address.
 VIEWS = {"classic": "Classic infrastructure API keys"}
@@ -106,9 +109,7 @@ def _create(request: MemberRequest, holder: Member, *, back: str, behind: str) -
 
 def _has_key_already(request: MemberRequest, holder: Member, back: str) -> HttpResponse:
     whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
-    messages.error(
-        request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another."
-    )
+    messages.error(request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another.")
     return redirect(back)
 
 
@@ -222,6 +223,14 @@ def _value_or_answer(
         raise refusal(request, subject=key.holder, what=KeyAction.SHOW_VALUE.value, why=error) from error
     except lifecycle.KeyGone as error:
         raise Http404 from error
+    except SealError as error:
+        _log.error("the value of key %s does not open: %s", key.pk, error)
+        messages.error(
+            request,
+            "The key cannot be opened\nThis installation lacks the master key that it was stored under. Tell whoever "
+            "runs it, or delete the key and create another.",
+        )
+        return redirect("keys:classic-list")
 
 
 @form_or_post

@@ -114,7 +114,7 @@ class Command(MaintenanceCommand):
     @staticmethod
     def _create(*, name: str, user: User, account_id: int | None) -> Member:
         with transaction.atomic():
-            if user._state.adding:  # noqa: SLF001 - Django documents it
+            if user._state.adding:
                 user.save(force_insert=True)
             return memberships.create_account(name=name, owner=user, account_id=account_id, origin=COMMAND_LINE)
 
