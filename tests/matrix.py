@@ -267,19 +267,20 @@ OUTSIDE_THE_TABLE: dict[tuple[str, str], str] = {}
 
 def expected_status(surface: Surface, case: Case) -> int:
     """What the surface answers in this case, as long as what it asks for is there to be had."""
+    answer = surface.answer
     if not case.is_signed_in:
-        return surface.answer if surface.for_strangers else 302
-    if surface.route == "accounts:login":
-        return 302  # whoever is signed in goes on at once
-    if surface.for_any_status:
-        return surface.answer
-    if case.actor_status == SUSPENDED:
-        return 403
-    if surface.known_by and not may(surface.known_by, case):
-        return 404
-    if surface.allowed_by and not may(surface.allowed_by, case):
-        return 403
-    return surface.answer
+        answer = answer if surface.for_strangers else 302
+    elif surface.route == "accounts:login":
+        answer = 302  # whoever is signed in goes on at once
+    elif surface.for_any_status:
+        pass
+    elif case.actor_status == SUSPENDED:
+        answer = 403
+    elif surface.known_by and not may(surface.known_by, case):
+        answer = 404
+    elif surface.allowed_by and not may(surface.allowed_by, case):
+        answer = 403
+    return answer
 
 
 # --- The cases --------------------------------------------------------------------------------------------------------
@@ -309,7 +310,9 @@ def page_cases(stand: Stand) -> list[Case]:
     if stand is Stand.NOBODY:
         return [Case(stand)]
     cases = [Case(stand), Case(stand, ACTIVE, VPN_ONLY), Case(stand, ACTIVE, VPN_ONLY, MANAGE_USERS)]
-    cases += [Case(stand, ACTIVE, ACTIVE, granted, is_on, is_on) for granted in (NONE, EDITOR) for is_on in (False, True)]
+    cases += [
+        Case(stand, ACTIVE, ACTIVE, granted, is_on, is_on) for granted in (NONE, EDITOR) for is_on in (False, True)
+    ]
     cases += [Case(stand, ACTIVE, PENDING, MANAGE_USERS), Case(stand, DISABLED, ACTIVE, MANAGE_USERS, True)]
     cases += [Case(stand, SUSPENDED, ACTIVE, MANAGE_USERS, True), Case(stand, INVALID, ACTIVE, MANAGE_USERS, True)]
     if stand in _THOROUGH:

@@ -90,7 +90,9 @@ def state() -> dict[str, list[tuple[object, ...]]]:
     }
 
 
-def post(client: Client, url: str, body: bytes, content_type: str = "application/x-www-form-urlencoded") -> HttpResponse:
+def post(
+    client: Client, url: str, body: bytes, content_type: str = "application/x-www-form-urlencoded"
+) -> HttpResponse:
     return client.generic("POST", url, body, content_type)
 
 
@@ -104,11 +106,15 @@ def text_of(response: HttpResponse) -> str:
 
 # --- Addresses of pages -----------------------------------------------------------------------------------------------
 
-LISTS = (
-    "/iam/apikeys", "/iam/apikeys/classic.csv", "/iam/users", "/iam/users?view=hierarchy", "/iam/activity",
-    "/iam/activity.csv",
-)  # fmt: skip
-PARAMETERS = ("q", "sort", "view", "per_page", "at", "status", "folded", "action", "outcome", "tab", "next", "nonsense")
+#: What each list reads of its address, and one thing that it does not.
+LISTS = {
+    "/iam/apikeys": ("q", "sort", "view", "per_page", "at", "nonsense"),
+    "/iam/apikeys/classic.csv": ("q", "sort"),
+    "/iam/users": ("q", "sort", "view", "per_page", "at", "status"),
+    "/iam/users?view=hierarchy": ("q", "per_page", "at", "status", "folded"),
+    "/iam/activity": ("q", "per_page", "at", "action", "outcome"),
+    "/iam/activity.csv": ("q", "action", "outcome"),
+}
 
 
 @pytest.mark.parametrize("nasty", NASTY)
@@ -116,7 +122,8 @@ def test_parameter_of_a_list_is_understood_or_ignored(nasty, cast):
     """Every parameter there is, on every list: a page, and nothing of what was sent stands in it as it came."""
     client = visitor(cast["olivia"], raises=False)
     value = quote(NASTY[nasty][:4_000], safe="")
-    for address, parameter in product((*LISTS, f"/iam/users/{cast['priya'].pk}"), PARAMETERS):
+    asked = [(address, parameter) for address, names in LISTS.items() for parameter in names]
+    for address, parameter in [*asked, (f"/iam/users/{cast['priya'].pk}", "tab")]:
         glue = "&" if "?" in address else "?"
         with noting_writes() as written:
             response = client.get(f"{address}{glue}{parameter}={value}")
@@ -158,7 +165,8 @@ def test_a_parameter_given_twice_counts_once(cast):
 
 NUMBERS = (
     "0", "00", "-1", "+1", "1.0", "1e3", "0x1", " 1", "1 ", "1%00", "%D9%A1", "1_0", str(2**31), str(2**63 - 1),
-    str(2**63), str(2**64), "9" * 30, "9" * 4_299, "9" * 4_301, "9" * 50_000, "NaN", "None", "..", "1/../2", "1;2", "%ff",
+    str(2**63), str(2**64), "9" * 30, "9" * 4_299, "9" * 4_301, "9" * 50_000, "NaN", "None", "..", "1/../2", "1;2",
+    "%ff",
 )  # fmt: skip
 
 
@@ -180,7 +188,8 @@ def test_number_that_is_nobodys_is_404(number, cast):
 @pytest.mark.parametrize(
     "path",
     [
-        "/%00", "/%ff%fe", "/iam/%ed%a0%80", "/" + "a" * 100_000, "/iam//users", "/iam/users/", "/iam/./users", "/%2e%2e/",
+        "/%00", "/%ff%fe", "/iam/%ed%a0%80", "/" + "a" * 100_000, "/iam//users", "/iam/users/", "/iam/./users",
+        "/%2e%2e/",
         "/iam/users%0d%0aX: y", "/static/%00", "/static/" + "a/" * 5_000, "/login%3fnext=x", "/;a=b", "/iam/apikeys;x",
         "/\\", "/{{7*7}}", "/<script>alert(1)</script>", "/iam/users?" + "%" * 300, "/iam/users?&&==&=&;;",
     ],
@@ -201,17 +210,22 @@ def packed(content: object) -> str:
 
 
 VALUES = (
-    None, True, 0, -1, 1.5, 2**63, 10**400, "", "a", "a\0b", "\ud800", "x" * 900, [], [[]], {}, {"at": None}, {"at": ""},
+    None, True, 0, -1, 1.5, 2**63, 10**400, "", "a", "a\0b", "\ud800", "x" * 900, [], [[]], {}, {"at": None},
+    {"at": ""},
     {"at": 5}, {"at": "x"}, {"at": "2025-01-01"}, {"at": "2025-01-01T00:00:00"}, {"at": "2025-01-01T00:00:00+00:00"},
     {"at": "0001-01-01T00:00:00+14:00"}, {"at": "9999-12-31T23:59:59-14:00"}, {"at": "2025-01-01T00:00:00+23:59"},
-    {"at": "2025-W01-1T00:00+00:00"}, {"at": "10000-01-01T00:00:00+00:00"}, {"at": {"at": 1}}, float("inf"), float("nan"),
+    {"at": "2025-W01-1T00:00+00:00"}, {"at": "10000-01-01T00:00:00+00:00"}, {"at": {"at": 1}}, float("inf"),
+    float("nan"),
 )  # fmt: skip
 CURSORS = (
     *(packed([value, 1, 1, backwards]) for value, backwards in product(VALUES, (False, True))),
-    *(packed(["a", pk, number, False]) for pk, number in product((None, -1, 2**63, 1.0, True, "1", []), (1, -1, "1", None))),
-    packed([]), packed([1]), packed(["a", 1, 1]), packed(["a", 1, 1, False, 5]), packed({}), packed("abcd"), packed(None),
+    *(packed(["a", pk, number, False]) for pk, number in product((None, -1, 2**63, 1.0, True, "1", []), (1, -1, "1",
+    None))),
+    packed([]), packed([1]), packed(["a", 1, 1]), packed(["a", 1, 1, False, 5]), packed({}), packed("abcd"),
+    packed(None),
     packed({"0": "a", "1": 1, "2": 1, "3": False}), "", "=", "====", "a", "!!!", "\u00e9", "\u0661", "a" * 100_000,
-    base64.b64encode(b"[" * 700).decode(), base64.b64encode(b"\xff\xfe").decode(), base64.b64encode(b"[1e999,1,1,0]").decode(),
+    base64.b64encode(b"[" * 700).decode(), base64.b64encode(b"\xff\xfe").decode(),
+    base64.b64encode(b"[1e999,1,1,0]").decode(),
     base64.b64encode(b"[" + b"9" * 700 + b",1,1,false]").decode(), "../../etc/passwd", "%00", "W10", "bnVsbA",
 )  # fmt: skip
 
@@ -221,7 +235,13 @@ def test_cursor_of_any_make_is_a_page(cast):
     client = visitor(cast["olivia"], raises=False)
     for cursor, address in product(
         dict.fromkeys(CURSORS),
-        ("/iam/apikeys?", "/iam/apikeys?sort=created_by&", "/iam/users?", "/iam/users?view=hierarchy&", "/iam/activity?"),
+        (
+            "/iam/apikeys?",
+            "/iam/apikeys?sort=created_by&",
+            "/iam/users?",
+            "/iam/users?view=hierarchy&",
+            "/iam/activity?",
+        ),
     ):
         response = client.get(f"{address}at={quote(cursor)}")
         assert response.status_code == 200, (address, cursor[:200], base64_text(cursor))
@@ -309,12 +329,16 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, numbers
             others = {other: good[other] for other in names if other != name and other in good}
             AttemptCount.objects.all().delete()
             client = stranger if route == "accounts:login" else signed_in
-            response = post(client, address_of(route, numbers), encoded({**others, name: NASTY[nasty]}))
+            with undone():
+                response = post(client, address_of(route, numbers), encoded({**others, name: NASTY[nasty]}))
+                is_a_good_password = route == "accounts:vpn-password" and response.status_code == 302
+                after = before if is_a_good_password else state()
             page = text_of(response)
             assert response.status_code in (200, 302, 400, 404), (route, name)
             assert "<script>alert" not in page
             assert not re.search(r"\b[0-9a-f]{64}\b", page), (route, name)
-            assert state() == before, (route, name)
+            assert after == before, (route, name)
+            assert is_a_good_password <= (len(NASTY[nasty].decode(errors="replace")) >= 12)
             assert "evil" not in str(response.cookies).casefold()
             if response.status_code == 200:
                 assert has_an_error(page), (route, name)
@@ -340,7 +364,11 @@ def has_an_error(page: str) -> bool:
 
 def errors_in(page: str) -> list[str]:
     lists = re.findall(r'<ul class="field__error"[^>]*>(.*?)</ul>', page, re.DOTALL)
-    return [unescape(re.sub(r"<[^>]*>", "", item).strip()) for one in lists for item in re.findall(r"<li>(.*?)</li>", one, re.DOTALL)]
+    return [
+        unescape(re.sub(r"<[^>]*>", "", item).strip())
+        for one in lists
+        for item in re.findall(r"<li>(.*?)</li>", one, re.DOTALL)
+    ]
 
 
 def typed_in(page: str, name: str) -> str:
@@ -359,9 +387,9 @@ ERRORS = (
 
 
 def test_bad_addresses_of_a_key_are_named_one_by_one_and_kept_as_typed(priya, key):
-    before = state()
+    client, before = visitor(priya), state()
     with noting_writes() as written:
-        response = visitor(priya).post(f"/iam/apikeys/classic/{key.pk}/restriction", {"classic": BAD_ADDRESSES})
+        response = client.post(f"/iam/apikeys/classic/{key.pk}/restriction", {"classic": BAD_ADDRESSES})
     page = text_of(response)
     assert response.status_code == 200
     assert tuple(errors_in(page)) == ERRORS
@@ -372,10 +400,10 @@ def test_bad_addresses_of_a_key_are_named_one_by_one_and_kept_as_typed(priya, ke
 
 @pytest.mark.parametrize("bad", ["platform", "classic"])
 def test_of_two_restrictions_neither_is_saved_while_one_is_bad(bad, priya):
-    before = state()
+    client, before = visitor(priya), state()
     typed = {"platform": "127.0.0.1", "classic": "17.5.7.8", bad: BAD_ADDRESSES}
     with noting_writes() as written:
-        response = visitor(priya).post(f"/iam/users/{priya.pk}/restrictions", typed)
+        response = client.post(f"/iam/users/{priya.pk}/restrictions", typed)
     page = text_of(response)
     assert response.status_code == 200
     assert tuple(errors_in(page)) == ERRORS
@@ -444,8 +472,9 @@ def test_bad_vpn_password_is_named_and_not_shown_again(password, error, priya):
     ],
 )
 def test_bad_sign_in_is_named_and_the_email_kept(typed, errors, cast):
+    client = visitor()
     with noting_writes() as written:
-        response = visitor().post("/login", typed)
+        response = client.post("/login", typed)
     page = text_of(response)
     assert response.status_code == 200
     assert errors_in(page) == errors
@@ -464,8 +493,10 @@ def test_owner_and_value_named_by_the_caller_are_ignored(cast):
     """Whose key it is, who made it and what it is: none of it comes from the request."""
     wished = "0" * 64
     named = {
-        "holder": cast["olivia"].pk, "holder_id": cast["olivia"].pk, "member_id": cast["olivia"].pk, "creator": 1, "by": 1,
-        "account_id": 7654321, "value": wished, "key": wished, "digest": wished, "sealed_value": wished, "uid": "0" * 32,
+        "holder": cast["olivia"].pk, "holder_id": cast["olivia"].pk, "member_id": cast["olivia"].pk, "creator": 1,
+        "by": 1,
+        "account_id": 7654321, "value": wished, "key": wished, "digest": wished, "sealed_value": wished,
+        "uid": "0" * 32,
         "allowed_addresses": "1.1.1.1", "status": "active", "permissions": 31, "next": "//evil.example",
     }  # fmt: skip
     client = visitor(cast["noor"])
@@ -492,13 +523,18 @@ BODIES = {
     "an unknown character set": (b"classic=1.1.1.1", "application/x-www-form-urlencoded; charset=nonsense"),
     "parts without a boundary": (b"--x\r\n", "multipart/form-data"),
     "parts with a bad boundary": (b"--x\r\n", "multipart/form-data; boundary=\xc3\xa9"),
-    "parts that never end": (b'--x\r\nContent-Disposition: form-data; name="classic"\r\n\r\n1.1', "multipart/form-data; boundary=x"),
+    "parts that never end": (
+        b'--x\r\nContent-Disposition: form-data; name="classic"\r\n\r\n1.1',
+        "multipart/form-data; boundary=x",
+    ),
     "parts in bad base64": (
-        b'--x\r\nContent-Disposition: form-data; name="classic"\r\nContent-Transfer-Encoding: base64\r\n\r\n!!!\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data; name="classic"\r\n'
+        b"Content-Transfer-Encoding: base64\r\n\r\n!!!\r\n--x--",
         "multipart/form-data; boundary=x",
     ),
     "5,000 parts": (
-        b"".join(b'--x\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n1\r\n' % n for n in range(5_000)) + b"--x--",
+        b"".join(b'--x\r\nContent-Disposition: form-data; name="a%d"\r\n\r\n1\r\n' % n for n in range(5_000))
+        + b"--x--",
         "multipart/form-data; boundary=x",
     ),
     "200 files": (
@@ -530,7 +566,7 @@ def test_body_of_any_make_changes_nothing_and_is_no_error(kind, priya, numbers, 
             if route in ("keys:classic-delete", "accounts:logout", "keys:classic-show", "keys:classic-download"):
                 continue  # they read no field: see below
             response = post(client, address_of(route, numbers), body, content_type)
-            assert response.status_code in (200, 302, 400, 403, 404), (route, response.status_code)
+            assert response.status_code in (200, 302, 400, 403, 404, 413), (route, response.status_code)
             assert state() == before, route
             page = text_of(response)
             if response.status_code == 400:
@@ -545,7 +581,7 @@ def test_body_too_large_is_refused_also_where_no_field_is_read(priya, numbers):
     for route in ("keys:classic-delete", "accounts:logout", "keys:classic-show", "keys:classic-download"):
         for kind in ("20,000 fields", "two megabytes"):
             response = post(client, address_of(route, numbers), *BODIES[kind])
-            assert response.status_code in (400, 403)
+            assert response.status_code in (400, 403, 413)
             assert state() == before
     assert client.get("/iam/activity").status_code == 200
 
@@ -553,14 +589,18 @@ def test_body_too_large_is_refused_also_where_no_field_is_read(priya, numbers):
 @pytest.mark.parametrize(
     "headers",
     [
-        {"CONTENT_LENGTH": "abc"}, {"CONTENT_LENGTH": "-1"}, {"CONTENT_LENGTH": "9" * 100}, {"CONTENT_TYPE": "a/b; c" * 999},
+        {"CONTENT_LENGTH": "abc"}, {"CONTENT_LENGTH": "-1"}, {"CONTENT_LENGTH": "9" * 100},
+        {"CONTENT_TYPE": "a/b; c" * 999},
         {"HTTP_COOKIE": "a" * 50_000}, {"HTTP_COOKIE": "=;=;;;\x01\xff"}, {"HTTP_COOKIE": "keytree_csrf=<script>"},
-        {"HTTP_AUTHORIZATION": "Basic " + "A" * 9_000}, {"HTTP_AUTHORIZATION": "Bearer x"}, {"HTTP_ACCEPT": "," * 9_000},
-        {"HTTP_ACCEPT_LANGUAGE": "x" * 9_000}, {"HTTP_ACCEPT_ENCODING": "gzip;q=nan"}, {"HTTP_IF_NONE_MATCH": '"' * 999},
+        {"HTTP_AUTHORIZATION": "Basic " + "A" * 9_000}, {"HTTP_AUTHORIZATION": "Bearer x"},
+        {"HTTP_ACCEPT": "," * 9_000},
+        {"HTTP_ACCEPT_LANGUAGE": "x" * 9_000}, {"HTTP_ACCEPT_ENCODING": "gzip;q=nan"},
+        {"HTTP_IF_NONE_MATCH": '"' * 999},
         {"HTTP_IF_MODIFIED_SINCE": "Thu, 99 Foo 99999 99:99:99 GMT"}, {"HTTP_RANGE": "bytes=0-,-1,5-2"},
-        {"HTTP_X_FORWARDED_FOR": "\xff" * 5_000}, {"HTTP_X_REQUEST_ID": "<script>\r\n"}, {"HTTP_REFERER": "http://[::1"},
+        {"HTTP_X_FORWARDED_FOR": "\xff" * 5_000}, {"HTTP_X_REQUEST_ID": "<script>\r\n"},
+        {"HTTP_REFERER": "http://[::1"},
         {"HTTP_ORIGIN": "http://[::1"}, {"HTTP_ORIGIN": "x" * 9_000}, {"REMOTE_ADDR": "nonsense"}, {"REMOTE_ADDR": ""},
-        {"HTTP_X_FORWARDED_PROTO": "https"}, {"HTTP_COOKIE": "keytree_theme=\"><script>alert(1)</script>"},
+        {"HTTP_X_FORWARDED_PROTO": "https"}, {"HTTP_COOKIE": 'keytree_theme="><script>alert(1)</script>'},
     ],
     ids=lambda headers: " ".join(f"{name}={text[:12]!r}" for name, text in headers.items()),
 )  # fmt: skip
@@ -576,12 +616,14 @@ def test_header_of_any_make_is_no_error(headers, cast):
             assert "<script>" not in str(response.headers)
 
 
-# --- Names that reach other people's pages ------------------------------------------------------------------------------
+# --- Names that reach other people's pages ----------------------------------------------------------------------------
 
 NAMES = (
-    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "{{ 7|add:42 }}{% debug %}", "'; DROP TABLE x; --",
-    "=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1", "a,b;\"c\"", "a\nb", "&lt;b&gt;", "%s %(a)s {0}", "x" * NAME_LENGTH,
-    "\u202egnp.exe", "O'Brien & Sons", "日本語 العربية 🗝", "https://evil.example/", "</title></style></textarea>", "*", " ",
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7|add:42 }}{% debug %}", "'; DROP TABLE x; --",
+    "=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1", 'a,b;"c"', "a\nb", "&lt;b&gt;", "%s %(a)s {0}",
+    "x" * NAME_LENGTH,
+    "\u202egnp.exe", "O'Brien & Sons", "日本語 العربية 🗝", "https://evil.example/", "</title></style></textarea>", "*",
+    " ",
 )  # fmt: skip
 
 
@@ -609,20 +651,20 @@ def test_names_are_escaped_on_every_page(named):
     for route, found in product(routes(), numbers):
         if not routes()[route].pattern.converters and found is not numbers[0]:
             continue
-        for query in ("", "?tab=manage", "?view=hierarchy&per_page=100"):
+        for query in {"accounts:user": ("", "?tab=manage"), "accounts:users": ("", "?view=hierarchy")}.get(
+            route, ("",)
+        ):
             response = client.get(address_of(route, found) + query)
             if response.status_code != 200 or "text/html" not in response["Content-Type"]:
                 body_of(response)
                 continue
             pages += 1
             page = text_of(response)
-            for raw in ("<script>alert", "<img src=x", "</title></style>", "<i>\"'", ">49<", "a\" onerror", "<b>"):
-                if raw != "<b>":
-                    assert raw not in page, (route, raw)
-            tags = set(re.findall(r"<(\w+)", page))
-            assert not tags & {"img", "iframe", "object", "embed", "style", "i "}
+            for raw in ("<script>alert", "<img src=x", "</title></style>", "<i>\"'", ">49<", 'a" onerror'):
+                assert raw not in page, (route, raw)
+            assert not set(re.findall(r"<(\w+)", page)) & {"img", "iframe", "object", "embed", "style"}
             assert not re.search(r"<[^>]*\son\w+\s*=", re.sub(r'"[^"]*"', '""', page)), route
-    assert pages > 100
+    assert pages > 5 * len(NAMES)
 
 
 @pytest.mark.parametrize("path", ["/iam/apikeys/classic.csv", "/iam/activity.csv"])

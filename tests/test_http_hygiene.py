@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import product
 from types import SimpleNamespace
 from urllib.parse import quote, urljoin, urlsplit
@@ -78,7 +79,7 @@ def assert_headers(response: HttpResponse, where: object, *, may_be_kept: bool =
     for name, text in ALWAYS.items():
         assert response.headers.get(name) == text, f"{name} of {where}"
     features = dict(part.strip().split("=") for part in response["Permissions-Policy"].split(","))
-    assert FEATURES <= set(features), where
+    assert set(features) >= FEATURES, where
     assert set(features.values()) == {"()"}, where
     assert not [name for name in NEVER if name in response.headers], where
     assert re.fullmatch(r"[0-9a-f]{16}", response["X-Request-ID"]), where
@@ -140,8 +141,6 @@ def test_headers_of_errors(status, error, place, cast, monkeypatch):
     """In a view, and in the middleware around all views."""
     monkeypatch.setattr(place, _raise(error))
     response = visitor(cast["priya"], raises=False).get("/iam/users")
-    if place == "accounts.signin.current_member" and status == 503:
-        status = 500  # the page "Busy" is for views; before them, the plain one
     assert response.status_code == status
     assert_headers(response, place)
     page = response.content.decode()
@@ -210,6 +209,17 @@ def test_429_has_the_headers(hashed, cast):
     assert_headers(response, "429")
 
 
+def test_too_large_and_unreadable_bodies_have_the_headers(cast):
+    """Also what is refused before anybody has read it, and what cannot be read at all."""
+    form = "application/x-www-form-urlencoded"
+    bodies = {413: (b"a=" + b"b" * 2**21, form), 400: (b"a=b", f"{form}; charset=utf-16")}
+    for expected, (body, content_type) in bodies.items():
+        for client in (visitor(cast["priya"], csrf_checks=True, raises=False), visitor(csrf_checks=True, raises=False)):
+            response = client.generic("POST", "/theme", body, content_type)
+            assert response.status_code == expected
+            assert_headers(response, expected)
+
+
 def test_cookies_are_for_https_where_there_is_https(settings, cast, hashed):
     """``__Host-`` names are set with them; what they promise is what the browser then asks for."""
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
@@ -237,10 +247,13 @@ OVERRIDES = (
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "POST"])
 def test_only_post_changes_anything(method, cast, numbers):
     """Every route, as the one person who may do all of it, with the form's fields in the body and in the address."""
-    clients = [visitor(cast["priya"]), visitor(cast["marcus"]), visitor()]
+    clients = [visitor(cast["priya"]), visitor()]
     Member.objects.filter(pk=cast["priya"].pk).update(user_managed_login=True)
     fields = "theme=dark&account=7654321&classic=10.0.0.0/8&platform=&password=not-easy-to-guess&username=a@b.example"
+    posted = {surface.route for surface in POSTS}
     for client, route, override in product(clients, routes(), OVERRIDES):
+        if override and route not in posted:
+            continue  # nothing to be overridden into
         before = client.cookies.copy()
         with noting_writes() as written:
             response = client.generic(
@@ -329,7 +342,8 @@ ELSEWHERE = (
     "/\n/evil.example", "\x00//evil.example", "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x",
     "http:evil.example", "https:/evil.example", "http:///evil.example", "//testserver@evil.example",
     "https://testserver@evil.example", "https://testserver.evil.example", "//[::1", "//evil.example\\@testserver",
-    "\u2215\u2215evil.example", "\uff0f\uff0fevil.example", "%2f%2fevil.example", "mailto:a@b.example", "ftp://testserver/",
+    "\u2215\u2215evil.example", "\uff0f\uff0fevil.example", "%2f%2fevil.example", "mailto:a@b.example",
+    "ftp://testserver/",
 )  # fmt: skip
 HERE = ("/iam/users?view=hierarchy", "/iam/activity?q=a%20b&outcome=refused", "/iam/apikeys/classic/3")
 
@@ -395,14 +409,23 @@ def hashed(monkeypatch) -> list[str]:
         return password == demo.PASSWORD
 
     monkeypatch.setattr("accounts.models.User.check_password", check)
-    monkeypatch.setattr("accounts.models.User.set_password", lambda self, password: tried.append(password))
+    monkeypatch.setattr("accounts.models.User.set_password", lambda _, password: tried.append(password))
     monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
     return tried
 
 
+@cache
+def _somebody() -> Client:
+    """One client for all who need no other: making its middleware takes as long as an answer."""
+    return Client()
+
+
 def log_in(name: str, password: str = demo.PASSWORD, *, client: Client | None = None, **environ: str) -> HttpResponse:
     email = name if "@" in name else f"{name}@acme.example"
-    return (client or Client()).post("/login", {"username": email, "password": password}, **environ)
+    if client is None:
+        client = _somebody()
+        client.cookies.clear()
+    return client.post("/login", {"username": email, "password": password}, **environ)
 
 
 def is_signed_in(client: Client) -> bool:
@@ -442,7 +465,9 @@ def test_a_session_ends_with_logging_out_wherever_its_cookie_is(cast):
     assert not is_signed_in(thief)
     assert not is_signed_in(client)
     client.cookies[SESSION] = old
-    assert client.post(f"/iam/apikeys/classic/{ClassicKey.objects.get(holder=cast['priya']).pk}/show").status_code == 302
+    assert (
+        client.post(f"/iam/apikeys/classic/{ClassicKey.objects.get(holder=cast['priya']).pk}/show").status_code == 302
+    )
 
 
 def test_logging_out_takes_a_post(cast):
@@ -629,7 +654,13 @@ def test_waiting_is_not_made_longer_by_trying_meanwhile(cast, hashed, clock):
 
 @pytest.mark.parametrize(
     "spelled",
-    ["PRIYA@ACME.EXAMPLE", "  priya@acme.example ", "\uff50riya@acme.example", "pr\u0131ya@acme.example", "Priya@acme.example"],
+    [
+        "PRIYA@ACME.EXAMPLE",
+        "  priya@acme.example ",
+        "\uff50riya@acme.example",
+        "pr\u0131ya@acme.example",
+        "Priya@acme.example",
+    ],
 )
 def test_a_spelling_of_the_email_is_no_further_guess(spelled, cast, hashed):
     for _ in range(5):
@@ -693,7 +724,7 @@ def test_live_sessions_are_not_ended_by_guesses(cast, hashed, key_url):
 
 
 def test_known_and_unknown_emails_are_answered_alike(cast, hashed, settings):
-    """The page, the status, the headers, the cookies, and the one hash: nothing tells who exists, whatever their status."""
+    """Page, status, headers, cookies, and the one hash: nothing tells who exists, whatever their status."""
     settings.IS_DEMO = False  # the demo's login page lists its people
     answers = []
     for name in ("priya", "dmitri", "lena", "vpn-berlin", "nobody", "x" * 200):
@@ -704,7 +735,9 @@ def test_known_and_unknown_emails_are_answered_alike(cast, hashed, settings):
         assert len(hashed) == done + 1
         page = re.sub(r'name="csrfmiddlewaretoken" value="\w+"', "", response.content.decode())
         page = page.replace(f"{name}@acme.example", "(typed)")
-        headers = {name: text for name, text in response.headers.items() if name not in ("X-Request-ID", "Content-Length")}
+        headers = {
+            name: text for name, text in response.headers.items() if name not in ("X-Request-ID", "Content-Length")
+        }
         answers.append((response.status_code, page, headers, sorted(response.cookies)))
     assert all("(typed)" in page for _, page, *_ in answers)
     assert all(answer == answers[0] for answer in answers[1:])
@@ -728,8 +761,8 @@ def test_known_and_unknown_emails_take_the_same_time(cast, monkeypatch):
     """Only one of them leaves an event, and here the work differs tenfold: the answer's time evens it out."""
     watch = Stopwatch()
     monkeypatch.setattr(signin, "time", watch)
-    monkeypatch.setattr("accounts.models.User.check_password", lambda self, password: watch.sleep(0.1))
-    monkeypatch.setattr("accounts.models.User.set_password", lambda self, password: watch.sleep(0.01))
+    monkeypatch.setattr("accounts.models.User.check_password", lambda *_: watch.sleep(0.1))
+    monkeypatch.setattr("accounts.models.User.set_password", lambda *_: watch.sleep(0.01))
     took = {}
     for name in ("priya", "lena", "nobody"):
         began = watch.now
@@ -751,9 +784,10 @@ def test_who_may_not_sign_in_is_told_after_the_right_password_alone(cast, hashed
     assert right.status_code == 200
     assert SESSION not in client.cookies
     assert not is_signed_in(client)
-    assert list(Event.objects.order_by("pk").values_list("action", "outcome"))[-2:] == [
-        ("user.sign_in_refused", "refused")
-    ] * 2
+    assert (
+        list(Event.objects.order_by("pk").values_list("action", "outcome"))[-2:]
+        == [("user.sign_in_refused", "refused")] * 2
+    )
 
 
 def test_a_password_that_was_never_set_is_no_password(cast):
@@ -842,7 +876,9 @@ def test_sign_in_leads_to_an_account_that_allows_the_address(cast, hashed):
 # --- Accounts ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("account", [BOREALIS, 1_000_000, 0, -1, 2**31, 2**63, 2**200, "", "x", "1234567 ", "١٢٣٤٥٦٧", "\x00"])
+@pytest.mark.parametrize(
+    "account", [BOREALIS, 1_000_000, 0, -1, 2**31, 2**63, 2**200, "", "x", "1234567 ", "١٢٣٤٥٦٧", "\x00"]
+)
 def test_switching_to_an_account_one_is_not_in_is_404(cast, account):
     client = visitor(cast["priya"], raises=False)
     with noting_writes() as written:
@@ -893,6 +929,8 @@ def test_constants_are_those_promised():
     minutes = [timedelta(minutes=n) for n in (5, 15, 15)]
     assert limits == list(zip((5, 20, 100), minutes, strict=True))
     assert timedelta(minutes=5) == signin.FRESH_PROOF
-    kept = SimpleNamespace(idle=django_settings.KEYTREE_SESSION_IDLE_MINUTES, hours=django_settings.KEYTREE_SESSION_HOURS)
+    kept = SimpleNamespace(
+        idle=django_settings.KEYTREE_SESSION_IDLE_MINUTES, hours=django_settings.KEYTREE_SESSION_HOURS
+    )
     assert (kept.idle, kept.hours) == (30, 12)
     assert connection.vendor in ("sqlite", "postgresql")

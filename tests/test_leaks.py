@@ -1,8 +1,8 @@
 """Where a key's value must not be: everywhere but in three answers to its creator.
 
-The keys here have values that are known, and everything that was done with them in earnest is done first: created, shown,
-downloaded, called with. Then every place is searched for them, in every spelling that something could have kept. That the
-search finds what is there comes before that: each place is given a value, and must be reported.
+The keys here have values that are known, and everything that is done with keys is done first: created, shown,
+downloaded, called with. Then every place is searched for them, in every spelling that something could have kept. That
+the search finds what is there comes before that: each place is given a value, and must be reported.
 """
 
 import base64
@@ -40,7 +40,7 @@ from tests.visitors import body_of, routes, session_of, undone, visitor
 
 pytestmark = pytest.mark.django_db
 
-# --- The search -----------------------------------------------------------------------------------------------------------
+# --- The search -------------------------------------------------------------------------------------------------------
 
 
 def spellings(value: str) -> dict[str, set[bytes]]:
@@ -94,7 +94,7 @@ def parts_of(response: HttpResponse) -> Iterator[tuple[str, bytes]]:
 
 
 def database_cells() -> Iterator[tuple[str, Any]]:
-    """Every value in every column of every table, by "table.column"; and the database file as a whole, where it is one."""
+    """Every value in every column of every table, by "table.column"; and the database file, where it is one."""
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
             cursor.execute(f"SELECT * FROM {connection.ops.quote_name(table)}")
@@ -135,7 +135,7 @@ def everything_kept() -> Iterator[tuple[str, Any]]:
 
 
 class Log(logging.Handler):
-    """Keeps every record as it was made, before any filter; and what the real handler printed of it, after its filter."""
+    """Keeps every record as it was made, before any filter, and what the real handler printed, after its filter."""
 
     def __init__(self) -> None:
         super().__init__(logging.DEBUG)
@@ -165,7 +165,7 @@ def log() -> Iterator[Log]:
     real.setStream(stream)
 
 
-# --- The people and their keys --------------------------------------------------------------------------------------------
+# --- The people and their keys ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True)
@@ -222,7 +222,7 @@ def use_in_earnest(people: dict[str, Client], known: dict[int, str]) -> None:
     usage.flush()
 
 
-# --- First: the search finds --------------------------------------------------------------------------------------------
+# --- First: the search finds ------------------------------------------------------------------------------------------
 
 VALUE = "0123456789abcdef" * 3 + "fedcba9876543210"
 
@@ -362,12 +362,19 @@ def _fails_holding(text: str):
     return fail
 
 
-# --- Then: nothing is there ----------------------------------------------------------------------------------------------
+# --- Then: nothing is there -------------------------------------------------------------------------------------------
 
 
 def test_a_plain_value_prints_as_dots():
     value = PlainValue(VALUE)
-    shown = (str(value), repr(value), f"{value}", "%s %r" % (value, [value]), json.dumps(str(value)), repr({"v": value}))
+    shown = (
+        str(value),
+        repr(value),
+        f"{value}",
+        f"{[value]}",
+        json.dumps(str(value)),
+        repr({"v": value}),
+    )
     assert not any(Seeker([VALUE]).finds(text) for text in shown)
 
 
@@ -524,7 +531,7 @@ _FAULTS = {
 
 @pytest.mark.parametrize("debug", [False, True], ids=["debug off", "debug on"])
 @pytest.mark.parametrize("place", _FAULTS)
-def test_an_error_page_does_not_show_the_value(place, debug, people, known, log, settings, monkeypatch, cast):
+def test_an_error_page_does_not_show_the_value(*, place, debug, known, log, settings, monkeypatch, cast):
     """With DEBUG on, Django's page shows every variable on the way to the error, the template's included."""
     settings.DEBUG = debug
     target, action = _FAULTS[place]

@@ -179,7 +179,7 @@ def test_create_and_delete_at_once_end_as_their_events_say(people, origin):
     assert_sound()
 
 
-# --- Deleting -----------------------------------------------------------------------------------------------------------
+# --- Deleting ---------------------------------------------------------------------------------------------------------
 
 
 def test_of_50_simultaneous_deletes_one_succeeds(people, origin):
@@ -266,7 +266,7 @@ def _restrict(member: Member, key: ClassicKey) -> None:
 
 @pytest.mark.parametrize("change", [_suspend, _delete, _restrict])
 def test_no_call_that_begins_after_a_change_is_accepted(people, collector, change):
-    """Calls go on without a pause while the change is made: what begins after its end is refused, on every connection."""
+    """Calls go on while the change is made: what begins after its end is refused, on every connection."""
     priya = people["priya"]
     key = ClassicKey.objects.get(holder=priya)
     value = material.take(key).text
@@ -313,7 +313,7 @@ def hashed(monkeypatch) -> list[str]:
         return password == demo.PASSWORD
 
     monkeypatch.setattr("accounts.models.User.check_password", check)
-    monkeypatch.setattr("accounts.models.User.set_password", lambda self, password: tried.append(password))
+    monkeypatch.setattr("accounts.models.User.set_password", lambda _, password: tried.append(password))
     monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
     return tried
 
@@ -392,7 +392,7 @@ def test_simultaneous_sign_ins_each_get_a_session_of_their_own(people, hashed):
     assert_sound()
 
 
-# --- Moving -----------------------------------------------------------------------------------------------------------------
+# --- Moving -----------------------------------------------------------------------------------------------------------
 
 
 def test_opposite_moves_with_keys_being_made_and_shown_keep_the_tree_whole(origin, transactional_db):

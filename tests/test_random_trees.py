@@ -1,14 +1,21 @@
 """Random histories of a random tree, compared step by step with the plainest oracle there can be.
 
-The oracle is a dict of parents and a few dicts beside it; what it says is what docs/rules.md says. After each step every
-member is asked what they see, and what they may do with each key there is.
+The oracle is a dict of parents and a few dicts beside it; it says what docs/rules.md says. After each step every member
+is asked what they see, and what they may do with each key there is.
 """
 
 import pytest
 from django.db import connection, transaction
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from accounts import audit, hierarchy, memberships, queries
 from accounts.enums import MemberStatus, Permission
@@ -57,7 +64,7 @@ class Oracle:
             return False
         if actor == 0 or (actor == target and self.own_login[actor]):
             return True
-        if actor == target or target == 0:
+        if target in (actor, 0):
             return False
         return bool(self.granted[actor] & 6) or bool(self.granted[actor] & 1 and self.is_above(actor, target))
 
@@ -103,7 +110,9 @@ class Histories(RuleBasedStateMachine):
         return Member.objects.select_related("user", "account", "parent__user").get(pk=self.ids[number])
 
     def key(self, holder: int) -> ClassicKey:
-        found = ClassicKey.objects.select_related("holder__user", "holder__account").filter(holder=self.ids[holder]).first()
+        found = (
+            ClassicKey.objects.select_related("holder__user", "holder__account").filter(holder=self.ids[holder]).first()
+        )
         return found or self.stale[0]
 
     def attempt(self, expected: type[Exception] | None, call, **arguments):
@@ -173,9 +182,7 @@ class Histories(RuleBasedStateMachine):
             expected = NotAllowed
         elif holder in self.oracle.creator:
             expected = lifecycle.KeyExists
-        result = self.attempt(
-            expected, lifecycle.create_classic_key, holder=self.member(holder), by=self.member(actor)
-        )
+        result = self.attempt(expected, lifecycle.create_classic_key, holder=self.member(holder), by=self.member(actor))
         if result:
             self.events += 1
             self.oracle.creator[holder] = actor
@@ -253,7 +260,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def everybody_sees_and_may_what_the_oracle_says(self):
         oracle, number_of = self.oracle, {pk: number for number, pk in enumerate(self.ids)}
-        members = {n: m for n, m in enumerate(self._members())}
+        members = dict(enumerate(self._members()))
         keys = {number_of[key.holder_id]: key for key in self._keys()}
         assert {n: number_of[key.creator_id] for n, key in keys.items()} == oracle.creator
         asked = ListRequest("/", {})
