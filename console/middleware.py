@@ -31,6 +31,14 @@ _NO_FEATURES = ", ".join(
 )  # fmt: skip
 
 
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+}
+
+
 def _is_too_large(content_length: str) -> bool:
     """Whether a body is larger than any form of ours: it is refused before anything reads it."""
     return content_length.isdecimal() and int(content_length[:18]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -56,7 +64,7 @@ class RequestOriginMiddleware:
         origin = Origin(address=address, request_id=secrets.token_hex(8))
         cast(MemberRequest, request).origin = origin
         request_id.set(origin.request_id)  # stays to the next request: Django logs refusals after this returns
-        response = _too_large() if _is_too_large(meta.get("CONTENT_LENGTH", "")) else self.get_response(request)
+        response = self.get_response(request)
         response["X-Request-ID"] = origin.request_id
         return response
 
@@ -69,7 +77,11 @@ class ContentPolicyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the view and complete its answer's headers. Only static files may be kept by anybody."""
-        response = self.get_response(request)
+        too_large = _is_too_large(request.META.get("CONTENT_LENGTH", ""))
+        response = _too_large() if too_large else self.get_response(request)
+        # Django's own middleware sets these too, but not where it was itself what refused the request.
+        for name, text in _ALWAYS.items():
+            response.headers.setdefault(name, text)
         response["Content-Security-Policy"] = _CONTENT_POLICY
         response["Cross-Origin-Resource-Policy"] = "same-origin"
         response["Permissions-Policy"] = _NO_FEATURES

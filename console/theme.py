@@ -3,8 +3,7 @@
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
@@ -33,7 +32,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     """Keep the theme and go back to the page it was chosen on; an unknown theme changes nothing."""
     form = ThemeForm(request.POST)
     is_valid = form.is_valid()
-    response = redirect(_safe_next(request, form.cleaned_data.get("next", "")))
+    response: HttpResponse = HttpResponseRedirect(_safe_next(request, form.cleaned_data.get("next", "")))
     if not is_valid:
         return response
     if form.cleaned_data["theme"] == "system":
@@ -53,4 +52,4 @@ def choose(request: HttpRequest) -> HttpResponse:
 def _safe_next(request: HttpRequest, path: str) -> str:
     """Return the path if it leads to this host, else the start page: the form can be posted by anybody."""
     is_ours = url_has_allowed_host_and_scheme(path, {request.get_host()}, require_https=request.is_secure())
-    return path if is_ours else "/"
+    return path if is_ours and path.startswith("/") else "/"
