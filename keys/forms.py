@@ -34,7 +34,8 @@ class KeyRestrictionForm(forms.Form):
     classic = AddressesField(label="Classic infrastructure", required=False, help_text=_FORMS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        # The dialog may stand over a page whose own form has a field of the same name.
+        super().__init__(*args, auto_id="id_key_%s", **kwargs)
         self.helper = helper("", tag=False)
 
 
