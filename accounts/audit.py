@@ -73,6 +73,8 @@ def record(
         details=json.dumps(dict(details or {}), sort_keys=True),
         once=once,
     )
+    if once is not None and Event.objects.filter(account_id=account_id, once=once).exists():
+        return None
     try:
         with transaction.atomic():
             return _append(event)
@@ -82,10 +84,18 @@ def record(
         raise
 
 
-def record_refusal(action: str, *, actor: Member, subject: Member, origin: Origin, details: Mapping[str, Any]) -> None:
+def record_refusal(
+    action: str,
+    *,
+    actor: Member,
+    subject: Member,
+    origin: Origin,
+    details: Mapping[str, Any],
+    once: str | None = None,
+) -> None:
     """Record that something was refused: an event of its own, with no change beside it."""
     with transaction.atomic():
-        record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details)
+        record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details, once=once)
 
 
 def _append(event: Event) -> Event:

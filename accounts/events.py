@@ -18,6 +18,7 @@ IDENTITY_PROVED = "user.identity_proved"
 ACCOUNT_SWITCHED = "user.account_switched"
 MEMBER_ADDED = "member.added"
 PERMISSION_REFUSED = "permission.refused"
+CONSOLE_REFUSED = "console.refused"
 RESTRICTION_CHANGED = "member.restriction_changed"
 VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not a secret
 
@@ -31,6 +32,7 @@ register(
         ACCOUNT_SWITCHED: "Switched to this account",
         MEMBER_ADDED: "User added",
         PERMISSION_REFUSED: "Action refused",
+        CONSOLE_REFUSED: "Use of the console refused",
         RESTRICTION_CHANGED: "Cloud platform address restriction changed",
         VPN_PASSWORD_CHANGED: "VPN password changed",
     }

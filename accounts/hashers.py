@@ -1,9 +1,11 @@
 """How passwords are hashed, and which are refused."""
 
+import re
 import threading
 from typing import Any
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.contrib.auth.password_validation import CommonPasswordValidator
 from django.core.exceptions import ValidationError
 
 from accounts.models import User
@@ -11,6 +13,8 @@ from accounts.names import canonical_email
 
 MAXIMUM_PASSWORD_LENGTH = 4096  # characters
 _SHORTEST_WORD = 3  # characters: shorter parts of a name stand in any good password
+_LONGEST_TAKEN_APART = 64  # characters: nothing longer is two common passwords
+_FEWEST_DISTINCT = 4  # characters that differ: anything less is a pattern, however long
 
 #: Each hash takes 19 MiB for some 20 ms: more at once than cores only makes everybody wait.
 _AT_ONCE = threading.BoundedSemaphore(2)
@@ -48,6 +52,36 @@ class MaximumLengthValidator:
     def get_help_text(self) -> str:
         """Return the rule in a sentence."""
         return f"Use at most {MAXIMUM_PASSWORD_LENGTH} characters."
+
+
+class CommonCoreValidator(CommonPasswordValidator):
+    """Refuses passwords made of common ones: few common ones are twelve characters long, so people stretch them.
+
+    What is looked up in Django's list of 20,000 is the core of the password: without the digits and signs around it,
+    and taken apart where it is one common password after another.
+
+    *Source:* NIST SP 800-63B, section 5.1.1.2, which asks to refuse commonly used values.
+    """
+
+    def validate(self, password: str, user: User | None = None) -> None:
+        """Raise ValidationError when the core is a common password, two of them, or one that is repeated."""
+        super().validate(password, user)
+        folded = password.casefold()
+        core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
+        if len(set(folded)) < _FEWEST_DISTINCT or self._is_common(folded) or self._is_common(core):
+            raise ValidationError(
+                "This password is too common. Use several words that do not belong together.",
+                code="password_too_common",
+            )
+
+    def _is_common(self, text: str) -> bool:
+        if len(text) > _LONGEST_TAKEN_APART:
+            return False
+        once = re.sub(r"^(.+?)\1+$", r"\1", text)
+        halves = ((once[:at], once[at:]) for at in range(1, len(once)))
+        return once in self.passwords or any(
+            first in self.passwords and second in self.passwords for first, second in halves
+        )
 
 
 class ContextWordsValidator:

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.contrib import auth, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 
-from accounts import signin
+from accounts import audit, events, signin
 from accounts.enums import MemberStatus
 from accounts.models import Member
 from accounts.requests import MemberRequest
@@ -54,7 +55,22 @@ class MemberMiddleware:
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
             return None
         if not signin.allows_platform(member, request.origin):
+            _record_refusal(request, "address not allowed")
             return render(request, "accounts/address_refused.html", {"title": "Address not allowed"}, status=403)
         if member.status == MemberStatus.SUSPENDED:
+            _record_refusal(request, "suspended")
             return render(request, "accounts/suspended.html", {"title": "Suspended"}, status=403)
         return None
+
+
+def _record_refusal(request: MemberRequest, why: str) -> None:
+    """Record that the member was kept out, once a minute at most: whoever reloads the page must not flood the trail."""
+    member, minute = request.member, int(timezone.now().timestamp()) // 60
+    audit.record_refusal(
+        events.CONSOLE_REFUSED,
+        actor=member,
+        subject=member,
+        origin=request.origin,
+        details={"why": why},
+        once=f"console refused:{member.pk}:{why}:{minute}",
+    )

@@ -1,5 +1,6 @@
 """Signing in and out, proving one's identity again, and choosing the current account. No templates."""
 
+import logging
 import math
 import time
 from collections.abc import Sequence
@@ -17,6 +18,9 @@ from accounts import addresses, audit, events, throttle
 from accounts.enums import SIGN_IN_STATUSES, MemberStatus
 from accounts.models import Member, User
 from accounts.origin import Origin
+from accounts.sessions import SessionStore
+
+_log = logging.getLogger(__name__)
 
 #: How long a password counts as proof of identity before a value is shown.
 FRESH_PROOF = timedelta(minutes=5)
@@ -90,6 +94,8 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
     _count_or_refuse(email, origin)
     user = auth.authenticate(request, username=email, password=password)
     if user is None:
+        # Not the address that was typed: people type their password there.
+        _log.warning("sign-in refused: unknown email address or wrong password, from %s", origin.address)
         _record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
         time.sleep(max(0.0, started + _REFUSAL_SECONDS - time.monotonic()))
         raise SignInRefused("The email address or the password is not right. Check both and try again.")
@@ -104,6 +110,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
             else "Your user cannot sign in to any account. Ask the person who invited you."
         )
     throttle.forget_success(email, origin.address)
+    SessionStore.clear_expired()  # of everybody: here, because that is once for each person who gets in
     member = next((member for member in open_here if member.status != MemberStatus.SUSPENDED), open_here[0])
     with transaction.atomic():
         auth.login(request, user)
@@ -117,6 +124,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
 def _count_or_refuse(email: str, origin: Origin) -> None:
     wait = throttle.count_attempt(email, origin.address)
     if wait is not None:
+        _log.warning("sign-in refused: too many attempts, from %s", origin.address)
         minutes = math.ceil(wait.total_seconds() / 60)
         raise SignInRefused(
             f"Too many attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}.", retry_after=wait

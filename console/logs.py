@@ -5,7 +5,12 @@ import json
 import logging
 import re
 import traceback
+from collections.abc import ItemsView
 from datetime import UTC, datetime
+from typing import Any
+
+from django.http import HttpRequest
+from django.views.debug import SafeExceptionReporterFilter
 
 #: The id of the request being answered, set by the middleware.
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
@@ -20,6 +25,32 @@ _BLOT = "[redacted]"
 def redact(text: str) -> str:
     """Return ``text`` with everything key-shaped blotted out."""
     return _KEY_SHAPED.sub(_BLOT, text)
+
+
+class _Redacted:
+    """A variable of a stack frame as an error page may show it."""
+
+    def __init__(self, value: object) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        try:
+            return redact(repr(self._value))
+        except Exception as error:  # noqa: BLE001 - a broken repr must not break the page that reports another error
+            return f"<no text: {type(error).__name__}>"
+
+
+class RedactingReporterFilter(SafeExceptionReporterFilter):
+    """Keeps secrets out of the debug mode's error page too, where Django's own filter shows every variable."""
+
+    def is_active(self, request: HttpRequest | None) -> bool:
+        """Always."""
+        return True
+
+    def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> ItemsView[str, Any]:
+        """Return names and values of a frame's variables: what is marked sensitive starred, the rest redacted."""
+        variables = super().get_traceback_frame_variables(request, tb_frame)
+        return {str(name): _Redacted(value) for name, value in variables}.items()
 
 
 class RedactingFilter(logging.Filter):

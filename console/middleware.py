@@ -11,6 +11,7 @@ from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import Origin, trusted_proxies
 from accounts.requests import MemberRequest
 from console.logs import request_id
+from console.views import bad_request
 
 _CONTENT_POLICY = "; ".join(
     [
@@ -31,6 +32,7 @@ _NO_FEATURES = ", ".join(
 )  # fmt: skip
 
 
+_FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -44,8 +46,24 @@ def _is_too_large(content_length: str) -> bool:
     return content_length.isdecimal() and int(content_length[:18]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
 
-def _too_large() -> HttpResponse:
-    return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
+def _is_unreadable(request: HttpRequest) -> bool:
+    """Whether a form says that it is in another encoding than ours, which no browser does.
+
+    Django takes unknown character sets for UTF-8 and drops what is no base64: a field would arrive otherwise than it
+    was sent, and empty means something. *Source:* RFC 7578, sections 4.7 and 5.1.
+    """
+    if request.content_type not in _FORMS:
+        return False
+    charset = (request.content_params or {}).get("charset", "utf-8")
+    is_encoded = request.content_type == _FORMS[1] and b"content-transfer-encoding:" in request.body.lower()
+    return charset.lower() not in {"utf-8", "utf8"} or is_encoded
+
+
+def _refused_body(request: HttpRequest) -> HttpResponse | None:
+    """Return the answer to a body that must not be read, none for one that may."""
+    if _is_too_large(request.META.get("CONTENT_LENGTH", "")):
+        return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
+    return bad_request(request) if _is_unreadable(request) else None
 
 
 class RequestOriginMiddleware:
@@ -77,8 +95,7 @@ class ContentPolicyMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the view and complete its answer's headers. Only static files may be kept by anybody."""
-        too_large = _is_too_large(request.META.get("CONTENT_LENGTH", ""))
-        response = _too_large() if too_large else self.get_response(request)
+        response = _refused_body(request) or self.get_response(request)
         # Django's own middleware sets these too, but not where it was itself what refused the request.
         for name, text in _ALWAYS.items():
             response.headers.setdefault(name, text)

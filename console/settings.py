@@ -134,7 +134,7 @@ PASSWORD_HASHERS = ["accounts.hashers.Argon2Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
     {"NAME": "accounts.hashers.MaximumLengthValidator"},
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "accounts.hashers.CommonCoreValidator"},
     {"NAME": "accounts.hashers.ContextWordsValidator"},
 ]
 LOGIN_URL = "accounts:login"
@@ -198,6 +198,8 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+
+DEFAULT_EXCEPTION_REPORTER_FILTER = "console.logs.RedactingReporterFilter"
 
 # --- Logs: one JSON object a line on standard output ----------------------------------------------------------------
 LOGGING = {

@@ -14,6 +14,7 @@ console_patterns = [
 if settings.DEBUG:
     console_patterns.append(path("styleguide", styleguide.show, name="styleguide"))
 
+handler400 = views.bad_request
 handler500 = views.server_error
 
 urlpatterns = [

@@ -9,7 +9,6 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import loader
-from django.views import defaults
 from django.views.decorators.http import require_safe
 
 from accounts import sealing
@@ -53,14 +52,16 @@ def _unapplied_migrations() -> bool:
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
+def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """Answer what cannot be read. Unlike Django's own answer, this one reads nothing of the request either."""
+    return HttpResponse(loader.render_to_string("400.html"), status=400)
+
+
 def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a fault: 503 where the database is away or busy, which may pass, else 500. Shows nothing of the fault."""
-    is_database = isinstance(sys.exc_info()[1], OperationalError)
-    if not is_database:
-        return defaults.server_error(request)
-    response = HttpResponse(loader.render_to_string("503.html"), status=503)
-    response["Retry-After"] = "5"
-    return response
+    if not isinstance(sys.exc_info()[1], OperationalError):
+        return HttpResponse(loader.render_to_string("500.html"), status=500)
+    return HttpResponse(loader.render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:

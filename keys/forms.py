@@ -12,6 +12,7 @@ _FORMS = (
     "Single addresses (17.5.7.8), ranges (17.5.7.8 - 17.5.9.5) or subnets (17.5.7.0/24), separated by commas. IPv4 or "
     "IPv6. Empty allows every address."
 )
+_NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
 
 
 class AddressesField(forms.CharField):
@@ -19,8 +20,14 @@ class AddressesField(forms.CharField):
 
     widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocomplete": "off"})
 
-    def clean(self, value: Any) -> str:
-        """Return the canonical text. Raises ValidationError with one message for each bad entry."""
+    def clean(self, value: Any) -> str | None:
+        """Return the canonical text; none when the field was not sent at all, which is not the same as sent empty.
+
+        Empty lifts the restriction, and that must be what somebody asked for. Raises ValidationError with one message
+        for each bad entry.
+        """
+        if value is None:
+            return None
         text = super().clean(value)
         try:
             return str(addresses.parse(text))
@@ -35,8 +42,16 @@ class KeyRestrictionForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The dialog may stand over a page whose own form has a field of the same name.
-        super().__init__(*args, auto_id="id_key_%s", **kwargs)
+        kwargs["auto_id"] = "id_key_%s"
+        super().__init__(*args, **kwargs)
         self.helper = helper("", tag=False)
+
+    def clean_classic(self) -> str:
+        """Return the canonical text. Raises ValidationError when the request did not hold the field."""
+        text: str | None = self.cleaned_data["classic"]
+        if text is None:
+            raise ValidationError(_NOTHING_ARRIVED)
+        return text
 
 
 class RestrictionsForm(forms.Form):
@@ -60,6 +75,13 @@ class RestrictionsForm(forms.Form):
         # Shown only where it is needed: see ``ask_to_confirm_lockout``.
         self.fields["confirm_lockout"].widget = forms.HiddenInput()
         self.helper = helper("Save", action=action, form_id="restrictions-form")
+
+    def clean(self) -> dict[str, Any]:
+        """Return the cleaned fields. Raises ValidationError when the request held none of them."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if not self.errors and cleaned.get("platform") is None and cleaned.get("classic") is None:
+            raise ValidationError(_NOTHING_ARRIVED)
+        return cleaned
 
     def ask_to_confirm_lockout(self, address: str | None) -> None:
         """Turn down the form until the person confirms that they lock themselves out from ``address``."""

@@ -8,12 +8,11 @@ app_name = "keys"
 urlpatterns = [
     path("iam/apikeys", classic.index, name="classic-list"),
     path("iam/apikeys/classic.csv", classic.export, name="classic-csv"),
-    path("iam/apikeys/classic/create", classic.create, name="classic-create"),
     path("iam/apikeys/classic/<int:key_id>", classic.details, name="classic-details"),
     path("iam/apikeys/classic/<int:key_id>/show", classic.show, name="classic-show"),
     path("iam/apikeys/classic/<int:key_id>/download", classic.download, name="classic-download"),
     path("iam/apikeys/classic/<int:key_id>/restriction", classic.restrict, name="classic-restrict"),
     path("iam/apikeys/classic/<int:key_id>/delete", classic.delete, name="classic-delete"),
-    path("iam/users/<int:member_id>/classic_key", classic.create_for, name="classic-create-for"),
+    path("iam/users/<int:member_id>/classic_key", classic.create, name="classic-create"),
     path("iam/users/<int:member_id>/restrictions", restrictions.save, name="restrictions"),
 ]

@@ -182,7 +182,6 @@ class Surface:
     data: dict[str, str] = field(default_factory=dict)
     changes: str = ""  # the table that whoever may changes; nobody else changes anything
     gives_value: bool = False
-    is_own: bool = False  # about the actor alone, whoever the target
     needs_no_key: bool = False  # tried while the target has no key, and again while there is one
     for_any_status: bool = False  # leaving and switching are for suspended members too
     for_strangers: bool = False
@@ -220,14 +219,9 @@ SURFACES = (
         "keys:classic-restrict", "POST", 302, about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.RESTRICT_KEY,
         data={"classic": _RESTRICTION}, changes="keys_classickey",
     ),
-    Surface("keys:classic-create", "GET", 302, is_own=True),
+    Surface("keys:classic-create", "GET", 302, about=MEMBER, known_by=Act.KNOW_OF_KEY),
     Surface(
-        "keys:classic-create", "POST", allowed_by=Act.CREATE_KEY, is_own=True, gives_value=True, needs_no_key=True,
-        changes="keys_classickey",
-    ),
-    Surface("keys:classic-create-for", "GET", 302, about=MEMBER, known_by=Act.KNOW_OF_KEY),
-    Surface(
-        "keys:classic-create-for", "POST", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.CREATE_KEY,
+        "keys:classic-create", "POST", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.CREATE_KEY,
         gives_value=True, needs_no_key=True, changes="keys_classickey",
     ),
     # Users.

@@ -295,7 +295,6 @@ FIELDS = {
     "keys:classic-restrict": ("classic",),
     "keys:restrictions": ("platform", "classic", "confirm_lockout"),
     "keys:classic-create": ("password",),
-    "keys:classic-create-for": ("password",),
     "keys:classic-show": ("password",),
     "keys:classic-download": ("password",),
     "keys:classic-delete": (),
@@ -501,7 +500,7 @@ def test_owner_and_value_named_by_the_caller_are_ignored(cast):
     }  # fmt: skip
     client = visitor(cast["noor"])
     query = urlencode({name: value for name, value in named.items() if value != wished})
-    response = client.post(f"/iam/apikeys/classic/create?{query}", named)
+    response = client.post(f"/iam/users/{cast['noor'].pk}/classic_key?{query}", named)
     assert response.status_code == 200
     assert wished not in text_of(response)
     made = ClassicKey.objects.get(holder=cast["noor"])

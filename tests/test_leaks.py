@@ -458,13 +458,14 @@ def test_a_created_value_is_in_that_one_answer(people, cast, monkeypatch):
     """As it comes, and nowhere afterwards: not on the next page, not in what is kept."""
     monkeypatch.setattr(material, "new_value", lambda: PlainValue(VALUE))
     seeker, noor = Seeker([VALUE]), people["noor"]
-    response = noor.post("/iam/apikeys/classic/create")
+    create_url = f"/iam/users/{cast['noor'].pk}/classic_key"
+    response = noor.post(create_url)
     assert [part for part, data in parts_of(response) if seeker.finds(data)] == ["body"]
     assert response.status_code == 200
     assert response["Cache-Control"] == "no-store"
-    for url in ("/iam/apikeys", "/iam/apikeys/classic/create", f"/iam/users/{cast['noor'].pk}"):
+    for url in ("/iam/apikeys", create_url, f"/iam/users/{cast['noor'].pk}"):
         assert not any(seeker.finds(data) for _, data in parts_of(noor.get(url)))
-    assert not any(seeker.finds(data) for _, data in parts_of(noor.post("/iam/apikeys/classic/create")))
+    assert not any(seeker.finds(data) for _, data in parts_of(noor.post(create_url)))
     assert not [place for place, content in everything_kept() if seeker.finds(content)]
 
 
@@ -489,12 +490,12 @@ def test_verify_tells_nobody_the_value(people, known, seeker):
             assert not seeker.finds(f"{status} {headers}")
 
 
-def test_values_are_in_no_log(people, known, seeker, log):
+def test_values_are_in_no_log(people, cast, known, seeker, log):
     use_in_earnest(people, known)
     for client in people.values():
         for url in ("/iam/apikeys", "/iam/apikeys/classic.csv", "/iam/activity", "/iam/users"):
             body_of(client.get(url))
-        client.post("/iam/apikeys/classic/create")
+        client.post(f"/iam/users/{cast['noor'].pk}/classic_key")
     assert any("keys_classickey" in line for line in log.made)  # statements of the database are among them
     assert any("Not Found" in line or "Forbidden" in line for line in log.made)
     assert len(log.printed.getvalue().splitlines()) > 100
@@ -539,7 +540,7 @@ def test_an_error_page_does_not_show_the_value(*, place, debug, known, log, sett
     seeker = Seeker([VALUE, *known.values()])
     client = visitor(cast["noor" if action == "create" else "priya"], raises=False)
     key = ClassicKey.objects.get(holder=cast["priya"])
-    url = {"create": "/iam/apikeys/classic/create"}.get(action, f"/iam/apikeys/classic/{key.pk}/{action}")
+    url = {"create": f"/iam/users/{cast['noor'].pk}/classic_key"}.get(action, f"/iam/apikeys/classic/{key.pk}/{action}")
 
     def fail(*_, **__):
         raise RuntimeError("on purpose")

@@ -120,7 +120,7 @@ def test_of_200_simultaneous_create_requests_one_shows_a_key_and_the_others_say_
     def press() -> tuple[int, str, str]:
         client = Client(raise_request_exception=False)
         client.cookies = session.copy()
-        response = client.post("/iam/apikeys/classic/create")
+        response = client.post(f"/iam/users/{noor.pk}/classic_key")
         return response.status_code, response.headers.get("Location", ""), body_of(response).decode()
 
     answers = many_at_once(press, CREATES)

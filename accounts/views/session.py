@@ -21,7 +21,7 @@ def login(request: MemberRequest) -> HttpResponse:
     """Ask for e-mail address and password; a signed-in visitor goes on at once."""
     if request.user.is_authenticated:
         return redirect(_next(request))
-    form = LoginForm(request.POST or None)
+    form = LoginForm(request.POST if request.method == "POST" else None)
     status, headers = 200, {}
     if request.method == "POST" and form.is_valid():
         try:

@@ -57,7 +57,7 @@ def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
     if not can(request.member, MemberAction.EDIT_VPN_PASSWORD, member):
         what, why = MemberAction.EDIT_VPN_PASSWORD.value, reason(request.member, MemberAction.EDIT_VPN_PASSWORD, member)
         raise refusal(request, subject=member, what=what, why=why)
-    form = VpnPasswordForm(member.user, request.POST or None)
+    form = VpnPasswordForm(member.user, request.POST if request.method == "POST" else None)
     back = reverse("accounts:user", args=[member.pk])
     if request.method == "POST" and form.is_valid():
         try:

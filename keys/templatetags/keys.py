@@ -44,17 +44,9 @@ def key_cards(context: template.Context) -> dict[str, Any]:
         "sees_keys": sees_keys,
         "key": key,
         "menu": queries.menu(viewer, key) if key else [],
-        "create_url": _create_url(viewer, member) if sees_keys and key is None else "",
+        "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
     }
-
-
-def _create_url(viewer: Member, member: Member) -> str:
-    if not policy.can_create(viewer, member):
-        return ""
-    if viewer.pk == member.pk:
-        return reverse("keys:classic-create")
-    return reverse("keys:classic-create-for", args=[member.pk])
 
 
 @register.simple_tag(takes_context=True)

@@ -70,26 +70,20 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
 
 
 @sensitive_post_parameters("password")
+@sensitive_variables("value")
 @form_or_post
-def create(request: MemberRequest) -> HttpResponse:
-    """Create the viewer's own key, and show it in this one answer."""
-    return _create(request, request.member, back=reverse("keys:classic-list"), behind="API keys")
+def create(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Create the key of the viewer, or of a VPN-only member below them, and show it in this one answer.
 
-
-@sensitive_post_parameters("password")
-@form_or_post
-def create_for(request: MemberRequest, member_id: int) -> HttpResponse:
-    """Create the key of a VPN-only member below the viewer, and show it in this one answer."""
+    The address names the member, also for one's own key: a page left open while its viewer went to another account
+    must not make a key there.
+    """
     holder = member_or_404(request.member, member_id)
     if not policy.can_see_keys_of(request.member, holder):
         raise Http404
-    return _create(
-        request, holder, back=reverse("accounts:user", args=[holder.pk]), behind=f"Manage {holder.user.name}"
-    )
-
-
-@sensitive_variables("value")
-def _create(request: MemberRequest, holder: Member, *, back: str, behind: str) -> HttpResponse:
+    is_own = holder.pk == request.member.pk
+    back = reverse("keys:classic-list") if is_own else reverse("accounts:user", args=[holder.pk])
+    behind = "API keys" if is_own else f"Manage {holder.user.name}"
     if request.method != "POST":
         return redirect(back)
     try:

@@ -49,9 +49,9 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
         lifecycle.restrict_member(
             member=member,
             key=key,
-            # A field that was not sent, because the page was older than the key, changes nothing.
-            platform_text=form.cleaned_data["platform"] if "platform" in request.POST else None,
-            classic_text=form.cleaned_data.get("classic") if "classic" in request.POST else None,
+            # A field that was not sent, because the page was older than the key, is none here and changes nothing.
+            platform_text=form.cleaned_data["platform"],
+            classic_text=form.cleaned_data.get("classic"),
             by=viewer,
             origin=request.origin,
         )
@@ -66,6 +66,7 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
 
 def _locks_out(request: MemberRequest, member: Member, form: RestrictionsForm) -> bool:
     """Whether saving would keep out the person who saves, from where they are, and they did not say that they know."""
-    if member.pk != request.member.pk or "platform" not in request.POST or form.cleaned_data["confirm_lockout"]:
+    platform = form.cleaned_data["platform"]
+    if member.pk != request.member.pk or platform is None or form.cleaned_data["confirm_lockout"]:
         return False
-    return not addresses.stored(form.cleaned_data["platform"]).allows(request.origin.address)
+    return not addresses.stored(platform).allows(request.origin.address)

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
-from accounts.addresses import client_address
+from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import trusted_proxies
 from keys.verification import Unavailable, Verdict, verify
 
@@ -38,6 +38,9 @@ _ALWAYS = [
 _NO_BODY = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "0")]
 _REFUSED = [*_ALWAYS, *_NO_BODY, ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"')]
 _UNAVAILABLE = [*_ALWAYS, *_NO_BODY, ("Retry-After", "5")]
+
+#: As Django's security middleware writes it for the pages.
+_HSTS = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
 
 #: What may stand in a header as it is, besides letters and digits: what e-mail addresses are made of, but for "%".
 _PLAIN = "!#$&'*+-/=?^_`{|}~@."
@@ -67,17 +70,17 @@ class VerifyApplication:
             verdict = _verdict(environ)
         except Unavailable as error:
             _log.error("verification unavailable: %s", type(error.__cause__).__name__)
-            start_response("503 Service Unavailable", _UNAVAILABLE[:])
+            start_response("503 Service Unavailable", [*_UNAVAILABLE, *_transport(environ)])
             return ()
         except Exception:  # noqa: BLE001 - whatever goes wrong while deciding, the answer is no
             _log.exception("verification failed")
             verdict = None
         if verdict is None or not verdict.accepted:
-            start_response("401 Unauthorized", _REFUSED[:])
+            start_response("401 Unauthorized", [*_REFUSED, *_transport(environ)])
         elif _is_below(_PATH_FOR_ENVOY, path):
-            start_response("200 OK", [*_identity(verdict), *_NO_BODY])
+            start_response("200 OK", [*_identity(verdict), *_NO_BODY, *_transport(environ)])
         else:
-            start_response("204 No Content", _identity(verdict))
+            start_response("204 No Content", [*_identity(verdict), *_transport(environ)])
         return ()
 
 
@@ -120,6 +123,18 @@ def _may_carry_credentials(environ: Environ) -> bool:
         return True
     peer = environ.get("REMOTE_ADDR") or ""
     return peer == "" or peer in {"::1", "::ffff:127.0.0.1"} or peer.startswith("127.") or peer in trusted_proxies()
+
+
+def _transport(environ: Environ) -> list[tuple[str, str]]:
+    """Return the header that keeps browsers to https, as the console's pages have it, for what was asked by https."""
+    if not settings.IS_HTTPS:
+        return []
+    proto = environ.get("HTTP_X_FORWARDED_PROTO")
+    if environ["wsgi.url_scheme"] == "https" or forwarded_scheme_is_https(
+        environ.get("REMOTE_ADDR"), proto, trusted_proxies()
+    ):
+        return [("Strict-Transport-Security", _HSTS)]
+    return []
 
 
 def _identity(verdict: Verdict) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ def _sorted(keys: list[ClassicKey], order: Order) -> list[ClassicKey]:
 
 
 def _walk_pages(tested: Listing[ClassicKey], *, per_page: int, pinned: int) -> list[listing.Page[ClassicKey]]:
-    """Read to the end by ``next``, then back by ``previous``, and return the pages, which must be the same both ways."""
+    """Read to the end by ``next`` and back by ``previous``; return the pages, which must be the same both ways."""
     pages = [tested.page(per_page=per_page, pinned=pinned)]
     while pages[-1].next:
         pages.append(tested.page(per_page=per_page, cursor=_through_address(pages[-1].next), pinned=pinned))

@@ -9,7 +9,12 @@ from wsgiref.util import setup_testing_defaults
 def environ(address: str, **headers: str) -> dict[str, Any]:
     """Return what a GET of ``address`` from this machine looks like to an application."""
     path, _, query = address.partition("?")
-    made: dict[str, Any] = {"PATH_INFO": path, "QUERY_STRING": query, "REMOTE_ADDR": "127.0.0.1", "HTTP_HOST": "localhost"}
+    made: dict[str, Any] = {
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "REMOTE_ADDR": "127.0.0.1",
+        "HTTP_HOST": "localhost",
+    }
     setup_testing_defaults(made)
     return {**made, **headers}
 

@@ -220,9 +220,7 @@ class Measurement:
         facts, child = installation.facts, self._keytree[installation.members]
         viewers = {member: f"member {member}" for member in facts["tried"]}
         viewers |= {member: name for name, member in facts["viewers"].items()}
-        candidates = {
-            (member, order): _page(child, member, _KEYS + order) for member in viewers for order in _ORDERS
-        }
+        candidates = {(member, order): _page(child, member, _KEYS + order) for member in viewers for order in _ORDERS}
         medians = taking_turns(candidates, rounds=3)
         member, order = max(medians, key=lambda candidate: self._server_time(medians[candidate]))
         return member, _KEYS + order, f"{viewers[member]}{order and ', '}{order.strip('?')}"
@@ -285,7 +283,7 @@ class Measurement:
         each = self.sizes[-1]
         movable, path = each.facts["movable"], str(self._authorizations(each))
         watcher = self._child("tests.bench.keytree", each.environment)
-        watch = lambda: watcher("watch", member=each.facts["viewers"]["half"], authorizations=path, seconds=0.5)  # noqa: E731
+        watch = lambda: watcher("watch", member=each.facts["viewers"]["half"], authorizations=path, seconds=0.5)
         watch()
         waits, seconds = [], []
         for _ in range(2):
@@ -300,7 +298,8 @@ class Measurement:
             raise ChildFailed("the move was refused")
         median = statistics.median(seconds)
         yield Figure(
-            f"move of {movable['members']:,} members in {each.members:,}, seconds", "≤ 2" if self._large else "", median,
+            f"move of {movable['members']:,} members in {each.members:,}, seconds", "≤ 2" if self._large else "",
+            median,
             note=f"{min(seconds):.2f} to {max(seconds):.2f} s, with other requests beside",
         )  # fmt: skip
         longest = {kind: max(found[kind] for found in waits) for kind in waits[0]}

@@ -91,7 +91,14 @@ def requests_per_second(url: str, authorizations: Path, seconds: int) -> float:
     """
     parts = urlsplit(url)
     if _WRK:
-        command = [_WRK, "--threads=1", f"--connections={CONNECTIONS}", f"--duration={seconds}s", f"--script={_SCRIPT}", url]
+        command = [
+            _WRK,
+            "--threads=1",
+            f"--connections={CONNECTIONS}",
+            f"--duration={seconds}s",
+            f"--script={_SCRIPT}",
+            url,
+        ]
     else:
         command = [sys.executable, "-m", "tests.bench.load", parts.hostname, str(parts.port), parts.path]
         command += [str(seconds), str(CONNECTIONS)]

@@ -50,6 +50,8 @@ def print_table(title: str, figures: Sequence[Figure]) -> None:
     lines = [head, *(figure.cells for figure in figures)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     lines.insert(1, tuple("-" * width for width in widths))
-    rows = ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines]
+    rows = [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    ]
     sys.stdout.write("\n".join([f"\n### {title}\n", *rows]) + "\n")
     sys.stdout.flush()

@@ -207,7 +207,8 @@ server.set_app(get_internal_wsgi_application())
 threading.Thread(target=server.serve_forever, daemon=True).start()
 address = "http://127.0.0.1:%d/verify/some/path" % server.server_port
 with urllib.request.urlopen(urllib.request.Request(address, headers=dict([{header}]))) as answer:
-    print("answered", answer.status, answer.headers["X-Keytree-User"])
+    # In one piece and on a line of its own: the server's thread writes its log to the same place.
+    print("\\nanswered %d %s\\n" % (answer.status, answer.headers["X-Keytree-User"]), end="", flush=True)
 server.shutdown()
 """
 
