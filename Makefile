@@ -74,8 +74,8 @@ test-sqlite: $(VENV)/.dev ## run the suite on SQLite
 
 # A server of its own, unless TEST_DATABASE_URL names one whose user may create databases.
 test-postgresql: $(VENV)/.dev ## run the suite on PostgreSQL: one of its own, or the one in TEST_DATABASE_URL
-	@echo '--- The suite on PostgreSQL (without what was marked sqlite_only) ---'
-	@$(PY) -m tests.postgres $(PYTEST) -m 'not sqlite_only'
+	@echo '--- The suite on PostgreSQL ---'
+	@$(PY) -m tests.postgres $(PYTEST)
 
 test-one: $(VENV)/.dev ## run some tests in one process: make test-one ARGS="tests/keys -k create"
 	@$(PY) -m pytest $(ARGS)

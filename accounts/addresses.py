@@ -141,11 +141,6 @@ def stored(text: str) -> AddressSet:
         return UNREADABLE
 
 
-def allows_text(text: str, address: str | None) -> bool:
-    """Return whether the saved restriction lets the address pass (see `AddressSet.allows`)."""
-    return stored(text).allows(address)
-
-
 @dataclass(frozen=True, slots=True)
 class TrustedProxies:
     """The peers whose X-Forwarded-* headers are believed; none by default."""

@@ -5,6 +5,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
+
 _MEMORY, _ENOUGH = Path("/dev/shm"), 2 * 1024**3  # bytes
 
 # Everything that tests write is thrown away: kept in memory, where there is plenty, no commit waits for a disk.
@@ -29,3 +31,12 @@ def pytest_configure() -> None:
 
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(Path(os.environ["KEYTREE_DATA_DIR"]) / "tests.sqlite3")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked for the other database alone: ``make test`` runs it there."""
+    other = "sqlite_only" if os.environ["DATABASE_URL"] else "postgresql_only"
+    left_out = [item for item in items if item.get_closest_marker(other)]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker(other)]

@@ -493,11 +493,42 @@ def test_a_status_that_does_not_sign_in_ends_open_sessions(cast, status):
     assert client.post(f"/iam/users/{cast['priya'].pk}/classic_key")["Location"].startswith("/login")
 
 
+def test_rows_of_ended_sessions_are_cleared_when_somebody_signs_in(cast, hashed):
+    over, open_still = visitor(cast["priya"]), visitor(cast["noor"])
+    Session.objects.filter(pk=over.cookies[SESSION].value).update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert log_in("marcus").status_code == 302
+    assert not Session.objects.filter(pk=over.cookies[SESSION].value).exists()
+    assert is_signed_in(open_still)
+
+
+def test_a_key_is_made_in_the_account_that_its_page_was_of(cast):
+    """A tab left open while its viewer went to another account must not make a key there."""
+    client = visitor(cast["noor"])
+    form = re.search(r'action="([^"]+)" data-dialog-form', client.get("/iam/apikeys").content.decode())[1]
+    client.post("/account/switch", {"account": 7654321})
+    assert client.post(form).status_code == 404
+    assert not ClassicKey.objects.filter(holder__user=cast["noor"].user).exists()
+    client.post("/account/switch", {"account": ACME})
+    assert client.post(form).status_code == 200
+    assert ClassicKey.objects.get(holder__user=cast["noor"].user).account_id == ACME
+
+
 def test_a_session_is_no_session_without_its_row(cast):
     for made_up in ("0" * 32, "a" * 500, "../../etc/passwd", "\u00e9" * 32, "a' OR 1=1 --"):
         client = Client(raise_request_exception=False)
         client.cookies[SESSION] = made_up
         assert client.get("/iam/apikeys").status_code == 302, made_up
+
+
+def test_refused_sign_ins_are_logged_without_what_was_typed(cast, caplog):
+    """Those of unknown addresses leave no event: there is nobody whose it would be."""
+    log_in("nobody", "typed into the wrong field")
+    for _ in range(6):
+        log_in("priya", "typed into the wrong field")
+    said = [record.getMessage() for record in caplog.records if record.name == "accounts.signin"]
+    assert said.count("sign-in refused: unknown email address or wrong password, from 127.0.0.1") == 6
+    assert said.count("sign-in refused: too many attempts, from 127.0.0.1") == 1
+    assert not re.search("priya|nobody|typed", " ".join(said))
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------

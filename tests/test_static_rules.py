@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.sqlite_only
+
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = [path for app in ("accounts", "keys", "console") for path in sorted((ROOT / app).rglob("*.py"))]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))

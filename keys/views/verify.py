@@ -39,9 +39,6 @@ _NO_BODY = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "0
 _REFUSED = [*_ALWAYS, *_NO_BODY, ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"')]
 _UNAVAILABLE = [*_ALWAYS, *_NO_BODY, ("Retry-After", "5")]
 
-#: As Django's security middleware writes it for the pages.
-_HSTS = f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload"
-
 #: What may stand in a header as it is, besides letters and digits: what e-mail addresses are made of, but for "%".
 _PLAIN = "!#$&'*+-/=?^_`{|}~@."
 
@@ -126,14 +123,14 @@ def _may_carry_credentials(environ: Environ) -> bool:
 
 
 def _transport(environ: Environ) -> list[tuple[str, str]]:
-    """Return the header that keeps browsers to https, as the console's pages have it, for what was asked by https."""
+    """Return the header that keeps browsers to https, as Django writes it for pages, for what was asked by https."""
     if not settings.IS_HTTPS:
         return []
     proto = environ.get("HTTP_X_FORWARDED_PROTO")
     if environ["wsgi.url_scheme"] == "https" or forwarded_scheme_is_https(
         environ.get("REMOTE_ADDR"), proto, trusted_proxies()
     ):
-        return [("Strict-Transport-Security", _HSTS)]
+        return [("Strict-Transport-Security", f"max-age={settings.SECURE_HSTS_SECONDS}; includeSubDomains; preload")]
     return []
 
 

@@ -68,9 +68,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 @pytest.fixture
 def two_roles() -> Iterator[tuple[str, str]]:
     """The database that docs/operations.md has one make, under names of this test: URLs of its owner and server."""
-    server = os.environ.get("TEST_DATABASE_URL", "")
-    if not server:
-        pytest.skip("The roles need PostgreSQL: make test-postgresql")
+    server = os.environ["TEST_DATABASE_URL"]
     name = f"keytree_{secrets.token_hex(4)}"
     blocks = [
         re.sub(r"\bkeytree\b", name, block).replace("keytree_owner", f"{name}_owner")
@@ -100,6 +98,7 @@ def execute(url: str, statements: str) -> None:
             session.execute(statement.encode())
 
 
+@pytest.mark.postgresql_only
 def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str], tmp_path: Path) -> None:
     _, app = two_roles
     production = {**documented_environment(tmp_path), "DATABASE_URL": app, "KEYTREE_ALLOW_PLAIN_DATABASE": "true"}
@@ -131,6 +130,7 @@ def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str]
             execute(app, statement)
 
 
+@pytest.mark.postgresql_only
 def test_the_owner_cannot_change_events_either(two_roles: tuple[str, str]) -> None:
     owner, _ = two_roles
     execute(

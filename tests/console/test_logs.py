@@ -9,6 +9,8 @@ import pytest
 
 from console.logs import JsonFormatter, RedactingFilter, redact, request_id
 
+pytestmark = pytest.mark.sqlite_only
+
 CLASSIC = "0123456789abcdef" * 4
 PLATFORM = "ktp_" + "aB3" * 16
 BASIC = base64.b64encode(f"1234567_olivia@acme.example:{CLASSIC}".encode()).decode()

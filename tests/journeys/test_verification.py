@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import socket
 import threading
 import time
@@ -14,9 +13,6 @@ from tests.journeys.nginx import send
 from tests.keys.calls import basic
 
 OLIVIA = "olivia@acme.example"
-on_postgresql = pytest.mark.skipif(
-    not os.environ.get("TEST_DATABASE_URL"), reason="of PostgreSQL alone: SQLite has neither sessions nor row locks"
-)
 
 
 def ask(server: LiveServer, *headers: tuple[str, str]) -> int:
@@ -163,7 +159,7 @@ def test_database_away_is_503_and_it_works_again_when_it_is_back(live):
     assert ask(live, header) == 204
 
 
-@on_postgresql
+@pytest.mark.postgresql_only
 def test_connection_ended_by_the_database_goes_unnoticed(live):
     header = good(live)
     assert ask(live, header) == 204
@@ -193,7 +189,7 @@ print(used() == [locked.pk, free.pk])
 """
 
 
-@on_postgresql
+@pytest.mark.postgresql_only
 def test_last_used_passes_over_locked_keys_and_comes_back_to_them(live):
     assert live.run(LOCKED_KEY) == "True\nTrue\n"
 

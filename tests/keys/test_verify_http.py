@@ -61,6 +61,20 @@ def test_accepted_says_whose_call_it_is(good):
 
 
 @pytest.mark.django_db
+def test_answers_by_https_keep_browsers_to_it(settings):
+    """As pages do, and like them not over plain http, where anybody could have written the header."""
+    settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS = True, 63_072_000
+    settings.KEYTREE_TRUSTED_PROXIES = "127.0.0.2"
+    kept = "max-age=63072000; includeSubDomains; preload"
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "17.5.7.8"}
+    name = "Strict-Transport-Security"
+    assert call(headers=forwarded, peer="127.0.0.2").header(name) == kept
+    assert call(headers=forwarded, peer="127.0.0.3").header(name) is None
+    assert call(**{"wsgi.url_scheme": "https"}).header(name) == kept
+    assert call().header(name) is None
+
+
+@pytest.mark.django_db
 def test_refused_without_credentials_asks_for_them():
     assert call() == REFUSED
 
