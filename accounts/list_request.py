@@ -39,14 +39,16 @@ class ListRequest:
         """What was typed into the search field."""
         return self.parameters.get("q", "").strip()[:_LONGEST_SEARCH]
 
-    def search_condition(self, *fields: str) -> Q:
-        """Return the condition "each word of the search stands in one of these (folded) columns"."""
+    @property
+    def terms(self) -> list[str]:
+        """The words of the search, folded as the texts are that it looks through."""
+        return self.search.casefold().split()[:_MOST_TERMS]
+
+    def search_condition(self, field: str) -> Q:
+        """Return the condition "each word of the search stands in this (folded) column"."""
         condition = Q()
-        for term in self.search.casefold().split()[:_MOST_TERMS]:
-            in_one = Q()
-            for field in fields:
-                in_one |= Q(**{f"{field}__contains": term})
-            condition &= in_one
+        for term in self.terms:
+            condition &= Q(**{f"{field}__contains": term})
         return condition
 
     @property

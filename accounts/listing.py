@@ -145,6 +145,8 @@ class Listing(Generic[Row]):
         path_field: the rows' column with the copy of the path.
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only.
         is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
+        among: the rows that a filter chooses from, which an index counts; none where ``by_index`` is empty.
+        by_index: ``rows`` once more, put together by another index (accounts.text_index); a row may come twice.
     """
 
     rows: QuerySet[Row]
@@ -153,6 +155,8 @@ class Listing(Generic[Row]):
     path_field: str
     complete: Callable[[QuerySet[Row]], QuerySet[Row]]
     is_filtered: bool = False
+    among: QuerySet[Row] | None = None
+    by_index: Sequence[QuerySet[Row]] = ()
 
     def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
         """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up).
@@ -207,19 +211,24 @@ class Listing(Generic[Row]):
     def _cursor(self, row: Row, number: int) -> Cursor:
         return Cursor(getattr(row, self.order.field), row.pk, number)
 
-    def _branch(self) -> QuerySet[Row]:
+    def _branch(self, rows: QuerySet[Row] | None = None) -> QuerySet[Row]:
+        rows = self.rows if rows is None else rows
         if self.branch_path is None:
-            return self.rows
-        return self.rows.filter(path_range(self.branch_path, field=self.path_field))
+            return rows
+        return rows.filter(path_range(self.branch_path, field=self.path_field))
 
     def _bounded_count(self) -> int:
-        """Count the rows of the branch, COUNTED + 1 at most, from an index alone.
+        """Count the rows of the branch, COUNTED + 1 at most, from an index alone."""
+        return self._entries(self.rows).count()
+
+    def _entries(self, rows: QuerySet[Row]) -> QuerySet[Any]:
+        """Return the branch's entries of an index, COUNTED + 1 at most.
 
         In the order of the index's column: PostgreSQL would else read the table from its beginning, past whatever
         other accounts there are.
         """
         column = self.order.field if self.branch_path is None else self.path_field
-        return self._branch().order_by(column).values(column)[: COUNTED + 1].count()
+        return self._branch(rows).order_by(column).values(column)[: COUNTED + 1]
 
     def _found(self) -> Sequence[tuple[Any, int]] | None:
         """Return (sort value, key) of the rows that a filter leaves, COUNTED + 1 at most, so that they are found once.
@@ -228,7 +237,37 @@ class Listing(Generic[Row]):
         """
         if not self.is_filtered:
             return None
-        return list(self._branch().order_by().values_list(self.order.field, "pk")[: COUNTED + 1])
+        if self.among is None or not self.by_index:
+            return list(self._branch().order_by().values_list(self.order.field, "pk")[: COUNTED + 1])
+        found = self.rows.model._default_manager.filter(_AnsweredFirst(F("pk"), self._read_or_by_index(self.among)))
+        return list(found.order_by().values_list(self.order.field, "pk"))
+
+    def _read_or_by_index(self, among: QuerySet[Row]) -> RawSQL:
+        """Return the keys of the rows that a filter leaves: a branch of up to _SORTED rows is read, a larger one not.
+
+        In one statement, so that a page asks no more often than without a search: a limit of none keeps a database
+        from beginning with the way not wanted.
+        """
+        size, size_values = self._entries(among).query.sql_with_params()
+        ways, values = [], [*size_values]
+        read = self._branch().order_by().values("pk")
+        for way, condition in ((read, "<="), *((self._walled_off(rows), ">") for rows in self.by_index)):
+            statement, its_values = way.query.sql_with_params()
+            limit = f"SELECT CASE WHEN n {condition} {_SORTED} THEN {COUNTED + 1} ELSE 0 END FROM size"  # noqa: S608
+            ways.append(f"SELECT * FROM ({statement} LIMIT ({limit})) AS way{len(ways)}")  # noqa: S608
+            values += its_values
+        union = " UNION ALL ".join(ways)
+        return RawSQL(  # noqa: S611 - the ORM's own text, and numbers
+            f"WITH size AS (SELECT COUNT(*) AS n FROM ({size}) AS entries) {union}",  # noqa: S608
+            values,
+        )
+
+    def _walled_off(self, rows: QuerySet[Row]) -> QuerySet[Any]:
+        """Return those of ``rows`` in the branch, without the index of paths."""
+        if self.branch_path is not None:
+            rows = rows.alias(walled_path=Coalesce(self.path_field, self.path_field))
+            rows = rows.filter(path_range(self.branch_path, field="walled_path"))
+        return rows.order_by().values("pk")
 
     def _read(
         self,

@@ -5,7 +5,7 @@ import secrets
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
-from accounts import addresses, audit, events, hierarchy
+from accounts import addresses, audit, events, hierarchy, text_index
 from accounts.enums import MemberStatus, Permission
 from accounts.models import Account, Member, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
@@ -94,6 +94,7 @@ def _insert(
         joined_at=None if status in {MemberStatus.PENDING, MemberStatus.PROCESSING} else timezone.now(),
     )
     hierarchy.place(member, parent).save(force_insert=True)
+    text_index.catch_up()
     return member
 
 

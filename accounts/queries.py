@@ -14,6 +14,7 @@ from accounts.listing import Listing, Order
 from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MemberAction, can
+from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
 #: How many users below somebody are counted; beyond, the exact number would cost more than the page.
@@ -61,19 +62,23 @@ def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
     whole_account = viewer.is_owner or not viewer.account.restrict_user_list
+    members = Member.objects.filter(account_id=viewer.account_id)
     return Listing(
-        rows=_filtered(Member.objects.filter(account_id=viewer.account_id), asked),
+        rows=_filtered(members, asked),
         order=asked.order(ORDERS, "user"),
         branch_path=None if whole_account else viewer.path,
         path_field="path",
         complete=_with_people,
         is_filtered=_is_filtered(asked),
+        among=members,
+        by_index=by_index(_filtered(members, asked), asked.terms, viewer.account_id),
     )
 
 
 def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> Listing[Member]:
     """Return the branch of ``viewer`` in tree order, without what lies below the ``folded`` members."""
-    members = _filtered(hierarchy.branch_members(viewer), asked)
+    branch = hierarchy.branch_members(viewer)
+    members = _filtered(branch, asked)
     for member in folded:
         members = members.exclude(hierarchy.branch(member, including_self=False))
     return Listing(
@@ -83,6 +88,8 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
         path_field="path",
         complete=_with_people_and_branches,
         is_filtered=_is_filtered(asked),
+        among=branch,
+        by_index=by_index(members, asked.terms, viewer.account_id),
     )
 
 

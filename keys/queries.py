@@ -16,6 +16,7 @@ from accounts.actions_menu import MenuItem
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Member
+from accounts.text_index import by_index
 from keys import policy
 from keys.models import ClassicKey
 from keys.policy import KeyAction
@@ -84,24 +85,21 @@ def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
     """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it."""
     # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
     keys = ClassicKey.objects.filter(account_id=viewer.account_id).exclude(holder_path=viewer.path)
-    if asked.search:
-        keys = keys.filter(holder_id__in=_found_members(viewer, asked))
+    # A search looks for the holder, or for the parent, whom the description names.
+    of_holder, of_parent = (asked.search_condition(f"{member}__search_text") for member in ("holder", "holder__parent"))
+    by_holder = by_index(keys.filter(of_holder), asked.terms, viewer.account_id, member="holder__", key="holder_id")
+    by_parent = by_index(
+        keys.filter(of_parent), asked.terms, viewer.account_id, member="holder__parent__", key="holder__parent_id"
+    )
     return Listing(
-        rows=keys,
+        rows=keys.filter(of_holder | of_parent) if asked.search else keys,
         order=order_of(asked),
         branch_path=None if viewer.is_owner else viewer.path,
         path_field="holder_path",
         complete=_for_list,
         is_filtered=bool(asked.search),
-    )
-
-
-def _found_members(viewer: Member, asked: ListRequest) -> QuerySet[Member, int]:
-    """Return the keys of members who match the search, or whose parent does: that is what a description names."""
-    members = Member.objects.filter(account_id=viewer.account_id)
-    found = members.filter(asked.search_condition("search_text"))
-    return members.filter(Q(pk__in=found.values("pk")) | Q(parent_id__in=found.values("pk"))).values_list(
-        "pk", flat=True
+        among=keys,
+        by_index=[*by_holder, *by_parent],
     )
 
 

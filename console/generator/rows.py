@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from accounts import hierarchy, memberships
+from accounts import hierarchy, memberships, text_index
 from accounts.enums import MemberStatus
 from accounts.models import Member, User
 from accounts.names import sort_name
@@ -74,6 +74,7 @@ class _Rows:
             self.ids.extend(hierarchy.reserve_ids(len(batch)))
             members = [self._member(facts, user) for facts, user in zip(batch, users, strict=True)]
             Member.objects.bulk_create(members)
+            text_index.catch_up()
             ClassicKey.objects.bulk_create(
                 [self._key(member, facts.key) for facts, member in zip(batch, members, strict=True) if facts.key]
             )

@@ -1,0 +1,88 @@
+"""The index of letter groups: which members' texts may hold some terms, without reading the texts of all.
+
+An index entry is a group of three letters. A text that holds a term holds all its groups; the other way round it need
+not, so the texts found are read as well, and whoever asks gets exactly what reading every text would have given.
+
+* PostgreSQL: a GIN index over a function of account and text. Nothing but the database's own parts: ``pg_trgm`` is an
+  extension, knows letters by the database's locale alone, and would read other accounts' entries too.
+* SQLite: an FTS5 table. Triggers may not write to it, as the schema is not trusted; they note the members that it does
+  not know as they are. Those are read beside the index, so that a search is right whatever program wrote, and
+  ``catch_up`` puts them into it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.db.models import BooleanField, F, Func, Model, QuerySet, TextField, Value
+from django.db.models.expressions import RawSQL
+
+Row = TypeVar("Row", bound=Model)
+
+#: Letters of a group: shorter terms are in no index.
+_GROUP = 3
+
+
+def by_index(
+    rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, member: str = "", key: str = "pk"
+) -> list[QuerySet[Row]]:
+    """Return querysets that hold, together, all of ``rows`` whose member's text holds every term, and some others.
+
+    None where no term is long enough for the index.
+
+    Args:
+        rows: of one account.
+        terms: folded, as the texts are.
+        account_id: the account.
+        member: how the rows name the member, with "__" at the end; empty for members.
+        key: the rows' column with the member's primary key.
+    """
+    terms = [term for term in terms if len(term) >= _GROUP]
+    if not terms:
+        return []
+    if connection.vendor == "postgresql":
+        for term in terms:
+            rows = rows.filter(_holds_groups(F(f"{member}account_id"), F(f"{member}search_text"), account_id, term))
+        return [rows]
+    # The plus keeps SQLite from asking the index about each row instead of following it.
+    indexed = rows.filter(**{key: RawSQL("+accounts_member_index.rowid", [])}).extra(
+        tables=["accounts_member_index"], where=["accounts_member_index MATCH %s"], params=[_match(terms)]
+    )
+    unindexed = RawSQL("SELECT member_id FROM accounts_member_unindexed", [])
+    return [indexed, rows.filter(**{f"{key}__in": unindexed})]
+
+
+def _holds_groups(account: F, text: F, account_id: int, term: str) -> Func:
+    return Func(
+        _groups(account, text), _groups(Value(account_id), Value(term)),
+        template="%(expressions)s", arg_joiner=" @> ", output_field=BooleanField(),
+    )  # fmt: skip
+
+
+def _groups(account: Any, text: Any) -> Func:
+    return Func(account, text, function="accounts_letter_groups", output_field=TextField())
+
+
+def _match(terms: Sequence[str]) -> str:
+    """Return FTS5's words for "holds all groups of all terms"."""
+    groups = {term[at : at + _GROUP]: None for term in terms for at in range(len(term) - _GROUP + 1)}
+    return " AND ".join('"{}"'.format(group.replace('"', '""')) for group in groups)
+
+
+def catch_up() -> None:
+    """Put into SQLite's index what it does not know yet; to be called last in a transaction that wrote members.
+
+    PostgreSQL's follows by itself.
+    """
+    if connection.vendor == "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO accounts_member_index (accounts_member_index, rowid, search_text) "
+            "SELECT 'delete', member_id, indexed_text FROM accounts_member_unindexed WHERE indexed_text IS NOT NULL"
+        )
+        cursor.execute(
+            "INSERT INTO accounts_member_index (rowid, search_text) SELECT id, search_text FROM accounts_member "
+            "WHERE id IN (SELECT member_id FROM accounts_member_unindexed)"
+        )
+        cursor.execute("DELETE FROM accounts_member_unindexed")
