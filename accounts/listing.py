@@ -38,6 +38,17 @@ _SORTED = COUNTED
 _WALKED = 5_000
 
 
+def in_large_branch(rows: QuerySet[Row], path: str, path_field: str) -> QuerySet[Row]:
+    """Return those of ``rows`` in the branch at ``path``, found by whatever index but that of paths.
+
+    PostgreSQL knows from its statistics that the branch is large, and would misjudge an expression.
+    """
+    if connection.vendor == "postgresql":
+        return rows.filter(path_range(path, field=path_field))
+    walled: QuerySet[Any] = rows.alias(walled_path=Coalesce(path_field, path_field))
+    return walled.filter(path_range(path, field="walled_path"))
+
+
 class _AnsweredFirst(In):
     """``IN (subquery)`` that is answered before anything is joined.
 
@@ -146,7 +157,8 @@ class Listing(Generic[Row]):
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only.
         is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
         among: the rows that a filter chooses from, which an index counts; none where ``by_index`` is empty.
-        by_index: ``rows`` once more, put together by another index (accounts.text_index); a row may come twice.
+        by_index: ``rows`` once more, put together without reading the branch (accounts.text_index), for large ones; a
+            row may come twice.
     """
 
     rows: QuerySet[Row]
@@ -249,9 +261,14 @@ class Listing(Generic[Row]):
         from beginning with the way not wanted.
         """
         size, size_values = self._entries(among).query.sql_with_params()
-        ways, values = [], [*size_values]
+        ways: list[str] = []
+        values = [*size_values]
         read = self._branch().order_by().values("pk")
-        for way, condition in ((read, "<="), *((self._walled_off(rows), ">") for rows in self.by_index)):
+        others = [
+            rows if self.branch_path is None else in_large_branch(rows, self.branch_path, self.path_field)
+            for rows in self.by_index
+        ]
+        for way, condition in ((read, "<="), *((rows.order_by().values("pk"), ">") for rows in others)):
             statement, its_values = way.query.sql_with_params()
             limit = f"SELECT CASE WHEN n {condition} {_SORTED} THEN {COUNTED + 1} ELSE 0 END FROM size"  # noqa: S608
             ways.append(f"SELECT * FROM ({statement} LIMIT ({limit})) AS way{len(ways)}")  # noqa: S608
@@ -261,13 +278,6 @@ class Listing(Generic[Row]):
             f"WITH size AS (SELECT COUNT(*) AS n FROM ({size}) AS entries) {union}",  # noqa: S608
             values,
         )
-
-    def _walled_off(self, rows: QuerySet[Row]) -> QuerySet[Any]:
-        """Return those of ``rows`` in the branch, without the index of paths."""
-        if self.branch_path is not None:
-            rows = rows.alias(walled_path=Coalesce(self.path_field, self.path_field))
-            rows = rows.filter(path_range(self.branch_path, field="walled_path"))
-        return rows.order_by().values("pk")
 
     def _read(
         self,

@@ -10,7 +10,7 @@ from accounts import hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.enums import MemberStatus, Permission, Relation
 from accounts.list_request import ListRequest
-from accounts.listing import Listing, Order
+from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MemberAction, can
@@ -71,26 +71,32 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
         complete=_with_people,
         is_filtered=_is_filtered(asked),
         among=members,
-        by_index=by_index(_filtered(members, asked), asked.terms, viewer.account_id),
+        by_index=by_index(_filtered(Member.objects.all(), asked), asked.terms, viewer.account_id),
     )
 
 
 def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> Listing[Member]:
     """Return the branch of ``viewer`` in tree order, without what lies below the ``folded`` members."""
-    branch = hierarchy.branch_members(viewer)
-    members = _filtered(branch, asked)
-    for member in folded:
-        members = members.exclude(hierarchy.branch(member, including_self=False))
+    branch, anywhere = hierarchy.branch_members(viewer), Member.objects.all()
+    if not viewer.is_owner:
+        anywhere = in_large_branch(anywhere, viewer.path, "path")
+    rows, anywhere = (_unfolded(_filtered(members, asked), folded) for members in (branch, anywhere))
     return Listing(
-        rows=members,
+        rows=rows,
         order=Order("path"),
         branch_path=None,
         path_field="path",
         complete=_with_people_and_branches,
         is_filtered=_is_filtered(asked),
         among=branch,
-        by_index=by_index(members, asked.terms, viewer.account_id),
+        by_index=by_index(anywhere, asked.terms, viewer.account_id),
     )
+
+
+def _unfolded(members: QuerySet[Member], folded: Sequence[Member]) -> QuerySet[Member]:
+    for member in folded:
+        members = members.exclude(hierarchy.branch(member, including_self=False))
+    return members
 
 
 def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from django.db import connection
 from django.db.models import BooleanField, F, Func, Model, QuerySet, TextField, Value
 from django.db.models.expressions import RawSQL
+from django.db.models.functions import Coalesce
 
 Row = TypeVar("Row", bound=Model)
 
@@ -26,12 +27,12 @@ _GROUP = 3
 def by_index(
     rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, member: str = "", key: str = "pk"
 ) -> list[QuerySet[Row]]:
-    """Return querysets that hold, together, all of ``rows`` whose member's text holds every term, and some others.
+    """Return querysets that hold, together, those of ``rows`` in the account whose texts may hold every term.
 
-    None where no term is long enough for the index.
+    Among them are all whose texts do. None where no term is long enough for the index.
 
     Args:
-        rows: of one account.
+        rows: narrowed by nothing that another index would serve: a database could begin with that one.
         terms: folded, as the texts are.
         account_id: the account.
         member: how the rows name the member, with "__" at the end; empty for members.
@@ -41,9 +42,12 @@ def by_index(
     if not terms:
         return []
     if connection.vendor == "postgresql":
+        rows = rows.filter(account_id=account_id)
         for term in terms:
             rows = rows.filter(_holds_groups(F(f"{member}account_id"), F(f"{member}search_text"), account_id, term))
         return [rows]
+    walled: QuerySet[Any] = rows.alias(walled_account=Coalesce("account_id", "account_id"))
+    rows = walled.filter(walled_account=account_id)
     # The plus keeps SQLite from asking the index about each row instead of following it.
     indexed = rows.filter(**{key: RawSQL("+accounts_member_index.rowid", [])}).extra(
         tables=["accounts_member_index"], where=["accounts_member_index MATCH %s"], params=[_match(terms)]

@@ -84,22 +84,32 @@ def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
 def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
     """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it."""
     # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
-    keys = ClassicKey.objects.filter(account_id=viewer.account_id).exclude(holder_path=viewer.path)
-    # A search looks for the holder, or for the parent, whom the description names.
-    of_holder, of_parent = (asked.search_condition(f"{member}__search_text") for member in ("holder", "holder__parent"))
-    by_holder = by_index(keys.filter(of_holder), asked.terms, viewer.account_id, member="holder__", key="holder_id")
-    by_parent = by_index(
-        keys.filter(of_parent), asked.terms, viewer.account_id, member="holder__parent__", key="holder__parent_id"
-    )
+    keys = ClassicKey.objects.exclude(holder_path=viewer.path)
+    rows = among = keys.filter(account_id=viewer.account_id)
+    found: list[QuerySet[ClassicKey]] = []
+    if asked.search:
+        # A search looks for the holder, or for the parent, whom the description names.
+        by_holder = asked.search_condition("holder__search_text")
+        by_parent = asked.search_condition("holder__parent__search_text")
+        rows = among.filter(by_holder | by_parent)
+        for condition, member, key in (
+            (by_holder, "holder__", "holder_id"),
+            (by_parent, "holder__parent__", "holder__parent_id"),
+        ):
+            found += by_index(keys.filter(condition), asked.terms, viewer.account_id, member=member, key=key)
+        if not found:
+            # Too short for the index: all texts are read, but in the order of their table and not of the keys.
+            members = Member.objects.filter(asked.search_condition("search_text"), account_id=viewer.account_id)
+            found = [keys.filter(**{f"{key}__in": members.values("pk")}) for key in ("holder_id", "holder__parent_id")]
     return Listing(
-        rows=keys.filter(of_holder | of_parent) if asked.search else keys,
+        rows=rows,
         order=order_of(asked),
         branch_path=None if viewer.is_owner else viewer.path,
         path_field="holder_path",
         complete=_for_list,
         is_filtered=bool(asked.search),
-        among=keys,
-        by_index=[*by_holder, *by_parent],
+        among=among,
+        by_index=found,
     )
 
 
