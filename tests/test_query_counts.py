@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts import audit, events
+from accounts import audit, events, listing
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
 from keys.models import ClassicKey
@@ -19,9 +19,12 @@ PAGES = {
     "/iam/apikeys?per_page=100": 5,
     "/iam/apikeys?per_page=100&sort=created_by": 5,
     "/iam/apikeys?per_page=100&q=a": 5,
+    "/iam/apikeys?per_page=100&q=member": 5,
     # session; user with memberships; count; page; keys of the page
     "/iam/users?per_page=100": 5,
     "/iam/users?per_page=100&q=a": 5,
+    "/iam/users?per_page=100&q=member": 5,
+    "/iam/users?per_page=100&view=hierarchy&q=member": 5,
     "/iam/users?per_page=100&view=hierarchy": 5,
     # session; user with memberships; count; page
     "/iam/activity?per_page=100": 4,
@@ -53,6 +56,17 @@ def _queries(viewer: Member, address: str) -> list[str]:
 def test_number_of_queries_does_not_grow_with_the_rows(address: str) -> None:
     asked = {rows: _queries(_branch_of(rows), address) for rows in (1, 3, 100)}
     assert {rows: len(queries) for rows, queries in asked.items()} == dict.fromkeys((1, 3, 100), PAGES[address]), asked
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("address", [address for address in PAGES if "member" in address])
+def test_a_search_of_a_large_branch_asks_no_more_often(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    viewer = _branch_of(20)
+    monkeypatch.setattr(listing, "_SORTED", 0)
+    assert len(_queries(viewer, address)) == PAGES[address]
+    monkeypatch.setattr(listing, "COUNTED", 3)
+    monkeypatch.setattr(listing, "_WALKED", 1)
+    assert len(_queries(viewer, address)) <= 6
 
 
 @pytest.mark.django_db

@@ -24,10 +24,9 @@ from tests.trees import make_account, make_key, make_member, make_user
 #: Names and searches are made of few pieces, so that they meet: cases, letters that fold to two, marks, no letters,
 #: what LIKE and FTS5 take for their own, one, two and four bytes a letter.
 _PIECES = (
-    "an", "na", "AN",
-    "ß", "SS", "ẞ", "İ", "i", "ı", "I", "é", "e\u0301", "Σ", "ς", "σ", "ﬁ", "Ж", "ж", "王", "伟", "明", "😀", "%",
-    "_",
-    "\\", '"', "'", "*", "^", "(", " ", " ", "-", ".", "@", ":", "AND", "NOT", "NEAR", "\u00ad", "\u2028", "\ufeff",
+    "an", "na", "AN", "ß", "SS", "ẞ", "İ", "i", "ı", "I", "é", "e\u0301", "Σ", "ς", "σ", "ﬁ", "Ж", "ж", "王", "伟",
+    "明", "😀", "%", "_", "\\", '"', "'", "*", "^", "(", " ", " ", "-", ".", "@", ":", "AND", "NOT", "NEAR", "\u00ad",
+    "\u2028", "\ufeff",
 )  # fmt: skip
 _TEXT = st.one_of(
     st.lists(st.sampled_from(_PIECES), max_size=8).map("".join),
@@ -60,10 +59,8 @@ def add(parent: Member, name: str) -> Member:
 
 
 def grow(names: Sequence[str]) -> list[Member]:
-    """An owner with two branches that take the names in turn, each below the one before; and a stranger's account."""
-    account = make_account()
-    members = [make_member(account, None)]
-    members[0].account.restrict_user_list = True
+    """An owner with members of these names, each below the one before the last; and another account with the same."""
+    members = [make_member(make_account(), None)]
     for number, name in enumerate(names):
         members.append(add(members[max(0, number - 1)], name))
     stranger = make_member(make_account(), None)
@@ -77,11 +74,10 @@ def asked(search: str) -> ListRequest:
 
 
 def found(rows: "listing.Listing") -> list[int]:
-    """What is on the first page and in the file, which have to agree."""
-    page, everything = rows.page(per_page=100), list(rows.everything())
-    assert [row.pk for row in page.rows] == [row.pk for row in everything][:100]
-    assert page.total == len(everything)
-    return [row.pk for row in everything]
+    """What is on the first page."""
+    page = rows.page(per_page=100)
+    assert page.total == len(page.rows)
+    return [row.pk for row in page.rows]
 
 
 def holds(member: Member | None, search: str) -> bool:
@@ -92,7 +88,7 @@ def holds(member: Member | None, search: str) -> bool:
 def check(members: Sequence[Member], search: str) -> None:
     """Each viewer's three lists hold what is in the branch and holds the terms, and nothing else."""
     parents = {member.pk: member for member in members}
-    for viewer in (members[0], members[1], members[-1]):
+    for viewer in members[:2]:
         branch = [member for member in members if member.path.startswith(viewer.path)]
         right = {member.pk for member in branch if holds(member, search)}
         viewer.account.restrict_user_list = True
@@ -105,25 +101,25 @@ def check(members: Sequence[Member], search: str) -> None:
             and (holds(member, search) or holds(parents.get(member.parent_id or 0), search) or not search.strip())
         }
         keys = key_lists.keys_below(viewer, asked(search))
-        holders = {key.holder_id for key in keys.everything()}
-        assert holders == right_holders
-        assert len(found(keys)) == len(right_holders)
+        assert {key.holder_id for key in keys.everything()} == right_holders
+        assert keys.page(per_page=100).total == len(right_holders)
 
 
 class Examples(DjangoExamples):
-    @settings(max_examples=12, deadline=None)
-    @given(st.lists(_TEXT, min_size=2, max_size=6), st.lists(_TEXT, min_size=1, max_size=6), st.data())
+    @settings(max_examples=15, deadline=None)
+    @given(st.lists(_TEXT, min_size=2, max_size=6), st.lists(_TEXT, max_size=2), st.data())
     def test_any_names_are_found_by_any_search(self, names, searches, data) -> None:
         members = grow(names)
         name = data.draw(st.sampled_from(names))
         start = data.draw(st.integers(0, max(0, len(name) - 3)))
-        for search in [*searches, name, name[start : start + 4], f"{name[:3]} {names[0][-3:]}", members[2].user.email]:
-            for rows in (COUNTED, 0):
-                with large_from(rows):
+        searches += [name[start : start + 4], f"{name[:4]} {names[0][-3:]}", members[2].user.email]
+        for rows in (COUNTED, 0):
+            with large_from(rows):
+                for search in searches:
                     check(members, search)
         text_index.catch_up()
         with large_from(0):
-            for search in [*searches, name, name[start : start + 4]]:
+            for search in searches:
                 check(members, search)
 
 
