@@ -4,7 +4,8 @@ The statements are counted by trying: the first is made to fail, then the second
 Transactions are real ones here, on whichever database the suite runs.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -24,7 +25,7 @@ from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
 from tests.trail import without_triggers
 from tests.trees import make_user
-from tests.visitors import signed_in_session
+from tests.visitors import signed_in_session, visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -211,22 +212,19 @@ def assert_done(write: Write, before: Mapping[str, Any]) -> None:
 # --- The tests --------------------------------------------------------------------------------------------------------
 
 
-def fails_at(number: int, kind: type[Exception], call: Callable[[], Any]) -> bool:
-    """Call with the statement of that number failing; whether there was one."""
-    numbers = count(1)
+@contextmanager
+def failing(number: int, kind: type[Exception]) -> Iterator[list[str]]:
+    """Let the statement of that number fail inside the block; afterwards the list holds it, if there was one."""
+    numbers, failed = count(1), []
 
     def execute(execute, sql, params, many, context):
         if next(numbers) == number:
+            failed.append(sql)
             raise kind("the fault")
         return execute(sql, params, many, context)
 
     with connection.execute_wrapper(execute):
-        try:
-            call()
-        except kind as error:
-            assert str(error) == "the fault"
-            return True
-    return False
+        yield failed
 
 
 @pytest.mark.parametrize("kind", [Fault, IntegrityError])
@@ -235,14 +233,19 @@ def test_fault_at_any_statement_changes_nothing_and_leaves_no_event(writes, kind
     for write in writes:
         call, before = write.prepare(), stored()
         for number in range(1, MOST_STATEMENTS):
-            if not fails_at(number, kind, call):
-                break
-            call = write.prepare()
-            assert stored() == before, f"{write.name}, statement {number}"
-            assert not connection.in_atomic_block
+            is_done = False
+            with failing(number, kind) as failed, suppress(kind):
+                call()
+                is_done = True
+            if is_done:
+                # Although something may have failed: a session whose id was taken gets another.
+                assert_done(write, before)
+                if not failed:
+                    break
+            assert is_done or stored() == before, f"{write.name}, statement {number}"
+            call, before = write.prepare(), stored()
         assert number > 2, f"{write.name} asks the database for nothing"
         assert number < MOST_STATEMENTS - 1
-        assert_done(write, before)
     assert [list(audit.breaks(account)) for account in (ACME, BOREALIS, 7_777_777)] == [[], [], []]
 
 
@@ -291,3 +294,35 @@ def test_account_is_not_switched_in_a_session_that_was_ended_meanwhile(writes):
     with pytest.raises(SessionInterrupted):
         signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN)
     assert stored() == {**before, "Session": []}
+
+
+# --- Through the whole program ----------------------------------------------------------------------------------------
+
+
+def test_database_away_at_any_statement_of_a_request_is_answered_with_503(writes, monkeypatch):
+    """Whatever of it was done by then, it was done whole: what an answer could not say, the events do."""
+    monkeypatch.setattr(signin.throttle, "count_attempt", lambda *_: None)
+    monkeypatch.setattr(signin.throttle, "forget_success", lambda *_: None)
+    noor = Member.objects.select_related("user").get(account_id=ACME, user__email="noor@acme.example")
+    password = {"username": noor.user.email, "password": demo.PASSWORD}
+    for who, path, fields in [
+        (None, "/login", password),
+        (noor, "/iam/apikeys", None),
+        (noor, "/iam/users", None),
+        (noor, "/iam/activity", None),
+        (noor, f"/iam/users/{noor.pk}/classic_key", {}),
+        (noor, "/account/switch", {"account": BOREALIS}),
+        (noor, "/logout", {}),
+    ]:
+        for number in range(1, MOST_STATEMENTS):
+            client, before = visitor(who, raises=False), stored()
+            with failing(number, OperationalError) as has_failed:
+                answer = client.get(path) if fields is None else client.post(path, fields)
+            if not has_failed:
+                break
+            assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5"), (path, number)
+            after = stored()
+            changed = {table for table in after if after[table] != before[table]}
+            assert changed == set() or changed >= {"Event", "AuditChain"}, (path, number)
+        assert number > 2
+        assert answer.status_code in {200, 302}, path
