@@ -80,6 +80,11 @@ class Template:
         _run(_MAKE_TEMPLATE, _environment(self.folder, self.database, {}))
         return self
 
+    @property
+    def url(self) -> str:
+        """Where the database is, on PostgreSQL."""
+        return _url(self.database)
+
     def copy(self, folder: Path, database: str) -> None:
         """Give a server its own data folder and database."""
         # Static files are only read: one set serves all.
