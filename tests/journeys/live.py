@@ -172,6 +172,11 @@ class LiveServer:
                 file.rmdir()
                 hidden.rename(file)
 
+    def empty_database(self) -> None:
+        """Make this server's PostgreSQL database anew, without a table."""
+        _administer("DROP DATABASE {}", self.database)
+        _administer("CREATE DATABASE {} TEMPLATE template0", self.database)
+
     def end_database_sessions(self) -> None:
         """End all sessions of this server's PostgreSQL database, as a restart of PostgreSQL does."""
         with psycopg.connect(_POSTGRESQL, autocommit=True) as connection:

@@ -7,15 +7,17 @@ import subprocess
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.journeys.live import LiveServer
 from tests.journeys.test_verification import ask as verify
-from tests.journeys.test_verification import good, on_postgresql
+from tests.journeys.test_verification import good
 from tests.journeys.writers import Writers, ask, assert_stored, session_of, sign_in
 from tests.postgres import running_server
 
 #: Kills of a longer run: TEST_KILLS=1000 make test-one ARGS="tests/journeys/test_crash.py". Else what fits into this.
 KILLS = int(os.environ.get("TEST_KILLS", "0"))
-SECONDS = 7
+SECONDS = 5
 
 
 def workers_of(server: LiveServer) -> list[int]:
@@ -49,7 +51,42 @@ def test_kill_of_workers_loses_nothing_acknowledged_and_leaves_nothing_half_done
     assert_stored(writers, server.run)
 
 
-@on_postgresql
+_SIGNED_IN = """
+from accounts.models import Member
+from tests.visitors import signed_in_session
+print(signed_in_session(Member.objects.select_related("user").get(api_username="1234567_noor@acme.example")))
+"""
+_NOORS = """
+from accounts.models import Event, Member
+from keys.models import ClassicKey
+noor = Member.objects.get(api_username="1234567_noor@acme.example")
+print(noor.pk, ClassicKey.objects.filter(holder=noor).count(), Event.objects.filter(subject_id=noor.pk).count())
+"""
+
+
+def test_pages_and_writes_are_503_while_the_database_is_away_and_work_again_when_it_is_back(live):
+    session, before = live.run(_SIGNED_IN).strip(), live.run(_NOORS).split()
+    create = f"/iam/users/{before[0]}/classic_key"
+    forms = {
+        create: {},
+        "/logout": {},
+        "/account/switch": {"account": "7654321"},
+        "/login": {"username": "a@b.example"},
+    }
+    with live.database_away():
+        for path, fields in [("/iam/apikeys", None), ("/iam/activity.csv", None), *forms.items()]:
+            answer = ask(live.port, path, None if fields is None else {"password": "c", **fields}, session=session)
+            assert (answer.status, answer.headers["Retry-After"]) == (503, "5"), path
+            assert "Traceback" not in answer.body
+        assert ask(live.port, "/healthz").status == 200
+        assert ask(live.port, "/readyz").status == 503
+    assert live.run(_NOORS).split() == before
+    assert ask(live.port, "/readyz").status == 200
+    assert ask(live.port, create, {}, session=session).status == 200
+    assert live.run(_NOORS).split() == [before[0], "1", str(int(before[2]) + 1)]
+
+
+@pytest.mark.postgresql_only
 def test_database_stopped_and_started_under_writes_loses_nothing_and_is_found_again(start_live, live_template):
     """A server of its own, so that it can be stopped: at once, as by a power cut, with the workers left running."""
     with running_server(unsafe=False) as postgres:
