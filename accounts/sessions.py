@@ -3,7 +3,9 @@
 from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
+from django.db import OperationalError
 
 from accounts.models import Session
 
@@ -21,3 +23,15 @@ class SessionStore(DatabaseSessionStore):
         row = cast(Session, super().create_model_instance(data))
         row.user_id = data.get(SESSION_KEY)
         return row
+
+    def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
+        """Write the session. Raises UpdateError only when it was ended meanwhile.
+
+        Django's own says so of every fault of the database: the person would be told that the request was bad.
+        """
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            if isinstance(error.__context__, OperationalError):
+                raise error.__context__ from None
+            raise

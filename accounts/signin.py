@@ -9,6 +9,8 @@ from typing import Any
 
 from django.contrib import auth
 from django.contrib.auth.backends import BaseBackend
+from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -116,7 +118,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         auth.login(request, user)
         now = timezone.now().timestamp()
         request.session.update({_ACCOUNT: member.account_id, _STARTED: now, _SEEN: now, _PROVED: now})
-        request.session.save()
+        _store(request)
         audit.record(events.SIGNED_IN, actor=member, origin=origin)
     return user
 
@@ -181,6 +183,7 @@ def switch_account(request: HttpRequest, *, account_id: int, origin: Origin) -> 
         return None
     with transaction.atomic():
         request.session[_ACCOUNT] = account_id
+        _store(request)
         audit.record(events.ACCOUNT_SWITCHED, actor=member, origin=origin)
     return member
 
@@ -199,7 +202,19 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
     with transaction.atomic():
         request.session.cycle_key()
         request.session[_PROVED] = timezone.now().timestamp()
+        _store(request)
         audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
+
+
+def _store(request: HttpRequest) -> None:
+    """Write the session now, in the transaction of its event: the middleware writes it only after the answer is made.
+
+    Raises SessionInterrupted, which is answered with 400, when the session was ended meanwhile.
+    """
+    try:
+        request.session.save()
+    except UpdateError:
+        raise SessionInterrupted("The session was ended while the request was answered.") from None
 
 
 def has_fresh_proof(request: HttpRequest) -> bool:

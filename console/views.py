@@ -12,7 +12,7 @@ from django.template import loader
 from django.views.decorators.http import require_safe
 
 from accounts import sealing
-from keys.lifecycle import newest_value_opens
+from keys.value_check import newest_value_opens
 
 _log = logging.getLogger(__name__)
 

@@ -56,18 +56,6 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     return key, value
 
 
-def newest_value_opens() -> bool:
-    """Whether the ring opens what is stored: the newest key's value, if there is one. For the readiness check."""
-    key = ClassicKey.objects.order_by("-pk").first()
-    if key is None:
-        return True
-    try:
-        value = material.take(key)
-        return material.matches(value.text, bytes(key.digest), key.ring_key_id)
-    except material.SealError:
-        return False
-
-
 @one_transaction
 def show_value(*, key: ClassicKey, by: Member, origin: Origin, download: bool = False) -> material.PlainValue:
     """Return the value of ``key`` for its creator, recording that it was shown or downloaded.

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
@@ -18,9 +19,39 @@ import psycopg
 _UNSAFE_AND_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
 
 
+class Server:
+    """A server, which can be stopped as a power cut would and started again."""
+
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    @property
+    def url(self) -> str:
+        """The URL of its first database, as a superuser."""
+        return self._server.get_uri()
+
+    @property
+    def programs(self) -> Path:
+        """The folder of its programs: ``pg_dump`` and others, of its own version."""
+        return self._server.bin_path
+
+    def crash(self) -> None:
+        """Stop at once: sessions are cut off, and what is in its files is all that is left."""
+        command = [self.programs / "pg_ctl", "-D", self._server.pgdata, "-m", "immediate", "-w", "stop"]
+        subprocess.run(command, user=self._server.system_user, stdout=subprocess.DEVNULL, check=True)
+
+    def start(self) -> None:
+        """Start where it was, and wait until it answers."""
+        self._server.ensure_postgres_running()
+
+
 @contextmanager
-def running_server() -> Iterator[str]:
-    """Start a server and give its URL, of a superuser; stop it and delete its files at the end."""
+def running_server(*, unsafe: bool = True) -> Iterator[Server]:
+    """Start a server; stop it and delete its files at the end.
+
+    Args:
+        unsafe: it may lose at its end what it has acknowledged.
+    """
     with tempfile.TemporaryDirectory(prefix="keytree-pg-") as folder:
         # Read by the package when it is imported: where it keeps its socket and its lock.
         os.environ["XDG_RUNTIME_DIR"] = folder
@@ -29,10 +60,10 @@ def running_server() -> Iterator[str]:
         server = pgserver.get_server(Path(folder) / "data", cleanup_mode="delete")
         try:
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                for setting in _UNSAFE_AND_FAST:
+                for setting in _UNSAFE_AND_FAST if unsafe else ():
                     connection.execute(f"ALTER SYSTEM SET {setting}".encode())
                 connection.execute("SELECT pg_reload_conf()")
-            yield server.get_uri()
+            yield Server(server)
         finally:
             server.cleanup()
 
@@ -44,8 +75,10 @@ def main(command: list[str]) -> int:
         return 2
     if os.environ.get("TEST_DATABASE_URL"):
         return subprocess.run(command, check=False).returncode
-    with running_server() as url:
-        return subprocess.run(command, check=False, env={**os.environ, "TEST_DATABASE_URL": url}).returncode
+    with running_server() as server:
+        path = f"{server.programs}:{os.environ['PATH']}"
+        env = {**os.environ, "TEST_DATABASE_URL": server.url, "PATH": path}
+        return subprocess.run(command, check=False, env=env).returncode
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +15,7 @@ from django.core.management import get_commands
 from django.db import connection
 
 from console import demo
-from tests.console.programs import ROOT, documented_environment, manage
+from tests.console.programs import ROOT, documented_environment, manage, run
 
 OPERATIONS = ROOT / "docs" / "operations.md"
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -98,7 +100,24 @@ def execute(url: str, statements: str) -> None:
             session.execute(statement.encode())
 
 
+@contextmanager
+def restored(backup: Path, app: str) -> Iterator[str]:
+    """Restore as docs/operations.md says, into a database of its own, and give the serving role's URL there."""
+    server = os.environ["TEST_DATABASE_URL"]
+    role = urlsplit(app).path.strip("/")
+    (options,) = re.search(r"^pg_restore (.+) --dbname=\S+ \S+$", OPERATIONS.read_text(), re.MULTILINE).groups()
+    there = urlsplit(server)._replace(path=f"/{role}_restored").geturl()
+    try:
+        execute(server, f"CREATE DATABASE {role}_restored OWNER {role}_owner TEMPLATE template0")
+        done = run("pg_restore", *options.replace("keytree", role).split(), f"--dbname={there}", str(backup))
+        assert (done.returncode, done.stderr) == (0, "")
+        yield as_role(there, role)
+    finally:
+        execute(server, f"DROP DATABASE IF EXISTS {role}_restored")
+
+
 @pytest.mark.postgresql_only
+@pytest.mark.skipif(not shutil.which("pg_dump"), reason="needs pg_dump and pg_restore")
 def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str], tmp_path: Path) -> None:
     _, app = two_roles
     production = {**documented_environment(tmp_path), "DATABASE_URL": app, "KEYTREE_ALLOW_PLAIN_DATABASE": "true"}
@@ -114,9 +133,18 @@ def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str]
             "--owner-email=ann@acme.example",
             f"--password-file={password}",
         ],
+        ["backup", str(tmp_path / "backup")],
     ):
         done = manage(*command, **production)
         assert (done.returncode, done.stderr) == (0, "")
+    refuse_more_than_work(app)
+    with restored(tmp_path / "backup", app) as app_there:
+        done = manage("check_data", **{**production, "DATABASE_URL": app_there})
+        assert (done.returncode, done.stderr) == (0, "")
+        refuse_more_than_work(app_there)
+
+
+def refuse_more_than_work(app: str) -> None:
     for statement in (
         "UPDATE accounts_event SET action = 'nothing'",
         "DELETE FROM accounts_event",

@@ -80,6 +80,11 @@ class Template:
         _run(_MAKE_TEMPLATE, _environment(self.folder, self.database, {}))
         return self
 
+    @property
+    def url(self) -> str:
+        """Where the database is, on PostgreSQL."""
+        return _url(self.database)
+
     def copy(self, folder: Path, database: str) -> None:
         """Give a server its own data folder and database."""
         # Static files are only read: one set serves all.
@@ -166,6 +171,11 @@ class LiveServer:
             else:
                 file.rmdir()
                 hidden.rename(file)
+
+    def empty_database(self) -> None:
+        """Make this server's PostgreSQL database anew, without a table."""
+        _administer("DROP DATABASE {}", self.database)
+        _administer("CREATE DATABASE {} TEMPLATE template0", self.database)
 
     def end_database_sessions(self) -> None:
         """End all sessions of this server's PostgreSQL database, as a restart of PostgreSQL does."""

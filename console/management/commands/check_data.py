@@ -1,0 +1,68 @@
+"""``manage.py check_data``: check all that is stored, values, trees and audit trails: first of all after a restore."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from accounts.models import Account
+from console import audit_check, tree_check
+from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from keys.value_check import check_values
+
+_SHOWN = 20  # findings of one kind; the rest is counted
+
+
+class Command(MaintenanceCommand):
+    """Opens every value, walks every tree and verifies every chain; ends with 1 when anything is wrong."""
+
+    help = (
+        "Check that every key's value opens with the key ring and is what calls are compared with, that every tree is "
+        "sound, and that every chain of audit events is whole. Changes nothing, and may run while the console is "
+        "serving. Ends with status 1 when something is wrong: check_tree and verify_audit then tell more."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Check, and print the findings."""
+        require_ring()
+        with no_statement_limit():
+            wrong = self._check_values() + self._check("trees", self._trees()) + self._check("trails", self._trails())
+        if wrong:
+            raise CommandError(f"{wrong:,} finding{'s' * (wrong > 1)}. Something that is stored is damaged.")
+        self.stdout.write("Everything that is stored is sound.")
+
+    def _check_values(self) -> int:
+        values = check_values()
+        wrong = self._check("values", values.findings())
+        self.stdout.write(f"  {values.whole:,} open with the key ring")
+        if values.without_creator:
+            self.stdout.write(
+                f"  {values.without_creator:,} open for nobody, as their creators have left; they are accepted until "
+                "they are deleted"
+            )
+        return wrong
+
+    @staticmethod
+    def _trees() -> Iterator[str]:
+        for account in Account.objects.order_by("pk"):
+            yield from (f"account {account.pk}: {finding}" for finding in tree_check.findings(account))
+        yield from map(str, tree_check.strays())
+
+    @staticmethod
+    def _trails() -> Iterator[str]:
+        for account_id in audit_check.account_ids():
+            found = audit_check.first_break(account_id)
+            if found is not None:
+                yield f"account {account_id}: broken at event {found[0]}: {found[1]}"
+
+    def _check(self, what: str, findings: Iterator[str]) -> int:
+        """Print the first findings and return how many there are."""
+        shown = list(islice(findings, _SHOWN))
+        more = sum(1 for _ in findings)
+        self.stdout.write(f"{what.capitalize()}: {'whole' if not shown else 'damaged'}")
+        for finding in shown:
+            self.stdout.write(f"  {finding}")
+        if more:
+            self.stdout.write(f"  and {more:,} more")
+        return len(shown) + more

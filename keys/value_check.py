@@ -1,0 +1,69 @@
+"""Checks that what is stored of values is whole: each opens with the key ring and is what its digest was made from."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from keys import material
+from keys.models import ClassicKey
+
+_OTHER_DIGEST = "its digest was not made from its value"
+
+
+@dataclass
+class Values:
+    """What a check found: how many values are whole, and why the others are not, by master key and key."""
+
+    whole: int = 0
+    #: A value is bound to its creator: of one who has left it opens for nobody, and calls are accepted by its digest.
+    without_creator: int = 0
+    opened: Counter[str] = field(default_factory=Counter)
+    damaged: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+
+    def findings(self) -> Iterator[str]:
+        """Yield what is wrong, key by key; in one sentence where a master key opens nothing at all."""
+        for ring_key_id, damaged in sorted(self.damaged.items()):
+            if self.opened[ring_key_id]:
+                yield from (f"key {pk}: {why}" for pk, why in damaged.items())
+            else:
+                yield (
+                    f"master key {ring_key_id}: none of the {len(damaged):,} values stored under it opens: the ring "
+                    "lacks it, or has another key under its id"
+                )
+
+
+def check_values() -> Values:
+    """Open every value. Reads each key once."""
+    found = Values()
+    for key in ClassicKey.objects.order_by("pk").iterator(chunk_size=2_000):
+        if key.creator_id is None:
+            found.without_creator += 1
+            continue
+        try:
+            value = material.take(key)
+        except material.SealError as error:
+            found.damaged[key.ring_key_id][key.pk] = str(error)
+            continue
+        found.opened[key.ring_key_id] += 1
+        if _has_digest_of(key, value):
+            found.whole += 1
+        else:
+            found.damaged[key.ring_key_id][key.pk] = _OTHER_DIGEST
+    return found
+
+
+def newest_value_opens() -> bool:
+    """Whether the ring opens what is stored: the newest value that anybody can open, if there is one.
+
+    For the readiness check.
+    """
+    key = ClassicKey.objects.exclude(creator=None).order_by("-pk").first()
+    try:
+        return key is None or _has_digest_of(key, material.take(key))
+    except material.SealError:
+        return False
+
+
+def _has_digest_of(key: ClassicKey, value: material.PlainValue) -> bool:
+    """Whether a call with ``value`` finds ``key``. Raises SealError when the ring lacks the digest's master key."""
+    return material.matches(value.text, bytes(key.digest), key.ring_key_id)

@@ -1,0 +1,328 @@
+"""A fault at every statement of every write: it leaves everything as it was, and then it works as if never tried.
+
+The statements are counted by trying: the first is made to fail, then the second, until the write comes to its end.
+Transactions are real ones here, on whichever database the suite runs.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
+from typing import Any, NamedTuple
+
+import pytest
+from django.apps import apps
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.db import IntegrityError, OperationalError, connection
+from django.http import HttpRequest
+
+from accounts import audit, hierarchy, memberships, signin
+from accounts.models import AttemptCount, Event, Member
+from accounts.origin import Origin
+from accounts.sessions import SessionStore
+from console import demo
+from keys import lifecycle
+from keys.models import ClassicKey
+from tests.conftest import ACME, BOREALIS
+from tests.trail import without_triggers
+from tests.trees import make_user
+from tests.visitors import signed_in_session, visitor
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ORIGIN = Origin(address="127.0.0.1", request_id="faults")
+#: More statements than any write has: one that never came to its end would be tried for ever.
+MOST_STATEMENTS = 60
+
+
+class Fault(Exception):
+    """Of no kind that anything in the program expects."""
+
+
+class Write(NamedTuple):
+    """A write: ``prepare`` returns a fresh call of it; with the tables and the events that it leaves changed."""
+
+    name: str
+    prepare: Callable[[], Callable[[], Any]]
+    changes: set[str]
+    events: list[str]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def events_can_go(django_db_setup, django_db_blocker):
+    """The tables are emptied after each test here, which the trail's triggers refuse."""
+    with django_db_blocker.unblock(), without_triggers():
+        yield
+
+
+@pytest.fixture
+def writes(transactional_db, settings) -> list[Write]:
+    """Every write there is, in an order in which each finds what it needs."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # not what is tried here
+    demo.load()
+    found = Member.objects.filter(account_id=ACME).select_related("user", "account")
+    people = {member.user.name.split()[0].lower(): member for member in found}
+    noor, priya, olivia, sam = (people[name] for name in ("noor", "priya", "olivia", "sam"))
+
+    def plain(write: Callable[..., Any], *, key_of: Member | None = None, **arguments: Any) -> Callable[[], Any]:
+        """A write whose arguments are the same however often it is tried, but for the key of somebody."""
+
+        def prepare() -> Callable[[], Any]:
+            key = {"key": ClassicKey.objects.get(holder=key_of)} if key_of else {}
+            return lambda: write(**arguments, **key)
+
+        return prepare
+
+    newcomer = make_user()
+    own, from_above = {"by": noor, "origin": ORIGIN}, {"by": olivia, "origin": ORIGIN}
+    return [
+        Write(
+            "create_classic_key",
+            plain(lifecycle.create_classic_key, holder=noor, **own),
+            {"ClassicKey"},
+            ["classic_key.created"],
+        ),
+        Write("show_value", plain(lifecycle.show_value, key_of=noor, **own), set(), ["classic_key.shown"]),
+        Write(
+            "download",
+            plain(lifecycle.show_value, key_of=noor, download=True, **own),
+            set(),
+            ["classic_key.downloaded"],
+        ),
+        Write(
+            "restrict_classic_key",
+            plain(lifecycle.restrict_classic_key, key_of=noor, addresses_text="10.0.0.1", **from_above),
+            {"ClassicKey"},
+            ["classic_key.restriction_changed"],
+        ),
+        Write(
+            "restrict_member",
+            plain(
+                lifecycle.restrict_member,
+                key_of=noor,
+                member=noor,
+                platform_text="10.0.0.2",
+                classic_text="10.0.0.3",
+                **from_above,
+            ),
+            {"ClassicKey", "Member"},
+            ["classic_key.restriction_changed", "member.restriction_changed"],
+        ),
+        Write(
+            "delete_classic_key",
+            plain(lifecycle.delete_classic_key, key_of=noor, **from_above),
+            {"ClassicKey"},
+            ["classic_key.deleted"],
+        ),
+        Write(
+            "restrict_platform",
+            plain(memberships.restrict_platform, member=noor, addresses_text="", **from_above),
+            {"Member"},
+            ["member.restriction_changed"],
+        ),
+        Write(
+            "set_vpn_password",
+            plain(memberships.set_vpn_password, member=noor, password="a long enough pass phrase", **own),
+            {"Member"},
+            ["member.vpn_password_changed"],
+        ),
+        Write(
+            "add_member",
+            plain(memberships.add_member, parent=priya, user=newcomer, origin=ORIGIN),
+            {"Member"},
+            ["member.added"],
+        ),
+        Write(
+            "create_account",
+            plain(memberships.create_account, name="New", owner=sam.user, account_id=7_777_777, origin=ORIGIN),
+            {"Account", "Member"},
+            ["account.created"],
+        ),
+        # Nothing calls it yet: whoever will, records the event in the same transaction.
+        Write(
+            "move_branch",
+            plain(hierarchy.move_branch, member=priya, new_parent=sam),
+            {"ClassicKey", "Member"},
+            [],
+        ),
+        Write("sign_in", lambda: sign_in(noor), {"Session", "User"}, ["user.signed_in"]),
+        Write("prove_identity", lambda: prove_identity(noor), {"Session"}, ["user.identity_proved"]),
+        Write("switch_account", lambda: switch_account(noor), {"Session"}, ["user.account_switched"]),
+        Write("sign_out", lambda: sign_out(noor), {"Session"}, ["user.signed_out"]),
+    ]
+
+
+# --- Requests, for what has to do with sessions -----------------------------------------------------------------------
+
+
+def request_of(member: Member | None) -> HttpRequest:
+    """A request of somebody signed in, in the session that the test's only ``member`` has, or of a stranger."""
+    request = HttpRequest()
+    kept = SessionStore.get_model_class().objects.filter(user=member.user).first() if member else None
+    request.session = SessionStore(kept.session_key if kept else member and signed_in_session(member))
+    request.user = signin.MemberBackend().get_user(member.user_id) if member else None
+    request.session.get("loads", None)
+    return request
+
+
+def sign_in(member: Member) -> Callable[[], Any]:
+    request = request_of(None)
+    return lambda: signin.sign_in(request, email=member.user.email, password=demo.PASSWORD, origin=ORIGIN)
+
+
+def prove_identity(member: Member) -> Callable[[], Any]:
+    request = request_of(member)
+    return lambda: signin.prove_identity(request, member=member, password=demo.PASSWORD, origin=ORIGIN)
+
+
+def switch_account(member: Member) -> Callable[[], Any]:
+    request = request_of(member)
+    return lambda: signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN)
+
+
+def sign_out(member: Member) -> Callable[[], Any]:
+    request = request_of(member)
+    return lambda: signin.sign_out(request, origin=ORIGIN)
+
+
+# --- What is stored ---------------------------------------------------------------------------------------------------
+
+
+def stored() -> Mapping[str, Any]:
+    """Every row of both apps by table; without the counts of attempts, which are raised first and on purpose."""
+    models = [model for app in ("accounts", "keys") for model in apps.get_app_config(app).get_models()]
+    with connection.cursor() as cursor:
+        return {model.__name__: rows_of(model, cursor) for model in models if model is not AttemptCount}
+
+
+def rows_of(model: Any, cursor: Any) -> list[tuple[Any, ...]]:
+    cursor.execute(f"SELECT * FROM {model._meta.db_table} ORDER BY 1")
+    return cursor.fetchall()
+
+
+def assert_done(write: Write, before: Mapping[str, Any]) -> None:
+    """What the write has changed since is what it says that it changes, and so are the events."""
+    after = stored()
+    changed = {table for table in after if after[table] != before[table]}
+    trail = {"Event", "AuditChain"} if write.events else set()
+    assert changed == write.changes | trail
+    new = Event.objects.order_by("pk")[len(before["Event"]) :]
+    assert [event.action for event in new] == write.events
+
+
+# --- The tests --------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def failing(number: int, kind: type[Exception]) -> Iterator[list[str]]:
+    """Let the statement of that number fail inside the block; afterwards the list holds it, if there was one."""
+    numbers, failed = count(1), []
+
+    def execute(execute, sql, params, many, context):
+        if next(numbers) == number:
+            failed.append(sql)
+            raise kind("the fault")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(execute):
+        yield failed
+
+
+@pytest.mark.parametrize("kind", [Fault, IntegrityError])
+def test_fault_at_any_statement_changes_nothing_and_leaves_no_event(writes, kind, monkeypatch):
+    monkeypatch.setattr(signin.throttle, "count_attempt", lambda *_: None)
+    for write in writes:
+        call, before = write.prepare(), stored()
+        for number in range(1, MOST_STATEMENTS):
+            is_done = False
+            with failing(number, kind) as failed, suppress(kind):
+                call()
+                is_done = True
+            if is_done:
+                # Although something may have failed: a session whose id was taken gets another.
+                assert_done(write, before)
+                if not failed:
+                    break
+            assert is_done or stored() == before, f"{write.name}, statement {number}"
+            call, before = write.prepare(), stored()
+        assert number > 2, f"{write.name} asks the database for nothing"
+        assert number < MOST_STATEMENTS - 1
+    assert [list(audit.breaks(account)) for account in (ACME, BOREALIS, 7_777_777)] == [[], [], []]
+
+
+def test_fault_at_the_end_of_the_transaction_changes_nothing_and_leaves_no_event(writes, monkeypatch):
+    """The last moment at which a database can refuse: a disk that is full, a connection that is gone."""
+    commit, refusals = connection._commit, []
+
+    def refuse():
+        if refusals:
+            raise OperationalError(refusals.pop())
+        return commit()
+
+    monkeypatch.setattr(signin.throttle, "count_attempt", lambda *_: None)
+    monkeypatch.setattr(signin.throttle, "forget_success", lambda *_: None)
+    monkeypatch.setattr(connection, "_commit", refuse)
+    for write in writes:
+        call = write.prepare()
+        before = stored()
+        refusals.append("the fault")
+        with pytest.raises(OperationalError, match="the fault"):
+            call()
+        assert stored() == before, write.name
+        write.prepare()()
+        assert_done(write, before)
+
+
+@pytest.mark.parametrize("change", ["prove_identity", "switch_account"])
+def test_what_an_event_says_of_a_session_is_stored_with_it(writes, change):
+    """Not after the answer is made: whatever ended the process between the two would leave the event alone."""
+    noor = Member.objects.select_related("user").get(account_id=ACME, user__email="noor@acme.example")
+    request = request_of(noor)
+    request.session["proved_at"] = 0
+    if change == "prove_identity":
+        signin.prove_identity(request, member=noor, password=demo.PASSWORD, origin=ORIGIN)
+    else:
+        signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN)
+    kept = SessionStore(request.session.session_key).load()
+    assert kept == dict(request.session.items())
+    assert (kept["account_id"], kept["proved_at"] > 0) in {(ACME, True), (BOREALIS, False)}
+
+
+def test_account_is_not_switched_in_a_session_that_was_ended_meanwhile(writes):
+    noor = Member.objects.select_related("user").get(account_id=ACME, user__email="noor@acme.example")
+    request, before = request_of(noor), stored()
+    SessionStore.get_model_class().objects.all().delete()
+    with pytest.raises(SessionInterrupted):
+        signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN)
+    assert stored() == {**before, "Session": []}
+
+
+# --- Through the whole program ----------------------------------------------------------------------------------------
+
+
+def test_database_away_at_any_statement_of_a_request_is_answered_with_503(writes, monkeypatch):
+    """Whatever of it was done by then, it was done whole: what an answer could not say, the events do."""
+    monkeypatch.setattr(signin.throttle, "count_attempt", lambda *_: None)
+    monkeypatch.setattr(signin.throttle, "forget_success", lambda *_: None)
+    noor = Member.objects.select_related("user").get(account_id=ACME, user__email="noor@acme.example")
+    password = {"username": noor.user.email, "password": demo.PASSWORD}
+    for who, path, fields in [
+        (None, "/login", password),
+        (noor, "/iam/apikeys", None),
+        (noor, "/iam/users", None),
+        (noor, "/iam/activity", None),
+        (noor, f"/iam/users/{noor.pk}/classic_key", {}),
+        (noor, "/account/switch", {"account": BOREALIS}),
+        (noor, "/logout", {}),
+    ]:
+        for number in range(1, MOST_STATEMENTS):
+            client, before = visitor(who, raises=False), stored()
+            with failing(number, OperationalError) as has_failed:
+                answer = client.get(path) if fields is None else client.post(path, fields)
+            if not has_failed:
+                break
+            assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "5"), (path, number)
+            after = stored()
+            changed = {table for table in after if after[table] != before[table]}
+            assert changed == set() or changed >= {"Event", "AuditChain"}, (path, number)
+        assert number > 2
+        assert answer.status_code in {200, 302}, path
