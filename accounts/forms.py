@@ -73,7 +73,7 @@ class StatusForm(forms.Form):
 
     def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["status"] = present
+        self.initial["status"] = present if present in CHOSEN_STATUSES else ""
         if present not in CHOSEN_STATUSES:
             choices = [("", MemberStatus(present).label), *self.fields["status"].choices]  # type: ignore[attr-defined]
             self.fields["status"].choices = choices  # type: ignore[attr-defined]
