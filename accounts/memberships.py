@@ -73,11 +73,12 @@ def add_member(
 ) -> Member:
     """Add ``user`` to the account below ``parent`` and return the new member.
 
-    Raises TreeError below the deepest level, IntegrityError for a user already in the account or a taken API username.
+    Raises NotAllowed if the parent was removed meanwhile, TreeError below the deepest level, IntegrityError for a user
+    already in the account or a taken API username.
     """
     # The parent's row is read under the account's lock: a move at the same moment must not leave an old path.
     hierarchy.lock_account(parent.account_id)
-    parent = Member.objects.select_related("account", "user").get(pk=parent.pk)
+    parent = present_member(parent)
     member = _insert(
         account=parent.account, user=user, parent=parent, status=status, permissions=permissions,
         api_username=api_username,
@@ -261,6 +262,7 @@ def remove_member(*, member: Member, by: Member, origin: Origin, hand_over: bool
     Raises NotAllowed, or NotEmpty with the users who still work.
     """
     hierarchy.lock_account(member.account_id)
+    audit.lock_chain(member.account_id)
     by, member = present_member(by), present_member(member)
     require(by, MemberAction.REMOVE, member)
     working = working_below(member)
