@@ -1,6 +1,6 @@
 """Guards for views: the member who looks, what may be known of, fresh proof. No rule of its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
@@ -49,7 +49,9 @@ def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) 
     return PermissionDenied(str(why))
 
 
-def ask_for_proof(request: MemberRequest, *, what: str, back: str) -> HttpResponse | None:
+def ask_for_proof(
+    request: MemberRequest, *, what: str, back: str, carried: Mapping[str, str] | None = None
+) -> HttpResponse | None:
     """Return none when the person has just proved who they are, else the page that asks for the password.
 
     The page posts to the same address, so that the password and the request travel together and nothing of it has to
@@ -58,6 +60,7 @@ def ask_for_proof(request: MemberRequest, *, what: str, back: str) -> HttpRespon
     Args:
         what: what it is asked for, to complete "Enter your password to …".
         back: where *Cancel* leads.
+        carried: what the request said besides, to be said again with the password; never a secret.
     """
     if signin.has_fresh_proof(request):
         return None
@@ -74,7 +77,7 @@ def ask_for_proof(request: MemberRequest, *, what: str, back: str) -> HttpRespon
                 status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
         else:
             return None
-    context = {"title": "Confirm that it is you", "what": what, "form": form, "dialog_back": back}
+    context = {"title": "Confirm that it is you", "what": what, "form": form, "dialog_back": back, "carried": carried}
     response = render(request, "accounts/prove_identity.html", context, status=status)
     for name, value in headers.items():
         response[name] = value

@@ -98,10 +98,19 @@ def record_refusal(
         record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details, once=once)
 
 
+def lock_chain(account_id: int) -> AuditChain:
+    """Return the account's chain, locked to the end of the transaction.
+
+    ``record`` does it for itself. A write that ends what other writes are about does it first: those have it last, so
+    whoever is on the way then either ends before or finds out after, and neither waits for the other.
+    """
+    AuditChain.objects.bulk_create([AuditChain(account_id=account_id)], ignore_conflicts=True)
+    return AuditChain.objects.select_for_update().get(account_id=account_id)
+
+
 def _append(event: Event) -> Event:
     """Number the event, link it to the one before and save both it and the chain's end."""
-    AuditChain.objects.bulk_create([AuditChain(account_id=event.account_id)], ignore_conflicts=True)
-    chain = AuditChain.objects.select_for_update().get(account_id=event.account_id)
+    chain = lock_chain(event.account_id)
     event.number = chain.number + 1
     event.link = _link(bytes(chain.link), event, sealing.configured_ring().current)
     event.save(force_insert=True)

@@ -20,6 +20,13 @@ class MemberStatus(models.TextChoices):
     VPN_ONLY = "vpn_only", "VPN-only"  # made without an invitation, never signs in
 
 
+#: Statuses that somebody who manages a user chooses from, in the order of the select. The others come about by
+#: themselves: an invitation, an identity that is gone.
+CHOSEN_STATUSES = (MemberStatus.ACTIVE, MemberStatus.DISABLED_CLASSIC, MemberStatus.SUSPENDED, MemberStatus.VPN_ONLY)
+#: Statuses of a member who is still on the way in: there is nothing to change yet.
+INVITED_STATUSES = frozenset({MemberStatus.PENDING, MemberStatus.PROCESSING})
+#: Statuses of a member whose removal needs no decision about them: they move up.
+DISABLED_STATUSES = frozenset({MemberStatus.DISABLED_CLASSIC, MemberStatus.SUSPENDED})
 #: Statuses whose member may sign in and see why, or work.
 SIGN_IN_STATUSES = frozenset({MemberStatus.ACTIVE, MemberStatus.DISABLED_CLASSIC, MemberStatus.SUSPENDED})
 #: Statuses whose member may work in the console.
@@ -49,3 +56,16 @@ class Permission(enum.IntFlag):
     USER_ADMINISTRATOR = 4  # the same, removal included
     IDENTITY_ADMINISTRATOR = 8  # all users' IBM Cloud API keys, account settings, inactive identities
     API_KEY_CREATOR = 16  # create IBM Cloud API keys while the account restricts it
+
+
+#: How the pages name the permissions, word for word as IBM Cloud does, and what each allows.
+PERMISSION_LABELS = {
+    Permission.MANAGE_USERS: (
+        "Manage users (classic infrastructure)",
+        "Manage the users below: status, parent, removal",
+    ),
+    Permission.USER_EDITOR: ("User management: Editor", "Manage every user but the owner, without removing them"),
+    Permission.USER_ADMINISTRATOR: ("User management: Administrator", "Manage and remove every user but the owner"),
+    Permission.IDENTITY_ADMINISTRATOR: ("IAM identity: Administrator", "See all IBM Cloud API keys, change settings"),
+    Permission.API_KEY_CREATOR: ("User API key creator", "Create IBM Cloud API keys while creation is restricted"),
+}

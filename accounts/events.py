@@ -20,6 +20,11 @@ MEMBER_ADDED = "member.added"
 PERMISSION_REFUSED = "permission.refused"
 CONSOLE_REFUSED = "console.refused"
 RESTRICTION_CHANGED = "member.restriction_changed"
+STATUS_CHANGED = "member.status_changed"
+PARENT_CHANGED = "member.parent_changed"
+PERMISSIONS_CHANGED = "member.permissions_changed"
+LOGIN_CHANGED = "member.user_managed_login_changed"
+REMOVED = "member.removed"
 VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not a secret
 
 register(
@@ -35,5 +40,10 @@ register(
         CONSOLE_REFUSED: "Use of the console refused",
         RESTRICTION_CHANGED: "Cloud platform address restriction changed",
         VPN_PASSWORD_CHANGED: "VPN password changed",
+        STATUS_CHANGED: "User status changed",
+        PARENT_CHANGED: "Parent user changed",
+        PERMISSIONS_CHANGED: "Permissions changed",
+        LOGIN_CHANGED: "User-managed login changed",
+        REMOVED: "User removed",
     }
 )

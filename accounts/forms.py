@@ -7,8 +7,10 @@ from crispy_forms.layout import Submit
 from django import forms
 from django.contrib.auth import password_validation
 
+from accounts.enums import CHOSEN_STATUSES, PERMISSION_LABELS, MemberStatus, Permission
 from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.models import User
+from accounts.models.member import MAX_MEMBER_ID
 
 
 def helper(button: str, *, action: str = "", form_id: str = "", tag: bool = True) -> FormHelper:
@@ -61,6 +63,70 @@ class ProofForm(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.helper = helper("", tag=False)
+
+
+class StatusForm(forms.Form):
+    """The status that a user is to have."""
+
+    status = forms.ChoiceField(label="User status", choices=[(status, status.label) for status in CHOSEN_STATUSES])
+
+    def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["status"] = present if present in CHOSEN_STATUSES else ""
+        if present not in CHOSEN_STATUSES:
+            choices = [("", MemberStatus(present).label), *self.fields["status"].choices]  # type: ignore[attr-defined]
+            self.fields["status"].choices = choices  # type: ignore[attr-defined]
+        self.helper = helper("Apply", action=action, form_id="status-form")
+
+
+class PermissionsForm(forms.Form):
+    """What a user may do beside looking after their own key: those that the one who asks may give."""
+
+    def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._grantable, self._held = grantable, held
+        for permission, (label, help_text) in PERMISSION_LABELS.items():
+            if permission in grantable:
+                self.fields[_field(permission)] = forms.BooleanField(
+                    label=label, help_text=help_text, required=False, initial=permission in held
+                )
+        self.helper = helper("Save", action=action, form_id="permissions-form")
+
+    @property
+    def granted(self) -> Permission:
+        """What the user is to hold: what was ticked, and what the one who asks cannot give or take."""
+        chosen = self._held & ~self._grantable
+        for permission in PERMISSION_LABELS:
+            if self.cleaned_data.get(_field(permission)):
+                chosen |= permission
+        return chosen
+
+
+def _field(permission: Permission) -> str:
+    return str(permission.name).lower()
+
+
+class SwitchedForm(forms.Form):
+    """A setting turned on or off."""
+
+    is_on = forms.TypedChoiceField(choices=[("true", "on"), ("false", "off")], coerce=lambda text: text == "true")
+
+
+class ParentForm(forms.Form):
+    """The number of the user who is to be the parent."""
+
+    parent = forms.IntegerField(min_value=1, max_value=MAX_MEMBER_ID)
+
+
+class RemovalForm(forms.Form):
+    """Whether those below move up to the parent."""
+
+    hand_over = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, label: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["hand_over"].label = label
         self.helper = helper("", tag=False)
 
 

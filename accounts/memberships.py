@@ -1,18 +1,31 @@
 """Writes about accounts and members: each asks the policy, changes and records in one transaction."""
 
 import secrets
+from collections.abc import Sequence
 
 from django.contrib.auth.hashers import make_password
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import addresses, audit, events, hierarchy, text_index
-from accounts.enums import MemberStatus, Permission
-from accounts.models import Account, Member, User
+from accounts.enums import (
+    CHOSEN_STATUSES,
+    CONSOLE_STATUSES,
+    DISABLED_STATUSES,
+    PERMISSION_LABELS,
+    MemberStatus,
+    Permission,
+)
+from accounts.models import Account, Member, Session, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import canonical_email, sort_name
 from accounts.origin import Origin
-from accounts.policy import MemberAction, NotAllowed, require
+from accounts.policy import MemberAction, NotAllowed, can_place_below, grantable, require
+from accounts.signals import member_leaving
 from accounts.transactions import one_transaction
+
+#: How many users still at work below somebody are named before their removal.
+MOST_NAMED = 1_000
 
 
 def default_api_username(account_id: int, email: str) -> str:
@@ -60,11 +73,12 @@ def add_member(
 ) -> Member:
     """Add ``user`` to the account below ``parent`` and return the new member.
 
-    Raises TreeError below the deepest level, IntegrityError for a user already in the account or a taken API username.
+    Raises NotAllowed if the parent was removed meanwhile, TreeError below the deepest level, IntegrityError for a user
+    already in the account or a taken API username.
     """
     # The parent's row is read under the account's lock: a move at the same moment must not leave an old path.
     hierarchy.lock_account(parent.account_id)
-    parent = Member.objects.select_related("account", "user").get(pk=parent.pk)
+    parent = present_member(parent)
     member = _insert(
         account=parent.account, user=user, parent=parent, status=status, permissions=permissions,
         api_username=api_username,
@@ -103,7 +117,11 @@ def present_member(member: Member) -> Member:
 
     Raises NotAllowed if it was removed meanwhile.
     """
-    found = Member.objects.select_related("user", "account").filter(pk=member.pk).first()
+    return _present(Member.objects.all(), member.pk)
+
+
+def _present(members: QuerySet[Member], pk: int | None) -> Member:
+    found = members.select_related("user", "account").filter(pk=pk or 0).first()
     if found is None:
         raise NotAllowed("This user is no longer a member of the account.")
     return found
@@ -140,3 +158,139 @@ def _store_vpn_password(member: Member, hashed: str, by: Member, origin: Origin)
     member.vpn_password = hashed
     member.save(update_fields=["vpn_password"])
     audit.record(events.VPN_PASSWORD_CHANGED, actor=by, subject=member, origin=origin)
+
+
+class NotEmpty(Exception):
+    """The member cannot be removed yet: users below them still work, and nobody said who looks after them then."""
+
+    def __init__(self, working: Sequence[Member]) -> None:
+        super().__init__(f"{len(working)} users below are neither disabled nor removed.")
+        self.working = working
+
+
+@one_transaction
+def change_status(*, member: Member, status: str, by: Member, origin: Origin) -> MemberStatus:
+    """Set the member's status to one of ``CHOSEN_STATUSES`` and return it.
+
+    Whoever can no longer sign in anywhere, or is suspended everywhere, loses their open sessions. Raises NotAllowed,
+    ValueError for another status.
+    """
+    chosen = MemberStatus(status)
+    if chosen not in CHOSEN_STATUSES:
+        raise ValueError(f"{chosen.label} is not a status to choose.")
+    by, member = present_member(by), _locked(member)
+    require(by, MemberAction.CHANGE_STATUS, member)
+    if chosen != member.status:
+        details = {"before": MemberStatus(member.status).label, "after": chosen.label}
+        member.status = chosen
+        member.save(update_fields=["status"])
+        _end_sessions_without_account(member.user)
+        audit.record(events.STATUS_CHANGED, actor=by, subject=member, origin=origin, details=details)
+    return chosen
+
+
+@one_transaction
+def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin) -> Member:
+    """Move the member with everyone below under ``parent`` and return the member as it then is.
+
+    Raises NotAllowed, or TreeError for a place that cannot be.
+    """
+    hierarchy.lock_account(member.account_id)
+    by, member, parent = present_member(by), present_member(member), present_member(parent)
+    require(by, MemberAction.CHANGE_PARENT, member)
+    if not can_place_below(by, member, parent):
+        raise NotAllowed("You may not make this user the parent.")
+    if parent.pk == member.parent_id:
+        return member
+    return _move(member, parent, by, origin)
+
+
+def _move(member: Member, parent: Member, by: Member, origin: Origin) -> Member:
+    before = _present(Member.objects.all(), member.parent_id)
+    hierarchy.move_branch(member, parent)
+    moved = present_member(member)
+    details = {
+        "before": audit.label(before), "after": audit.label(parent), "before_id": before.pk, "after_id": parent.pk,
+    }  # fmt: skip
+    audit.record(events.PARENT_CHANGED, actor=by, subject=moved, origin=origin, details=details)
+    return moved
+
+
+@one_transaction
+def change_permissions(*, member: Member, granted: Permission, by: Member, origin: Origin) -> Permission:
+    """Set those of the member's permissions that ``by`` may give, leave the others, and return what they then hold.
+
+    Raises NotAllowed, also where ``granted`` holds one that ``by`` lacks.
+    """
+    by, member = present_member(by), _locked(member)
+    require(by, MemberAction.CHANGE_PERMISSIONS, member)
+    held, within_reach = Permission(member.permissions), grantable(by, member)
+    if granted & ~(within_reach | held):
+        raise NotAllowed("Nobody gives a permission that they do not have.")
+    after = (held & ~within_reach) | (granted & within_reach)
+    if after != held:
+        member.permissions = int(after)
+        member.save(update_fields=["permissions"])
+        details = {"before": permission_names(held), "after": permission_names(after)}
+        audit.record(events.PERMISSIONS_CHANGED, actor=by, subject=member, origin=origin, details=details)
+    return after
+
+
+def permission_names(granted: Permission) -> str:
+    """Return the permissions in words."""
+    return ", ".join(label for permission, (label, _) in PERMISSION_LABELS.items() if permission in granted) or "none"
+
+
+@one_transaction
+def change_user_managed_login(*, member: Member, is_on: bool, by: Member, origin: Origin) -> None:
+    """Let the member set their own address restrictions, or no longer. Raises NotAllowed."""
+    by, member = present_member(by), _locked(member)
+    require(by, MemberAction.CHANGE_LOGIN, member)
+    if is_on != member.user_managed_login:
+        member.user_managed_login = is_on
+        member.save(update_fields=["user_managed_login"])
+        details = {"after": "on" if is_on else "off"}
+        audit.record(events.LOGIN_CHANGED, actor=by, subject=member, origin=origin, details=details)
+
+
+@one_transaction
+def remove_member(*, member: Member, by: Member, origin: Origin, hand_over: bool = False) -> None:
+    """Remove the member from the account, with their keys, and end their sessions; the audit trail stays.
+
+    Those directly below move up to the member's parent, each with their branch. Where one of all below is neither
+    disabled nor suspended, that happens only with ``hand_over``.
+
+    Raises NotAllowed, or NotEmpty with the users who still work.
+    """
+    hierarchy.lock_account(member.account_id)
+    audit.lock_chain(member.account_id)
+    by, member = present_member(by), present_member(member)
+    require(by, MemberAction.REMOVE, member)
+    working = working_below(member)
+    if working and not hand_over:
+        raise NotEmpty(working)
+    user, parent = member.user, _present(Member.objects.all(), member.parent_id)
+    for child in Member.objects.filter(parent=member).order_by("pk"):
+        _move(child, parent, by, origin)
+    member_leaving.send(Member, member=member, by=by, origin=origin)
+    audit.record(events.REMOVED, actor=by, subject=member, origin=origin, details={"handed over": len(working)})
+    member.delete()
+    text_index.catch_up()
+    _end_sessions_without_account(user)
+
+
+def working_below(member: Member) -> list[Member]:
+    """Return the users below ``member`` who are neither disabled nor suspended, by name, ``MOST_NAMED`` at most."""
+    below = hierarchy.descendants_of(member).exclude(status__in=DISABLED_STATUSES)
+    return list(below.select_related("user").order_by("sort_name", "pk")[:MOST_NAMED])
+
+
+def _locked(member: Member) -> Member:
+    """Return the member as it is now, its row locked to the end of the transaction. Raises NotAllowed if it is gone."""
+    return _present(Member.objects.select_for_update(of=("self",)), member.pk)
+
+
+def _end_sessions_without_account(user: User) -> None:
+    """End the user's sessions when there is no account left in which they could work."""
+    if not Member.objects.filter(user=user, status__in=CONSOLE_STATUSES).exists():
+        Session.objects.filter(user=user).delete()

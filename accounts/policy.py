@@ -4,8 +4,9 @@ What may be done with a member's keys is decided by the app that has the keys, o
 """
 
 import enum
+from collections.abc import Callable
 
-from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
+from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, MemberStatus, Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
 
@@ -17,6 +18,19 @@ class MemberAction(enum.Enum):
     VIEW_CARE = "see how this user is looked after"  # restrictions, VPN user name, who can manage
     EDIT_RESTRICTION = "restrict the addresses this user signs in from"
     EDIT_VPN_PASSWORD = "set this user's VPN password"  # noqa: S105 - a sentence, not a secret
+    CHANGE_STATUS = "change this user's status"
+    CHANGE_PARENT = "change this user's parent"
+    CHANGE_PERMISSIONS = "change this user's permissions"
+    CHANGE_LOGIN = "turn user-managed login on or off for this user"
+    REMOVE = "remove this user from the account"
+
+
+_ABOUT_ONES_PLACE = frozenset(
+    {
+        MemberAction.CHANGE_STATUS, MemberAction.CHANGE_PARENT, MemberAction.CHANGE_PERMISSIONS,
+        MemberAction.CHANGE_LOGIN, MemberAction.REMOVE,
+    }
+)  # fmt: skip
 
 
 class NotAllowed(Exception):
@@ -47,23 +61,65 @@ def cares_for(actor: Member, target: Member) -> bool:
     )
 
 
+def governs(actor: Member, target: Member) -> bool:
+    """Whether the actor decides about the other's place in the account: never one's own, never the owner's."""
+    return actor.pk != target.pk and not target.is_owner and cares_for(actor, target)
+
+
+def _removes(actor: Member, target: Member) -> bool:
+    """Whether the actor may remove the other, or leave; the editor's role does not reach that far."""
+    if actor.pk == target.pk:
+        return not target.is_owner
+    by_branch = relation(actor, target) is Relation.ANCESTOR and Permission.MANAGE_USERS in actor.granted
+    return governs(actor, target) and (by_branch or Permission.USER_ADMINISTRATOR in actor.granted)
+
+
+def _is_self_or_above(actor: Member, target: Member) -> bool:
+    return relation(actor, target) in {Relation.SELF, Relation.ANCESTOR}
+
+
+#: What each action takes, of an actor who may work and may see the other.
+_RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
+    MemberAction.VIEW: lambda *_: True,
+    MemberAction.VIEW_CARE: lambda actor, target: _is_self_or_above(actor, target) or cares_for(actor, target),
+    MemberAction.EDIT_RESTRICTION: lambda actor, target: (
+        (actor.pk == target.pk and actor.user_managed_login) or cares_for(actor, target)
+    ),
+    MemberAction.EDIT_VPN_PASSWORD: lambda actor, target: actor.pk == target.pk or cares_for(actor, target),
+    MemberAction.CHANGE_STATUS: lambda actor, target: governs(actor, target) and target.status not in INVITED_STATUSES,
+    MemberAction.CHANGE_PARENT: governs,
+    MemberAction.CHANGE_PERMISSIONS: governs,
+    MemberAction.CHANGE_LOGIN: governs,
+    MemberAction.REMOVE: _removes,
+}
+
+
 def can(actor: Member, action: MemberAction, target: Member) -> bool:
     """Whether ``actor`` may do ``action`` to ``target`` now. Takes no query."""
-    related = relation(actor, target)
-    if related is Relation.FOREIGN or not may_work(actor):
+    if relation(actor, target) is Relation.FOREIGN or not may_work(actor):
         return False
-    is_self, is_above = related is Relation.SELF, related is Relation.ANCESTOR
-    if not (is_self or is_above or not actor.account.restrict_user_list):
+    if not _is_self_or_above(actor, target) and actor.account.restrict_user_list:
         return False  # whom one may not see, one can do nothing about
-    match action:
-        case MemberAction.VIEW:
-            return True
-        case MemberAction.VIEW_CARE:
-            return is_self or is_above or cares_for(actor, target)
-        case MemberAction.EDIT_RESTRICTION:
-            return (is_self and actor.user_managed_login) or cares_for(actor, target)
-        case MemberAction.EDIT_VPN_PASSWORD:
-            return is_self or cares_for(actor, target)
+    return _RULES[action](actor, target)
+
+
+def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
+    """Whether ``actor`` may make ``parent`` the parent of ``member``, whom they may move. Takes no query.
+
+    Somebody who works in the account, not below the one who moves; and for those who manage their own branch alone,
+    themselves or somebody in it: else they could hand a key over to the sight of people they have nothing to do with.
+    """
+    if parent.status not in CONSOLE_STATUSES or relation(member, parent) in {Relation.SELF, Relation.ANCESTOR}:
+        return False
+    if relation(actor, parent) in {Relation.SELF, Relation.ANCESTOR}:
+        return True
+    manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
+    return manages_all and can(actor, MemberAction.VIEW, parent)
+
+
+def grantable(actor: Member, member: Member) -> Permission:
+    """Return the permissions that ``actor`` may give to or take from ``member``: nobody grants what they lack."""
+    return actor.granted if can(actor, MemberAction.CHANGE_PERMISSIONS, member) else Permission(0)
 
 
 def require(actor: Member, action: MemberAction, target: Member) -> None:
@@ -78,4 +134,10 @@ def reason(actor: Member, action: MemberAction, target: Member) -> str:
         return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
     if relation(actor, target) is Relation.SELF and action is MemberAction.EDIT_RESTRICTION:
         return "You can restrict your own addresses only while user-managed login is on for you."
+    if action in _ABOUT_ONES_PLACE and target.is_owner:
+        return "The owner of the account keeps their place in it."
+    if action in _ABOUT_ONES_PLACE and relation(actor, target) is Relation.SELF:
+        return "Your own place in the account is decided by those above you."
+    if action is MemberAction.CHANGE_STATUS and target.status in INVITED_STATUSES:
+        return "This user has not accepted the invitation yet."
     return f"You need the permission Manage users, and be above this user, to {action.value}."

@@ -8,17 +8,19 @@ from django.urls import reverse
 
 from accounts import hierarchy
 from accounts.actions_menu import MenuItem
-from accounts.enums import MemberStatus, Permission, Relation
+from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
-from accounts.policy import MemberAction, can
+from accounts.policy import MemberAction, can, can_place_below
 from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
 #: How many users below somebody are counted; beyond, the exact number would cost more than the page.
 COUNTED_BELOW = 1_000
+#: How many users are offered as another parent at once: a search finds the others.
+MOST_PARENTS = 25
 #: How many branches may be folded at once: the state travels in the address.
 MOST_FOLDED = 50
 
@@ -129,8 +131,24 @@ def row(member: Member, viewer: Member) -> MemberRow:
         status=MemberStatus(member.status).label,
         is_self=member.pk == viewer.pk,
         is_owner=member.is_owner,
-        menu=[MenuItem("Manage user", url)] if can(viewer, MemberAction.VIEW_CARE, member) else [],
+        menu=menu(member, viewer),
     )
+
+
+def menu(member: Member, viewer: Member) -> list[MenuItem]:
+    """Return the entries of the Actions menu of a user's row that ``viewer`` may use now. Takes no query."""
+    items = []
+    if can(viewer, MemberAction.VIEW_CARE, member):
+        items.append(MenuItem("Manage user", reverse("accounts:user", args=[member.pk])))
+    return items + removal(member, viewer)
+
+
+def removal(member: Member, viewer: Member) -> list[MenuItem]:
+    """Return the entry that removes the user, where ``viewer`` may use it."""
+    if not can(viewer, MemberAction.REMOVE, member):
+        return []
+    url = reverse("accounts:remove", args=[member.pk])
+    return [MenuItem("Remove user", url, is_dialog=True, is_danger=True)]
 
 
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
@@ -145,6 +163,17 @@ def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Se
         ids = [pk for pk in ids if pk != member.pk] if made.is_folded else [*ids, member.pk]
         made.fold_url = asked.url(folded=".".join(map(str, ids)), at=None)
     return made
+
+
+def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[Member]:
+    """Return members that ``actor`` may make the parent of ``member``, by name; ``MOST_PARENTS`` at most, one query."""
+    found = account_users(actor, asked).rows.exclude(pk__in=[member.pk, member.parent_id])
+    manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
+    if not manages_all or actor.account.restrict_user_list:
+        found = found.filter(hierarchy.branch(actor))
+    found = found.exclude(hierarchy.branch(member)).filter(status__in=CONSOLE_STATUSES)
+    found = found.select_related("user", "account", "parent__user").order_by("sort_name", "pk")[:MOST_PARENTS]
+    return [other for other in found if can_place_below(actor, member, other)]
 
 
 def chain_above(member: Member) -> list[Member]:

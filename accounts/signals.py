@@ -4,3 +4,6 @@ from django.dispatch import Signal
 
 #: A branch moved. Arguments: account_id, old_path, new_path (of the branch's root).
 branch_moved = Signal()
+
+#: A member is about to be removed: what is theirs goes with them. Arguments: member, by, origin.
+member_leaving = Signal()

@@ -166,6 +166,11 @@ def memberships(user: Any) -> Sequence[Member]:
     return getattr(user, "memberships_to_sign_in", ())
 
 
+def has_memberships(user: Any) -> bool:
+    """Whether the user can still sign in somewhere, asked anew: one query."""
+    return _sign_in_memberships(user.pk).exists()
+
+
 def current_member(request: HttpRequest) -> Member | None:
     """Return the signed-in user's member in the session's current account, else in their first; none for a stranger.
 

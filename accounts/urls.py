@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import activity, session, user_details, users
+from accounts.views import activity, membership, session, user_details, users
 
 app_name = "accounts"
 urlpatterns = [
@@ -12,6 +12,11 @@ urlpatterns = [
     path("iam/users", users.index, name="users"),
     path("iam/users/<int:member_id>", user_details.show, name="user"),
     path("iam/users/<int:member_id>/vpn_password", user_details.vpn_password, name="vpn-password"),
+    path("iam/users/<int:member_id>/status", membership.status, name="status"),
+    path("iam/users/<int:member_id>/parent", membership.parent, name="parent"),
+    path("iam/users/<int:member_id>/permissions", membership.permissions, name="permissions"),
+    path("iam/users/<int:member_id>/login", membership.login, name="user-managed-login"),
+    path("iam/users/<int:member_id>/remove", membership.remove, name="remove"),
     path("iam/activity", activity.index, name="activity"),
     path("iam/activity.csv", activity.export, name="activity-csv"),
 ]

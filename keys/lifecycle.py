@@ -120,6 +120,15 @@ def delete_classic_key(*, key: ClassicKey, by: Member, origin: Origin) -> None:
     audit.record(events.DELETED, actor=by, subject=key.holder, origin=origin)
 
 
+def delete_key_of_leaving(*, member: Member, by: Member, origin: Origin) -> None:
+    """Delete the key of a member who is being removed, if there is one, inside the transaction of the removal.
+
+    Whoever may remove the member needs no right to the key itself: it could not outlive its holder.
+    """
+    if ClassicKey.objects.filter(holder=member).delete()[0]:
+        audit.record(events.DELETED, actor=by, subject=member, origin=origin, details={"why": "user removed"})
+
+
 def _present_key(key: ClassicKey, by: Member) -> tuple[ClassicKey, Member]:
     """Return key and actor as they are now, the key locked to the end of the transaction. Raises KeyGone."""
     by = present_member(by)

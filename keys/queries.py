@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils import timezone
 
-from accounts import formats
+from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
@@ -177,6 +177,13 @@ def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
         formats.iso(key.created_at), formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from,
         key.allowed_addresses,
     ]  # fmt: skip
+
+
+def keys_in_branch(member: Member, *, named: int) -> tuple[int, list[str]]:
+    """Return how many keys ``member`` and those below hold, and the first ``named`` holders' names; two queries."""
+    keys = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
+    first = keys.order_by("holder_path").values_list("holder__user__name", flat=True)[:named]
+    return keys.count(), list(first)
 
 
 def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:

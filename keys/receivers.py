@@ -5,7 +5,10 @@ from typing import Any
 from django.dispatch import receiver
 
 from accounts.hierarchy import moved_path, path_range
-from accounts.signals import branch_moved
+from accounts.models import Member
+from accounts.origin import Origin
+from accounts.signals import branch_moved, member_leaving
+from keys import lifecycle
 from keys.models import ClassicKey
 
 
@@ -14,3 +17,9 @@ def move_keys(*, account_id: int, old_path: str, new_path: str, **_: Any) -> Non
     """Give the keys of a moved branch their holders' new paths; one UPDATE over one range of the index."""
     in_branch = ClassicKey.objects.filter(path_range(old_path, field="holder_path"), account_id=account_id)
     in_branch.update(holder_path=moved_path(old_path, new_path, "holder_path"))
+
+
+@receiver(member_leaving)
+def delete_key(*, member: Member, by: Member, origin: Origin, **_: Any) -> None:
+    """A key goes with its holder."""
+    lifecycle.delete_key_of_leaving(member=member, by=by, origin=origin)

@@ -81,6 +81,11 @@ class Act(enum.Enum):
     SEE_CARE = "see how the user is looked after"
     RESTRICT_USER = "restrict from where the user signs in"
     SET_VPN_PASSWORD = "set the user's VPN password"
+    CHANGE_STATUS = "change the user's status"
+    CHANGE_PARENT = "change the user's parent"
+    CHANGE_PERMISSIONS = "change the user's permissions"
+    CHANGE_LOGIN = "turn user-managed login on or off for the user"
+    REMOVE = "remove the user, or leave"
     KNOW_OF_KEY = "know whether the user has a key"
     SEE_KEY = "see the key in the list, and its details"
     SHOW_VALUE = "see the value of the key"
@@ -105,6 +110,11 @@ def _manages_any_user(case: Case) -> bool:
     return is_seen and bool(case.granted & (EDITOR | ADMINISTRATOR)) and case.stand not in TARGET_IS_OWNER
 
 
+def _is_in(case: Case) -> bool:
+    """Whether the target has accepted the invitation: before that there is no status to change."""
+    return case.target_status not in {PENDING, PROCESSING}
+
+
 #: Who may: sets of stands, each with what else it takes. The actor's own status must be one of ``WORKING`` for all.
 TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = {
     # "With Restrict user list visibility off, every active member sees all members of the account …; with it on, only
@@ -126,6 +136,28 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
         (frozenset({_S.OWNER}), _always),
         (ABOVE, _manages_users),
         (NOT_ABOVE, _manages_any_user),
+    ),
+    # "Changed from User details by an ancestor with Manage users or the owner; never one's own, never the owner's."
+    Act.CHANGE_STATUS: (
+        (frozenset({_S.OWNER}), _is_in),
+        (ABOVE, lambda case: _manages_users(case) and _is_in(case)),
+        (NOT_ABOVE, lambda case: _manages_any_user(case) and _is_in(case)),
+    ),
+    # "ancestor with Manage users, or owner". Permissions and the login belong to the same list of what it allows.
+    **dict.fromkeys(
+        (Act.CHANGE_PARENT, Act.CHANGE_PERMISSIONS, Act.CHANGE_LOGIN),
+        (
+            (frozenset({_S.OWNER}), _always),
+            (ABOVE, _manages_users),
+            (NOT_ABOVE, _manages_any_user),
+        ),
+    ),
+    # "an ancestor with Manage users, or the owner"; "removal needs Administrator"; "yourself too: leaving".
+    Act.REMOVE: (
+        (SELF - OWNERS, _always),
+        (frozenset({_S.OWNER}), _always),
+        (ABOVE, lambda case: bool(case.granted & (MANAGE_USERS | ADMINISTRATOR))),
+        (NOT_ABOVE, lambda case: _manages_any_user(case) and bool(case.granted & ADMINISTRATOR)),
     ),
     # "your own key, and the keys of every descendant. Nobody else's: not your ancestors', not your siblings'." No
     # permission gives sight of another's classic key.
@@ -238,6 +270,35 @@ SURFACES = (
     Surface(
         "keys:restrictions", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.RESTRICT_USER,
         data={"platform": "0.0.0.0/0", "classic": _RESTRICTION}, changes="accounts_member",
+    ),
+    Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER, query="?tab=access"),
+    # The user's place in the account.
+    Surface("accounts:status", "GET", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_STATUS),
+    Surface(
+        "accounts:status", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_STATUS,
+        data={"status": "{other_status}"}, changes="accounts_member",
+    ),
+    Surface("accounts:parent", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT),
+    Surface(
+        "accounts:parent", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT,
+        data={"parent": "{sibling}"}, changes="accounts_member",
+    ),
+    Surface("accounts:permissions", "GET", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PERMISSIONS),
+    Surface(
+        "accounts:permissions", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PERMISSIONS,
+        data={"manage_users": "on", "user_editor": "on", "user_administrator": "on"}, changes="accounts_member",
+    ),
+    Surface(
+        "accounts:user-managed-login", "GET", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_LOGIN,
+    ),
+    Surface(
+        "accounts:user-managed-login", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_LOGIN,
+        data={"is_on": "true"}, changes="accounts_member",
+    ),
+    Surface("accounts:remove", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.REMOVE),
+    Surface(
+        "accounts:remove", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.REMOVE,
+        data={"hand_over": "on"}, changes="accounts_member",
     ),
     # The audit trail.
     Surface("accounts:activity", "GET"),

@@ -299,6 +299,12 @@ FIELDS = {
     "keys:classic-download": ("password",),
     "keys:classic-delete": (),
     "accounts:logout": (),
+    "accounts:status": ("status",),
+    "accounts:parent": ("parent",),
+    "accounts:user-managed-login": ("is_on",),
+    # Boxes alone: whatever is sent for one has ticked it.
+    "accounts:permissions": (),
+    "accounts:remove": (),
 }
 
 
@@ -312,10 +318,11 @@ def numbers(priya, key) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("nasty", NASTY)
-def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, numbers, monkeypatch):
+def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, numbers, monkeypatch):
     """Every field of every form with every text; where a proof of identity is due, it is asked for again."""
     monkeypatch.setattr("accounts.signin._REFUSAL_SECONDS", 0)
     signed_in, stranger = visitor(priya, raises=False), visitor(raises=False)
+    above = visitor(cast["marcus"], raises=False)
     session = session_of(signed_in)
     session["proved_at"] = 0
     session.save()
@@ -327,7 +334,7 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, numbers
                 continue
             others = {other: good[other] for other in names if other != name and other in good}
             AttemptCount.objects.all().delete()
-            client = stranger if route == "accounts:login" else signed_in
+            client = {"accounts:login": stranger, **dict.fromkeys(ABOUT_OTHERS, above)}.get(route, signed_in)
             with undone():
                 response = post(client, address_of(route, numbers), encoded({**others, name: NASTY[nasty]}))
                 is_a_good_password = route == "accounts:vpn-password" and response.status_code == 302
@@ -343,6 +350,9 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, numbers
                 assert has_an_error(page), (route, name)
     assert session_of(signed_in)["account_id"] == priya.account_id
 
+
+#: What nobody does to themselves.
+ABOUT_OTHERS = ("accounts:status", "accounts:parent", "accounts:user-managed-login")
 
 #: Empty is a meaning of its own there: every address is allowed.
 CLEARS = {(nasty, name) for nasty in ("empty", "blank") for name in ("platform", "classic")} | {
@@ -566,7 +576,13 @@ def test_body_of_any_make_changes_nothing_and_is_no_error(kind, priya, numbers, 
     for csrf_checks in (True, False):  # the check reads the body first, in earnest
         client = visitor(priya, csrf_checks=csrf_checks, raises=False)
         for route in FIELDS:
-            if route in ("keys:classic-delete", "accounts:logout", "keys:classic-show", "keys:classic-download"):
+            if route in (
+                "accounts:remove",
+                "keys:classic-delete",
+                "accounts:logout",
+                "keys:classic-show",
+                "keys:classic-download",
+            ):
                 continue  # they read no field: see below
             response = post(client, address_of(route, numbers), body, content_type)
             assert response.status_code in (200, 302, 400, 403, 404, 413), (route, response.status_code)

@@ -261,7 +261,7 @@ def test_only_post_changes_anything(method, cast, numbers):
             )
             body_of(response)
         where = f"{method} {route} {override}"
-        assert not written, where
+        assert written <= ({"accounts_auditchain", "accounts_event"} if response.status_code == 403 else set()), where
         assert response.status_code in (200, 302, 403, 404, 405), where
         assert {name: cookie.value for name, cookie in client.cookies.items() if name != "keytree_csrf"} == {
             name: cookie.value for name, cookie in before.items() if name != "keytree_csrf"

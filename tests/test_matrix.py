@@ -21,6 +21,7 @@ from django.test import Client
 from django.urls import reverse
 
 from accounts import audit, events, hierarchy, policy, queries
+from accounts.enums import Permission
 from accounts.models import Account, Event, Member, User
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed
@@ -97,10 +98,21 @@ QUESTIONS = {
     Act.SEE_USER: [lambda w: policy.can(w.actor, MemberAction.VIEW, w.target)],
     Act.SEE_CARE: [
         lambda w: policy.can(w.actor, MemberAction.VIEW_CARE, w.target),
-        lambda w: [item.label for item in queries.row(w.target, w.actor).menu] == ["Manage user"],
+        lambda w: "Manage user" in [item.label for item in queries.row(w.target, w.actor).menu],
     ],
     Act.RESTRICT_USER: [lambda w: policy.can(w.actor, MemberAction.EDIT_RESTRICTION, w.target)],
     Act.SET_VPN_PASSWORD: [lambda w: policy.can(w.actor, MemberAction.EDIT_VPN_PASSWORD, w.target)],
+    Act.CHANGE_STATUS: [lambda w: policy.can(w.actor, MemberAction.CHANGE_STATUS, w.target)],
+    Act.CHANGE_PARENT: [lambda w: policy.can(w.actor, MemberAction.CHANGE_PARENT, w.target)],
+    Act.CHANGE_PERMISSIONS: [
+        lambda w: policy.can(w.actor, MemberAction.CHANGE_PERMISSIONS, w.target),
+        lambda w: bool(policy.grantable(w.actor, w.target)),
+    ],
+    Act.CHANGE_LOGIN: [lambda w: policy.can(w.actor, MemberAction.CHANGE_LOGIN, w.target)],
+    Act.REMOVE: [
+        lambda w: policy.can(w.actor, MemberAction.REMOVE, w.target),
+        lambda w: "Remove user" in [item.label for item in queries.row(w.target, w.actor).menu],
+    ],
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
         lambda w: key_policy.can(w.actor, KeyAction.VIEW, w.key),
@@ -151,7 +163,10 @@ def test_matrix_is_as_large_as_promised():
 
 def test_every_action_of_the_policies_is_in_the_table():
     """A new action fails here until the table says who may."""
-    assert {action.name for action in MemberAction} == {"VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD"}
+    assert {action.name for action in MemberAction} == {
+        "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
+        "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE",
+    }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
 
@@ -241,6 +256,7 @@ class World:
 
     def become(self, case: Case) -> None:
         """Make the database say what this case says."""
+        self.target_status = case.target_status
         Member.objects.filter(pk=self.target.pk).update(status=case.target_status)
         if case.stand is not Stand.NOBODY:
             Member.objects.filter(pk=self.actor.pk).update(
@@ -254,7 +270,11 @@ class World:
         about = self.key_ids[self.target.pk] if surface.about == KEY else self.target.pk
         url = reverse(surface.route, args=[about] if surface.about else []) + surface.query
         foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
-        data = {name: text.format(foreign_account=foreign.account_id) for name, text in surface.data.items()}
+        other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
+        places = {
+            "foreign_account": foreign.account_id, "other_status": other_status, "sibling": self.members[SIBLING].pk,
+        }  # fmt: skip
+        data = {name: text.format(**places) for name, text in surface.data.items()}
         client = self.client
         client.cookies.clear()
         if self.session_key:
@@ -322,7 +342,11 @@ class Checker:
             assert surface.changes in answer.written, where
             assert answer.written <= BESIDES | {surface.changes} | ({"keys_classickey"} & answer.written), where
             assert {event.outcome for event in new} == {"success"}, where
-            self._check_change(surface, where)
+            if surface.route == "accounts:remove":
+                self._check_removal(where)
+            else:
+                self._check_change(surface, where)
+                self._check_place(surface, where)
         elif answer.status == 403:
             is_suspended = case.actor_status == matrix.SUSPENDED
             refused = "console.refused" if is_suspended else "permission.refused"
@@ -373,6 +397,30 @@ class Checker:
                 assert restricted is may(Act.RESTRICT_KEY, self.case), where
         touched = [key for key in keys.values() if key.allowed_addresses and key.holder_id != target.pk]
         assert not touched, where
+
+    def _check_place(self, surface: Surface, where: str) -> None:
+        """The user's place in the account is the one that was asked for."""
+        target = Member.objects.get(pk=self.world.target.pk)
+        match surface.route:
+            case "accounts:status":
+                assert target.status != self.case.target_status, where
+            case "accounts:parent":
+                assert target.parent_id == self.world.members[SIBLING].pk, where
+            case "accounts:permissions":
+                asked = Permission.MANAGE_USERS | Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
+                given = ~Permission(0) if self.world.actor.is_owner else Permission(self.case.granted)
+                assert Permission(target.permissions) == asked & given, where
+            case "accounts:user-managed-login":
+                assert target.user_managed_login, where
+
+    def _check_removal(self, where: str) -> None:
+        """The target and their key are gone, and nobody else: those below moved up with all that is theirs."""
+        world = self.world
+        left = {pk: (parent, path) for pk, parent, path in Member.objects.values_list("pk", "parent_id", "path")}
+        assert set(left) == {member.pk for member in [*world.members, *world.foreign]} - {world.target.pk}, where
+        assert left[world.members[CHILD].pk][0] == world.target.parent_id, where
+        assert left[world.members[GRANDCHILD].pk][0] == world.members[CHILD].pk, where
+        assert set(ClassicKey.objects.values_list("holder_id", flat=True)) == set(left), where
 
 
 # --- What is in a page that is shown ----------------------------------------------------------------------------------
@@ -438,7 +486,8 @@ def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: s
         assert bool(state) is (pk in below_or_self), where
     target = rows.get(world.target.pk)
     if target is not None:
-        assert (menu_of(target) == ["Manage user"]) is may(Act.SEE_CARE, case), where
+        entries = (("Manage user", Act.SEE_CARE), ("Remove user", Act.REMOVE))
+        assert menu_of(target) == [label for label, act in entries if may(act, case)], where
 
 
 def look_at_user(world: World, case: Case, body: str, where: str) -> None:
@@ -450,6 +499,10 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.SEE_CARE, f'href="/iam/users/{pk}?tab=manage"'),
         (Act.SEE_CARE, world.target.api_username),
         (Act.RESTRICT_USER, f'action="/iam/users/{pk}/restrictions"'),
+        (Act.CHANGE_STATUS, f'action="/iam/users/{pk}/status"'),
+        (Act.CHANGE_PARENT, f'href="/iam/users/{pk}/parent"'),
+        (Act.CHANGE_LOGIN, f'action="/iam/users/{pk}/login"'),
+        (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
         (Act.KNOW_OF_KEY, 'id="keys-heading"'),
         (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}"'),

@@ -18,7 +18,7 @@ from hypothesis.stateful import (
 )
 
 from accounts import audit, hierarchy, memberships, queries
-from accounts.enums import MemberStatus, Permission
+from accounts.enums import CHOSEN_STATUSES, MemberStatus, Permission
 from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
 from accounts.models import Account, Event, Member
@@ -43,7 +43,7 @@ class Oracle:
     def __init__(self) -> None:
         self.parent: dict[int, int | None] = {0: None}
         self.status, self.granted, self.own_login = {0: "active"}, {0: 0}, {0: False}
-        self.creator: dict[int, int] = {}  # of the keys there are, by holder
+        self.creator: dict[int, int | None] = {}  # of the keys there are, by holder
         self.list_is_restricted = False
 
     def is_above(self, one: int, other: int) -> bool:
@@ -77,6 +77,32 @@ class Oracle:
     def may_move(self, member: int, parent: int) -> bool:
         return member not in (0, parent) and not self.is_above(member, parent)
 
+    def manages(self, actor: int, target: int) -> bool:
+        """Whether the target's place in the account is the actor's to decide."""
+        return target not in (actor, 0) and self.restricts(actor, target)
+
+    def removes(self, actor: int, target: int) -> bool:
+        if actor == target:
+            return actor != 0 and self.works(actor)
+        reaches = actor == 0 or self.granted[actor] & 4 or (self.granted[actor] & 1 and self.is_above(actor, target))
+        return bool(self.manages(actor, target) and reaches)
+
+    def places(self, actor: int, member: int, parent: int) -> bool:
+        """Whether the actor may choose this parent for a member whom they manage."""
+        if not self.works(parent) or not self.may_move(member, parent):
+            return False
+        return self.knows_key(actor, parent) or bool(self.granted[actor] & 6 and self.sees(actor, parent))
+
+    def forget(self, member: int) -> None:
+        """Somebody left: those directly below move up, and keys that they made for others have no creator."""
+        for other, parent in self.parent.items():
+            if parent == member:
+                self.parent[other] = self.parent[member]
+        self.creator.pop(member, None)
+        self.creator = {holder: None if by == member else by for holder, by in self.creator.items()}
+        for facts in (self.parent, self.status, self.granted, self.own_login):
+            del facts[member]
+
 
 class Histories(RuleBasedStateMachine):
     """What people do with the tree and their keys, in any order."""
@@ -85,7 +111,9 @@ class Histories(RuleBasedStateMachine):
         super().__init__()
         self.block = transaction.atomic()
         self.block.__enter__()
-        self.oracle, self.ids, self.values, self.allowed = Oracle(), [], {}, {}
+        self.oracle, self.values, self.allowed = Oracle(), {}, {}
+        self.ids: dict[int, int] = {}  # primary keys of those who are there, by number
+        self.numbers_given = 0
         self.stale: list[ClassicKey] = []  # keys as they were, when they are gone
 
     def teardown(self) -> None:
@@ -95,7 +123,7 @@ class Histories(RuleBasedStateMachine):
     @initialize(parents=st.lists(st.integers(0, MOST_MEMBERS), min_size=4, max_size=MOST_MEMBERS - 3))
     def grow(self, parents: list[int]) -> None:
         owner = memberships.create_account(name="Random", owner=make_user(), origin=ORIGIN)
-        self.ids.append(owner.pk)
+        self.ids[0], self.numbers_given = owner.pk, 1
         self.account_id = owner.account_id
         self.events = 1
         for parent in parents:
@@ -104,7 +132,7 @@ class Histories(RuleBasedStateMachine):
     # --- Finding people ---
 
     def pick(self, number: int) -> int:
-        return number % len(self.ids)
+        return sorted(self.ids)[number % len(self.ids)]
 
     def member(self, number: int) -> Member:
         return Member.objects.select_related("user", "account", "parent__user").get(pk=self.ids[number])
@@ -120,7 +148,7 @@ class Histories(RuleBasedStateMachine):
         try:
             with transaction.atomic():
                 result = call(**arguments, origin=ORIGIN)
-        except (NotAllowed, lifecycle.KeyExists, lifecycle.KeyGone) as error:
+        except (NotAllowed, memberships.NotEmpty, lifecycle.KeyExists, lifecycle.KeyGone) as error:
             assert type(error) is expected, (error, expected)
             return None
         assert expected is None, f"expected {expected}"
@@ -137,8 +165,8 @@ class Histories(RuleBasedStateMachine):
         member = memberships.add_member(
             parent=self.member(parent), user=make_user(), status=MemberStatus(status), origin=ORIGIN
         )
-        number = len(self.ids)
-        self.ids.append(member.pk)
+        number, self.numbers_given = self.numbers_given, self.numbers_given + 1
+        self.ids[number] = member.pk
         self.events += 1
         self.oracle.parent[number], self.oracle.status[number] = parent, status
         self.oracle.granted[number], self.oracle.own_login[number] = 0, False
@@ -168,6 +196,68 @@ class Histories(RuleBasedStateMachine):
         member = self.pick(member)
         Member.objects.filter(pk=self.ids[member]).update(permissions=granted, user_managed_login=own_login)
         self.oracle.granted[member], self.oracle.own_login[member] = granted, own_login
+
+    @rule(actor=numbers, member=numbers, status=st.sampled_from(CHOSEN_STATUSES))
+    def manage_status(self, actor, member, status):
+        actor, member = self.pick(actor), self.pick(member)
+        may = self.oracle.manages(actor, member) and self.oracle.status[member] not in ("pending", "processing")
+        done = self.attempt(
+            None if may else NotAllowed, memberships.change_status, member=self.member(member), status=status,
+            by=self.member(actor),
+        )  # fmt: skip
+        if done is not None:
+            self.events += status != self.oracle.status[member]
+            self.oracle.status[member] = status.value
+
+    @rule(actor=numbers, member=numbers, granted=st.integers(0, 31))
+    def grant(self, actor, member, granted):
+        actor, member = self.pick(actor), self.pick(member)
+        held, reach = self.oracle.granted[member], 31 if actor == 0 else self.oracle.granted[actor]
+        may = self.oracle.manages(actor, member) and not granted & ~(reach | held)
+        done = self.attempt(
+            None if may else NotAllowed, memberships.change_permissions, member=self.member(member),
+            granted=Permission(granted), by=self.member(actor),
+        )  # fmt: skip
+        if done is not None:
+            after = (held & ~reach) | (granted & reach)
+            self.events += after != held
+            self.oracle.granted[member] = after
+
+    @rule(actor=numbers, member=numbers, parent=numbers)
+    def change_parent(self, actor, member, parent):
+        actor, member, parent = self.pick(actor), self.pick(member), self.pick(parent)
+        may = self.oracle.manages(actor, member) and self.oracle.places(actor, member, parent)
+        done = self.attempt(
+            None if may else NotAllowed, memberships.change_parent, member=self.member(member),
+            parent=self.member(parent), by=self.member(actor),
+        )  # fmt: skip
+        if done is not None:
+            self.events += parent != self.oracle.parent[member]
+            self.oracle.parent[member] = parent
+
+    @precondition(lambda self: len(self.ids) > 3)
+    @rule(actor=numbers, member=numbers, hand_over=st.booleans())
+    def remove(self, actor, member, hand_over):
+        actor, member = self.pick(actor), self.pick(member)
+        working = [
+            other for other, status in self.oracle.status.items()
+            if self.oracle.is_above(member, other) and status not in ("disabled_classic", "suspended")
+        ]  # fmt: skip
+        expected = None if self.oracle.removes(actor, member) else NotAllowed
+        if expected is None and working and not hand_over:
+            expected = memberships.NotEmpty
+        key = self.key(member) if member in self.values else None
+        self.attempt(
+            expected, memberships.remove_member, member=self.member(member), by=self.member(actor), hand_over=hand_over
+        )
+        if expected is None:
+            moved = sum(parent == member for parent in self.oracle.parent.values())
+            self.events += 1 + moved + (key is not None)
+            if key is not None:
+                self.stale.insert(0, key)
+                del self.values[member], self.allowed[member]
+            self.oracle.forget(member)
+            del self.ids[member]
 
     @rule(is_restricted=st.booleans())
     def restrict_user_list(self, is_restricted):
@@ -259,10 +349,10 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def everybody_sees_and_may_what_the_oracle_says(self):
-        oracle, number_of = self.oracle, {pk: number for number, pk in enumerate(self.ids)}
-        members = dict(enumerate(self._members()))
+        oracle, number_of = self.oracle, {pk: number for number, pk in self.ids.items()}
+        members = self._members()
         keys = {number_of[key.holder_id]: key for key in self._keys()}
-        assert {n: number_of[key.creator_id] for n, key in keys.items()} == oracle.creator
+        assert {n: number_of.get(key.creator_id) for n, key in keys.items()} == oracle.creator
         asked = ListRequest("/", {})
         happened = list(Event.objects.filter(account_id=self.account_id).values_list("pk", "subject_id", "actor_id"))
         for viewer_number, viewer in members.items():
@@ -272,6 +362,7 @@ class Histories(RuleBasedStateMachine):
                 assert policy.can_see_keys_of(viewer, target) is oracle.knows_key(*pair), pair
                 assert policy.can_create(viewer, target) is oracle.creates(*pair), pair
                 assert can(viewer, MemberAction.EDIT_RESTRICTION, target) is oracle.restricts(*pair), pair
+                assert can(viewer, MemberAction.REMOVE, target) is oracle.removes(*pair), pair
             for holder, key in keys.items():
                 knows = oracle.knows_key(viewer_number, holder)
                 shows = knows and oracle.creator[holder] == viewer_number
@@ -292,7 +383,9 @@ class Histories(RuleBasedStateMachine):
             assert sorted(number_of[user.pk] for user in tree) == below
             about = {self.ids[n] for n in below}
             seen = set(audit.visible_events(viewer).values_list("pk", flat=True))
-            assert seen == {pk for pk, subject, actor in happened if subject in about or actor == viewer.pk}
+            # The owner's also holds what concerns people who have left.
+            is_owner = viewer_number == 0
+            assert seen == {pk for pk, subject, by in happened if is_owner or subject in about or by == viewer.pk}
 
     @invariant()
     def each_key_works_as_its_holder_may_call(self):
@@ -311,7 +404,7 @@ class Histories(RuleBasedStateMachine):
         if not self.ids:
             return
         assert list(hierarchy.damaged_members(Account.objects.get(pk=self.account_id))) == []
-        paths = {member.pk: member.path for member in self._members()}
+        paths = {member.pk: member.path for member in self._members().values()}
         assert all(key.holder_path == paths[key.holder_id] for key in self._keys())
         connection.check_constraints()  # what the end of a transaction would check
 
@@ -322,12 +415,11 @@ class Histories(RuleBasedStateMachine):
         assert Event.objects.filter(account_id=self.account_id).count() == self.events
         assert list(audit.breaks(self.account_id)) == []
 
-    def _members(self) -> list[Member]:
-        found = {
-            member.pk: member
-            for member in Member.objects.filter(pk__in=self.ids).select_related("user", "account", "parent__user")
-        }
-        return [found[pk] for pk in self.ids]
+    def _members(self) -> dict[int, Member]:
+        """Everybody who is there, by number."""
+        people = Member.objects.select_related("user", "account", "parent__user")
+        found = people.in_bulk(self.ids.values())
+        return {number: found[pk] for number, pk in sorted(self.ids.items())}
 
     def _keys(self) -> list[ClassicKey]:
         if not self.ids:

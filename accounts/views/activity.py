@@ -65,7 +65,7 @@ def _row(event: Event) -> dict[str, object]:
     is_own = event.actor_id is not None and event.actor_id == event.subject_id
     return {
         "what": SENTENCES.get(event.action, event.action),
-        "details": "; ".join(f"{name}: {value}" for name, value in event.facts.items()),
+        "details": "; ".join(f"{name}: {value}" for name, value in event.facts.items() if not name.endswith("_id")),
         "actor": event.actor_label or "The server",
         "subject": "" if is_own else event.subject_label,
         "address": event.address,

@@ -11,13 +11,15 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import memberships
 from accounts.access import member_or_404, refusal
-from accounts.enums import MemberStatus
-from accounts.forms import VpnPasswordForm
+from accounts.enums import MemberStatus, Permission
+from accounts.forms import PermissionsForm, StatusForm, VpnPasswordForm
+from accounts.memberships import permission_names
 from accounts.models import Member
-from accounts.policy import MemberAction, NotAllowed, can, reason
+from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
+from accounts.queries import removal
 from accounts.requests import MemberRequest
 
-DETAILS, MANAGE = "userdetails", "manage"
+DETAILS, ACCESS, MANAGE = "userdetails", "access", "manage"
 
 
 @require_safe
@@ -33,7 +35,9 @@ def page(request: MemberRequest, member: Member, *, status: int = 200, **more: A
     """
     viewer = request.member
     sees_care = can(viewer, MemberAction.VIEW_CARE, member)
-    tab = MANAGE if request.GET.get("tab") == MANAGE and sees_care else DETAILS
+    tab = request.GET.get("tab") if sees_care else DETAILS
+    if tab not in {ACCESS, MANAGE}:
+        tab = DETAILS
     context = {
         "title": f"Manage {member.user.name}",
         "member": member,
@@ -43,10 +47,32 @@ def page(request: MemberRequest, member: Member, *, status: int = 200, **more: A
         "sees_care": sees_care,
         "sees_parent": member.parent is not None and can(viewer, MemberAction.VIEW, member.parent),
         "edits_vpn_password": can(viewer, MemberAction.EDIT_VPN_PASSWORD, member),
+        "status_form": _status_form(viewer, member),
+        "changes_parent": can(viewer, MemberAction.CHANGE_PARENT, member),
+        "changes_login": can(viewer, MemberAction.CHANGE_LOGIN, member),
+        "permissions_form": _permissions_form(viewer, member),
+        "permission_names": permission_names(member.granted),
+        "menu": removal(member, viewer),
         "tab": tab,
         **more,
     }
     return render(request, "accounts/user_details.html", context, status=status)
+
+
+def _status_form(viewer: Member, member: Member) -> StatusForm | None:
+    if not can(viewer, MemberAction.CHANGE_STATUS, member):
+        return None
+    return StatusForm(present=member.status, action=reverse("accounts:status", args=[member.pk]))
+
+
+def _permissions_form(viewer: Member, member: Member) -> PermissionsForm | None:
+    if not can(viewer, MemberAction.CHANGE_PERMISSIONS, member):
+        return None
+    return PermissionsForm(
+        action=reverse("accounts:permissions", args=[member.pk]),
+        grantable=grantable(viewer, member),
+        held=Permission(member.permissions),
+    )
 
 
 @sensitive_post_parameters("password")

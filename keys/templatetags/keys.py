@@ -8,7 +8,9 @@ from typing import Any
 
 from django import template
 from django.urls import reverse
+from django.utils import timezone
 
+from accounts import formats
 from accounts.enums import Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
@@ -19,6 +21,9 @@ from keys.policy import KeyAction
 from keys.views import restrictions
 
 register = template.Library()
+
+#: How many holders are named before a change.
+_NAMED = 10
 
 
 @register.simple_tag
@@ -57,6 +62,38 @@ def who_can_manage(context: template.Context) -> list[dict[str, Any]]:
     managers = [member, *reversed(chain_above(member)), *other_managers(member)]
     rows = [_manager_row(manager, member, key, context["viewer"]) for manager in managers]
     return [row for row in rows if row["powers"] or row["is_above"]]
+
+
+@register.simple_tag
+def sight_change(member: Member, parent: Member) -> dict[str, Any]:
+    """Return who would gain and who would lose sight of which keys, if ``member`` moved under ``parent``.
+
+    Four queries, whatever the size of the branch.
+    """
+    above_now = {other.pk: other for other in chain_above(member)}
+    above_then = {other.pk: other for other in [*chain_above(parent), parent]}
+    count, holders = queries.keys_in_branch(member, named=_NAMED)
+    return {
+        "keys_text": f"{count} key{'' if count == 1 else 's'}" if count else "No keys",
+        "holders": holders,
+        "more_holders": count - len(holders),
+        "gains": [other for pk, other in above_then.items() if pk not in above_now],
+        "loses": [other for pk, other in above_now.items() if pk not in above_then],
+    }
+
+
+@register.simple_tag(takes_context=True)
+def key_that_goes(context: template.Context, member: Member) -> str:
+    """Return what happens to the key of a member who is removed, as far as the viewer may know of it."""
+    viewer = context["request"].member
+    if not policy.can_see_keys_of(viewer, member):
+        return "If they have a key, it stops working at once."
+    key = queries.key_of(member)
+    whose = "Your" if viewer.pk == member.pk else "Their"
+    if key is None:
+        return ""
+    used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
+    return f"{whose} key, which {used}, stops working at once."
 
 
 def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Changes of the tree at the same moment, and at the end of real transactions, on whichever database the suite runs."""
 
+from functools import partial
 from itertools import cycle
 from threading import Barrier
 
@@ -8,9 +9,11 @@ from django.db import IntegrityError, transaction
 
 from accounts import hierarchy
 from accounts.hierarchy import TreeError
-from accounts.memberships import add_member
+from accounts.memberships import add_member, remove_member
 from accounts.models import Account, Member
 from accounts.models.member import MAX_DEPTH
+from accounts.policy import NotAllowed
+from keys import lifecycle
 from keys.models import ClassicKey
 from tests.threads import at_once, errors
 from tests.trail import without_triggers
@@ -166,3 +169,35 @@ def test_a_commit_that_leaves_keys_behind_is_refused():
     with pytest.raises(IntegrityError):
         commit(members[2], parent=members[1], path=members[1].path + hierarchy.code(members[2].pk))
     assert_sound(members[0].account)
+
+
+def test_a_user_removed_while_their_key_is_made_leaves_no_key(origin):
+    """Either the key is there first and goes with them, or its holder is gone and it is never made."""
+    (owner,) = grow([])
+    for _ in range(30):
+        user = make_member(owner.account, owner)
+        ((made, removed),) = at_once(
+            partial(lifecycle.create_classic_key, holder=user, by=user, origin=origin),
+            partial(remove_member, member=user, by=owner, origin=origin),
+        )
+        assert removed is None
+        assert not isinstance(made, Exception) or isinstance(made, NotAllowed)
+        assert not ClassicKey.objects.filter(account=owner.account).exists()
+        assert not Member.objects.filter(pk=user.pk).exists()
+    assert_sound(owner.account)
+
+
+def test_a_user_removed_while_somebody_is_added_below_leaves_no_orphan(origin):
+    (owner,) = grow([])
+    for _ in range(30):
+        user = make_member(owner.account, owner)
+        ((added, removed),) = at_once(
+            partial(add_member, parent=user, user=make_user(), origin=origin),
+            partial(remove_member, member=user, by=owner, origin=origin, hand_over=True),
+        )
+        assert removed is None
+        if isinstance(added, Member):
+            assert Member.objects.get(pk=added.pk).parent_id == owner.pk
+        else:
+            assert isinstance(added, NotAllowed)
+    assert_sound(owner.account)

@@ -288,6 +288,13 @@ STATES = (
     State("user: VPN password", "marcus", USER.format("priya"), _vpn_dialog),
     State("page of the VPN password", "marcus", USER.format("priya") + "/vpn_password"),
     State("page of the VPN password, mistakes", "marcus", USER.format("priya") + "/vpn_password", _vpn_wrongly),
+    State("user: actions", "marcus", USER.format("priya"), _opened("Actions")),
+    State("user: access", "marcus", USER.format("priya") + "?tab=access"),
+    State("user: another parent, choice", "olivia", USER.format("priya") + "/parent"),
+    State("user: another parent, nobody fits", "olivia", USER.format("priya") + "/parent?q=zzz"),
+    State("user: another parent, preview", "olivia", USER.format("priya") + "/parent?parent={{member[sam]}}"),
+    State("page of a removal", "marcus", USER.format("priya") + "/remove"),
+    State("page of leaving", "noor", USER.format("noor") + "/remove"),
     # The rest.
     State("activity", "olivia", ACTIVITY),
     State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),
@@ -321,6 +328,8 @@ _ALSO_WITHOUT_SCRIPT = {
     "hierarchy",
     "user: a descendant",
     "user: restrictions, mistakes",
+    "user: another parent, preview",
+    "page of a removal",
     "activity",
 }
 ALL_STATES = (*STATES, *(state.without_script() for state in STATES if state.name in _ALSO_WITHOUT_SCRIPT))

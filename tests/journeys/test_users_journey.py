@@ -317,6 +317,53 @@ def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepe
     assert not dialog.evaluate(IS_TOO_WIDE)
 
 
+# --- A user's place in the account ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@with_and_without_script
+def test_branch_is_looked_after_from_suspension_to_removal(start_live, browse, script, width):
+    """Marcus suspends and moves Noor, and removes Priya, whose branch he takes over."""
+    server = start_live()
+    marcus = browse(server, script=script, width=width).sign_in("marcus").go("/iam/users")
+    marcus.link("Noor Haddad").click()
+    marcus.page.locator("#id_status").select_option("Suspended")
+    marcus.button("Apply").click()
+    expect(marcus.notification("Noor Haddad is Suspended from now on.")).to_be_visible()
+    marcus.page.locator("#id_status").select_option("Active")
+    marcus.button("Apply").click()
+
+    marcus.link("Change parent").click()
+    marcus.link("Marcus Lindqvist").click()
+    lose = marcus.page.get_by_role("region", name="Lose sight of them")
+    expect(lose).to_contain_text("Priya Raman")
+    marcus.button("Change parent").click()
+    expect(marcus.notification("Marcus Lindqvist is the parent of Noor Haddad from now on.")).to_be_visible()
+
+    marcus.link("Change parent").click()
+    marcus.link("Priya Raman").click()
+    marcus.button("Change parent").click()
+    marcus.page.get_by_role("switch", name="User-managed login").click()
+    expect(marcus.page.get_by_role("switch", name="User-managed login")).to_have_attribute("aria-checked", "true")
+    marcus.link("Access").click()
+    marcus.page.get_by_label("Manage users (classic infrastructure)").check()
+    marcus.button("Save").click()
+    expect(marcus.page.get_by_label("Manage users (classic infrastructure)")).to_be_checked()
+
+    marcus.go("/iam/users")
+    marcus.choose("Priya Raman", "Remove user")
+    dialog = marcus.dialog("Remove user")
+    expect(dialog).to_contain_text("Noor Haddad")
+    dialog.get_by_role("button", name="Remove").click()
+    expect(dialog.get_by_text("Decide about the users below first")).to_be_visible()
+    dialog.get_by_label("Marcus Lindqvist takes over the users below").check()
+    dialog.get_by_role("button", name="Remove").click()
+    expect(marcus.notification("Priya Raman is no longer in the account")).to_be_visible()
+    expect(marcus.row("Priya Raman")).to_have_count(0)
+    marcus.go("/iam/users?view=hierarchy")
+    expect(marcus.row("Noor Haddad")).to_contain_text("Level 2")
+
+
 # --- The shell -------------------------------------------------------------------------------------------------------
 
 

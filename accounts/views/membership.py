@@ -1,0 +1,211 @@
+"""What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
+
+from collections.abc import Callable
+
+from django.contrib import auth, messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts import memberships, policy, queries, signin
+from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.enums import MemberStatus, Permission
+from accounts.forms import ParentForm, PermissionsForm, RemovalForm, StatusForm, SwitchedForm
+from accounts.hierarchy import TreeError
+from accounts.list_request import ListRequest
+from accounts.models import Member
+from accounts.policy import MemberAction, NotAllowed
+from accounts.requests import MemberRequest
+from accounts.views import user_details
+
+form_or_post = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _target(request: MemberRequest, member_id: int, action: MemberAction) -> Member:
+    """Return the member, whom the viewer may see (404) and do this to (403 with the reason)."""
+    member = member_or_404(request.member, member_id)
+    if not policy.can(request.member, action, member):
+        why = policy.reason(request.member, action, member)
+        raise refusal(request, subject=member, what=action.value, why=why)
+    return member
+
+
+def _write(request: MemberRequest, member: Member, action: MemberAction, write: Callable[[], object]) -> None:
+    """Run a write that asks the policy once more; a refusal is an event and 403."""
+    try:
+        write()
+    except NotAllowed as error:
+        raise refusal(request, subject=member, what=action.value, why=error) from error
+
+
+@form_or_post
+def status(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Set the status that was chosen on the card."""
+    action = MemberAction.CHANGE_STATUS
+    member = _target(request, member_id, action)
+    if request.method != "POST":
+        return redirect("accounts:user", member.pk)
+    form = StatusForm(request.POST, action=request.path, present=member.status)
+    if not form.is_valid():
+        return user_details.page(request, member, status_form=form)
+    chosen = form.cleaned_data["status"]
+    _write(
+        request,
+        member,
+        action,
+        lambda: memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin),
+    )
+    label = MemberStatus(chosen).label
+    messages.success(request, f"User status applied\n{member.user.name} is {label} from now on.")
+    return redirect("accounts:user", member.pk)
+
+
+@form_or_post
+def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Set the permissions that were ticked: those that the viewer may give."""
+    action = MemberAction.CHANGE_PERMISSIONS
+    member = _target(request, member_id, action)
+    if request.method != "POST":
+        return redirect(f"{reverse('accounts:user', args=[member.pk])}?tab=access")
+    form = PermissionsForm(
+        request.POST,
+        action=request.path,
+        grantable=policy.grantable(request.member, member),
+        held=Permission(member.permissions),
+    )
+    if form.is_valid():
+        _write(
+            request,
+            member,
+            action,
+            lambda: memberships.change_permissions(
+                member=member, granted=form.granted, by=request.member, origin=request.origin
+            ),
+        )
+        messages.success(request, f"Permissions saved\nThey apply to {member.user.name} from the next request on.")
+    return redirect(f"{reverse('accounts:user', args=[member.pk])}?tab=access")
+
+
+@form_or_post
+def login(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Turn *User-managed login* on or off."""
+    action = MemberAction.CHANGE_LOGIN
+    member = _target(request, member_id, action)
+    form = SwitchedForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        is_on = form.cleaned_data["is_on"]
+        _write(
+            request,
+            member,
+            action,
+            lambda: memberships.change_user_managed_login(
+                member=member, is_on=is_on, by=request.member, origin=request.origin
+            ),
+        )
+        messages.success(request, f"User-managed login is {'on' if is_on else 'off'}")
+    return redirect("accounts:user", member.pk)
+
+
+@form_or_post
+def parent(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Look for another parent; show what would change with the one that was chosen; change it."""
+    action = MemberAction.CHANGE_PARENT
+    member = _target(request, member_id, action)
+    asked = ListRequest.of(request)
+    form = ParentForm(request.POST if request.method == "POST" else request.GET if "parent" in request.GET else None)
+    chosen = _chosen_parent(request, member, form) if form.is_valid() else None
+    if chosen is not None and request.method == "POST":
+        return _move(request, member, chosen)
+    context = {
+        "title": "Change parent",
+        "member": member,
+        "chosen": chosen,
+        "candidates": [] if chosen else queries.possible_parents(request.member, member, asked),
+        "asked": asked,
+        "is_refused": form.is_bound and chosen is None,
+    }
+    return render(request, "accounts/change_parent.html", context)
+
+
+def _chosen_parent(request: MemberRequest, member: Member, form: ParentForm) -> Member | None:
+    """Return the member chosen, none if the viewer may not choose them. Raises Http404 for one they may not see."""
+    chosen = member_or_404(request.member, form.cleaned_data["parent"])
+    allowed = chosen.pk != member.parent_id and policy.can_place_below(request.member, member, chosen)
+    return chosen if allowed else None
+
+
+def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpResponse:
+    action = MemberAction.CHANGE_PARENT
+    try:
+        memberships.change_parent(member=member, parent=chosen, by=request.member, origin=request.origin)
+    except NotAllowed as error:
+        raise refusal(request, subject=member, what=action.value, why=error) from error
+    except TreeError as error:
+        messages.error(request, f"Nothing was changed\n{error}")
+    else:
+        messages.success(
+            request, f"Parent changed\n{chosen.user.name} is the parent of {member.user.name} from now on."
+        )
+    return redirect("accounts:user", member.pk)
+
+
+@sensitive_post_parameters("password")
+@form_or_post
+def remove(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Ask whether to remove a user, or oneself, from the account, and do it."""
+    action = MemberAction.REMOVE
+    member = _target(request, member_id, action)
+    is_self = member.pk == request.member.pk
+    if member.parent is None:
+        raise Http404  # the policy has refused the owner already
+    working = memberships.working_below(member)
+    form = RemovalForm(
+        request.POST if request.method == "POST" else None,
+        label=f"{member.parent.user.name} takes over the users below",
+    )
+    back = reverse("accounts:user", args=[member.pk])
+    if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
+        hand_over = form.cleaned_data["hand_over"]
+        what = "leave the account" if is_self else "remove the user"
+        proof = ask_for_proof(request, what=what, back=back, carried={"hand_over": "on"} if hand_over else {})
+        if proof is not None:
+            return proof
+        try:
+            memberships.remove_member(member=member, by=request.member, origin=request.origin, hand_over=hand_over)
+        except NotAllowed as error:
+            raise refusal(request, subject=member, what=action.value, why=error) from error
+        except memberships.NotEmpty as error:
+            working = list(error.working)
+        else:
+            return _after_removal(request, member, is_self=is_self)
+    if request.method == "POST" and working:
+        form.add_error("hand_over", "Decide about the users below first: tick the box, or disable or remove them.")
+    context = {
+        "title": "Leave the account" if is_self else "Remove user",
+        "behind_title": f"Manage {member.user.name}",
+        "dialog_back": back,
+        "member": member,
+        "is_self": is_self,
+        "form": form,
+        "working": working[:_NAMED],
+        "more": max(0, len(working) - _NAMED),
+    }
+    return render(request, "accounts/remove_user.html", context)
+
+
+#: How many of the users below are named in the question.
+_NAMED = 10
+
+
+def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> HttpResponse:
+    if is_self:
+        if not signin.has_memberships(request.user):
+            auth.logout(request)
+        messages.success(request, f"You have left {member.account}.")
+        return redirect("/")
+    messages.success(
+        request, f"User removed\n{member.user.name} is no longer in the account; their key has stopped working."
+    )
+    return redirect("accounts:users")

@@ -1,0 +1,270 @@
+"""A user's place in the account, through the pages: status, parent, permissions, login, removal."""
+
+import re
+
+import pytest
+
+from accounts import memberships
+from accounts.enums import Permission
+from accounts.models import Event, Member, Session
+from accounts.origin import Origin
+from accounts.policy import NotAllowed
+from keys import material
+from keys.models import ClassicKey
+from keys.verification import verify
+from tests.conftest import BOREALIS
+from tests.trees import grow, make_key, make_member
+from tests.visitors import session_of, visitor
+
+pytestmark = pytest.mark.django_db
+
+ORIGIN = Origin("17.5.7.8", "place")
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings) -> None:
+    """The demo's passwords are hashed for each test: here that is not what is tried."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def events_of(action: str) -> list[Event]:
+    return list(Event.objects.filter(action=action, outcome="success").order_by("number"))
+
+
+def page(client, url: str) -> str:
+    answer = client.get(url, follow=True)
+    assert answer.status_code == 200, url
+    return answer.content.decode()
+
+
+def calls_pass(holder: Member) -> bool:
+    key = ClassicKey.objects.filter(holder=holder).first()
+    value = material.take(key).text if key else "0" * 64
+    return verify(holder.api_username, value, "17.5.7.8").accepted
+
+
+# --- Status -----------------------------------------------------------------------------------------------------------
+
+
+def test_suspending_stops_pages_and_calls_at_once_and_activating_brings_them_back(cast):
+    marcus, priya = visitor(cast["marcus"]), cast["priya"]
+    assert calls_pass(priya)
+    answer = marcus.post(f"/iam/users/{priya.pk}/status", {"status": "suspended"}, follow=True)
+    assert "User status applied" in answer.content.decode()
+    assert not calls_pass(priya)
+    assert visitor(priya).get("/iam/apikeys").status_code == 403
+    marcus.post(f"/iam/users/{priya.pk}/status", {"status": "active"})
+    assert calls_pass(priya)
+    assert [event.facts for event in events_of("member.status_changed")] == [
+        {"before": "Active", "after": "Suspended"}, {"before": "Suspended", "after": "Active"},
+    ]  # fmt: skip
+
+
+def test_saving_the_same_status_is_no_change_and_no_event(cast):
+    visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": "active"})
+    assert not events_of("member.status_changed")
+
+
+def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):
+    """Noor works in Borealis too, Priya nowhere else."""
+    priya, noor, marcus = visitor(cast["priya"]), visitor(cast["noor"]), visitor(cast["marcus"])
+    for name in ("priya", "noor"):
+        marcus.post(f"/iam/users/{cast[name].pk}/status", {"status": "suspended"})
+    assert not Session.objects.filter(pk=session_of(priya).session_key).exists()
+    noor.post("/account/switch", {"account": BOREALIS})
+    assert noor.get("/iam/apikeys").status_code == 200
+
+
+@pytest.mark.parametrize("status", ["pending", "invalid", "", "owner"])
+def test_a_status_that_nobody_chooses_is_refused_by_name(cast, status):
+    answer = visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": status})
+    assert 'id="id_status_error"' in answer.content.decode()
+    assert Member.objects.get(pk=cast["priya"].pk).status == "active"
+
+
+def test_a_status_that_came_about_by_itself_is_shown_and_has_to_be_replaced(cast):
+    Member.objects.filter(pk=cast["priya"].pk).update(status="invalid")
+    shown = page(visitor(cast["marcus"]), f"/iam/users/{cast['priya'].pk}")
+    assert '<option value="" selected>Invalid</option>' in shown
+
+
+# --- Parent -----------------------------------------------------------------------------------------------------------
+
+
+def names_under(heading: str, shown: str) -> set[str]:
+    section = re.search(rf">{heading}</h2>(.*?)</section>", shown, re.DOTALL)[1]
+    return set(re.findall(r"<bdi>([^<]+)</bdi>", section))
+
+
+def test_the_preview_says_who_gains_and_who_loses_sight_of_which_keys(cast):
+    olivia, priya, sam = visitor(cast["olivia"]), cast["priya"], cast["sam"]
+    make_key(cast["noor"])
+    shown = page(olivia, f"/iam/users/{priya.pk}/parent?parent={sam.pk}")
+    assert "2 keys" in shown
+    assert names_under("Keys that move", shown) == {"Priya Raman", "Noor Haddad"}
+    assert names_under("Gain sight of them, and may delete them", shown) == {"Sam Okafor"}
+    assert names_under("Lose sight of them", shown) == {"Marcus Lindqvist"}
+    assert Member.objects.get(pk=priya.pk).parent_id == cast["marcus"].pk  # nothing has been done
+
+
+def test_rights_follow_the_new_parent_at_once(cast):
+    key = ClassicKey.objects.get(holder=cast["priya"])
+    sam, marcus = visitor(cast["sam"]), visitor(cast["marcus"])
+    address = f"/iam/apikeys/classic/{key.pk}"
+    assert (sam.get(address).status_code, marcus.get(address).status_code) == (404, 200)
+    visitor(cast["olivia"]).post(f"/iam/users/{cast['priya'].pk}/parent", {"parent": cast["sam"].pk})
+    assert (sam.get(address).status_code, marcus.get(address).status_code) == (200, 404)
+    (event,) = events_of("member.parent_changed")
+    assert (event.facts["before_id"], event.facts["after_id"]) == (cast["marcus"].pk, cast["sam"].pk)
+
+
+@pytest.mark.parametrize("chosen", ["sam", "noor", "priya", "marcus", "olivia", "berlin", "lena", "dmitri"])
+def test_who_manages_their_branch_moves_people_within_it(cast, chosen):
+    """Not out of it, not below themselves, not under somebody who does not work here, not to where they are."""
+    marcus, priya = visitor(cast["marcus"]), cast["priya"]
+    answer = marcus.post(f"/iam/users/{priya.pk}/parent", {"parent": cast[chosen].pk})
+    assert "This user cannot be the parent" in answer.content.decode()
+    assert Member.objects.get(pk=priya.pk).parent_id == cast["marcus"].pk
+    noor = marcus.post(f"/iam/users/{cast['noor'].pk}/parent", {"parent": cast["marcus"].pk})
+    assert noor.status_code == 302
+
+
+def test_only_those_are_offered_who_can_be_chosen(cast):
+    shown = page(visitor(cast["marcus"]), f"/iam/users/{cast['noor'].pk}/parent")
+    assert re.findall(r'\?parent=(\d+)"', shown) == [str(cast["marcus"].pk)]
+    everybody = page(visitor(cast["olivia"]), f"/iam/users/{cast['noor'].pk}/parent")
+    offered = {int(pk) for pk in re.findall(r'\?parent=(\d+)"', everybody)}
+    assert offered == {cast[name].pk for name in ("olivia", "marcus", "sam")}
+    assert re.findall(r'\?parent=(\d+)"', page(visitor(cast["olivia"]), f"/iam/users/{cast['noor'].pk}/parent?q=sam"))
+
+
+def test_a_parent_whom_one_may_not_know_of_is_404(cast):
+    foreign = Member.objects.get(account_id=BOREALIS, parent=None)
+    for number in (foreign.pk, 2**27):
+        answer = visitor(cast["olivia"]).post(f"/iam/users/{cast['noor'].pk}/parent", {"parent": number})
+        assert answer.status_code == 404
+
+
+def test_a_tree_too_deep_is_refused_with_the_reason(cast, monkeypatch):
+    monkeypatch.setattr("accounts.hierarchy.MAX_DEPTH", 3)
+    answer = visitor(cast["olivia"]).post(
+        f"/iam/users/{cast['priya'].pk}/parent", {"parent": cast["sam"].pk}, follow=True
+    )
+    assert "The user hierarchy has at most 3 levels" in answer.content.decode()
+    assert Member.objects.get(pk=cast["priya"].pk).parent_id == cast["marcus"].pk
+
+
+# --- Permissions and login --------------------------------------------------------------------------------------------
+
+
+def test_nobody_gives_or_takes_what_they_lack(cast):
+    marcus, priya = cast["marcus"], cast["priya"]
+    Member.objects.filter(pk=priya.pk).update(permissions=int(Permission.USER_ADMINISTRATOR))
+    client = visitor(marcus)
+    shown = page(client, f"/iam/users/{priya.pk}?tab=access")
+    assert re.findall(r'<input type="checkbox" name="(\w+)"', shown) == ["manage_users"]
+    client.post(f"/iam/users/{priya.pk}/permissions", {"manage_users": "on", "user_editor": "on"})
+    assert Permission(Member.objects.get(pk=priya.pk).permissions) == (
+        Permission.USER_ADMINISTRATOR | Permission.MANAGE_USERS
+    )
+    with pytest.raises(NotAllowed, match="do not have"):
+        memberships.change_permissions(member=priya, granted=Permission.USER_EDITOR, by=marcus, origin=ORIGIN)
+    client.post(f"/iam/users/{priya.pk}/permissions", {})
+    assert Permission(Member.objects.get(pk=priya.pk).permissions) == Permission.USER_ADMINISTRATOR
+    assert [event.facts["after"] for event in events_of("member.permissions_changed")] == [
+        "Manage users (classic infrastructure), User management: Administrator", "User management: Administrator",
+    ]  # fmt: skip
+
+
+def test_user_managed_login_lets_the_user_restrict_themselves(cast):
+    priya, marcus = visitor(cast["priya"]), visitor(cast["marcus"])
+    own = f"/iam/users/{cast['priya'].pk}/restrictions"
+    sent = {"platform": "127.0.0.0/8", "classic": ""}
+    assert priya.post(own, sent).status_code == 403
+    for is_on, expected in (("true", 302), ("false", 403)):
+        marcus.post(f"/iam/users/{cast['priya'].pk}/login", {"is_on": is_on})
+        assert priya.post(own, sent).status_code == expected
+    assert len(events_of("member.user_managed_login_changed")) == 2
+
+
+# --- Removal ----------------------------------------------------------------------------------------------------------
+
+
+def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(cast):
+    marcus, priya, noor = visitor(cast["marcus"]), cast["priya"], cast["noor"]
+    key = ClassicKey.objects.get(holder=priya)
+    name, value = priya.api_username, material.take(key).text
+    session = visitor(priya)
+    shown = page(marcus, f"/iam/users/{priya.pk}/remove")
+    assert "Noor Haddad" in shown
+    assert "Their key, which was never used, stops working at once." in shown
+    refused = marcus.post(f"/iam/users/{priya.pk}/remove", {})
+    assert "Decide about the users below first" in refused.content.decode()
+    assert Member.objects.filter(pk=priya.pk).exists()
+    done = marcus.post(f"/iam/users/{priya.pk}/remove", {"hand_over": "on"}, follow=True)
+    assert "Priya Raman is no longer in the account" in done.content.decode()
+    assert not Member.objects.filter(pk=priya.pk).exists()
+    assert Member.objects.get(pk=noor.pk).parent_id == cast["marcus"].pk
+    assert not verify(name, value, "17.5.7.8").accepted
+    assert session.get("/iam/apikeys").status_code == 302
+    assert not Session.objects.filter(user=priya.user).exists()
+    for action in ("member.removed", "classic_key.deleted", "member.parent_changed"):
+        assert len(events_of(action)) == 1
+    assert Event.objects.filter(subject_id=priya.pk).exists()  # the trail outlives them
+
+
+@pytest.mark.parametrize("status", ["suspended", "disabled_classic"])
+def test_disabled_users_below_move_up_without_a_question(cast, status):
+    Member.objects.filter(pk=cast["noor"].pk).update(status=status)
+    answer = visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/remove", {})
+    assert answer.status_code == 302
+    assert Member.objects.get(pk=cast["noor"].pk).parent_id == cast["marcus"].pk
+
+
+def test_removal_asks_for_proof_and_keeps_what_was_decided(cast):
+    client = visitor(cast["marcus"])
+    session = session_of(client)
+    session["proved_at"] = 0
+    session.save()
+    asked = client.post(f"/iam/users/{cast['priya'].pk}/remove", {"hand_over": "on"}).content.decode()
+    assert "Enter your password to remove the user." in asked
+    assert '<input type="hidden" name="hand_over" value="on">' in asked
+    assert Member.objects.filter(pk=cast["priya"].pk).exists()
+
+
+def test_leaving_ends_the_session_unless_there_is_another_account(cast):
+    priya, noor = visitor(cast["priya"]), visitor(cast["noor"])
+    left = noor.post(f"/iam/users/{cast['noor'].pk}/remove", {}, follow=True)
+    assert "You have left 1234567 - Acme Robotics." in left.content.decode()
+    assert "7654321 - Borealis Labs" in left.content.decode()
+    gone = priya.post(f"/iam/users/{cast['priya'].pk}/remove", {}, follow=True)
+    assert gone.redirect_chain[-1][0].startswith("/login")
+    assert "You have left 1234567 - Acme Robotics." in gone.content.decode()
+
+
+def test_the_owner_stays(cast):
+    for name in ("olivia", "marcus"):
+        answer = visitor(cast[name]).post(f"/iam/users/{cast['olivia'].pk}/remove", {"hand_over": "on"})
+        assert answer.status_code == 403
+    assert "keeps their place" in answer.content.decode()
+
+
+def test_a_key_that_the_removed_user_created_for_another_stays_and_opens_for_nobody():
+    owner, manager, vpn = grow([0, 1])
+    Member.objects.filter(pk=vpn.pk).update(status="vpn_only")
+    key = make_key(vpn, creator=manager)
+    value = material.take(key).text
+    memberships.remove_member(member=manager, by=owner, origin=ORIGIN, hand_over=True)
+    assert verify(vpn.api_username, value, "17.5.7.8").accepted
+    assert ClassicKey.objects.get(pk=key.pk).creator is None
+
+
+def test_removed_again_is_refused_and_a_returned_user_begins_anew():
+    owner, user = grow([0])
+    make_key(user)
+    memberships.remove_member(member=user, by=owner, origin=ORIGIN)
+    with pytest.raises(NotAllowed, match="no longer a member"):
+        memberships.remove_member(member=user, by=owner, origin=ORIGIN)
+    again = make_member(owner.account, owner)
+    assert again.pk > user.pk
+    assert not ClassicKey.objects.filter(holder=again).exists()
