@@ -594,6 +594,15 @@ def test_a_session_without_times_is_over(cast):
     assert not is_signed_in(client)
 
 
+def test_a_session_goes_over_to_a_new_secret_key_while_the_old_one_is_accepted(cast, settings):
+    used, unused, former = visitor(cast["priya"]), visitor(cast["noor"]), settings.SECRET_KEY
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "a new one " * 6, [former]
+    assert is_signed_in(used)
+    settings.SECRET_KEY_FALLBACKS = []
+    assert is_signed_in(used)
+    assert not is_signed_in(unused)
+
+
 @pytest.fixture
 def key_url(cast) -> str:
     return f"/iam/apikeys/classic/{ClassicKey.objects.get(holder=cast['priya']).pk}"
