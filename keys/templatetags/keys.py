@@ -106,10 +106,14 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
             (KeyAction.DELETE, "delete it"),
         )
         powers += [words for action, words in named if policy.can(manager, action, key)]
-    if can(manager, MemberAction.EDIT_RESTRICTION, member):
-        powers.append("restrict where the user signs in from")
-    if can(manager, MemberAction.EDIT_VPN_PASSWORD, member):
-        powers.append("set the VPN password")
+    named_of_member = (
+        (MemberAction.EDIT_RESTRICTION, "restrict where the user signs in from"),
+        (MemberAction.EDIT_VPN_PASSWORD, "set the VPN password"),
+        (MemberAction.CHANGE_STATUS, "change the user's status"),
+        (MemberAction.CHANGE_PARENT, "change the user's parent and permissions"),
+        (MemberAction.REMOVE, "leave the account" if manager.pk == member.pk else "remove the user"),
+    )
+    powers += [words for action, words in named_of_member if can(manager, action, member)]
     sees = can(viewer, MemberAction.VIEW, manager)
     return {
         "name": manager.user.name,
