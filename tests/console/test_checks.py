@@ -188,7 +188,7 @@ def test_migrations_in_disorder(production, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_migrations_missing(production) -> None:
-    MigrationRecorder(connection).record_unapplied("accounts", "0002_audit_insert_only")
+    MigrationRecorder(connection).record_unapplied("accounts", "0003_search_index")
     assert found() == ["keytree.E016"]
 
 
