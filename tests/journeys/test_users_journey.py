@@ -116,7 +116,7 @@ def test_hierarchy_folds_and_the_address_keeps_it(console, browse, script):
 # --- One user --------------------------------------------------------------------------------------------------------
 
 PUBLIC = ["Details", "User status", "Parent user"]
-ALL = [*PUBLIC, "IP address restrictions", "VPN password", "API keys"]
+ALL = [*PUBLIC, "IP address restrictions", "VPN password", "API keys", "Manage user's login"]
 
 
 @pytest.mark.parametrize(
