@@ -15,7 +15,7 @@ from tests.journeys.visit import DESKTOP, PHONE, Visit, verify
 from tests.keys.calls import basic
 
 pytest_plugins = ["tests.journeys.browser"]
-pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-journeys")]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-key-journeys")]
 
 NOOR = "Noor Haddad"
 USERNAME = "1234567_noor@acme.example"

@@ -9,7 +9,7 @@ from tests.journeys.live import LiveServer
 from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, Visit, scrolls_sideways
 
 pytest_plugins = ["tests.journeys.browser"]
-pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-journeys")]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-users-journeys")]
 
 with_and_without_script = pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
 
