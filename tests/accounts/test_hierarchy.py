@@ -303,7 +303,7 @@ def test_the_id_of_a_removed_member_is_not_given_out_again():
         (lambda members: {"parent": members[2]}, (1, "its path does not follow its parent's")),  # a cycle
         (lambda _: {"parent_id": 99_999_999}, (1, "its parent is not a member of this account")),
         (lambda _: {"parent": grow([])[0]}, (1, "its parent is not a member of this account")),
-        (lambda members: {"path": members[3].path[:-1] + "f"}, (1, "its path does not follow its parent's")),
+        (lambda members: {"path": members[3].path + "f"}, (1, "its path does not follow its parent's")),
         (lambda members: {"path": members[1].path.upper() + "g"}, (1, "its path does not follow its parent's")),
         (lambda members: {"parent": None, "path": hierarchy.code(members[1].pk)}, (None, "has not exactly one owner")),
     ],
