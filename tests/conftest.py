@@ -2,13 +2,19 @@
 
 import pytest
 from django.core.management import call_command
+from django.db.models import Model
 from django.test import Client
 
-from accounts.models import Member
+from accounts import text_index
+from accounts.models import Account, AuditChain, Event, Member, User
 from accounts.origin import Origin
 from console import demo
+from keys.models import ClassicKey
 
 ACME, BOREALIS = 1234567, 7654321
+
+#: What the demo's rows were when they were made, by model.
+_Rows = dict[type[Model], list[dict[str, object]]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -17,16 +23,39 @@ def static_files() -> None:
     call_command("collectstatic", interactive=False, verbosity=0)
 
 
+@pytest.fixture(autouse=True)
+def quick_hashes(settings) -> None:
+    """Passwords hashed quickly: people are made and sign in for most tests, and their hashes are not what is tried."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
 @pytest.fixture
 def origin() -> Origin:
     """Where the tests' changes come from."""
     return Origin(address="127.0.0.1", request_id="test")
 
 
+@pytest.fixture(scope="session")
+def demo_rows() -> _Rows:
+    """The demo accounts as rows, kept from the first test that had them made."""
+    return {}
+
+
 @pytest.fixture
-def cast(db: None) -> dict[str, Member]:
-    """The members of Acme Robotics by first name, in lower case; see ``console.demo`` for who is below whom."""
-    demo.load()
+def cast(db: None, demo_rows: _Rows) -> dict[str, Member]:
+    """The members of Acme Robotics by first name, in lower case; see ``console.demo`` for who is below whom.
+
+    Made once as the product makes them, and from then on copied: that is many times quicker.
+    """
+    if demo_rows:
+        for model, rows in demo_rows.items():
+            model.objects.bulk_create(model(**row) for row in rows)
+        text_index.catch_up()
+    else:
+        demo.load()
+        for model in (Account, User, Member, ClassicKey, Event, AuditChain):
+            names = [field.attname for field in model._meta.concrete_fields if not field.generated]
+            demo_rows[model] = list(model.objects.order_by("pk").values(*names))
     members = Member.objects.filter(account_id=ACME).select_related("user", "account")
     return {member.user.name.split()[0].lower(): member for member in members}
 

@@ -63,12 +63,6 @@ NASTY = {
 }
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings) -> None:
-    """The demo's passwords are hashed for each test: here that is not what is tried."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def priya(cast) -> Member:
     """She may edit her own restrictions; her key has one, and so has her sign-in."""

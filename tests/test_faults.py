@@ -55,9 +55,8 @@ def events_can_go(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def writes(transactional_db, settings) -> list[Write]:
+def writes(transactional_db) -> list[Write]:
     """Every write there is, in an order in which each finds what it needs."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # not what is tried here
     demo.load()
     found = Member.objects.filter(account_id=ACME).select_related("user", "account")
     people = {member.user.name.split()[0].lower(): member for member in found}

@@ -39,12 +39,6 @@ SESSION = django_settings.SESSION_COOKIE_NAME
 POSTS = [surface for surface in matrix.SURFACES if surface.method == "POST"]
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings) -> None:
-    """The demo's passwords are hashed for each test: here that is not what is tried."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def numbers(cast) -> dict[str, int]:
     """The numbers that stand in addresses: Priya's, and her key's."""

@@ -168,12 +168,6 @@ def log() -> Iterator[Log]:
 # --- The people and their keys ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings) -> None:
-    """The demo's passwords are hashed for each test: here that is not what is tried."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 @pytest.fixture
 def collector(monkeypatch) -> usage.Collector:
     """This process's notes of calls, empty."""

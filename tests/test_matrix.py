@@ -588,15 +588,9 @@ LOOKS = {
 }
 
 
-@pytest.fixture
-def quick_hashes(monkeypatch):
-    """A VPN password is hashed on purpose slowly; here it is not what is tried."""
-    monkeypatch.setattr("accounts.memberships.make_password", lambda password: f"hash of {len(password)}")
-
-
 @pytest.mark.django_db
 @pytest.mark.parametrize("stand", Stand, ids=lambda stand: stand.name)
-def test_pages_agree_with_the_table_in_every_cell(stand, quick_hashes):
+def test_pages_agree_with_the_table_in_every_cell(stand):
     world, cells = World(stand), 0
     for number, case in enumerate(matrix.page_cases(stand)):
         world.become(case)

@@ -44,9 +44,8 @@ def events_can_go(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def people(transactional_db, settings) -> dict[str, Member]:
+def people(transactional_db) -> dict[str, Member]:
     """The members of Acme Robotics by first name, as every thread can see them."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # not what is tried here
     demo.load()
     members = Member.objects.filter(account_id=ACME).select_related("user", "account")
     return {member.user.name.split()[0].lower(): member for member in members}

@@ -21,12 +21,6 @@ pytestmark = pytest.mark.django_db
 ORIGIN = Origin("17.5.7.8", "place")
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings) -> None:
-    """The demo's passwords are hashed for each test: here that is not what is tried."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def events_of(action: str) -> list[Event]:
     return list(Event.objects.filter(action=action, outcome="success").order_by("number"))
 
