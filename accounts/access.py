@@ -50,7 +50,7 @@ def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) 
 
 
 def ask_for_proof(
-    request: MemberRequest, *, what: str, back: str, carried: Mapping[str, str] | None = None
+    request: MemberRequest, *, what: str, back: str, behind: str, carried: Mapping[str, str] | None = None
 ) -> HttpResponse | None:
     """Return none when the person has just proved who they are, else the page that asks for the password.
 
@@ -60,6 +60,7 @@ def ask_for_proof(
     Args:
         what: what it is asked for, to complete "Enter your password to …".
         back: where *Cancel* leads.
+        behind: the title of the page that the question lies over.
         carried: what the request said besides, to be said again with the password; never a secret.
     """
     if signin.has_fresh_proof(request):
@@ -77,7 +78,14 @@ def ask_for_proof(
                 status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
         else:
             return None
-    context = {"title": "Confirm that it is you", "what": what, "form": form, "dialog_back": back, "carried": carried}
+    context = {
+        "title": "Confirm that it is you",
+        "what": what,
+        "form": form,
+        "dialog_back": back,
+        "behind_title": behind,
+        "carried": carried,
+    }
     response = render(request, "accounts/prove_identity.html", context, status=status)
     for name, value in headers.items():
         response[name] = value

@@ -3,9 +3,10 @@
 from datetime import UTC, datetime
 
 
-def moment(at: datetime) -> str:
-    """Return a moment as the console prints it: ``14-03-2025 04:54 GMT``."""
-    return at.astimezone(UTC).strftime("%d-%m-%Y %H:%M GMT")
+def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
+    """Return a moment as the console prints it, ``14-03-2025 04:54 GMT``, in the two parts that no page tears."""
+    at = at.astimezone(UTC)
+    return at.strftime("%d-%m-%Y"), at.strftime("%H:%M:%S GMT" if seconds else "%H:%M GMT")
 
 
 def iso(at: datetime) -> str:

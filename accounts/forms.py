@@ -25,6 +25,21 @@ def helper(button: str, *, action: str = "", form_id: str = "", tag: bool = True
     return made
 
 
+def focus_first_mistake(form: forms.Form) -> bool:
+    """Have the browser focus the first field that was refused, and no other; return whether there is one."""
+    wrong = next((field for field in form.visible_fields() if field.errors), None)
+    if wrong is not None:
+        focus(form, wrong.name)
+    return wrong is not None
+
+
+def focus(form: forms.Form, name: str) -> None:
+    """Have the browser focus the field ``name``, and no other of the form."""
+    for field in form.fields.values():
+        field.widget.attrs.pop("autofocus", None)
+    form.fields[name].widget.attrs["autofocus"] = True
+
+
 class LoginForm(forms.Form):
     """E-mail address and password. Whether they are right is not a matter of the form."""
 

@@ -91,18 +91,22 @@ class ListRequest:
         kept = {name: value for name, value in merged.items() if value not in (None, "")}
         return f"{self.path}?{urlencode(kept)}" if kept else self.path
 
+    def but(self, *names: str) -> list[tuple[str, str]]:
+        """Return the parameters but ``names`` and the place in the list: what a form carries that changes those."""
+        return [(name, value) for name, value in self.parameters.items() if name not in {*names, "at"}]
+
     def footer(self, page: Page, label: str = "Items per page:") -> dict[str, object]:
         """Return what the pagination component shows."""
         return {
             "label": label,
             "page": page,
-            "first_number": page.first_number,
-            "last_number": page.last_number,
+            "first_number": f"{page.first_number:,}",
+            "last_number": f"{page.last_number:,}",
             "total_text": page.total_text,
             "page_number": page.page_number,
             "per_page": page.per_page,
             "per_page_choices": page.per_page_choices,
             "previous_url": page.previous and self.url(at=page.previous.encode()),
             "next_url": page.next and self.url(at=page.next.encode()),
-            "hidden": [(name, value) for name, value in self.parameters.items() if name not in {"per_page", "at"}],
+            "hidden": self.but("per_page"),
         }

@@ -142,7 +142,7 @@ class Page(Generic[Row]):
         """The total as the footer says it."""
         if self.total_is_bound:
             return f"of more than {self.total:,} items"
-        return f"of {self.total} item{'' if self.total == 1 else 's'}"
+        return f"of {self.total:,} item{'' if self.total == 1 else 's'}"
 
 
 @dataclass(frozen=True)

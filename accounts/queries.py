@@ -17,6 +17,8 @@ from accounts.policy import MemberAction, can, can_place_below
 from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
+#: The deepest level that a row is indented for (static/css/table.css); below it the level is said in words.
+LEVELS_INDENTED = 9
 #: How many users below somebody are counted; beyond, the exact number would cost more than the page.
 COUNTED_BELOW = 1_000
 #: How many users are offered as another parent at once: a search finds the others.
@@ -27,7 +29,10 @@ MOST_FOLDED = 50
 
 @dataclass(slots=True)
 class MemberRow:
-    """A row of the Users page, ready to print. ``key_state`` is filled in by the app that has the keys."""
+    """A row of the Users page, ready to print. ``key_state`` is filled in by the app that has the keys.
+
+    ``parent_name`` is there where the rows above do not show whom the member is below.
+    """
 
     id: int
     member: Member
@@ -40,6 +45,8 @@ class MemberRow:
     menu: list[MenuItem]
     level: int = 1
     users_below: str = ""
+    is_beyond_indent: bool = False
+    parent_name: str = ""
     fold_url: str = ""
     is_folded: bool = False
     key_state: str = ""
@@ -59,6 +66,10 @@ def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
 def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
     return _with_people(members).annotate(below=_BoundedCount(below))
+
+
+def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
+    return _with_people_and_branches(members).select_related("user", "parent__user")
 
 
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
@@ -88,7 +99,7 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
         order=Order("path"),
         branch_path=None,
         path_field="path",
-        complete=_with_people_and_branches,
+        complete=_with_parents if _is_filtered(asked) else _with_people_and_branches,
         is_filtered=_is_filtered(asked),
         among=branch,
         by_index=by_index(anywhere, asked.terms, viewer.account_id),
@@ -152,16 +163,22 @@ def removal(member: Member, viewer: Member) -> list[MenuItem]:
 
 
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
-    """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link."""
+    """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link.
+
+    Where a filter has taken away the rows above, the parent is named: the viewer or somebody below them.
+    """
     made = row(member, viewer)
     below: int = vars(member)["below"]  # annotated by ``user_hierarchy``
     made.level = member.level - viewer.level + 1
-    made.users_below = str(below) if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
+    made.is_beyond_indent = made.level > LEVELS_INDENTED
+    if _is_filtered(asked) and not made.is_self and member.parent:
+        made.parent_name = member.parent.user.name
+    made.users_below = f"{below:,}" if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
     if below:
         ids = [other.pk for other in folded]
         made.is_folded = member.pk in ids
         ids = [pk for pk in ids if pk != member.pk] if made.is_folded else [*ids, member.pk]
-        made.fold_url = asked.url(folded=".".join(map(str, ids)), at=None)
+        made.fold_url = f"{asked.url(folded='.'.join(map(str, ids)), at=None)}#fold-{member.pk}"
     return made
 
 

@@ -100,7 +100,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         _log.warning("sign-in refused: unknown email address or wrong password, from %s", origin.address)
         _record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
         time.sleep(max(0.0, started + _REFUSAL_SECONDS - time.monotonic()))
-        raise SignInRefused("The email address or the password is not right. Check both and try again.")
+        raise SignInRefused("The email or the password is not right. Check both and try again.")
     members = list(_sign_in_memberships(user.pk))
     open_here = [member for member in members if allows_platform(member, origin)]
     if not open_here:

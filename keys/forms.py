@@ -6,7 +6,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts import addresses
-from accounts.forms import helper
+from accounts.forms import focus, helper
 
 _FORMS = (
     "Single addresses (17.5.7.8), ranges (17.5.7.8 - 17.5.9.5) or subnets (17.5.7.0/24), separated by commas. IPv4 or "
@@ -44,6 +44,7 @@ class KeyRestrictionForm(forms.Form):
         # The dialog may stand over a page whose own form has a field of the same name.
         kwargs["auto_id"] = "id_key_%s"
         super().__init__(*args, **kwargs)
+        focus(self, "classic")
         self.helper = helper("", tag=False)
 
     def clean_classic(self) -> str:

@@ -6,6 +6,7 @@ Rows come as plain values, ready to print: a page of a hundred rows must not cos
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
 from django.urls import reverse
@@ -39,7 +40,7 @@ class KeyRow:
     user_url: str
     is_self: bool
     description: str
-    created: str
+    created: tuple[str, str]
     created_iso: str
     last_used: str
     last_used_iso: str
@@ -119,9 +120,8 @@ def order_of(asked: ListRequest) -> Order:
 
 
 def matches_search(key: ClassicKey, asked: ListRequest) -> bool:
-    """Whether a key that is shown apart from the list fits the list's search."""
-    text = f"{key.holder.search_text} {_OWN_DESCRIPTION}".casefold()
-    return all(term in text for term in asked.search.casefold().split())
+    """Whether the viewer's own key, which is shown apart from the list, fits the list's search."""
+    return all(term in key.holder.search_text for term in asked.terms)
 
 
 def description(key: ClassicKey, viewer: Member) -> str:
@@ -131,19 +131,28 @@ def description(key: ClassicKey, viewer: Member) -> str:
     return f"Child of {key.holder.parent.user.name}" if key.holder.parent else "Account owner"
 
 
-def menu(viewer: Member, key: ClassicKey) -> list[MenuItem]:
-    """Return exactly the entries that ``viewer`` may use on ``key`` now."""
+def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
+    """Return exactly the entries that ``viewer`` may use on ``key`` now.
+
+    ``way`` is the query of their addresses: it says to what page they lead back, where that is not the plain list.
+    """
     items = []
     if policy.can(viewer, KeyAction.VIEW, key):
-        items.append(MenuItem("View details", reverse("keys:classic-details", args=[key.pk]), is_dialog=True))
+        url = reverse("keys:classic-details", args=[key.pk]) + way
+        items.append(MenuItem("View details", url, is_dialog=True))
     if policy.can(viewer, KeyAction.DELETE, key):
-        url = reverse("keys:classic-delete", args=[key.pk])
+        url = reverse("keys:classic-delete", args=[key.pk]) + way
         items.append(MenuItem("Delete", url, is_dialog=True, is_danger=True))
     return items
 
 
-def row(key: ClassicKey, viewer: Member, now: datetime) -> KeyRow:
-    """Return a key as the list prints it."""
+def way_back(url: str) -> str:
+    """Return the query by which the dialogs about a key lead back to ``url``."""
+    return f"?{urlencode({'next': url})}"
+
+
+def row(key: ClassicKey, viewer: Member, now: datetime, *, way: str = "") -> KeyRow:
+    """Return a key as the list prints it; ``way`` as in ``menu``."""
     used = key.last_used_at
     return KeyRow(
         id=key.pk,
@@ -151,11 +160,11 @@ def row(key: ClassicKey, viewer: Member, now: datetime) -> KeyRow:
         user_url=reverse("accounts:user", args=[key.holder_id]),
         is_self=key.holder_id == viewer.pk,
         description=description(key, viewer),
-        created=formats.moment(key.created_at),
+        created=formats.date_and_time(key.created_at),
         created_iso=formats.iso(key.created_at),
         last_used=formats.ago(used, now) if used else "Never",
         last_used_iso=formats.iso(used) if used else "",
-        menu=menu(viewer, key),
+        menu=menu(viewer, key, way=way),
     )
 
 

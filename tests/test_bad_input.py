@@ -493,7 +493,7 @@ def test_bad_sign_in_is_named_and_the_email_kept(typed, errors, cast):
 def test_refused_sign_in_keeps_the_email_as_typed(cast):
     page = text_of(visitor().post("/login", {"username": " Priya@ACME.example<", "password": "wrong"}))
     assert 'value=" Priya@ACME.example&lt;"' in page
-    assert "The email address or the password is not right. Check both and try again." in page
+    assert "The email or the password is not right. Check both and try again." in page
 
 
 def test_owner_and_value_named_by_the_caller_are_ignored(cast):

@@ -618,6 +618,10 @@ def test_a_value_needs_a_proof_of_the_last_five_minutes(cast, clock, key_url, ac
     assert not holds_value(wrong)
     assert client.cookies[SESSION].value == session_before
     right = client.post(url, {"password": demo.PASSWORD})
+    if action == "download":  # after the proof the details are shown again, and the file is asked for once more
+        assert not holds_value(right)
+        assert right["Location"] == f"{key_url}?confirmed=download"
+        right = client.post(url)
     assert holds_value(right)
     assert client.cookies[SESSION].value != session_before
     assert not Session.objects.filter(session_key=session_before).exists()
@@ -813,7 +817,7 @@ def test_who_may_not_sign_in_is_told_after_the_right_password_alone(cast, hashed
     Member.objects.filter(pk=cast["priya"].pk).update(status=status)
     client = Client()
     wrong, right = log_in("priya", "wrong", client=client), log_in("priya", client=client)
-    assert "The email address or the password is not right." in wrong.content.decode()
+    assert "The email or the password is not right." in wrong.content.decode()
     assert "Your user cannot sign in to any account." in right.content.decode()
     assert right.status_code == 200
     assert SESSION not in client.cookies

@@ -510,8 +510,8 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
         (Act.KNOW_OF_KEY, 'id="keys-heading"'),
-        (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}"'),
-        (Act.DELETE_KEY, f'href="/iam/apikeys/classic/{key}/delete"'),
+        (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}?next=%2Fiam%2Fusers%2F{pk}"'),
+        (Act.DELETE_KEY, f'href="/iam/apikeys/classic/{key}/delete?next=%2Fiam%2Fusers%2F{pk}"'),
     ):
         assert (entry in body) is may(act, case), f"{entry}: {where}"
     has_key_field = 'name="classic"' in body
@@ -520,13 +520,17 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
     assert f"classic/{key}" in body or "classic/" not in body, where
 
 
+def said_in(row: str) -> list[str]:
+    """The powers of a row: one sentence, separated by commas."""
+    sentence = re.search(r'data-label="May">(.*?)</td>', row)[1]
+    return [] if sentence == "Nothing now" else (sentence[0].lower() + sentence[1:]).split(", ")
+
+
 def look_at_managers(world: World, case: Case, body: str, where: str) -> None:
     if not may(Act.SEE_CARE, case):
         return look_at_user(world, case, body, where)
     names = {member.user.name: member for member in [*world.members, *world.foreign]}
-    powers = {
-        names[re.search(r"<bdi>(.*?)</bdi>", row)[1]].pk: re.findall(r"<li>(.*?)</li>", row) for row in table_rows(body)
-    }
+    powers = {names[re.search(r"<bdi>(.*?)</bdi>", row)[1]].pk: said_in(row) for row in table_rows(body)}
     knows = may(Act.KNOW_OF_KEY, case)
     for pk, listed in powers.items():
         stand = stand_of(world, pk)

@@ -26,8 +26,8 @@ PAGES = {
     "/iam/users?per_page=100&q=member": 5,
     "/iam/users?per_page=100&view=hierarchy&q=member": 5,
     "/iam/users?per_page=100&view=hierarchy": 5,
-    # session; user with memberships; count; page
-    "/iam/activity?per_page=100": 4,
+    # session; user with memberships; count; page; users who are named and may be seen
+    "/iam/activity?per_page=100": 5,
 }
 
 

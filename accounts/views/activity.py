@@ -1,10 +1,12 @@
 """The Activity page: the audit trail of the viewer and of everyone below them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 
 from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts import audit, formats
@@ -13,8 +15,10 @@ from accounts.events import SENTENCES
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Event, Member
+from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
 
+_SERVER = "The server"
 OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
 
@@ -23,11 +27,12 @@ def index(request: MemberRequest) -> HttpResponse:
     """List the events that the viewer may see, newest first."""
     asked = ListRequest.of(request)
     page = _listing(request.member, asked).page(per_page=asked.per_page, cursor=asked.cursor)
+    seen = _seen_members(request.member, page.rows)
     action, outcome = asked.choice("action", SENTENCES, ""), asked.choice("outcome", OUTCOMES, "")
     context = {
         "title": "Activity",
         "asked": asked,
-        "rows": [_row(event) for event in page.rows],
+        "rows": [_row(event, seen) for event in page.rows],
         "footer": asked.footer(page),
         "actions": sorted(SENTENCES.items(), key=lambda item: item[1]),
         "outcomes": OUTCOMES.items(),
@@ -61,26 +66,55 @@ def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
     )
 
 
-def _row(event: Event) -> dict[str, object]:
+def _seen_members(viewer: Member, events: Sequence[Event]) -> set[int]:
+    """Return the ids of those named in ``events`` who are still here and whom ``viewer`` may see; one query."""
+    ids = {pk for event in events for pk in (event.actor_id, event.subject_id) if pk is not None}
+    members = Member.objects.filter(account_id=viewer.account_id, pk__in=ids)
+    return {member.pk for member in members if can(viewer, MemberAction.VIEW, member)}
+
+
+def _row(event: Event, seen: AbstractSet[int]) -> dict[str, object]:
     is_own = event.actor_id is not None and event.actor_id == event.subject_id
     return {
         "what": SENTENCES.get(event.action, event.action),
-        "details": "; ".join(f"{name}: {value}" for name, value in event.facts.items() if not name.endswith("_id")),
-        "actor": event.actor_label or "The server",
-        "subject": "" if is_own else event.subject_label,
+        "details": _details(event),
+        "actor": _name_and_email(event.actor_label or _SERVER),
+        "actor_url": _user_url(event.actor_id, seen),
+        "subject": None if is_own or not event.subject_label else _name_and_email(event.subject_label),
+        "subject_url": _user_url(event.subject_id, seen),
         "address": event.address,
-        "at": formats.moment(event.at),
+        "at": formats.date_and_time(event.at, seconds=True),
         "at_iso": formats.iso(event.at),
         "outcome": OUTCOMES.get(event.outcome, event.outcome),
         "is_refused": event.outcome == audit.REFUSED,
     }
 
 
+def _name_and_email(label: str) -> tuple[str, str]:
+    """Return the two parts of ``audit.label``, the second as it stands there; it is empty for other labels."""
+    name, bracket, email = label.rpartition(" <")
+    return (name, f"<{email}") if bracket else (label, "")
+
+
+def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:
+    return reverse("accounts:user", args=[member_id]) if member_id in seen else ""
+
+
+def _details(event: Event) -> str:
+    """Return the facts of an event in words: a change as *from … to …*, the others by name."""
+    facts = {name: fact for name, fact in event.facts.items() if not name.endswith("_id")}
+    before, after = facts.pop("before", None), facts.pop("after", None)
+    said = [f"{name}: {fact}" for name, fact in facts.items()]
+    if after is not None:
+        said.insert(0, f"to {after}" if before is None else f"from {before} to {after}")
+    return "; ".join(said)
+
+
 def _csv_rows(listing: Listing[Event]) -> Iterator[list[object]]:
     yield ["Number", "Time", "Event", "Outcome", "By", "On", "Address", "Details", "Request"]
     for event in listing.everything():
-        row = _row(event)
+        row = _row(event, frozenset())
         yield [
-            event.number, formats.iso(event.at), row["what"], row["outcome"], row["actor"], event.subject_label,
+            event.number, row["at_iso"], row["what"], row["outcome"], event.actor_label or _SERVER, event.subject_label,
             event.address, row["details"], event.request_id,
         ]  # fmt: skip

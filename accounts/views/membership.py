@@ -12,7 +12,14 @@ from django.views.decorators.http import require_http_methods
 from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, refusal
 from accounts.enums import MemberStatus, Permission
-from accounts.forms import ParentForm, PermissionsForm, RemovalForm, StatusForm, SwitchedForm
+from accounts.forms import (
+    ParentForm,
+    PermissionsForm,
+    RemovalForm,
+    StatusForm,
+    SwitchedForm,
+    focus_first_mistake,
+)
 from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
 from accounts.models import Member
@@ -49,7 +56,7 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
         return redirect("accounts:user", member.pk)
     form = StatusForm(request.POST, action=request.path, present=member.status)
     if not form.is_valid():
-        return user_details.page(request, member, status_form=form)
+        return user_details.page(request, member, status_form=form, focuses_mistake=focus_first_mistake(form))
     chosen = form.cleaned_data["status"]
     _write(
         request,
@@ -169,7 +176,13 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
         hand_over = form.cleaned_data["hand_over"]
         what = "leave the account" if is_self else "remove the user"
-        proof = ask_for_proof(request, what=what, back=back, carried={"hand_over": "on"} if hand_over else {})
+        proof = ask_for_proof(
+            request,
+            what=what,
+            back=back,
+            behind=f"Manage {member.user.name}",
+            carried={"hand_over": "on"} if hand_over else {},
+        )
         if proof is not None:
             return proof
         try:
@@ -182,6 +195,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
             return _after_removal(request, member, is_self=is_self)
     if request.method == "POST" and working:
         form.add_error("hand_over", "Decide about the users below first: tick the box, or disable or remove them.")
+        focus_first_mistake(form)
     context = {
         "title": "Leave the account" if is_self else "Remove user",
         "behind_title": f"Manage {member.user.name}",

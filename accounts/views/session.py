@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import signin
 from accounts.access import for_any_status
-from accounts.forms import LoginForm, SwitchForm
+from accounts.forms import LoginForm, SwitchForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest
 
 
@@ -33,10 +33,13 @@ def login(request: MemberRequest) -> HttpResponse:
             )
         except signin.SignInRefused as refusal:
             form.add_error(None, str(refusal))
+            focus(form, "password")  # the address is kept, the password has to be typed again
             if refusal.retry_after:
                 status, headers = 429, {"Retry-After": str(refusal.retry_after_seconds)}
         else:
             return redirect(_next(request))
+    else:
+        focus_first_mistake(form)
     response = render(request, "accounts/login.html", {"title": "Log in to Keytree", "form": form}, status=status)
     for name, value in headers.items():
         response[name] = value

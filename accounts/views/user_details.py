@@ -28,7 +28,7 @@ def show(request: MemberRequest, member_id: int) -> HttpResponse:
     return page(request, member_or_404(request.member, member_id))
 
 
-def page(request: MemberRequest, member: Member, *, status: int = 200, **more: Any) -> HttpResponse:
+def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
     """Render the page of ``member``; ``more`` is context of a form that is shown again as it was typed.
 
     Whatever the viewer may not see is not in the context's answers: the cards of other apps ask their own policy.
@@ -56,7 +56,7 @@ def page(request: MemberRequest, member: Member, *, status: int = 200, **more: A
         "tab": tab,
         **more,
     }
-    return render(request, "accounts/user_details.html", context, status=status)
+    return render(request, "accounts/user_details.html", context)
 
 
 def _status_form(viewer: Member, member: Member) -> StatusForm | None:

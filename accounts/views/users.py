@@ -17,7 +17,14 @@ def index(request: MemberRequest) -> HttpResponse:
     """List the members that the viewer may see, in the view that the address asks for."""
     viewer, asked = request.member, ListRequest.of(request)
     view = asked.choice("view", VIEWS, "users")
-    context = {"title": "Users", "asked": asked, "view": view, "views": VIEWS.items(), "statuses": MemberStatus.choices}
+    context = {
+        "title": "Users",
+        "asked": asked,
+        "view": view,
+        "views": VIEWS.items(),
+        "view_hidden": asked.but("view"),
+        "statuses": MemberStatus.choices,
+    }
     if view == "hierarchy":
         folded = queries.folded_members(viewer, asked)
         listing = queries.user_hierarchy(viewer, asked, folded)

@@ -36,7 +36,11 @@ def when(moment: datetime | None) -> SafeString:
     """Return a ``<time>`` that reads ``14-03-2025 04:54 GMT``; nothing for no moment."""
     if moment is None:
         return SafeString("")
-    return format_html('<time datetime="{}">{}</time>', formats.iso(moment), formats.moment(moment))
+    return format_html(
+        '<time datetime="{}"><span class="nowrap">{}</span> <span class="nowrap">{}</span></time>',
+        formats.iso(moment),
+        *formats.date_and_time(moment),
+    )
 
 
 @register.filter

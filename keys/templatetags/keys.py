@@ -43,12 +43,13 @@ def key_cards(context: template.Context) -> dict[str, Any]:
     key = queries.key_of(member) if sees_keys else None
     edits = can(viewer, MemberAction.EDIT_RESTRICTION, member)
     form = context.get("restrictions_form") or (restrictions.form_for(viewer, member, key) if edits else None)
+    own_page = reverse("accounts:user", args=[member.pk])
     if form is not None:
         form.helper.attrs = {"class": "narrow"}
     return {
         "sees_keys": sees_keys,
         "key": key,
-        "menu": queries.menu(viewer, key) if key else [],
+        "menu": queries.menu(viewer, key, way=queries.way_back(own_page)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
     }
@@ -61,7 +62,7 @@ def who_can_manage(context: template.Context) -> list[dict[str, Any]]:
     key = queries.key_of(member) if policy.can_see_keys_of(context["viewer"], member) else None
     managers = [member, *reversed(chain_above(member)), *other_managers(member)]
     rows = [_manager_row(manager, member, key, context["viewer"]) for manager in managers]
-    return [row for row in rows if row["powers"] or row["is_above"]]
+    return [row for row in rows if row["may"] or row["is_above"]]
 
 
 @register.simple_tag
@@ -122,14 +123,19 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         "is_above": relation(manager, member) is Relation.ANCESTOR,
         "why": _why(manager, member),
         "status": manager.get_status_display(),
-        "powers": powers,
+        "may": _sentence(powers),
     }
+
+
+def _sentence(powers: list[str]) -> str:
+    text = ", ".join(powers)
+    return text[:1].upper() + text[1:]
 
 
 def _why(manager: Member, member: Member) -> str:
     """Return what gives the manager their powers."""
     if manager.pk == member.pk:
-        return "The user"
+        return "Their own account"
     if manager.is_owner:
         return "Account owner"
     if relation(manager, member) is Relation.ANCESTOR:

@@ -2,6 +2,8 @@
 
 import json
 import logging
+from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse, StreamingHttpResponse
@@ -14,6 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import formats
 from accounts.access import ask_for_proof, member_or_404, refusal
 from accounts.csv_files import csv_response
+from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.hierarchy import descendants_of
 from accounts.list_request import ListRequest
 from accounts.models import Member
@@ -42,12 +45,15 @@ def index(request: MemberRequest) -> HttpResponse:
     listing = queries.keys_below(viewer, asked)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor, pinned=1 if pinned else 0)
     shown = [pinned, *page.rows] if pinned and page.previous is None else page.rows
-    now = timezone.now()
+    now, here = timezone.now(), asked.url()
+    way = queries.way_back(here) if here != request.path else ""
     context = {
         "title": "API keys",
         "asked": asked,
         "views": VIEWS.items(),
-        "rows": [queries.row(key, viewer, now) for key in shown],
+        "view_hidden": asked.but("view"),
+        "rows": [queries.row(key, viewer, now, way=way) for key in shown],
+        "is_listed": bool(shown or asked.search),
         "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
         "date_created": asked.heading("Date created", "created", "created_at", listing.order, first="-"),
         "footer": asked.footer(page),
@@ -90,7 +96,7 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
         policy.require_create(request.member, holder)
         if queries.key_of(holder) is not None:
             return _has_key_already(request, holder, back)
-        proof = ask_for_proof(request, what="create a key", back=back)
+        proof = ask_for_proof(request, what="create a key", back=back, behind=behind)
         if proof is not None:
             return proof
         key, value = lifecycle.create_classic_key(holder=holder, by=request.member, origin=request.origin)
@@ -98,36 +104,20 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
         raise refusal(request, subject=holder, what="create a key", why=error) from error
     except lifecycle.KeyExists:
         return _has_key_already(request, holder, back)
-    return _with_value(request, key, value, title="API key successfully created", back=back, behind=behind)
+    context = {
+        "title": "API key successfully created",
+        "dialog_back": back,
+        "behind_title": behind,
+        "key": key,
+        "value": value.text,
+    }
+    return render(request, "keys/classic_created.html", context)
 
 
 def _has_key_already(request: MemberRequest, holder: Member, back: str) -> HttpResponse:
     whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
     messages.error(request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another.")
     return redirect(back)
-
-
-def _with_value(
-    request: MemberRequest,
-    key: ClassicKey,
-    value: PlainValue,
-    *,
-    title: str,
-    back: str,
-    behind: str,
-    is_shown: bool = False,
-) -> HttpResponse:
-    """Render the one answer that holds the value."""
-    context = {
-        "title": title,
-        "dialog_back": back,
-        "behind_title": behind,
-        "key": key,
-        "value": value.text,
-        "is_shown": is_shown,
-        "download_url": reverse("keys:classic-download", args=[key.pk]),
-    }
-    return render(request, "keys/classic_value.html", context)
 
 
 def _key_or_404(request: MemberRequest, key_id: int) -> ClassicKey:
@@ -138,19 +128,52 @@ def _key_or_404(request: MemberRequest, key_id: int) -> ClassicKey:
     return key
 
 
+def _dialog_context(request: MemberRequest, key: ClassicKey, title: str) -> dict[str, Any]:
+    """Return what every dialog about a key needs: its title, the page behind it, and the way to the other dialogs."""
+    back, behind = _page_behind(request, key)
+    return {"title": title, "dialog_back": back, "behind_title": behind, "key": key, "way": _way(request, key)}
+
+
+def _way(request: MemberRequest, key: ClassicKey, **more: str) -> str:
+    """Return the query that leads from one dialog about a key to another, and keeps where they were opened from."""
+    kept = {"next": _page_behind(request, key)[0]} if "next" in request.GET else {}
+    query = urlencode(kept | more)
+    return f"?{query}" if query else ""
+
+
+def _details_url(request: MemberRequest, key: ClassicKey, **more: str) -> str:
+    return reverse("keys:classic-details", args=[key.pk]) + _way(request, key, **more)
+
+
+def _page_behind(request: MemberRequest, key: ClassicKey) -> tuple[str, str]:
+    """Return address and title of the page that a dialog was opened from: the list in some state, or the holder's.
+
+    ``next`` can be made up by anybody, so it counts only if it is one of these two.
+    """
+    asked = request.GET.get("next", "")
+    path = asked.partition("?")[0]
+    if path == reverse("accounts:user", args=[key.holder_id]):
+        return asked, f"Manage {key.holder.user.name}"
+    list_url = reverse("keys:classic-list")
+    return asked if path == list_url else list_url, "API keys"
+
+
 @require_safe
 def details(request: MemberRequest, key_id: int) -> HttpResponse:
     """Show what is known of a key. Its value is not in the page: *Show* asks for it."""
-    key = _key_or_404(request, key_id)
+    return _details(request, _key_or_404(request, key_id))
+
+
+def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None = None) -> HttpResponse:
+    """Render what is known of a key, with its value in the one answer to *Show*."""
     viewer = request.member
-    context = {
-        "title": "API key details",
-        "dialog_back": reverse("keys:classic-list"),
-        "behind_title": "API keys",
-        "key": key,
+    context = _dialog_context(request, key, "API key details") | {
+        "value": value.text if value else "",
+        "refused_status": "" if key.holder.status in CALLING_STATUSES else MemberStatus(key.holder.status).label,
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
+        "is_confirmed": request.GET.get("confirmed") == "download",
     }
     return render(request, "keys/classic_details.html", context)
 
@@ -161,21 +184,10 @@ def details(request: MemberRequest, key_id: int) -> HttpResponse:
 def show(request: MemberRequest, key_id: int) -> HttpResponse:
     """Show the value to the key's creator."""
     key = _key_or_404(request, key_id)
-    back = reverse("keys:classic-details", args=[key.pk])
     if request.method != "POST":
-        return redirect(back)
-    answer = _value_or_answer(request, key, what="see the key", back=back, download=False)
-    if isinstance(answer, HttpResponse):
-        return answer
-    return _with_value(
-        request,
-        key,
-        answer,
-        title="API key details",
-        back=reverse("keys:classic-list"),
-        behind="API keys",
-        is_shown=True,
-    )
+        return redirect(_details_url(request, key))
+    value = _value_or_answer(request, key, what="see the key", download=False)
+    return value if isinstance(value, HttpResponse) else _details(request, key, value)
 
 
 @sensitive_post_parameters("password")
@@ -184,10 +196,9 @@ def show(request: MemberRequest, key_id: int) -> HttpResponse:
 def download(request: MemberRequest, key_id: int) -> HttpResponse:
     """Send the key to its creator as ``apikey.json``."""
     key = _key_or_404(request, key_id)
-    back = reverse("keys:classic-details", args=[key.pk])
     if request.method != "POST":
-        return redirect(back)
-    answer = _value_or_answer(request, key, what="download the key", back=back, download=True)
+        return redirect(_details_url(request, key))
+    answer = _value_or_answer(request, key, what="download the key", download=True)
     if isinstance(answer, HttpResponse):
         return answer
     content = {
@@ -204,14 +215,19 @@ def download(request: MemberRequest, key_id: int) -> HttpResponse:
 
 
 def _value_or_answer(
-    request: MemberRequest, key: ClassicKey, *, what: str, back: str, download: bool
+    request: MemberRequest, key: ClassicKey, *, what: str, download: bool
 ) -> PlainValue | HttpResponse:
     """Return the value for its creator, or the page that asks for proof. Raises 403 or 404 for anybody else."""
     try:
         policy.require(request.member, KeyAction.SHOW_VALUE, key)
-        proof = ask_for_proof(request, what=what, back=back)
+        _, behind = _page_behind(request, key)
+        proof = ask_for_proof(request, what=what, back=_details_url(request, key), behind=behind)
         if proof is not None:
             return proof
+        if download and "password" in request.POST:
+            # A file would leave the question for the password on the screen: browsers stay on the page before.
+            messages.success(request, "Confirmed\nDownload the key now.")
+            return redirect(_details_url(request, key, confirmed="download"))
         return lifecycle.show_value(key=key, by=request.member, origin=request.origin, download=download)
     except NotAllowed as error:
         raise refusal(request, subject=key.holder, what=KeyAction.SHOW_VALUE.value, why=error) from error
@@ -231,7 +247,6 @@ def _value_or_answer(
 def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
     """Edit from where a key may be used."""
     key = _key_or_404(request, key_id)
-    details_url = reverse("keys:classic-details", args=[key.pk])
     form = KeyRestrictionForm(
         request.POST if request.method == "POST" else None, initial={"classic": key.allowed_addresses}
     )
@@ -244,16 +259,13 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
             messages.success(
                 request, f"IP address restrictions saved\nThey apply to the key of {key.holder.user.name}."
             )
-            return redirect("keys:classic-list")
+            return redirect(_page_behind(request, key)[0])
     except NotAllowed as error:
         raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
     except lifecycle.KeyGone as error:
         raise Http404 from error
-    context = {
-        "title": "Edit IP address restrictions",
-        "dialog_back": details_url,
-        "behind_title": "API keys",
-        "key": key,
+    context = _dialog_context(request, key, "Edit IP address restrictions") | {
+        "dialog_back": _details_url(request, key),
         "form": form,
     }
     return render(request, "keys/classic_restrict.html", context)
@@ -272,12 +284,17 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
             raise Http404 from error
         whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.user.name}"
         messages.success(request, f"API key deleted\n{whose} has stopped working.")
-        return redirect("keys:classic-list")
-    context = {
-        "title": "Delete API key",
-        "dialog_back": reverse("keys:classic-list"),
-        "behind_title": "API keys",
-        "key": key,
+        return redirect(_list_behind(request, key))
+    context = _dialog_context(request, key, "Delete API key") | {
         "is_own": key.holder_id == request.member.pk,
+        "holder_may_create": policy.can_create(key.holder, key.holder),
+        "viewer_may_create": policy.can_create(request.member, key.holder),
     }
     return render(request, "keys/classic_delete.html", context)
+
+
+def _list_behind(request: MemberRequest, key: ClassicKey) -> str:
+    """Return the list, in the state that the dialog was opened from if it was: a deletion always ends there."""
+    list_url = reverse("keys:classic-list")
+    back, _ = _page_behind(request, key)
+    return back if back.partition("?")[0] == list_url else list_url

@@ -8,6 +8,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import addresses
 from accounts.access import member_or_404, refusal
+from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, reason
 from accounts.requests import MemberRequest
@@ -44,7 +45,8 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
     if form.is_valid() and _locks_out(request, member, form):
         form.ask_to_confirm_lockout(request.origin.address)
     if not form.is_valid():
-        return user_details.page(request, member, restrictions_form=form, status=200)
+        messages.error(request, "IP address restrictions not saved\nNothing was changed: see the fields below.")
+        return user_details.page(request, member, restrictions_form=form, focuses_mistake=focus_first_mistake(form))
     try:
         lifecycle.restrict_member(
             member=member,

@@ -19,7 +19,6 @@ async function send(form, button, old) {
   const page = await parse(answer);
   const dialog = page.querySelector("dialog");
   if (dialog) {
-    dialog.dataset.answer = "";
     show(dialog, answer.redirected ? answer.url : addressOf(old), old);
   } else if (answer.redirected && answer.ok) {
     become(page, answer.url);
@@ -27,7 +26,7 @@ async function send(form, button, old) {
 }
 
 function show(dialog, address, old) {
-  if (old?.hasAttribute("data-answer")) dialog.dataset.answer = "";
+  if (old?.hasAttribute("data-changed")) dialog.dataset.changed = "";
   old?.close(); // first, so that the focus is back on what opened it
   old?.remove();
   dialog.removeAttribute("open");
@@ -41,12 +40,13 @@ function show(dialog, address, old) {
   dialog.dispatchEvent(new Event("content", { bubbles: true }));
 }
 
-/** Close without a request; but after a form was answered the page behind may be out of date, and is fetched anew. */
+/** Close without a request; but where something was changed the page behind is out of date, and is fetched anew. */
 function leave(event, dialog) {
   if (!dialog.matches(":modal")) return; // a page of its own: the link leads away
   event.preventDefault();
-  if (dialog.hasAttribute("data-answer")) location.assign(location.pathname + location.search);
-  else dialog.close();
+  if (!dialog.hasAttribute("data-changed")) return dialog.close();
+  sessionStorage.setItem("focus", "title"); // see focus.js
+  location.assign(location.pathname + location.search);
 }
 
 /** Show the page that the form led to. Asking for it again would lose its notification, which is told once. */

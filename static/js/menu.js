@@ -1,4 +1,5 @@
-// Menus: says whether each is open, puts the focus on its first entry, and walks it by arrows, Home and End.
+// Menus: says whether each is open, puts the focus on its first entry, walks it by arrows, Home and End, and closes it
+// when the focus leaves it. Opening a search puts the focus on its field.
 // Opening, closing, Escape and the way back to the button are the browser's own, and work without this.
 const ENTRIES = "a, button";
 
@@ -9,7 +10,8 @@ document.addEventListener(
     if (!opener) return;
     const isOpen = event.newState === "open";
     opener.setAttribute("aria-expanded", isOpen);
-    if (isOpen && event.target.matches("[data-menu]")) event.target.querySelector(ENTRIES)?.focus();
+    const first = event.target.matches("[data-menu]") ? ENTRIES : "[type=search]";
+    if (isOpen) event.target.querySelector(first)?.focus();
   },
   true, // toggle events do not bubble
 );
@@ -23,6 +25,13 @@ document.addEventListener("keydown", (event) => {
   if (next === undefined) return;
   event.preventDefault();
   entries[next % entries.length].focus();
+});
+
+document.addEventListener("focusin", (event) => {
+  for (const menu of document.querySelectorAll(":popover-open")) {
+    const isOpener = event.target.getAttribute("popovertarget") === menu.id;
+    if (!isOpener && !menu.contains(event.target)) menu.hidePopover();
+  }
 });
 
 function enhance(root) {

@@ -115,6 +115,8 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     # They find it again.
     close(created)
     noor.expect_page("API keys")
+    if script:
+        expect(noor.heading).to_be_focused()
     expect(noor.row(NOOR)).to_contain_text("self")
     expect(noor.button(CREATE)).to_have_count(0)
     assert value not in noor.page.content()
@@ -149,6 +151,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     marcus.choose(NOOR, "View details")
     marcus.dialog("API key details").get_by_role("link", name="Edit").click()
     restriction = marcus.dialog("Edit IP address restrictions")
+    expect(restriction.get_by_label("Classic infrastructure")).to_be_focused()
     restriction.get_by_label("Classic infrastructure").fill(FAR_AWAY)
     restriction.get_by_role("button", name="Save").click()
     expect(marcus.notification("IP address restrictions saved")).to_be_visible()
@@ -230,6 +233,14 @@ def test_keyboard_alone_does_it_all(live, browse):  # noqa: PLR0915 - one story,
     expect(delete).to_be_hidden()
     expect(opener).to_be_focused()
     expect(opener).to_have_attribute("aria-expanded", "false")
+    press("Enter")
+    expect(details).to_be_focused()
+    press("End")
+    press("Tab")  # who leaves the menu does not leave it open
+    expect(delete).to_be_hidden()
+    expect(opener).to_have_attribute("aria-expanded", "false")
+    press("Shift+Tab")
+    expect(opener).to_be_focused()
 
     # Its dialogs: the focus is on what harms least, Escape closes and gives it back to the menu's button.
     press("Enter")
@@ -305,7 +316,20 @@ def test_value_asks_for_the_password_when_signing_in_was_long_ago(live, browse, 
     assert value not in noor.page.content()
     proof.get_by_label("Password").fill("keytree-demo")
     proof.get_by_role("button", name="Continue").click()
-    expect(noor.dialog("API key details").locator("[data-value-text]")).to_have_text(value)
+    details = noor.dialog("API key details")
+    expect(details.locator("[data-value-text]")).to_have_text(value)
+    expect(details).to_contain_text("Date created")
+
+    # The same for the file: the question does not stay behind when the file has come.
+    live.run(AGE_PROOFS)
+    details.get_by_role("button", name="Download").click()
+    proof.get_by_label("Password").fill("keytree-demo")
+    proof.get_by_role("button", name="Continue").click()
+    expect(noor.notification("Download the key now.")).to_be_visible()
+    expect(details.get_by_role("button", name="Download")).to_be_focused()
+    with noor.page.expect_download() as downloading:
+        noor.page.keyboard.press("Enter")
+    assert json.loads(downloading.value.path().read_text())["key"] == value
 
 
 def test_creating_asks_for_the_password_when_signing_in_was_long_ago(live, browse):

@@ -73,6 +73,8 @@ def test_search_in_the_header_finds_users(console, browse, script, width):
     marcus = browse(console, script=script, width=width).sign_in("marcus")
     if width == PHONE:
         marcus.button("Open search").click()
+        if script:
+            expect(marcus.page.get_by_label("Search users")).to_be_focused()
     marcus.page.get_by_label("Search users").fill("raman")
     marcus.page.keyboard.press("Enter")
     marcus.expect_page("Users")
@@ -91,6 +93,16 @@ def test_users_are_filtered_by_status(console, browse, script):
     marcus.link("Clear filters").click()
     expect(marcus.row("Lena Fischer")).to_be_visible()
     assert len(names(marcus)) == 8
+    if script:
+        status = marcus.page.get_by_label("Status", exact=True)
+        status.focus()
+        for _ in range(2):  # the keys pass through the choices, and go nowhere yet
+            marcus.page.keyboard.press("ArrowDown")
+        expect(status).to_have_value("disabled_classic")
+        assert len(names(marcus)) == 8
+        marcus.page.keyboard.press("Enter")
+        expect(marcus.page.get_by_text("No users match", exact=True)).to_be_visible()
+        expect(status).to_be_focused()
 
 
 @with_and_without_script
@@ -106,6 +118,7 @@ def test_hierarchy_folds_and_the_address_keeps_it(console, browse, script):
     expect(olivia.row("Marcus Lindqvist").get_by_role("cell").nth(4)).to_have_text("4")
     olivia.link("Hide users below Marcus Lindqvist").click()
     expect(olivia.row("Priya Raman")).to_have_count(0)
+    expect(olivia.link("Show users below Marcus Lindqvist")).to_be_focused()
     olivia.page.reload()
     assert names(olivia) == ["Olivia Reyes", "Marcus Lindqvist", "Sam Okafor", "Dmitri Volkov"]
     olivia.link("Show users below Marcus Lindqvist").click()
@@ -148,7 +161,10 @@ def test_bad_addresses_are_named_one_by_one_and_nothing_is_saved(console, consol
     platform.fill("17.5.7.8.0/16, 127.0.0.1, next door")
     classic.fill("192.0.2.9 - 192.0.2.1")
     olivia.button("Save").click()
-    summary = olivia.page.get_by_role("alert")
+    expect(olivia.notification("IP address restrictions not saved")).to_have_count(1)
+    expect(platform).to_be_focused()
+    expect(platform).to_be_in_viewport()
+    summary = olivia.page.locator("#restrictions-form").get_by_role("alert")
     expect(summary).to_contain_text("Nothing was saved.")
     for bad in ("“17.5.7.8.0/16”", "“next door”", "“192.0.2.9 - 192.0.2.1”"):
         expect(summary).to_contain_text(bad)
@@ -172,6 +188,7 @@ def test_locking_oneself_out_asks_first(live, browse, script):
     olivia.button("Save").click()
     expect(confirmation).not_to_be_checked()
     expect(olivia.page.get_by_text("You are calling from 127.0.0.1")).to_be_visible()
+    expect(confirmation).to_be_focused()
     expect(olivia.page.get_by_label("Cloud platform")).to_have_value("192.0.2.0/24")
     olivia.go("/iam/apikeys")
     olivia.expect_page("API keys")
@@ -206,6 +223,7 @@ def test_vpn_password_is_set_in_a_dialog(console, console_with_ids, browse, scri
 
 def test_closing_a_dialog_stays_on_the_page_it_was_opened_from(console, console_with_ids, browse):
     marcus = browse(console).sign_in("marcus").go(f"/iam/users/{console_with_ids['marcus']}")
+    marcus.page.evaluate("window.isStill = true")
     marcus.choose("Marcus Lindqvist", "View details")
     details = marcus.dialog("API key details")
     details.get_by_role("button", name="Show").click()
@@ -213,6 +231,8 @@ def test_closing_a_dialog_stays_on_the_page_it_was_opened_from(console, console_
     details.get_by_role("link", name="Close").click()
     expect(details).to_have_count(0)
     marcus.expect_page("Manage Marcus Lindqvist")
+    expect(marcus.button("Actions for Marcus Lindqvist")).to_be_focused()
+    assert marcus.page.evaluate("window.isStill")  # nothing was changed, so nothing was loaded anew
 
 
 # --- Activity --------------------------------------------------------------------------------------------------------
@@ -292,6 +312,7 @@ def deepest(console: LiveServer) -> int:
         "/iam/users?view=hierarchy",
         "/iam/users/{}",
         "/iam/users/{}?tab=manage",
+        "/iam/users/{}/parent",
         "/iam/activity",
     ],
 )
@@ -304,6 +325,13 @@ def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse,
             wrong.append(f"the page at {width}")
         if owner.page.locator(".data").evaluate_all(f"boxes => boxes.some({IS_TOO_WIDE})"):
             wrong.append(f"the table at {width}")
+    # Text of twice the size, as somebody sets it in their browser: the layout is that of half the width.
+    sizes = {"standard": 32, "fixed": 26}
+    owner.context.new_cdp_session(owner.page).send("Page.setFontSizes", {"fontSizes": sizes})
+    for width in (640, 1280):
+        owner.page.set_viewport_size({"width": width, "height": 900})
+        if scrolls_sideways(owner.page) or owner.page.locator(".data").evaluate_all(f"b => b.some({IS_TOO_WIDE})"):
+            wrong.append(f"text of twice the size at {width}")
     assert wrong == []
 
 

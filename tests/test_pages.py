@@ -1,0 +1,316 @@
+"""What pages say and where they put the focus, read as the server sends them: none of it needs a script."""
+
+import re
+from datetime import timedelta
+from html import unescape
+
+import pytest
+from django.utils import timezone
+
+from accounts.enums import CALLING_STATUSES, MemberStatus
+from accounts.list_request import ListRequest
+from accounts.listing import Page
+from accounts.models import Event, Member
+from accounts.sessions import SessionStore
+from console import demo
+from keys.models import ClassicKey
+from tests.trees import chain, make_account
+from tests.visitors import session_of, visitor
+
+pytestmark = pytest.mark.django_db
+
+KEYS, USERS, HIERARCHY = "/iam/apikeys", "/iam/users", "/iam/users?view=hierarchy"
+CREATE = "Create a classic infrastructure key"
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(settings) -> None:
+    """The demo's passwords are hashed for each test: here that is not what is tried."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+def page(answer) -> str:
+    """The page of an answer, as it reads: without the escapes."""
+    assert answer.status_code in {200, 403, 404}
+    return unescape(answer.content.decode())
+
+
+def focused(body: str) -> list[str]:
+    """The opening tags of what has the focus when the page is shown: there should be one at most."""
+    return re.findall(r"<[^>]*\sautofocus[\s>][^>]*", body)
+
+
+def current(body: str) -> list[str]:
+    """The entries of the navigation that are marked as the page."""
+    return re.findall(r'aria-current="page">([^<]+)</a></li>', body.partition("<main")[0])
+
+
+def key_of(member: Member) -> ClassicKey:
+    return ClassicKey.objects.get(holder=member)
+
+
+def key_url(member: Member) -> str:
+    return f"{KEYS}/classic/{key_of(member).pk}"
+
+
+def row_of(body: str, member: Member) -> str:
+    before, _, after = body.partition(f'href="/iam/users/{member.pk}"')
+    return before.rpartition("<tr>")[2] + after.partition("</tr>")[0]
+
+
+# --- Mistakes, and where the focus is then ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"platform": "here", "classic": "there"}, "id_platform"),
+        ({"platform": "", "classic": "there"}, "id_classic"),
+        ({"platform": "192.0.2.0/24", "classic": ""}, "id_confirm_lockout"),
+    ],
+)
+def test_refused_restrictions_are_told_on_top_and_focus_the_first_mistake(cast, typed, field):
+    body = page(visitor(cast["olivia"]).post(f"{USERS}/{cast['olivia'].pk}/restrictions", typed))
+    assert "IP address restrictions not saved" in body.partition('id="details-heading"')[0]
+    assert [f'id="{field}"' in tag for tag in focused(body)] == [True]
+
+
+def test_after_a_change_the_title_has_the_focus(cast):
+    typed = {"platform": "10.0.0.0/8", "classic": ""}
+    answer = visitor(cast["olivia"]).post(f"{USERS}/{cast['sam'].pk}/restrictions", typed, follow=True)
+    assert [tag.startswith("<h1") for tag in focused(page(answer))] == [True]
+
+
+def test_field_of_a_key_restriction_has_the_focus_before_and_after_a_mistake(cast):
+    client, url = visitor(cast["olivia"]), f"{key_url(cast['sam'])}/restriction"
+    for answer in (client.get(url), client.post(url, {"classic": "there"})):
+        assert ['id="id_key_classic"' in tag for tag in focused(page(answer))] == [True]
+
+
+def test_removal_that_lacks_a_decision_focuses_it(cast):
+    client, url = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}/remove"
+    assert ["data-dialog-close" in tag for tag in focused(page(client.get(url)))] == [True]
+    assert ['id="id_hand_over"' in tag for tag in focused(page(client.post(url)))] == [True]
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "field"),
+    [("", "", "id_username"), ("olivia@acme.example", "", "id_password"), ("olivia@acme.example", "no", "id_password")],
+)
+def test_refused_login_focuses_what_is_to_be_typed_again(cast, client, email, password, field):
+    body = page(client.post("/login", {"username": email, "password": password}))
+    assert [f'id="{field}"' in tag for tag in focused(body)] == [True]
+
+
+# --- The dialogs about a key ------------------------------------------------------------------------------------------
+
+
+def test_shown_value_stands_among_the_facts_of_the_key(cast):
+    client, url = visitor(cast["marcus"]), key_url(cast["marcus"])
+    details, shown = page(client.get(url)), page(client.post(f"{url}/show"))
+    for fact in ("Owner", "Date created", "Created by", "Last used", "IP address restrictions"):
+        assert f"<dt>{fact}</dt>" in details
+        assert f"<dt>{fact}</dt>" in shown
+    assert f'href="{url}/delete"' in shown
+    assert not re.search(r"\b[0-9a-f]{64}\b", details)
+    assert re.search(r"\b[0-9a-f]{64}\b", shown)
+
+
+def age_proof(client) -> None:
+    session = SessionStore(session_of(client).session_key)
+    session["proved_at"] = (timezone.now() - timedelta(hours=1)).timestamp()
+    session.save()
+
+
+def test_download_after_the_proof_leads_back_to_the_details(cast):
+    client, url = visitor(cast["marcus"]), key_url(cast["marcus"])
+    age_proof(client)
+    asked = page(client.post(f"{url}/download"))
+    assert "Confirm that it is you" in asked
+    assert '<p class="page-title">API keys</p>' in asked
+    body = page(client.post(f"{url}/download", {"password": demo.PASSWORD}, follow=True))
+    assert "Download the key now." in body
+    assert "<dt>Owner</dt>" in body
+    assert [f'action="{url}/download"' in body.partition(tag)[0].rpartition("<form")[2] for tag in focused(body)] == [
+        True
+    ]
+    file = client.post(f"{url}/download")
+    assert file["Content-Disposition"] == 'attachment; filename="apikey.json"'
+
+
+@pytest.mark.parametrize("status", MemberStatus)
+def test_details_say_whether_calls_are_refused_for_the_users_status(cast, status):
+    Member.objects.filter(pk=cast["priya"].pk).update(status=status)
+    body = page(visitor(cast["marcus"]).get(key_url(cast["priya"])))
+    assert ("Calls with this key are refused now" in body) is (status not in CALLING_STATUSES)
+    assert (f"The status of its user is {status.label}." in body) is (status not in CALLING_STATUSES)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "holder", "sentence"),
+    [
+        ("marcus", "marcus", "You may create another."),
+        ("marcus", "priya", "<bdi>Priya Raman</bdi> may create another."),
+        ("marcus", "berlin", "You may create another for them."),  # VPN-only, below somebody with Manage users
+        ("sam", "dmitri", ""),  # suspended
+    ],
+)
+def test_deletion_promises_another_key_only_where_there_can_be_one(cast, viewer, holder, sentence):
+    body = page(visitor(cast[viewer]).get(f"{key_url(cast[holder])}/delete"))
+    assert re.findall(r"cannot be undone\. ?(.*?)</p>", body) == [sentence]
+
+
+def test_dialogs_lead_back_to_the_page_that_they_were_opened_from(cast):
+    client, own_page = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}"
+    way = f"?next=%2Fiam%2Fusers%2F{cast['priya'].pk}"
+    url = key_url(cast["priya"])
+    assert f'href="{url}{way}"' in page(client.get(own_page))
+    details = page(client.get(url + way))
+    assert f'href="{own_page}" aria-label="Close"' in details
+    assert "Manage Priya Raman" in details
+    assert f'href="{url}/restriction{way}"' in details
+    assert f'action="{url}/restriction{way}"' in page(client.get(f"{url}/restriction{way}"))
+    assert client.post(f"{url}/restriction{way}", {"classic": "10.0.0.0/8"})["Location"] == own_page
+    assert client.post(f"{url}/delete{way}")["Location"] == KEYS
+
+
+def test_dialogs_lead_back_to_the_filtered_list(cast):
+    client, url = visitor(cast["marcus"]), key_url(cast["priya"])
+    way = "?next=%2Fiam%2Fapikeys%3Fq%3Draman"
+    assert f'href="{url}{way}"' in page(client.get(f"{KEYS}?q=raman"))
+    assert f'href="{url}"' in page(client.get(KEYS))
+    for action, typed in (("restriction", {"classic": ""}), ("delete", {})):
+        assert client.post(f"{url}/{action}{way}", typed)["Location"] == f"{KEYS}?q=raman"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/iam/apikeys/../logout",
+        "/iam/users/1?tab=access",
+        "\\\\x",
+        "/iam/users",
+    ],
+)
+def test_dialogs_lead_nowhere_else(cast, elsewhere):
+    client, url = visitor(cast["marcus"]), key_url(cast["priya"])
+    assert f'href="{KEYS}" aria-label="Close"' in page(client.get(url, {"next": elsewhere}))
+    answer = client.post(f"{url}/restriction", {"classic": "10.0.0.0/8"}, query_params={"next": elsewhere})
+    assert answer["Location"] == KEYS
+
+
+# --- Lists ------------------------------------------------------------------------------------------------------------
+
+
+def test_key_list_without_a_key_has_its_button_in_the_lists_place(cast):
+    body = page(visitor(cast["noor"]).get(KEYS))
+    assert CREATE in body.partition('class="empty"')[2]
+    assert body.count(CREATE) == 1
+    ClassicKey.objects.filter(holder=cast["marcus"]).delete()
+    listed = page(visitor(cast["marcus"]).get(KEYS))
+    assert CREATE in listed.partition("<table")[0]
+    assert listed.count(CREATE) == 1
+
+
+def test_keys_are_filtered_by_what_the_field_names(cast):
+    client = visitor(cast["marcus"])
+    assert "Filter by user or parent" in page(client.get(KEYS))
+    assert "Noor" not in page(client.get(f"{KEYS}?q=olivia"))
+    assert "No keys match" in page(client.get(f"{KEYS}?q=details"))  # a word of every description
+    assert "Priya Raman" in page(client.get(f"{KEYS}?q=lindqvist"))  # her parent
+
+
+@pytest.mark.parametrize("path", [f"{KEYS}?q=raman", f"{USERS}?q=raman", f"{USERS}?status=active", "/iam/activity?q=a"])
+def test_filtered_list_has_the_link_that_clears_the_filters(cast, path):
+    client, unfiltered = visitor(cast["marcus"]), path.partition("?")[0]
+    assert f'href="{unfiltered}">Clear filters</a>' in page(client.get(path))
+    assert "Clear filters" not in page(client.get(unfiltered))
+
+
+def test_another_view_keeps_the_filters(cast):
+    body = page(visitor(cast["marcus"]).get(f"{USERS}?q=a&status=active&per_page=10&at=x"))
+    form = body.partition('class="view-select"')[2].partition("</form>")[0]
+    carried = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    assert carried == {"q": "a", "status": "active", "per_page": "10"}
+
+
+def test_folding_leads_back_to_the_control(cast):
+    body = page(visitor(cast["olivia"]).get(HIERARCHY))
+    fold = f"fold-{cast['marcus'].pk}"
+    assert f'id="{fold}" href="{HIERARCHY}&folded={cast["marcus"].pk}#{fold}"' in row_of(body, cast["marcus"])
+    assert 'class="fold"' not in row_of(body, cast["noor"])
+
+
+def test_level_is_visible_where_the_indent_ends():
+    members = chain(make_account(), 11)
+    body = page(visitor(members[0]).get(HIERARCHY))
+    tags = [re.findall(r'class="tag">(Level \d+)<', row_of(body, member)) for member in members]
+    assert tags == [[]] * 9 + [["Level 10"], ["Level 11"]]
+
+
+def test_filtered_hierarchy_says_whom_each_is_below(cast):
+    client = visitor(cast["marcus"])
+    filtered = page(client.get(f"{HIERARCHY}&q=a"))
+    assert "below <bdi>Priya Raman</bdi>" in row_of(filtered, cast["noor"])
+    assert "below <bdi>" not in row_of(filtered, cast["marcus"])  # nobody above the viewer is told
+    assert "below <bdi>" not in page(client.get(HIERARCHY))
+
+
+def test_numbers_of_the_footer_are_grouped():
+    numbers = {"first_number": 1001, "pinned": 0, "total": 9999, "total_is_bound": False, "per_page": 100}
+    footer = ListRequest(KEYS, {}).footer(Page(rows=[None] * 100, next=None, previous=None, **numbers))
+    said = [footer[name] for name in ("first_number", "last_number", "total_text")]
+    assert said == ["1,001", "1,100", "of 9,999 items"]
+
+
+# --- Activity ---------------------------------------------------------------------------------------------------------
+
+
+def test_activity_says_changes_in_words_and_links_who_is_still_there(cast):
+    client = visitor(cast["marcus"])
+    client.post(f"{USERS}/{cast['noor'].pk}/status", {"status": "suspended"})
+    body = page(client.get("/iam/activity"))
+    newest = body.partition("<tbody>")[2].partition("</tr>")[0]
+    assert "from Active to Suspended" in newest
+    assert re.search(r">\d\d:\d\d:\d\d GMT<", newest)
+    for name in ("marcus", "noor"):
+        assert f'href="/iam/users/{cast[name].pk}"' in newest
+    client.post(f"{USERS}/{cast['noor'].pk}/remove")
+    assert Event.objects.filter(action="member.removed").exists()
+    body = page(client.get("/iam/activity"))
+    assert "<bdi>Noor Haddad</bdi>" in body
+    assert f'href="/iam/users/{cast["noor"].pk}"' not in body
+
+
+# --- The shell --------------------------------------------------------------------------------------------------------
+
+
+def test_navigation_marks_the_page_behind_a_dialog_and_none_that_is_not_there(cast):
+    noor, marcus = visitor(cast["noor"]), visitor(cast["marcus"])
+    assert current(page(noor.post(f"{USERS}/{cast['noor'].pk}/classic_key"))) == ["API keys"]
+    assert current(page(marcus.get(f"{USERS}/{cast['priya'].pk}/remove"))) == ["Users"]
+    assert current(page(marcus.get(f"{key_url(cast['priya'])}/restriction"))) == ["API keys"]
+    assert current(page(marcus.get(f"{USERS}/999999"))) == []
+
+
+def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_there_are_any(cast):
+    Member.objects.filter(pk=cast["sam"].pk).update(status="suspended")
+    for name, has_another in (("dmitri", False), ("sam", True)):
+        body = page(visitor(cast[name]).get(KEYS))
+        assert 'id="side-nav"' not in body
+        assert 'aria-label="Menu"' not in body
+        assert ("Other accounts that you belong to" in body) is has_another
+
+
+def test_who_can_manage_reads_as_sentences(cast):
+    body = page(visitor(cast["marcus"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage"))
+    said = re.findall(r'data-label="May">(.*?)</td>', body)
+    assert said[0].startswith("See that the key exists, see its value, ")
+    assert "Their own account" in body
+
+
+def test_print_says_of_which_account_and_when(cast):
+    body = page(visitor(cast["marcus"]).get(KEYS))
+    assert re.search(r'class="printed">1234567 - Acme Robotics, as of \d\d-\d\d-\d{4} \d\d:\d\d GMT<', body)
