@@ -23,12 +23,6 @@ KEYS, USERS, HIERARCHY = "/iam/apikeys", "/iam/users", "/iam/users?view=hierarch
 CREATE = "Create a classic infrastructure key"
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings) -> None:
-    """The demo's passwords are hashed for each test: here that is not what is tried."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
-
 def page(answer) -> str:
     """The page of an answer, as it reads: without the escapes."""
     assert answer.status_code in {200, 403, 404}

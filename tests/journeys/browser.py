@@ -20,7 +20,8 @@ from tests.journeys.visit import VISITS, Visit
 StartLive = Callable[..., LiveServer]
 
 ARTIFACTS = ROOT / "test-artifacts"
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# The first is the same engine without windows, and takes half the time.
+_NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 _HOW_TO_GET_ONE = (
     "no browser: install chromium (apt-get install chromium), or name one in KEYTREE_CHROMIUM, or let Playwright fetch "
     "its own (python -m playwright install chromium)"

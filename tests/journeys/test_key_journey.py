@@ -11,7 +11,7 @@ from playwright.sync_api import Locator, expect
 
 from tests.journeys.live import LiveServer
 from tests.journeys.nginx import BINARY, running_nginx
-from tests.journeys.visit import DESKTOP, PHONE, Visit, verify
+from tests.journeys.visit import Visit, phone_and_desk, verify
 from tests.keys.calls import basic
 
 pytest_plugins = ["tests.journeys.browser"]
@@ -83,8 +83,7 @@ def passes(keytree: LiveServer, tmp_path: Path) -> Iterator[Callable[[str, str],
         yield passes
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+@phone_and_desk
 def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PLR0915 - one story, told in order
     keytree, passes, browse, script, width
 ):

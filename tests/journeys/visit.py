@@ -17,6 +17,11 @@ _HEIGHTS = {DESKTOP: 900, PHONE: 844, SMALLEST: 568}
 _PHONES = 672  # widths up to here are phones
 _WAIT = 15_000  # milliseconds: the machine may be busy with other tests
 
+#: Both sizes and both ways of browsing, in two runs instead of four.
+phone_and_desk = pytest.mark.parametrize(
+    ("script", "width"), [(True, PHONE), (False, DESKTOP)], ids=["phone, script", "desk, no script"]
+)
+
 #: All that are open, for photographs of what went wrong.
 VISITS: WeakSet["Visit"] = WeakSet()
 
