@@ -129,6 +129,7 @@ def test_parameter_of_a_list_is_understood_or_ignored(nasty, cast):
         assert "\x00" not in page
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("nasty", NASTY)
 def test_search_is_shown_as_it_was_typed(nasty, cast):
     """Cut to two hundred characters, without NUL, and escaped."""
@@ -179,6 +180,7 @@ def test_number_that_is_nobodys_is_404(number, cast):
             assert not written
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "path",
     [
@@ -442,6 +444,7 @@ def test_restriction_of_a_key_that_was_not_sent_stays(priya, key):
     assert ClassicKey.objects.get(pk=key.pk).allowed_addresses == "17.5.7.0/24"
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("password", "error"),
     [
@@ -562,6 +565,7 @@ BODIES = {
 }  # fmt: skip
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("kind", BODIES)
 def test_body_of_any_make_changes_nothing_and_is_no_error(kind, priya, numbers, monkeypatch):
     monkeypatch.setattr("accounts.signin._REFUSAL_SECONDS", 0)
@@ -599,6 +603,7 @@ def test_body_too_large_is_refused_also_where_no_field_is_read(priya, numbers):
     assert client.get("/iam/activity").status_code == 200
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "headers",
     [

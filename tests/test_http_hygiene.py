@@ -32,7 +32,8 @@ from tests import matrix
 from tests.conftest import ACME, BOREALIS
 from tests.visitors import METHODS, body_of, noting_writes, routes, session_of, undone, visitor
 
-pytestmark = pytest.mark.django_db
+# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 HASHERS = django_settings.PASSWORD_HASHERS  # before any test sets others
 SESSION = django_settings.SESSION_COOKIE_NAME

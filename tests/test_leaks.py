@@ -372,6 +372,7 @@ def test_a_plain_value_prints_as_dots():
     assert not any(Seeker([VALUE]).finds(text) for text in shown)
 
 
+@pytest.mark.sqlite_only
 def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, known, seeker):
     """Every link, every form, every route with every number there is, as everybody."""
     use_in_earnest(people, known)

@@ -17,7 +17,7 @@ from keys.models import ClassicKey
 from tests.trees import chain, make_account
 from tests.visitors import session_of, visitor
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 KEYS, USERS, HIERARCHY = "/iam/apikeys", "/iam/users", "/iam/users?view=hierarchy"
 CREATE = "Create a classic infrastructure key"
