@@ -4,9 +4,10 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts import queries
+from accounts import policy, queries
 from accounts.enums import MemberStatus
 from accounts.list_request import ListRequest
+from accounts.policy import MemberAction
 from accounts.requests import MemberRequest
 
 VIEWS = {"users": "Account users", "hierarchy": "User hierarchy"}
@@ -17,7 +18,15 @@ def index(request: MemberRequest) -> HttpResponse:
     """List the members that the viewer may see, in the view that the address asks for."""
     viewer, asked = request.member, ListRequest.of(request)
     view = asked.choice("view", VIEWS, "users")
-    context = {"title": "Users", "asked": asked, "view": view, "views": VIEWS.items(), "statuses": MemberStatus.choices}
+    context = {
+        "title": "Users",
+        "asked": asked,
+        "view": view,
+        "views": VIEWS.items(),
+        "statuses": MemberStatus.choices,
+        # The same permissions allow adding VPN-only users.
+        "may_invite": policy.can(viewer, MemberAction.INVITE, viewer),
+    }
     if view == "hierarchy":
         folded = queries.folded_members(viewer, asked)
         listing = queries.user_hierarchy(viewer, asked, folded)
