@@ -20,18 +20,15 @@ AnyForm = JoinForm | NewUserForm | ProofForm
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def accept(request: MemberRequest, token: str) -> HttpResponse:
-    """Show the invitation; a POST accepts it. Neither the address nor an answer's headers lead anywhere with it."""
+    """Show the invitation; a POST accepts it."""
     try:
-        response = _answer(request, token)
+        return _answer(request, token)
     except InvitationExpired as expired:
         context = {"title": "Invitation expired", "invitation": expired.invitation}
-        response = render(request, "accounts/invitation_expired.html", context, status=410)
+        return render(request, "accounts/invitation_expired.html", context, status=410)
     except InvitationGone:
         context = {"title": "This invitation cannot be used"}
-        response = render(request, "accounts/invitation_gone.html", context, status=404)
-    # The address holds the token: no page that is opened from here may learn it.
-    response["Referrer-Policy"] = "no-referrer"
-    return response
+        return render(request, "accounts/invitation_gone.html", context, status=404)
 
 
 @sensitive_variables("token")

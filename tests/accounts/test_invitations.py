@@ -228,7 +228,7 @@ def test_answers_to_a_link_keep_it_to_themselves(cast):
     path = invited(cast["marcus"])
     for link in (path, "/invitations/unknown"):
         answer = Client().get(link)
-        assert answer["Referrer-Policy"] == "no-referrer"
+        assert answer["Referrer-Policy"] == "strict-origin"
         assert answer["Cache-Control"] == "no-store"
         assert "http" not in re.sub(r"https?://(?:www\.w3\.org|testserver)\S*", "", answer.content.decode())
 
