@@ -189,8 +189,8 @@ def restrict_platform(*, member: Member, addresses_text: str, by: Member, origin
 def add_vpn_user(*, name: str, email: str, password: str, by: Member, origin: Origin) -> Member:
     """Add a VPN-only user below ``by`` and return the member; the password, of which a hash is kept, may be empty.
 
-    Takes name and address already cleaned. Raises NotAllowed, TreeError, ValueError when the address is already that
-    of a user of the account.
+    Takes name and address already cleaned. Raises NotAllowed, TreeError, ValueError when the account does not allow
+    the address or it is already that of a user.
     """
     # Hashed first, as below.
     return _add_vpn_user(name, email, make_password(password) if password else "", by, origin)
@@ -202,7 +202,7 @@ def _add_vpn_user(name: str, email: str, hashed: str, by: Member, origin: Origin
     by = present_member(by)
     require(by, MemberAction.ADD_VPN_USER, by)
     if not Patterns(by.account.user_domains).allow(email):
-        raise NotAllowed("The account allows no users with this address.")
+        raise ValueError("The account allows no users with this address.")
     if Member.objects.filter(account_id=by.account_id, user__email=email).exists():
         raise ValueError("This address already belongs to a user of the account.")
     (member,) = insert_members(parent=by, users={name: users_of([email])[email]}, status=MemberStatus.VPN_ONLY)

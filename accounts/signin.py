@@ -12,12 +12,12 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import addresses, audit, events, throttle
-from accounts.enums import SIGN_IN_STATUSES, MemberStatus
+from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES, MemberStatus
 from accounts.models import Member, User
 from accounts.origin import Origin
 from accounts.sessions import SessionStore
@@ -148,11 +148,15 @@ def _count_or_refuse(email: str, origin: Origin) -> None:
 
 
 def _record_refusal(user: User | None, origin: Origin, why: str) -> None:
-    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell."""
+    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell.
+
+    Not where they are only invited: whoever invites an address must not learn whether it is in use.
+    """
     if user is None:
         return
+    invited = Q(status__in=INVITED_STATUSES, name_here__isnull=False)
     with transaction.atomic():
-        for member in Member.objects.filter(user=user).select_related("user").order_by("account_id"):
+        for member in Member.objects.filter(user=user).exclude(invited).select_related("user").order_by("account_id"):
             audit.record(
                 events.SIGN_IN_REFUSED, actor=None, actor_label="somebody signing in", subject=member,
                 outcome=audit.REFUSED, origin=origin, details={"why": why},

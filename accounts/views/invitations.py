@@ -131,9 +131,7 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
         try:
             member = memberships.add_vpn_user(**form.cleaned_data, by=viewer, origin=request.origin)
         except NotAllowed as error:
-            if not policy.can(viewer, action, viewer):
-                raise refusal(request, subject=viewer, what=action.value, why=error) from error
-            form.add_error("email", str(error))
+            raise refusal(request, subject=viewer, what=action.value, why=error) from error
         except ValueError as error:  # TreeError is one too
             form.add_error("email", str(error))
         else:

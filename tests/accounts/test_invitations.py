@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import audit, events, invitations, memberships, outbox, tokens
+from accounts import audit, emails, events, invitations, memberships, outbox, tokens
 from accounts.enums import MemberStatus, Permission
 from accounts.invitees import read
 from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
@@ -284,9 +284,11 @@ def test_a_known_and_an_unknown_address_look_the_same_to_who_invites(cast):
     for name in ("priya", "nobody"):
         found = Member.objects.get(account_id=7654321, user__email=f"{name}@acme.example")
         page = client.get(f"/iam/users/{found.pk}").content.decode()
-        csrf = re.compile(r'name="csrfmiddlewaretoken" value="[^"]+"')
+        csrf = re.compile(r'name="csrfmiddlewaretoken" value="[^"]+"|<time.*?</time>')
         pages.append(re.sub(rf"(/users/|<dd>){found.pk}\b", "", csrf.sub("", page).replace(name, "")))
     assert pages[0] == pages[1]
+    Client().post("/login", {"username": "priya@acme.example", "password": "not the right one"})
+    assert not Event.objects.filter(account_id=7654321, action=events.SIGN_IN_REFUSED).exists()
     for address in (
         "/iam/users",
         "/iam/users?q=raman",
@@ -342,6 +344,29 @@ def test_deepest_level_is_said_beside_the_form(cast, monkeypatch):
     answer = visitor(cast["marcus"]).post("/iam/users/invite_users", {"addresses": NEW})
     assert "at most 2 levels" in answer.content.decode()
     assert not User.objects.filter(email=NEW).exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "write", "typed"),
+    [
+        ("invite_users", "accounts.invitations.invite", {"addresses": NEW}),
+        ("add_vpn_user", "accounts.memberships.add_vpn_user", {"name": "Oslo", "email": NEW}),
+    ],
+)
+def test_permission_lost_meanwhile_is_a_refusal_with_its_event(path, write, typed, cast, monkeypatch):
+    def refuse(**_):
+        raise NotAllowed("You need the permission Manage users to invite users.")
+
+    monkeypatch.setattr(write, refuse)
+    answer = visitor(cast["marcus"]).post(f"/iam/users/{path}", typed)
+    assert answer.status_code == 403
+    assert Event.objects.order_by("pk").last().action == events.PERMISSION_REFUSED
+
+
+def test_deepest_level_is_said_beside_the_form_of_a_vpn_only_user(cast, monkeypatch):
+    monkeypatch.setattr("accounts.hierarchy.MAX_DEPTH", 2)
+    answer = visitor(cast["marcus"]).post("/iam/users/add_vpn_user", {"name": "Oslo", "email": NEW})
+    assert "at most 2 levels" in answer.content.decode()
 
 
 # --- Cancelled --------------------------------------------------------------------------------------------------------
@@ -536,6 +561,37 @@ def test_mail_that_cannot_be_written_does_not_keep_back_the_others(cast):
     invite(visitor(cast["marcus"]), f"{NEW} other@new.example")
     Invitation.objects.filter(member__user__email=NEW).update(ring_key_id="gone")
     assert outbox.send_due() == outbox.Round(sent=1, failed=1)
+
+
+def test_connection_that_does_not_end_well_is_logged_and_no_more(cast, monkeypatch, caplog):
+    def fail(_):
+        raise OSError
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.close", fail)
+    invite(visitor(cast["marcus"]), NEW)
+    assert outbox.send_due() == outbox.Round(sent=1)
+    assert "did not end well: OSError" in caplog.text
+
+
+def test_mail_about_nothing_cannot_be_written():
+    with pytest.raises(ValueError, match="an invitation or an event"):
+        emails.compose(Mail(recipient=NEW))
+
+
+def test_claim_that_another_sender_was_quicker_with_is_left_to_them(cast, monkeypatch):
+    invite(visitor(cast["marcus"]), NEW)
+    genuine, taken = Mail.objects.first(), []
+
+    def first(_):
+        if taken:
+            return None
+        taken.append(Mail.objects.filter(pk=genuine.pk).update(next_try_at=timezone.now() + timedelta(minutes=5)))
+        return genuine
+
+    monkeypatch.setattr("django.db.models.query.QuerySet.first", first)
+    assert outbox._claim() is None
+    monkeypatch.undo()
+    assert Mail.objects.get().tries == 0
 
 
 def test_waits_grow_between_tries(cast, settings):
