@@ -16,7 +16,11 @@ class Mail(models.Model):
 
     recipient = models.CharField(max_length=EMAIL_BYTES)
     invitation = models.ForeignKey(Invitation, on_delete=models.CASCADE, null=True)
-    event = models.ForeignKey(Event, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False)
+    # Without a constraint: events are never removed, and nothing should refer to their table that could be in the way
+    # of the triggers there.
+    event = models.ForeignKey(
+        Event, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
+    )
     created_at = models.DateTimeField()
     tries = models.PositiveSmallIntegerField(default=0)
     next_try_at = models.DateTimeField(null=True, help_text="None: given up.")
