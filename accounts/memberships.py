@@ -141,16 +141,18 @@ def insert_members(
 
 
 def users_of(emails: Sequence[str]) -> dict[str, User]:
-    """Return the users with these canonical addresses by address, making those that there are not; two queries.
+    """Return users by these distinct canonical addresses, making those that there are not; two queries.
 
     Who is made has no password, so that nobody can sign in as them, and no name but the address. Whoever asks learns
     nothing of who was there before.
     """
-    unusable = make_password(None)
-    User.objects.bulk_create(
-        [User(email=email, name=email, password=unusable) for email in emails], ignore_conflicts=True
-    )
-    return {user.email: user for user in User.objects.filter(email__in=emails)}
+    unusable, found = make_password(None), dict[str, User]()
+    while len(found) < len(emails):  # again only where one was there and went, with the last account they were in
+        User.objects.bulk_create(
+            [User(email=email, name=email, password=unusable) for email in emails], ignore_conflicts=True
+        )
+        found = {user.email: user for user in User.objects.filter(email__in=emails)}
+    return found
 
 
 def present_member(member: Member) -> Member:
