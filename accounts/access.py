@@ -29,7 +29,7 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     """
     member = (
         Member.objects.filter(account_id=viewer.account_id, pk=member_id)
-        .select_related("user", "account", "parent__user")
+        .select_related("user", "account", "parent__user", "invitation")
         .first()
     )
     if member is None or not can(viewer, MemberAction.VIEW, member):

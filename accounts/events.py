@@ -1,6 +1,25 @@
-"""The names of audit events and their sentences for the activity page; other apps add theirs when they start."""
+"""The names of audit events, their sentences for the activity page, and those that are told by mail.
+
+Other apps add theirs when they start.
+"""
+
+from dataclasses import dataclass
 
 SENTENCES: dict[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """How an event is told by mail to the person concerned."""
+
+    subject: str
+    sentence: str
+    #: Told of what one did oneself, when it came from an address that the like never came from; else of what others do.
+    is_about_oneself: bool = False
+
+
+#: The events that are told by mail; ``accounts.notices`` posts them.
+NOTICES: dict[str, Notice] = {}
 
 
 def register(sentences: dict[str, str]) -> None:
@@ -8,6 +27,11 @@ def register(sentences: dict[str, str]) -> None:
     if taken := SENTENCES.keys() & sentences.keys():
         raise ValueError(f"Events registered twice: {', '.join(sorted(taken))}")
     SENTENCES.update(sentences)
+
+
+def tell_by_mail(notices: dict[str, Notice]) -> None:
+    """Let these events be told by mail."""
+    NOTICES.update(notices)
 
 
 ACCOUNT_CREATED = "account.created"
@@ -25,6 +49,11 @@ PARENT_CHANGED = "member.parent_changed"
 PERMISSIONS_CHANGED = "member.permissions_changed"
 LOGIN_CHANGED = "member.user_managed_login_changed"
 REMOVED = "member.removed"
+INVITED = "invitation.created"
+INVITATION_SENT = "invitation.sent"
+INVITATION_RENEWED = "invitation.renewed"
+INVITATION_CANCELLED = "invitation.cancelled"
+INVITATION_ACCEPTED = "invitation.accepted"
 VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not a secret
 
 register(
@@ -45,5 +74,29 @@ register(
         PERMISSIONS_CHANGED: "Permissions changed",
         LOGIN_CHANGED: "User-managed login changed",
         REMOVED: "User removed",
+        INVITED: "User invited",
+        INVITATION_SENT: "Invitation sent",
+        INVITATION_RENEWED: "Invitation sent anew",
+        INVITATION_CANCELLED: "Invitation cancelled",
+        INVITATION_ACCEPTED: "Invitation accepted",
+    }
+)
+tell_by_mail(
+    {
+        STATUS_CHANGED: Notice("Your user status was changed", "Your user status in the account was changed."),
+        PARENT_CHANGED: Notice(
+            "Your parent user was changed",
+            "Your place in the user hierarchy was changed: you have another parent user.",
+        ),
+        PERMISSIONS_CHANGED: Notice("Your permissions were changed", "Your permissions in the account were changed."),
+        LOGIN_CHANGED: Notice("User-managed login was changed", "User-managed login was turned on or off for you."),
+        RESTRICTION_CHANGED: Notice(
+            "Your IP address restriction was changed",
+            "The addresses from which you may sign in to the console were changed.",
+        ),
+        VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "Another VPN password was set for you."),
+        REMOVED: Notice(
+            "You were removed from an account", "You were removed from the account, and your key with you."
+        ),
     }
 )

@@ -9,6 +9,11 @@ def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
     return at.strftime("%d-%m-%Y"), at.strftime("%H:%M:%S GMT" if seconds else "%H:%M GMT")
 
 
+def moment(at: datetime) -> str:
+    """Return a moment in one line, for texts that are no pages."""
+    return " ".join(date_and_time(at))
+
+
 def iso(at: datetime) -> str:
     """Return a moment as machines read it: ``2025-03-14T04:54:07Z``."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

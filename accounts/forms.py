@@ -1,4 +1,4 @@
-"""Forms of sign-in and user details: they clean input, and never decide who may."""
+"""Forms of sign-in, invitations and user details: they clean input, and never decide who may."""
 
 from typing import Any
 
@@ -7,10 +7,31 @@ from crispy_forms.layout import Submit
 from django import forms
 from django.contrib.auth import password_validation
 
+from accounts import invitees
 from accounts.enums import CHOSEN_STATUSES, PERMISSION_LABELS, MemberStatus, Permission
 from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
+from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
 from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
+from accounts.names import NAME_LENGTH, clean_email, clean_name
+
+
+class NameField(forms.CharField):
+    """A person's name; cleans to its one form."""
+
+    def clean(self, value: Any) -> str:
+        """Return the name. Raises ValidationError for one that is no name."""
+        return clean_name(super().clean(value))
+
+
+class AddressField(forms.CharField):
+    """An e-mail address; cleans to its canonical form."""
+
+    widget = forms.EmailInput(attrs={"autocomplete": "off", "spellcheck": "false"})
+
+    def clean(self, value: Any) -> str:
+        """Return the canonical address. Raises ValidationError for what is none."""
+        return clean_email(super().clean(value))
 
 
 def helper(button: str, *, action: str = "", form_id: str = "", tag: bool = True) -> FormHelper:
@@ -166,3 +187,103 @@ class VpnPasswordForm(forms.Form):
         password: str = self.cleaned_data["password"]
         password_validation.validate_password(password, self._user)
         return password
+
+
+class InviteForm(forms.Form):
+    """Whom to invite, and what all of them may do: the permissions that the one who asks may give."""
+
+    addresses = forms.CharField(
+        label="Email addresses",
+        max_length=LONGEST_TEXT,
+        widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
+        help_text=f"One or many, separated by commas, spaces or line ends; at most {MOST_INVITEES:,} at once.",
+    )
+    permissions = forms.TypedMultipleChoiceField(label="Permissions for all of them", coerce=int, required=False)
+
+    def __init__(self, *args: Any, grantable: Permission, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in grantable]
+        self.fields["permissions"].choices = choices  # type: ignore[attr-defined]
+        self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
+        self.helper = helper("Invite", form_id="invite-form")
+
+    def clean_addresses(self) -> list[Invitee]:
+        """Return the entries that were typed. Raises ValidationError when there are none or too many."""
+        found = invitees.read(self.cleaned_data["addresses"])
+        if not found:
+            raise forms.ValidationError("Enter at least one address.")
+        if len(found) > MOST_INVITEES:
+            raise forms.ValidationError(
+                f"These are {len(found):,} addresses. Invite at most {MOST_INVITEES:,} at once; nobody was invited."
+            )
+        return found
+
+    @property
+    def granted(self) -> Permission:
+        """The permissions that were ticked."""
+        return Permission(sum(self.cleaned_data["permissions"]))
+
+
+class _NewPasswordForm(forms.Form):
+    """A form with a new password, for a person whom its other fields describe."""
+
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=MAXIMUM_PASSWORD_LENGTH,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def check_password(self, email: str) -> None:
+        """Put beside the password what is wrong with it for a person of that address and the name typed."""
+        password = self.cleaned_data.get("password")
+        if not password:
+            return
+        try:
+            password_validation.validate_password(password, User(email=email, name=self.cleaned_data.get("name", "")))
+        except forms.ValidationError as error:
+            self.add_error("password", error)
+
+
+class NewUserForm(_NewPasswordForm):
+    """Name and password of somebody who accepts an invitation and was in no account before."""
+
+    name = NameField(label="Name", max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "name"}))
+    field_order = ("name", "password")
+
+    def __init__(self, email: str, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._email = email
+        self.fields["password"].help_text = "At least 12 characters."
+        self.helper = helper("Join")
+
+    def clean(self) -> None:
+        """Check the password against the rules for passwords."""
+        self.check_password(self._email)
+
+
+class JoinForm(forms.Form):
+    """Nothing but the wish to join, of somebody who is signed in."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.helper = helper("Join")
+
+
+class VpnUserForm(_NewPasswordForm):
+    """Personal details of a VPN-only user; the VPN password may come later."""
+
+    name = NameField(label="Name", max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    email = AddressField(label="Email")
+    field_order = ("name", "email", "password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].label = "VPN password"
+        self.fields["password"].required = False
+        self.fields["password"].help_text = "At least 12 characters. Nobody can see it afterwards, only set another."
+        self.helper = helper("Add")
+
+    def clean(self) -> None:
+        """Check the password against the rules for passwords."""
+        self.check_password(self.cleaned_data.get("email", ""))

@@ -1,17 +1,19 @@
 """Writes about accounts and members: each asks the policy, changes and records in one transaction."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from django.contrib.auth.hashers import make_password
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import addresses, audit, events, hierarchy, text_index
+from accounts.domains import Patterns
 from accounts.enums import (
     CHOSEN_STATUSES,
     CONSOLE_STATUSES,
     DISABLED_STATUSES,
+    INVITED_STATUSES,
     PERMISSION_LABELS,
     MemberStatus,
     Permission,
@@ -33,9 +35,9 @@ def default_api_username(account_id: int, email: str) -> str:
     return canonical_email(f"{account_id}_{email}")
 
 
-def search_text(user: User) -> str:
-    """Return what a search for the user looks through: folded name and e-mail address."""
-    return f"{user.name.casefold()} {user.email}"
+def search_text(name: str, email: str) -> str:
+    """Return what a search for a member looks through: folded name and e-mail address."""
+    return f"{name.casefold()} {email}"
 
 
 @one_transaction
@@ -96,20 +98,61 @@ def _insert(
     permissions: Permission = Permission(0),
     api_username: str = "",
 ) -> Member:
-    member = Member(
+    member = _new(account, user, status, permissions)
+    if api_username:
+        # Folded like the address in it: that is how a call's user name is looked up.
+        member.api_username = canonical_email(api_username)
+    hierarchy.place(member, parent).save(force_insert=True)
+    text_index.catch_up()
+    return member
+
+
+def _new(
+    account: Account, user: User, status: MemberStatus, permissions: Permission, name_here: str | None = None
+) -> Member:
+    """Return a member that has no place yet."""
+    name = user.name if name_here is None else name_here
+    return Member(
         account=account,
         user=user,
         status=status,
         permissions=int(permissions),
-        # Folded like the address in it: that is how a call's user name is looked up.
-        api_username=canonical_email(api_username) or default_api_username(account.pk, user.email),
-        sort_name=sort_name(user.name),
-        search_text=search_text(user),
-        joined_at=None if status in {MemberStatus.PENDING, MemberStatus.PROCESSING} else timezone.now(),
+        api_username=default_api_username(account.pk, user.email),
+        name_here=name_here,
+        sort_name=sort_name(name),
+        search_text=search_text(name, user.email),
+        joined_at=None if status in INVITED_STATUSES else timezone.now(),
     )
-    hierarchy.place(member, parent).save(force_insert=True)
+
+
+def insert_members(
+    *, parent: Member, users: Mapping[str, User], status: MemberStatus, permissions: Permission = Permission(0)
+) -> list[Member]:
+    """Insert ``users``, by the name they are to go by in the account, below ``parent``; a few queries for all.
+
+    To be called under the account's lock, by a write that asked the policy and records the event. Raises TreeError
+    below the deepest level, IntegrityError for a user already in the account.
+    """
+    members = [_new(parent.account, user, status, permissions, name) for name, user in users.items()]
+    hierarchy.place_all(members, parent)
+    Member.objects.bulk_create(members)
     text_index.catch_up()
-    return member
+    return members
+
+
+def users_of(emails: Sequence[str]) -> dict[str, User]:
+    """Return users by these distinct canonical addresses, making those that there are not; two queries.
+
+    Who is made has no password, so that nobody can sign in as them, and no name but the address. Whoever asks learns
+    nothing of who was there before.
+    """
+    unusable, found = make_password(None), dict[str, User]()
+    while len(found) < len(emails):  # again only where one was there and went, with the last account they were in
+        User.objects.bulk_create(
+            [User(email=email, name=email, password=unusable) for email in emails], ignore_conflicts=True
+        )
+        found = {user.email: user for user in User.objects.filter(email__in=emails)}
+    return found
 
 
 def present_member(member: Member) -> Member:
@@ -143,6 +186,33 @@ def restrict_platform(*, member: Member, addresses_text: str, by: Member, origin
             events.RESTRICTION_CHANGED, actor=by, subject=member, origin=origin, details=audit.change(before, canonical)
         )
     return canonical
+
+
+def add_vpn_user(*, name: str, email: str, password: str, by: Member, origin: Origin) -> Member:
+    """Add a VPN-only user below ``by`` and return the member; the password, of which a hash is kept, may be empty.
+
+    Takes name and address already cleaned. Raises NotAllowed, TreeError, ValueError when the account does not allow
+    the address or it is already that of a user.
+    """
+    # Hashed first, as below.
+    return _add_vpn_user(name, email, make_password(password) if password else "", by, origin)
+
+
+@one_transaction
+def _add_vpn_user(name: str, email: str, hashed: str, by: Member, origin: Origin) -> Member:
+    hierarchy.lock_account(by.account_id)
+    by = present_member(by)
+    require(by, MemberAction.ADD_VPN_USER, by)
+    if not Patterns(by.account.user_domains).allow(email):
+        raise ValueError("The account allows no users with this address.")
+    if Member.objects.filter(account_id=by.account_id, user__email=email).exists():
+        raise ValueError("This address already belongs to a user of the account.")
+    (member,) = insert_members(parent=by, users={name: users_of([email])[email]}, status=MemberStatus.VPN_ONLY)
+    if hashed:
+        member.vpn_password = hashed
+        member.save(update_fields=["vpn_password"])
+    audit.record(events.MEMBER_ADDED, actor=by, subject=member, origin=origin, details={"status": "VPN-only"})
+    return member
 
 
 def set_vpn_password(*, member: Member, password: str, by: Member, origin: Origin) -> None:
@@ -262,21 +332,36 @@ def remove_member(*, member: Member, by: Member, origin: Origin, hand_over: bool
 
     Raises NotAllowed, or NotEmpty with the users who still work.
     """
-    hierarchy.lock_account(member.account_id)
-    audit.lock_chain(member.account_id)
-    by, member = present_member(by), present_member(member)
+    by, member = present_for_leaving(member, by)
     require(by, MemberAction.REMOVE, member)
     working = working_below(member)
     if working and not hand_over:
         raise NotEmpty(working)
+    take_out(member, by=by, origin=origin, action=events.REMOVED, details={"handed over": len(working)})
+
+
+def present_for_leaving(member: Member, by: Member) -> tuple[Member, Member]:
+    """Lock the account for somebody's leaving; return actor and member as they are now. Raises NotAllowed."""
+    hierarchy.lock_account(member.account_id)
+    audit.lock_chain(member.account_id)
+    return present_member(by), present_member(member)
+
+
+def take_out(member: Member, *, by: Member, origin: Origin, action: str, details: Mapping[str, object]) -> None:
+    """Take a member out of the account, inside the write that decided it: those directly below move up.
+
+    Their user goes too where nothing is left of them: no membership, and no password ever set.
+    """
     user, parent = member.user, _present(Member.objects.all(), member.parent_id)
     for child in Member.objects.filter(parent=member).order_by("pk"):
         _move(child, parent, by, origin)
     member_leaving.send(Member, member=member, by=by, origin=origin)
-    audit.record(events.REMOVED, actor=by, subject=member, origin=origin, details={"handed over": len(working)})
+    audit.record(action, actor=by, subject=member, origin=origin, details=details)
     member.delete()
     text_index.catch_up()
     _end_sessions_without_account(user)
+    if not user.has_usable_password() and not Member.objects.filter(user=user).exists():
+        user.delete()
 
 
 def working_below(member: Member) -> list[Member]:

@@ -23,14 +23,28 @@ class MemberAction(enum.Enum):
     CHANGE_PERMISSIONS = "change this user's permissions"
     CHANGE_LOGIN = "turn user-managed login on or off for this user"
     REMOVE = "remove this user from the account"
+    INVITE = "invite users"  # below oneself: the target is the actor
+    ADD_VPN_USER = "add a VPN-only user"  # likewise
+    RESEND_INVITE = "send this user's invitation anew"
+    CANCEL_INVITE = "cancel this user's invitation"
 
 
 _ABOUT_ONES_PLACE = frozenset(
     {
         MemberAction.CHANGE_STATUS, MemberAction.CHANGE_PARENT, MemberAction.CHANGE_PERMISSIONS,
-        MemberAction.CHANGE_LOGIN, MemberAction.REMOVE,
+        MemberAction.CHANGE_LOGIN, MemberAction.REMOVE, MemberAction.RESEND_INVITE, MemberAction.CANCEL_INVITE,
     }
 )  # fmt: skip
+_IS_IN = "This user is in the account already: there is no invitation any more."
+#: Why an action is out of step with whether the other is still invited (the second of each pair).
+_OUT_OF_STEP = {
+    (MemberAction.RESEND_INVITE, False): _IS_IN,
+    (MemberAction.CANCEL_INVITE, False): _IS_IN,
+    (MemberAction.CHANGE_STATUS, True): "This user has not accepted the invitation yet.",
+    (MemberAction.REMOVE, True): "This user has not accepted the invitation yet: cancel it instead.",
+}
+#: Each of these lets its holder bring people into the account.
+BRINGING_IN = Permission.MANAGE_USERS | Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
 
 
 class NotAllowed(Exception):
@@ -66,8 +80,20 @@ def governs(actor: Member, target: Member) -> bool:
     return actor.pk != target.pk and not target.is_owner and cares_for(actor, target)
 
 
+def _brings_in(actor: Member, target: Member) -> bool:
+    """Whether the actor may invite, or add without an invitation, users below ``target``: below themselves alone."""
+    return actor.pk == target.pk and bool(actor.granted & BRINGING_IN)
+
+
+def _decides_on_invitation(actor: Member, target: Member) -> bool:
+    """Whether the other is still on the way in, and the actor covers them."""
+    return target.status in INVITED_STATUSES and governs(actor, target)
+
+
 def _removes(actor: Member, target: Member) -> bool:
     """Whether the actor may remove the other, or leave; the editor's role does not reach that far."""
+    if target.status in INVITED_STATUSES:
+        return False  # there is an invitation to cancel instead
     if actor.pk == target.pk:
         return not target.is_owner
     by_branch = relation(actor, target) is Relation.ANCESTOR and Permission.MANAGE_USERS in actor.granted
@@ -91,6 +117,10 @@ _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.CHANGE_PERMISSIONS: governs,
     MemberAction.CHANGE_LOGIN: governs,
     MemberAction.REMOVE: _removes,
+    MemberAction.INVITE: _brings_in,
+    MemberAction.ADD_VPN_USER: _brings_in,
+    MemberAction.RESEND_INVITE: _decides_on_invitation,
+    MemberAction.CANCEL_INVITE: _decides_on_invitation,
 }
 
 
@@ -122,6 +152,11 @@ def grantable(actor: Member, member: Member) -> Permission:
     return actor.granted if can(actor, MemberAction.CHANGE_PERMISSIONS, member) else Permission(0)
 
 
+def grantable_with_invitation(actor: Member) -> Permission:
+    """Return the permissions that ``actor`` may give to those they invite: nobody grants what they lack."""
+    return actor.granted if can(actor, MemberAction.INVITE, actor) else Permission(0)
+
+
 def require(actor: Member, action: MemberAction, target: Member) -> None:
     """Raise NotAllowed, with the reason in words, unless ``actor`` may do ``action`` to ``target``."""
     if not can(actor, action, target):
@@ -138,6 +173,7 @@ def reason(actor: Member, action: MemberAction, target: Member) -> str:
         return "The owner of the account keeps their place in it."
     if action in _ABOUT_ONES_PLACE and relation(actor, target) is Relation.SELF:
         return "Your own place in the account is decided by those above you."
-    if action is MemberAction.CHANGE_STATUS and target.status in INVITED_STATUSES:
-        return "This user has not accepted the invitation yet."
-    return f"You need the permission Manage users, and be above this user, to {action.value}."
+    if action in {MemberAction.INVITE, MemberAction.ADD_VPN_USER}:
+        return f"You need the permission Manage users, or a role of User management, to {action.value}."
+    out_of_step = _OUT_OF_STEP.get((action, target.status in INVITED_STATUSES))
+    return out_of_step or f"You need the permission Manage users, and be above this user, to {action.value}."

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.db.models import IntegerField, QuerySet, Subquery
 from django.urls import reverse
 
@@ -11,7 +12,7 @@ from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order, in_large_branch
-from accounts.models import Member
+from accounts.models import Mail, Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MemberAction, can, can_place_below
 from accounts.text_index import by_index
@@ -60,7 +61,14 @@ class _BoundedCount(Subquery):
 
 
 def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
-    return members.select_related("user")
+    return members.select_related("user", "invitation")
+
+
+def status_words(member: Member) -> str:
+    """Return the status as pages name it; beside *Pending*, that the invitation has expired."""
+    label = MemberStatus(member.status).label
+    invitation = getattr(member, "invitation", None) if member.status == MemberStatus.PENDING else None
+    return f"{label}, expired" if invitation is not None and invitation.is_expired() else label
 
 
 def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
@@ -136,10 +144,10 @@ def row(member: Member, viewer: Member) -> MemberRow:
     return MemberRow(
         id=member.pk,
         member=member,
-        name=member.user.name,
+        name=member.name,
         url=url,
         email=member.user.email,
-        status=MemberStatus(member.status).label,
+        status=status_words(member),
         is_self=member.pk == viewer.pk,
         is_owner=member.is_owner,
         menu=menu(member, viewer),
@@ -151,15 +159,36 @@ def menu(member: Member, viewer: Member) -> list[MenuItem]:
     items = []
     if can(viewer, MemberAction.VIEW_CARE, member):
         items.append(MenuItem("Manage user", reverse("accounts:user", args=[member.pk])))
-    return items + removal(member, viewer)
+    return items + page_menu(member, viewer)
 
 
-def removal(member: Member, viewer: Member) -> list[MenuItem]:
-    """Return the entry that removes the user, where ``viewer`` may use it."""
-    if not can(viewer, MemberAction.REMOVE, member):
-        return []
-    url = reverse("accounts:remove", args=[member.pk])
-    return [MenuItem("Remove user", url, is_dialog=True, is_danger=True)]
+def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
+    """Return the entries of the Actions menu of a user's own page that ``viewer`` may use now. Takes no query."""
+    entries = (
+        (MemberAction.RESEND_INVITE, "Resend invite", "accounts:resend-invite", False),
+        (MemberAction.CANCEL_INVITE, "Cancel invite", "accounts:cancel-invite", True),
+        (MemberAction.REMOVE, "Remove user", "accounts:remove", True),
+    )
+    return [
+        MenuItem(label, reverse(route, args=[member.pk]), is_dialog=True, is_danger=is_danger)
+        for action, label, route, is_danger in entries
+        if can(viewer, action, member)
+    ]
+
+
+def mail_problem(member: Member) -> str:
+    """Return why the mail of an invited member has not gone out; empty when it has, or was not tried yet.
+
+    One query for a member who waits for it, none for others.
+    """
+    if member.status != MemberStatus.PROCESSING:
+        return ""
+    if not settings.KEYTREE_SENDS_MAIL:
+        return "This installation has no mail server yet."
+    mail = Mail.objects.filter(invitation__member=member).exclude(problem="").first()
+    if mail is None:
+        return ""
+    return mail.problem if mail.next_try_at is None else f"{mail.problem} It will be tried again."
 
 
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
@@ -172,7 +201,7 @@ def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Se
     made.level = member.level - viewer.level + 1
     made.is_beyond_indent = made.level > LEVELS_INDENTED
     if _is_filtered(asked) and not made.is_self and member.parent:
-        made.parent_name = member.parent.user.name
+        made.parent_name = member.parent.name
     made.users_below = f"{below:,}" if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
     if below:
         ids = [other.pk for other in folded]

@@ -7,3 +7,6 @@ branch_moved = Signal()
 
 #: A member is about to be removed: what is theirs goes with them. Arguments: member, by, origin.
 member_leaving = Signal()
+
+#: An event was recorded, in the transaction of its change. Arguments: event, actor, subject (members, or none).
+event_recorded = Signal()

@@ -12,12 +12,12 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import addresses, audit, events, throttle
-from accounts.enums import SIGN_IN_STATUSES, MemberStatus
+from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES, MemberStatus
 from accounts.models import Member, User
 from accounts.origin import Origin
 from accounts.sessions import SessionStore
@@ -114,13 +114,27 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
     throttle.forget_success(email, origin.address)
     SessionStore.clear_expired()  # of everybody: here, because that is once for each person who gets in
     member = next((member for member in open_here if member.status != MemberStatus.SUSPENDED), open_here[0])
+    start_session(request, member=member, origin=origin)
+    return user
+
+
+def start_session(request: HttpRequest, *, member: Member, origin: Origin) -> None:
+    """Sign in the member's user, who has just proved who they are, in a new session and in the member's account."""
     with transaction.atomic():
-        auth.login(request, user)
+        auth.login(request, member.user)
         now = timezone.now().timestamp()
         request.session.update({_ACCOUNT: member.account_id, _STARTED: now, _SEEN: now, _PROVED: now})
         _store(request)
         audit.record(events.SIGNED_IN, actor=member, origin=origin)
-    return user
+
+
+def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> None:
+    """Make an account that the signed-in user has just joined the current one, under a new session id."""
+    with transaction.atomic():
+        request.session.cycle_key()
+        request.session[_ACCOUNT] = member.account_id
+        _store(request)
+        audit.record(events.ACCOUNT_SWITCHED, actor=member, origin=origin)
 
 
 def _count_or_refuse(email: str, origin: Origin) -> None:
@@ -134,11 +148,15 @@ def _count_or_refuse(email: str, origin: Origin) -> None:
 
 
 def _record_refusal(user: User | None, origin: Origin, why: str) -> None:
-    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell."""
+    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell.
+
+    Not where they are only invited: whoever invites an address must not learn whether it is in use.
+    """
     if user is None:
         return
+    invited = Q(status__in=INVITED_STATUSES, name_here__isnull=False)
     with transaction.atomic():
-        for member in Member.objects.filter(user=user).select_related("user").order_by("account_id"):
+        for member in Member.objects.filter(user=user).exclude(invited).select_related("user").order_by("account_id"):
             audit.record(
                 events.SIGN_IN_REFUSED, actor=None, actor_label="somebody signing in", subject=member,
                 outcome=audit.REFUSED, origin=origin, details={"why": why},
@@ -198,17 +216,21 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
 
     Raises SignInRefused when it is wrong or was tried too often.
     """
-    user = member.user
-    _count_or_refuse(user.email, origin)
-    if not user.check_password(password):
-        _record_refusal(user, origin, "wrong password given as proof")
-        raise SignInRefused("This is not your password. Try again.")
-    throttle.forget_success(user.email, origin.address)
+    check_password(member.user, password=password, origin=origin)
     with transaction.atomic():
         request.session.cycle_key()
         request.session[_PROVED] = timezone.now().timestamp()
         _store(request)
         audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
+
+
+def check_password(user: User, *, password: str, origin: Origin) -> None:
+    """Check a password given by, or in the name of, a user that is known. Raises SignInRefused as for a sign-in."""
+    _count_or_refuse(user.email, origin)
+    if not user.check_password(password):
+        _record_refusal(user, origin, "wrong password given as proof")
+        raise SignInRefused("This is not your password. Try again.")
+    throttle.forget_success(user.email, origin.address)
 
 
 def _store(request: HttpRequest) -> None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import activity, membership, session, user_details, users
+from accounts.views import activity, invitations, joining, membership, session, user_details, users
 
 app_name = "accounts"
 urlpatterns = [
@@ -10,6 +10,8 @@ urlpatterns = [
     path("logout", session.logout, name="logout"),
     path("account/switch", session.switch_account, name="switch-account"),
     path("iam/users", users.index, name="users"),
+    path("iam/users/invite_users", invitations.invite, name="invite"),
+    path("iam/users/add_vpn_user", invitations.add_vpn_user, name="add-vpn-user"),
     path("iam/users/<int:member_id>", user_details.show, name="user"),
     path("iam/users/<int:member_id>/vpn_password", user_details.vpn_password, name="vpn-password"),
     path("iam/users/<int:member_id>/status", membership.status, name="status"),
@@ -17,6 +19,9 @@ urlpatterns = [
     path("iam/users/<int:member_id>/permissions", membership.permissions, name="permissions"),
     path("iam/users/<int:member_id>/login", membership.login, name="user-managed-login"),
     path("iam/users/<int:member_id>/remove", membership.remove, name="remove"),
+    path("iam/users/<int:member_id>/resend_invite", invitations.resend, name="resend-invite"),
+    path("iam/users/<int:member_id>/cancel_invite", invitations.cancel, name="cancel-invite"),
+    path("invitations/<str:token>", joining.accept, name="accept-invitation"),
     path("iam/activity", activity.index, name="activity"),
     path("iam/activity.csv", activity.export, name="activity-csv"),
 ]

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.exceptions import BadMigrationError, InconsistentMigrationHistory
@@ -28,10 +29,11 @@ _SECRET_KEY_CHARACTERS = 50
 _SECRET_KEY_DISTINCT = 5
 _NEW_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"  # noqa: S105 - makes one, is none
 _NEW_RING = "python manage.py generate_ring_key"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MIGRATE = "With the migration role, run: python manage.py migrate"
 
 
-def production_check(check: Callable[[], Iterator[Error]]) -> Callable[..., list[CheckMessage]]:
+def production_check(check: Callable[[], Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
     """Register ``check`` for ``manage.py check --deploy`` and for the start; in the demo it finds nothing."""
 
     def found(**_: Any) -> list[CheckMessage]:
@@ -163,6 +165,26 @@ def database_is_private() -> Iterator[Error]:
             hint="Add ?sslmode=verify-full&sslrootcert=<file>, connect by a unix socket, or, where the network is "
             "private beyond doubt, set KEYTREE_ALLOW_PLAIN_DATABASE=true.",
             id="keytree.E012",
+        )
+
+
+@production_check
+def mail_is_private() -> Iterator[CheckMessage]:
+    """Invitations hold links that let somebody in: over a network they must not be read on the way."""
+    if not settings.KEYTREE_SENDS_MAIL:
+        yield CheckWarning(
+            "EMAIL_URL is not set: nobody who is invited gets to know of it, nor anybody of what others change.",
+            hint="Set it to the address of a mail server, such as smtps://user:password@mail.example.com",
+            id="keytree.W001",
+        )
+        return
+    is_plain = not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL)
+    if is_plain and settings.EMAIL_HOST not in _LOOPBACK and not settings.KEYTREE_ALLOW_PLAIN_MAIL:
+        yield Error(
+            "EMAIL_URL reaches the mail server without TLS.",
+            hint="Use smtps:// or smtp+tls://, or, where the network is private beyond doubt, set "
+            "KEYTREE_ALLOW_PLAIN_MAIL=true.",
+            id="keytree.E019",
         )
 
 

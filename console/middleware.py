@@ -41,6 +41,12 @@ _ALWAYS = {
 }
 
 
+#: Where an address is itself a secret: no page that is opened from there, and no style sheet, may learn it. Not
+#: "no-referrer", with which browsers send forms as from nowhere, and the check against forged ones refuses them.
+#: *Source:* Fetch standard, "append a request Origin header".
+_SECRET_PATHS = "/invitations/"  # noqa: S105 - where the secrets stand, not one of them
+
+
 def _is_too_large(content_length: str) -> bool:
     """Whether a body is larger than any form of ours: it is refused before anything reads it."""
     return content_length.isdecimal() and int(content_length[:18]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
@@ -104,6 +110,8 @@ class ContentPolicyMiddleware:
         response["Permissions-Policy"] = _NO_FEATURES
         if not request.path.startswith(settings.STATIC_URL) or response.status_code >= 400:  # noqa: PLR2004 - an error
             response["Cache-Control"] = "no-store"
+        if request.path.startswith(_SECRET_PATHS):
+            response["Referrer-Policy"] = "strict-origin"
         # WhiteNoise allows other sites to read static files; nothing of ours is for them.
         del response["Access-Control-Allow-Origin"]
         return response

@@ -129,10 +129,18 @@ def _why_not(host: str, port: int, error: OSError) -> str:
 def when_ready(server: Arbiter) -> None:
     """Say where to go and, in the demo, as whom."""
     address = settings.KEYTREE_PUBLIC_URL or _local_address(server)
+    _tell_mails(address)
     if settings.IS_DEMO:
         print(_welcome(address), flush=True)  # noqa: T201 - for the person at the terminal
     else:
         _log.info("serving %s", address)
+
+
+def _tell_mails(address: str) -> None:
+    """Let links in mails of a demo lead here; a public address comes first. The workers are forked after this."""
+    from accounts import emails  # noqa: PLC0415 - loads the models, so Django has to be set up
+
+    emails.site.listening_at = address
 
 
 def _local_address(server: Arbiter) -> str:

@@ -6,8 +6,9 @@ here, by name; a value that can be read but is unsafe in production is refused b
 
 import base64
 import secrets
+from email.utils import parseaddr
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 from environs import Env, ValidationError, validate
@@ -33,6 +34,27 @@ def _is_url(text: str) -> None:
         raise ValidationError("Must be a URL like https://keys.example.com.") from error
 
 
+#: How mail travels, by the scheme of EMAIL_URL, with the usual port.
+_MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
+
+
+def _is_mail_server(text: str) -> None:
+    try:
+        url = urlsplit(text)
+        known = url.scheme in _MAIL_PORTS and bool(url.hostname) and (url.port is None or url.port > 0)
+        more = url.path.strip("/") or url.query or url.fragment
+    except ValueError:
+        known, more = False, ""
+    if text and (more or not known):
+        raise ValidationError("Must be a URL like smtps://user:password@mail.example.com; or smtp, or smtp+tls.")
+
+
+def _is_sender(text: str) -> None:
+    address = parseaddr(text)[1]
+    if text and (not text.isprintable() or "@" not in address.strip("@")):
+        raise ValidationError("Must be an address like Keytree <keytree@example.com>.")
+
+
 # --- The environment, read as a whole so that every mistake is named at once ----------------------------------------
 env = Env(eager=False)
 KEYTREE_ENV = env.str("KEYTREE_ENV", "production", validate=validate.OneOf(["production", "demo"]))
@@ -47,6 +69,9 @@ KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_is_url)
 _allowed_hosts: list[str] = env.list("KEYTREE_ALLOWED_HOSTS", [])
 KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "")
 KEYTREE_ALLOW_PLAIN_DATABASE = env.bool("KEYTREE_ALLOW_PLAIN_DATABASE", False)
+_email_url = env.str("EMAIL_URL", "", validate=_is_mail_server)
+_mail_from = env.str("KEYTREE_MAIL_FROM", "", validate=_is_sender)
+KEYTREE_ALLOW_PLAIN_MAIL = env.bool("KEYTREE_ALLOW_PLAIN_MAIL", False)
 KEYTREE_SESSION_IDLE_MINUTES = env.int("KEYTREE_SESSION_IDLE_MINUTES", 30, validate=validate.Range(min=1, max=24 * 60))
 KEYTREE_SESSION_HOURS = env.int("KEYTREE_SESSION_HOURS", 12, validate=validate.Range(min=1, max=720))
 KEYTREE_LOG_LEVEL = env.str("KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
@@ -73,6 +98,18 @@ _loopback = ["localhost", "127.0.0.1", "[::1]"]
 ALLOWED_HOSTS = _allowed_hosts + ([_public.hostname] if _public.hostname else []) + (_loopback if IS_DEMO else [])
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.hostname else []
 IS_HTTPS = _public.scheme == "https"
+
+# --- Mail -----------------------------------------------------------------------------------------------------------
+# The demo without a mail server writes its mails into files; production without one sends none, and says so.
+KEYTREE_SENDS_MAIL = bool(_email_url) or IS_DEMO
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _email_url else 'filebased'}.EmailBackend"
+EMAIL_FILE_PATH = KEYTREE_DATA_DIR / "mail"
+_mail = urlsplit(_email_url or "smtp://localhost")
+EMAIL_HOST, EMAIL_PORT = _mail.hostname, _mail.port or _MAIL_PORTS[_mail.scheme]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = unquote(_mail.username or ""), unquote(_mail.password or "")
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail.scheme == "smtp+tls", _mail.scheme == "smtps"
+EMAIL_TIMEOUT = 20  # seconds
+DEFAULT_FROM_EMAIL = _mail_from or f"Keytree <keytree@{_public.hostname or 'localhost'}>"
 
 # --- Applications ---------------------------------------------------------------------------------------------------
 ROOT_URLCONF = "console.urls"

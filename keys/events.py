@@ -1,6 +1,6 @@
-"""The names of this app's audit events, with their sentences for the activity page."""
+"""The names of this app's audit events, with their sentences for the activity page and for mails."""
 
-from accounts.events import register
+from accounts.events import Notice, register, tell_by_mail
 
 CREATED = "classic_key.created"
 SHOWN = "classic_key.shown"
@@ -17,5 +17,22 @@ register(
         RESTRICTED: "Classic infrastructure address restriction changed",
         DELETED: "Classic infrastructure API key deleted",
         CALL_REFUSED: "Call with a classic infrastructure API key refused",
+    }
+)
+
+_SEEN = "The value of a classic infrastructure API key was seen from an address that it had not been seen from before."
+tell_by_mail(
+    {
+        CREATED: Notice("An API key was created for you", "A classic infrastructure API key was created for you."),
+        RESTRICTED: Notice(
+            "Your API key was restricted",
+            "The addresses from which your classic infrastructure API key may be used were changed.",
+        ),
+        DELETED: Notice(
+            "Your API key was deleted",
+            "Your classic infrastructure API key was deleted. Calls made with it are refused from now on.",
+        ),
+        SHOWN: Notice("The value of an API key was shown", _SEEN, is_about_oneself=True),
+        DOWNLOADED: Notice("The value of an API key was downloaded", _SEEN, is_about_oneself=True),
     }
 )

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 
@@ -62,7 +63,8 @@ def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     return keys.select_related("holder__user", "holder__parent__user").only(
         "account_id", "holder_sort_name", "creator_id", "created_at", "last_used_at", "last_used_from",
         "allowed_addresses", "holder__account_id", "holder__path", "holder__api_username", "holder__search_text",
-        "holder__user__name", "holder__user__email", "holder__parent__user__name",
+        "holder__name_here", "holder__user__name", "holder__user__email", "holder__parent__name_here",
+        "holder__parent__user__name",
     )  # fmt: skip
 
 
@@ -128,7 +130,7 @@ def description(key: ClassicKey, viewer: Member) -> str:
     """Return the fixed sentence for the viewer's own key, else whose child the holder is."""
     if key.holder_id == viewer.pk:
         return _OWN_DESCRIPTION
-    return f"Child of {key.holder.parent.user.name}" if key.holder.parent else "Account owner"
+    return f"Child of {key.holder.parent.name}" if key.holder.parent else "Account owner"
 
 
 def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
@@ -156,7 +158,7 @@ def row(key: ClassicKey, viewer: Member, now: datetime, *, way: str = "") -> Key
     used = key.last_used_at
     return KeyRow(
         id=key.pk,
-        name=key.holder.user.name,
+        name=key.holder.name,
         user_url=reverse("accounts:user", args=[key.holder_id]),
         is_self=key.holder_id == viewer.pk,
         description=description(key, viewer),
@@ -182,7 +184,7 @@ def csv_rows(viewer: Member, own: ClassicKey | None, listing: Listing[ClassicKey
 
 def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
     return [
-        key.holder.user.name, key.holder.user.email, key.holder.api_username, description(key, viewer),
+        key.holder.name, key.holder.user.email, key.holder.api_username, description(key, viewer),
         formats.iso(key.created_at), formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from,
         key.allowed_addresses,
     ]  # fmt: skip
@@ -191,8 +193,8 @@ def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
 def keys_in_branch(member: Member, *, named: int) -> tuple[int, list[str]]:
     """Return how many keys ``member`` and those below hold, and the first ``named`` holders' names; two queries."""
     keys = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
-    first = keys.order_by("holder_path").values_list("holder__user__name", flat=True)[:named]
-    return keys.count(), list(first)
+    name = Coalesce("holder__name_here", "holder__user__name")
+    return keys.count(), list(keys.order_by("holder_path").values_list(name, flat=True)[:named])
 
 
 def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:

@@ -20,6 +20,8 @@ for name in (
     "KEYTREE_SECRET_KEY",
     "KEYTREE_KEY_RING",
     "KEYTREE_DEBUG",
+    "EMAIL_URL",
+    "KEYTREE_MAIL_FROM",
 ):
     os.environ.pop(name, None)
 os.environ["DATABASE_URL"] = os.environ.get("TEST_DATABASE_URL", "")

@@ -93,6 +93,10 @@ class Act(enum.Enum):
     DELETE_KEY = "delete the key"
     CREATE_KEY = "create the key, as long as there is none"
     SEE_EVENTS = "see the events about the user"
+    INVITE = "invite users"
+    ADD_VPN_USER = "add a VPN-only user"
+    RESEND_INVITE = "send the user's invitation anew"
+    CANCEL_INVITE = "cancel the user's invitation"
 
 
 def _always(_: Case) -> bool:
@@ -115,7 +119,11 @@ def _is_in(case: Case) -> bool:
     return case.target_status not in {PENDING, PROCESSING}
 
 
-#: Who may: sets of stands, each with what else it takes. The actor's own status must be one of ``WORKING`` for all.
+def _is_invited(case: Case) -> bool:
+    return not _is_in(case)
+
+
+#: Who may: sets of stands, each with what else it takes. The actor's own status must be one of ``WORKING``.
 TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = {
     # "With Restrict user list visibility off, every active member sees all members of the account …; with it on, only
     # oneself and one's descendants; the owner always sees all."
@@ -152,12 +160,28 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
             (NOT_ABOVE, _manages_any_user),
         ),
     ),
-    # "an ancestor with Manage users, or the owner"; "removal needs Administrator"; "yourself too: leaving".
+    # "an ancestor with Manage users, or the owner"; "removal needs Administrator"; "yourself too: leaving". Who was
+    # only invited has an invitation to cancel instead.
     Act.REMOVE: (
         (SELF - OWNERS, _always),
-        (frozenset({_S.OWNER}), _always),
-        (ABOVE, lambda case: bool(case.granted & (MANAGE_USERS | ADMINISTRATOR))),
-        (NOT_ABOVE, lambda case: _manages_any_user(case) and bool(case.granted & ADMINISTRATOR)),
+        (frozenset({_S.OWNER}), _is_in),
+        (ABOVE, lambda case: _is_in(case) and bool(case.granted & (MANAGE_USERS | ADMINISTRATOR))),
+        (NOT_ABOVE, lambda case: _is_in(case) and _manages_any_user(case) and bool(case.granted & ADMINISTRATOR)),
+    ),
+    # "Invite users (owner, or a member with Manage users)", and both roles of User management: "invite". Whom else the
+    # case is about does not matter: those who are invited stand below the one who invites.
+    **dict.fromkeys(
+        (Act.INVITE, Act.ADD_VPN_USER),
+        ((OWNERS, _always), (frozenset(Stand) - {_S.NOBODY}, _manages_users)),
+    ),
+    # "Resend invite and Cancel invite in the row's Actions menu": whoever looks after the user, who is not in yet.
+    **dict.fromkeys(
+        (Act.RESEND_INVITE, Act.CANCEL_INVITE),
+        (
+            (frozenset({_S.OWNER}), _is_invited),
+            (ABOVE, lambda case: _manages_users(case) and _is_invited(case)),
+            (NOT_ABOVE, lambda case: _manages_any_user(case) and _is_invited(case)),
+        ),
     ),
     # "your own key, and the keys of every descendant. Nobody else's: not your ancestors', not your siblings'." No
     # permission gives sight of another's classic key.
@@ -197,7 +221,7 @@ def works(case: Case) -> bool:
 
 # --- The surfaces -----------------------------------------------------------------------------------------------------
 
-KEY, MEMBER, NOTHING = "key", "member", ""
+KEY, MEMBER, TOKEN, NOTHING = "key", "member", "token", ""
 
 
 @dataclass(frozen=True)
@@ -207,7 +231,7 @@ class Surface:
     route: str
     method: str
     answer: int = 200  # to whoever may
-    about: str = NOTHING  # what the number in its address is
+    about: str = NOTHING  # what the number, or word, in its address is
     known_by: Act | None = None  # without it, 404: as for something that does not exist
     allowed_by: Act | None = None  # without it, 403 with the reason
     query: str = ""
@@ -300,6 +324,30 @@ SURFACES = (
         "accounts:remove", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.REMOVE,
         data={"hand_over": "on"}, changes="accounts_member",
     ),
+    # Bringing users in.
+    Surface("accounts:invite", "GET", allowed_by=Act.INVITE),
+    Surface(
+        "accounts:invite", "POST", allowed_by=Act.INVITE, data={"addresses": "new@matrix.example"},
+        changes="accounts_invitation",
+    ),
+    Surface("accounts:add-vpn-user", "GET", allowed_by=Act.ADD_VPN_USER),
+    Surface(
+        "accounts:add-vpn-user", "POST", 302, allowed_by=Act.ADD_VPN_USER,
+        data={"name": "A gateway", "email": "gateway@matrix.example"}, changes="accounts_member",
+    ),
+    Surface("accounts:resend-invite", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.RESEND_INVITE),
+    Surface(
+        "accounts:resend-invite", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.RESEND_INVITE,
+        changes="accounts_invitation",
+    ),
+    Surface("accounts:cancel-invite", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CANCEL_INVITE),
+    Surface(
+        "accounts:cancel-invite", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CANCEL_INVITE,
+        changes="accounts_member",
+    ),
+    # Whoever has the token; here nobody has. Who they are decides later: tests/accounts/test_invitations.py.
+    Surface("accounts:accept-invitation", "GET", 404, about=TOKEN, for_any_status=True, for_strangers=True),
+    Surface("accounts:accept-invitation", "POST", 404, about=TOKEN, for_any_status=True, for_strangers=True),
     # The audit trail.
     Surface("accounts:activity", "GET"),
     Surface("accounts:activity-csv", "GET"),

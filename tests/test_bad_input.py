@@ -171,7 +171,8 @@ def test_number_that_is_nobodys_is_404(number, cast):
     for path in (
         "/iam/apikeys/classic/{}", "/iam/apikeys/classic/{}/show", "/iam/apikeys/classic/{}/download",
         "/iam/apikeys/classic/{}/delete", "/iam/apikeys/classic/{}/restriction", "/iam/users/{}",
-        "/iam/users/{}/vpn_password", "/iam/users/{}/restrictions", "/iam/users/{}/classic_key",
+        "/iam/users/{}/vpn_password", "/iam/users/{}/resend_invite", "/iam/users/{}/cancel_invite",
+        "/iam/users/{}/restrictions", "/iam/users/{}/classic_key",
     ):  # fmt: skip
         for method in ("GET", "POST"):
             with noting_writes() as written:
@@ -301,6 +302,11 @@ FIELDS = {
     # Boxes alone: whatever is sent for one has ticked it.
     "accounts:permissions": (),
     "accounts:remove": (),
+    "accounts:invite": ("addresses", "permissions"),
+    "accounts:add-vpn-user": ("name", "email", "password"),
+    "accounts:resend-invite": (),
+    "accounts:cancel-invite": (),
+    "accounts:accept-invitation": (),
 }
 
 
@@ -310,7 +316,7 @@ def test_every_form_is_tried_here():
 
 @pytest.fixture
 def numbers(priya, key) -> dict[str, int]:
-    return {"member_id": priya.pk, "key_id": key.pk}
+    return {"member_id": priya.pk, "key_id": key.pk, "token": "nobodys"}
 
 
 @pytest.mark.parametrize("nasty", NASTY)
@@ -348,7 +354,9 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
 
 
 #: What nobody does to themselves.
-ABOUT_OTHERS = ("accounts:status", "accounts:parent", "accounts:user-managed-login")
+ABOUT_OTHERS = (
+    "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
+)  # fmt: skip
 
 #: Empty is a meaning of its own there: every address is allowed.
 CLEARS = {(nasty, name) for nasty in ("empty", "blank") for name in ("platform", "classic")} | {
@@ -662,7 +670,7 @@ def test_names_are_escaped_on_every_page(named):
     """Every page with every person on it, as the owner; nothing of a name is markup, and nothing is worked out."""
     client, pages = visitor(named[0]), 0
     numbers = [
-        {"member_id": member.pk, "key_id": key} for member, key in zip(
+        {"member_id": member.pk, "key_id": key, "token": "nobodys"} for member, key in zip(
             named, ClassicKey.objects.order_by("holder__path").values_list("pk", flat=True), strict=True
         )
     ]  # fmt: skip

@@ -6,6 +6,7 @@ Transactions are real ones here, on whichever database the suite runs.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -15,8 +16,10 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import IntegrityError, OperationalError, connection
 from django.http import HttpRequest
 
-from accounts import audit, hierarchy, memberships, signin
-from accounts.models import AttemptCount, Event, Member
+from accounts import audit, hierarchy, invitations, memberships, outbox, signin, tokens
+from accounts.enums import Permission
+from accounts.invitees import read
+from accounts.models import AttemptCount, Event, Invitation, Mail, Member
 from accounts.origin import Origin
 from accounts.sessions import SessionStore
 from console import demo
@@ -30,6 +33,7 @@ from tests.visitors import signed_in_session, visitor
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORIGIN = Origin(address="127.0.0.1", request_id="faults")
+NEW = "newcomer@new.example"
 #: More statements than any write has: one that never came to its end would be tried for ever.
 MOST_STATEMENTS = 60
 
@@ -80,7 +84,8 @@ def writes(transactional_db) -> list[Write]:
             {"ClassicKey"},
             ["classic_key.created"],
         ),
-        Write("show_value", plain(lifecycle.show_value, key_of=noor, **own), set(), ["classic_key.shown"]),
+        # The first time from this address: the holder is told.
+        Write("show_value", plain(lifecycle.show_value, key_of=noor, **own), {"Mail"}, ["classic_key.shown"]),
         Write(
             "download",
             plain(lifecycle.show_value, key_of=noor, download=True, **own),
@@ -90,7 +95,7 @@ def writes(transactional_db) -> list[Write]:
         Write(
             "restrict_classic_key",
             plain(lifecycle.restrict_classic_key, key_of=noor, addresses_text="10.0.0.1", **from_above),
-            {"ClassicKey"},
+            {"ClassicKey", "Mail"},
             ["classic_key.restriction_changed"],
         ),
         Write(
@@ -103,19 +108,19 @@ def writes(transactional_db) -> list[Write]:
                 classic_text="10.0.0.3",
                 **from_above,
             ),
-            {"ClassicKey", "Member"},
+            {"ClassicKey", "Mail", "Member"},
             ["classic_key.restriction_changed", "member.restriction_changed"],
         ),
         Write(
             "delete_classic_key",
             plain(lifecycle.delete_classic_key, key_of=noor, **from_above),
-            {"ClassicKey"},
+            {"ClassicKey", "Mail"},
             ["classic_key.deleted"],
         ),
         Write(
             "restrict_platform",
             plain(memberships.restrict_platform, member=noor, addresses_text="", **from_above),
-            {"Member"},
+            {"Mail", "Member"},
             ["member.restriction_changed"],
         ),
         Write(
@@ -143,11 +148,66 @@ def writes(transactional_db) -> list[Write]:
             {"ClassicKey", "Member"},
             [],
         ),
+        Write(
+            "invite",
+            plain(invitations.invite, invitees=read(NEW), granted=Permission(0), **from_above),
+            {"Invitation", "Mail", "Member", "User"},
+            ["invitation.created"],
+        ),
+        Write(
+            "settle",
+            lambda: partial(outbox._settle, mail_to_new()),
+            {"Invitation", "Mail", "Member"},
+            ["invitation.sent"],
+        ),
+        Write(
+            "resend",
+            lambda: partial(invitations.resend, member=new_member(), **from_above),
+            {"Invitation", "Mail", "Member"},
+            ["invitation.renewed"],
+        ),
+        Write(
+            "accept",
+            lambda: partial(
+                invitations.accept_as_new,
+                token=token_of_new(),
+                name="New",
+                password="a long pass phrase",
+                origin=ORIGIN,
+            ),
+            {"Invitation", "Mail", "Member", "User"},
+            ["invitation.accepted"],
+        ),
+        Write(
+            "cancel",
+            plain(invitations.cancel, member=people["lena"], **from_above),
+            {"Member", "User"},
+            ["invitation.cancelled"],
+        ),
+        Write(
+            "add_vpn_user",
+            plain(memberships.add_vpn_user, name="Oslo", email="oslo@new.example", password="", **from_above),
+            {"Member", "User"},
+            ["member.added"],
+        ),
         Write("sign_in", lambda: sign_in(noor), {"Session", "User"}, ["user.signed_in"]),
         Write("prove_identity", lambda: prove_identity(noor), {"Session"}, ["user.identity_proved"]),
         Write("switch_account", lambda: switch_account(noor), {"Session"}, ["user.account_switched"]),
         Write("sign_out", lambda: sign_out(noor), {"Session"}, ["user.signed_out"]),
     ]
+
+
+def new_member() -> Member:
+    return Member.objects.get(user__email=NEW)
+
+
+def mail_to_new() -> Mail:
+    mails = Mail.objects.select_related("event", "invitation__member__user", "invitation__member__account")
+    return mails.get(recipient=NEW)
+
+
+def token_of_new() -> str:
+    return tokens.token_of(Invitation.objects.get(member=new_member()))
 
 
 # --- Requests, for what has to do with sessions -----------------------------------------------------------------------

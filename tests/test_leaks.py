@@ -27,7 +27,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from accounts import audit
+from accounts import audit, outbox
 from accounts.models import Event, Member, Session, User
 from accounts.origin import Origin
 from console import demo
@@ -54,7 +54,7 @@ def spellings(value: str) -> dict[str, set[bytes]]:
         for encode, found in ((base64.b64encode, in_base64), (base64.urlsafe_b64encode, in_url_base64)):
             padded = encode(b"~" * before + text + b"~" * ((3 - (before + len(text)) % 3) % 3))
             found.add(padded[2 * before : len(padded) - 4])
-    raw = bytes.fromhex(value)
+    raw = bytes.fromhex(value) if re.fullmatch("[0-9a-f]+", value) else text  # a token is no number
     return {
         "plain": {text},
         "upper": {value.upper().encode()},
@@ -496,6 +496,38 @@ def test_values_are_in_no_log(people, cast, known, seeker, log):
     assert len(log.printed.getvalue().splitlines()) > 100
     assert not [line for line in log.made if seeker.finds(line)]
     assert not seeker.finds(log.printed.getvalue())
+
+
+def test_token_of_an_invitation_is_in_its_mail_and_nowhere_else(people, cast, log, mailoutbox, settings):
+    """Opened, guessed at, used and cancelled: it is in no answer, row, log, or page of somebody else."""
+    links = []
+    for address in ("one@new.example", "two@new.example"):
+        people["marcus"].post("/iam/users/invite_users", {"addresses": address})
+        outbox.send_due()
+        links.append(re.search(r"/invitations/\S+", mailoutbox[-1].body)[0])
+    seeker = Seeker(link.rpartition("/")[2] for link in links)
+    second = Member.objects.get(user__email="two@new.example")
+    asked = [("GET", link, {}) for link in links]
+    asked += [("POST", links[0], {"name": "One", "password": password}) for password in ("short", "a long pass phrase")]
+    asked += [("GET", links[0], {}), ("POST", links[0], {}), ("PUT", links[1], {})]
+    for method, link, fields in asked:
+        client = visitor()
+        response = client.post(link, fields) if method == "POST" else client.generic(method, link)
+        # The page itself says its address once: choosing a theme comes back to it.
+        found = [part for part, data in parts_of(response) if seeker.finds(data)]
+        assert set(found) <= {"body"}, (method, fields)
+        assert response.content.decode().count(link) == (0 if response.status_code in (302, 405) else 1)
+    pages = ["/iam/users", "/iam/activity", "/iam/activity.csv", f"/iam/users/{second.pk}"]
+    for client in people.values():
+        for page in pages:
+            assert not any(seeker.finds(data) for _, data in parts_of(client.get(page))), page
+    people["marcus"].post(f"/iam/users/{second.pk}/cancel_invite")
+    people["olivia"].get(links[1])
+    kept = [(place, content) for place, content in everything_kept() if not place.startswith("mail ")]
+    assert not [place for place, content in kept if seeker.finds(content)]
+    assert not seeker.finds(log.printed.getvalue())
+    assert "/invitations/[redacted]" in log.printed.getvalue()
+    assert not any(seeker.finds(message.subject) for message in mailoutbox)
 
 
 def test_an_error_while_verifying_does_not_print_the_value(known, seeker, log, monkeypatch):

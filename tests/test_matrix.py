@@ -33,7 +33,7 @@ from keys.models import ClassicKey
 from keys.policy import KeyAction
 from keys.verification import verify
 from tests import matrix
-from tests.matrix import KEY, SURFACES, Act, Case, Stand, Surface, expected_status, may, works
+from tests.matrix import KEY, MEMBER, SURFACES, TOKEN, Act, Case, Stand, Surface, expected_status, may, works
 from tests.trees import grow, make_key
 from tests.visitors import METHODS, body_of, noting_writes, routes, signed_in_session, undone, visitor
 
@@ -83,7 +83,9 @@ class PureWorld:
     @staticmethod
     def _member(account: Account, pk: int, parent: Member | None) -> Member:
         path = (parent.path if parent else "") + hierarchy.code(pk)
-        return Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
+        member = Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
+        member._state.fields_cache["invitation"] = None  # as when it was asked for, and there is none
+        return member
 
     def become(self, case: Case) -> None:
         """Make the world that of this case."""
@@ -113,6 +115,21 @@ QUESTIONS = {
         lambda w: policy.can(w.actor, MemberAction.REMOVE, w.target),
         lambda w: "Remove user" in [item.label for item in queries.row(w.target, w.actor).menu],
     ],
+    **{
+        act: [
+            lambda w, action=action: policy.can(w.actor, action, w.target),
+            lambda w, label=label: label in [item.label for item in queries.row(w.target, w.actor).menu],
+        ]
+        for act, action, label in (
+            (Act.RESEND_INVITE, MemberAction.RESEND_INVITE, "Resend invite"),
+            (Act.CANCEL_INVITE, MemberAction.CANCEL_INVITE, "Cancel invite"),
+        )
+    },
+    Act.INVITE: [
+        lambda w: policy.can(w.actor, MemberAction.INVITE, w.actor),
+        lambda w: bool(policy.grantable_with_invitation(w.actor)),
+    ],
+    Act.ADD_VPN_USER: [lambda w: policy.can(w.actor, MemberAction.ADD_VPN_USER, w.actor)],
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
         lambda w: key_policy.can(w.actor, KeyAction.VIEW, w.key),
@@ -166,7 +183,7 @@ def test_every_action_of_the_policies_is_in_the_table():
     """A new action fails here until the table says who may."""
     assert {action.name for action in MemberAction} == {
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
-        "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE",
+        "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
@@ -272,7 +289,7 @@ class World:
 
     def ask(self, surface: Surface) -> Answer:
         """Send one request and note which tables it writes to."""
-        about = self.key_ids[self.target.pk] if surface.about == KEY else self.target.pk
+        about = {KEY: self.key_ids[self.target.pk], TOKEN: "nobodys"}.get(surface.about, self.target.pk)
         url = reverse(surface.route, args=[about] if surface.about else []) + surface.query
         foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
         other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
@@ -305,10 +322,18 @@ class World:
 
 #: What a refused request may write: its event, and the chain that holds it.
 TRAIL = {"accounts_event", "accounts_auditchain"}
-#: What a change writes beside what it is about: its event and the sentence for the next page.
-BESIDES = TRAIL | {"accounts_session"}
-#: What SQLite's index of names writes when a member goes.
+#: What a change writes beside what it is about: its event, the sentence for the next page, mail to those concerned.
+BESIDES = TRAIL | {"accounts_session", "accounts_mail"}
+#: What SQLite's index of names writes when a member comes or goes.
 INDEX = {"accounts_member_index", "accounts_member_unindexed"}
+#: Further tables that a route may write to when it does what was asked.
+FURTHER = {
+    "accounts:remove": INDEX | {"accounts_invitation", "accounts_user"},
+    "accounts:cancel-invite": INDEX | {"accounts_invitation", "accounts_user"},
+    "accounts:invite": INDEX | {"accounts_member", "accounts_user"},
+    "accounts:add-vpn-user": INDEX | {"accounts_user"},
+    "accounts:resend-invite": {"accounts_member"},
+}
 
 
 class Checker:
@@ -347,11 +372,13 @@ class Checker:
         done = answer.status == surface.answer and surface.changes and answer.status < 400
         if done and (case.is_signed_in or surface.for_strangers):
             assert surface.changes in answer.written, where
-            also = {"keys_classickey"} | (INDEX if surface.route == "accounts:remove" else set())
+            also = {"keys_classickey"} | FURTHER.get(surface.route, set())
             assert answer.written <= BESIDES | {surface.changes} | also, where
             assert {event.outcome for event in new} == {"success"}, where
-            if surface.route == "accounts:remove":
+            if surface.route in ("accounts:remove", "accounts:cancel-invite"):
                 self._check_removal(where)
+            elif surface.route in ("accounts:invite", "accounts:add-vpn-user"):
+                self._check_newcomer(surface, where)
             else:
                 self._check_change(surface, where)
                 self._check_place(surface, where)
@@ -421,6 +448,17 @@ class Checker:
             case "accounts:user-managed-login":
                 assert target.user_managed_login, where
 
+    def _check_newcomer(self, surface: Surface, where: str) -> None:
+        """One more, below the one who asked, with nothing but what was asked for."""
+        known = [member.pk for member in [*self.world.members, *self.world.foreign]]
+        newcomer = Member.objects.select_related("user").get(
+            parent=self.world.actor, user__email__endswith="@matrix.example"
+        )
+        assert Member.objects.exclude(pk__in=known).get() == newcomer, where
+        status = "processing" if surface.route == "accounts:invite" else "vpn_only"
+        assert (newcomer.status, newcomer.permissions) == (status, 0), where
+        assert not newcomer.user.has_usable_password(), where
+
     def _check_removal(self, where: str) -> None:
         """The target and their key are gone, and nobody else: those below moved up with all that is theirs."""
         world = self.world
@@ -477,6 +515,8 @@ def look_at_users(world: World, case: Case, body: str, where: str) -> None:
     rows = {user_of(row): row for row in table_rows(body)}
     is_owner = world.actor.is_owner
     all_of_them = is_owner or not case.list_is_restricted
+    assert ('href="/iam/users/invite_users"' in body) is may(Act.INVITE, case), where
+    assert ('href="/iam/users/add_vpn_user"' in body) is may(Act.ADD_VPN_USER, case), where
     assert set(rows) == (world.everybody_here() if all_of_them else world.seen_by_actor()), where
     look_at_member_rows(world, case, rows, where)
 
@@ -494,7 +534,10 @@ def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: s
         assert bool(state) is (pk in below_or_self), where
     target = rows.get(world.target.pk)
     if target is not None:
-        entries = (("Manage user", Act.SEE_CARE), ("Remove user", Act.REMOVE))
+        entries = (
+            ("Manage user", Act.SEE_CARE), ("Resend invite", Act.RESEND_INVITE), ("Cancel invite", Act.CANCEL_INVITE),
+            ("Remove user", Act.REMOVE),
+        )  # fmt: skip
         assert menu_of(target) == [label for label, act in entries if may(act, case)], where
 
 
@@ -511,6 +554,8 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.CHANGE_PARENT, f'href="/iam/users/{pk}/parent"'),
         (Act.CHANGE_LOGIN, f'action="/iam/users/{pk}/login"'),
         (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),
+        (Act.RESEND_INVITE, f'href="/iam/users/{pk}/resend_invite"'),
+        (Act.CANCEL_INVITE, f'href="/iam/users/{pk}/cancel_invite"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
         (Act.KNOW_OF_KEY, 'id="keys-heading"'),
         (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}?next=%2Fiam%2Fusers%2F{pk}"'),
@@ -662,14 +707,14 @@ def test_what_one_may_not_know_of_answers_like_what_does_not_exist(stand):
     world.become(case)
     compared = 0
     for surface in SURFACES:
-        if not surface.about:
+        if surface.about not in (KEY, MEMBER):
             continue
         hidden, missing = (_answer_about(world, surface, is_missing) for is_missing in (False, True))
         assert missing[0] == 404, surface.name
         if not may(surface.known_by, case):
             compared += 1
             assert hidden == missing, surface.name
-    assert compared == (0 if stand is Stand.PARENT else sum(1 for surface in SURFACES if surface.about))
+    assert compared == (0 if stand is Stand.PARENT else sum(1 for surface in SURFACES if surface.known_by))
 
 
 def _answer_about(world: World, surface: Surface, is_missing: bool) -> tuple[int, str, list[tuple[str, str]]]:

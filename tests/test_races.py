@@ -12,20 +12,23 @@ import pytest
 from django.db import connection, connections
 from django.test import Client
 
-from accounts import audit, hierarchy, signin, throttle
+from accounts import audit, hierarchy, invitations, memberships, outbox, signin, throttle, tokens
 from accounts import events as account_events
-from accounts.enums import MemberStatus
+from accounts.enums import MemberStatus, Permission
 from accounts.hierarchy import TreeError
+from accounts.invitations import InvitationGone
+from accounts.invitees import read
 from accounts.models import Event as AuditEvent
-from accounts.models import Member
+from accounts.models import Invitation, Member, User
 from accounts.origin import Origin
+from accounts.policy import NotAllowed
 from accounts.signin import SignInRefused
 from console import demo
 from keys import events, lifecycle, material, usage
 from keys.lifecycle import KeyExists, KeyGone
 from keys.models import ClassicKey
 from keys.verification import verify
-from tests.conftest import ACME
+from tests.conftest import ACME, BOREALIS
 from tests.threads import at_once, errors
 from tests.trail import without_triggers
 from tests.trees import grow, make_key
@@ -388,6 +391,86 @@ def test_simultaneous_sign_ins_each_get_a_session_of_their_own(people, hashed):
     assert len(set(sessions)) == 15
     assert all(len(session) == 32 for session in sessions)
     assert actions_about(people["olivia"])[account_events.SIGNED_IN] == 15
+    assert_sound()
+
+
+# --- Inviting ---------------------------------------------------------------------------------------------------------
+
+NEW = "newcomer@new.example"
+
+
+@pytest.fixture
+def token(people, origin) -> str:
+    """The token of an invitation from Marcus that has gone out."""
+    invitations.invite(invitees=read(NEW), granted=Permission(0), by=people["marcus"], origin=origin)
+    outbox.send_due()
+    return tokens.token_of(Invitation.objects.get())
+
+
+def _accept(token: str, origin: Origin) -> Any:
+    return invitations.accept_as_new(token=token, name="Tove", password="a long pass phrase", origin=origin)
+
+
+def test_of_ten_simultaneous_acceptances_one_lets_somebody_in(people, token, origin):
+    (answers,) = at_once(*[lambda: _accept(token, origin)] * 10)
+    assert Counter(type(answer) for answer in answers) == {Member: 1, InvitationGone: 9}
+    assert actions_about(Member.objects.get(user__email=NEW))["invitation.accepted"] == 1
+    assert_sound()
+
+
+def test_of_accepting_cancelling_and_sending_anew_at_once_each_finds_the_other_done(people, origin):
+    for _ in range(6):
+        invitations.invite(invitees=read(NEW), granted=Permission(0), by=people["marcus"], origin=origin)
+        waiting, token = Member.objects.get(user__email=NEW), tokens.token_of(Invitation.objects.get())
+        about = {"member": waiting, "by": people["marcus"], "origin": origin}
+        (answers,) = at_once(
+            lambda token=token: _accept(token, origin),
+            lambda about=about: invitations.cancel(**about),
+            lambda about=about: invitations.resend(**about),
+            outbox.send_due,
+        )
+        accepted, cancelled, renewed, sent = answers
+        assert type(accepted) in (Member, InvitationGone)
+        assert type(cancelled) in (type(None), NotAllowed)
+        assert type(renewed) in (type(None), NotAllowed)
+        assert type(sent) is outbox.Round
+        assert not (isinstance(accepted, Member) and cancelled is None)
+        assert isinstance(accepted, Member) or cancelled is None or renewed is None
+        done = actions_about(waiting)
+        assert done["invitation.accepted"] == isinstance(accepted, Member)
+        assert done["invitation.cancelled"] == (cancelled is None)
+        left = Member.objects.filter(pk=waiting.pk).first()
+        if left is not None and left.status == MemberStatus.ACTIVE:
+            memberships.remove_member(member=left, by=people["marcus"], origin=origin)
+        elif left is not None:
+            invitations.cancel(**about)
+        User.objects.filter(email=NEW).delete()
+    assert not Invitation.objects.exists()
+    assert_sound()
+
+
+def test_of_two_who_invite_the_same_people_at_once_each_gets_each_person_once(people, origin):
+    invitees = read(" ".join(f"user{number}@new.example" for number in range(20)))
+    sam = Member.objects.select_related("user", "account").get(account_id=BOREALIS, parent=None)
+
+    def invite(by: Member) -> Any:
+        return invitations.invite(invitees=invitees, granted=Permission(0), by=by, origin=origin)
+
+    (answers,) = at_once(*[lambda by=by: invite(by) for by in (people["marcus"], people["olivia"], sam)])
+    outcomes = Counter(result.outcome for results in answers for result in results)
+    assert outcomes == {invitations.Outcome.INVITED: 40, invitations.Outcome.ALREADY_INVITED: 20}
+    assert User.objects.filter(email__endswith="@new.example").count() == 20
+    assert_sound()
+
+
+def test_many_senders_send_each_mail_once(people, origin, mailoutbox):
+    invitees = read(" ".join(f"user{number}@new.example" for number in range(30)))
+    invitations.invite(invitees=invitees, granted=Permission(0), by=people["marcus"], origin=origin)
+    (rounds,) = at_once(*[outbox.send_due] * 6)
+    assert sum(each.sent for each in rounds) == 30
+    assert Counter(message.to[0] for message in mailoutbox) == Counter(invitee.email for invitee in invitees)
+    invited = Member.objects.filter(user__email__endswith="@new.example")
+    assert set(invited.values_list("status", flat=True)) == {MemberStatus.PENDING}
     assert_sound()
 
 

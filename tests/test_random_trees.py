@@ -17,11 +17,14 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from accounts import audit, hierarchy, memberships, queries
+from accounts import audit, hierarchy, invitations, memberships, outbox, queries, tokens
 from accounts.enums import CHOSEN_STATUSES, MemberStatus, Permission
 from accounts.hierarchy import TreeError
+from accounts.invitations import InvitationGone
+from accounts.invitees import read
 from accounts.list_request import ListRequest
-from accounts.models import Account, Event, Member
+from accounts.memberships import NotEmpty
+from accounts.models import Account, Event, Invitation, Mail, Member
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed, can
 from keys import lifecycle, policy
@@ -81,7 +84,15 @@ class Oracle:
         """Whether the target's place in the account is the actor's to decide."""
         return target not in (actor, 0) and self.restricts(actor, target)
 
+    def is_invited(self, member: int) -> bool:
+        return self.status[member] in ("pending", "processing")
+
+    def brings_in(self, actor: int) -> bool:
+        return self.works(actor) and bool(actor == 0 or self.granted[actor] & 7)
+
     def removes(self, actor: int, target: int) -> bool:
+        if self.is_invited(target):
+            return False
         if actor == target:
             return actor != 0 and self.works(actor)
         reaches = actor == 0 or self.granted[actor] & 4 or (self.granted[actor] & 1 and self.is_above(actor, target))
@@ -148,7 +159,7 @@ class Histories(RuleBasedStateMachine):
         try:
             with transaction.atomic():
                 result = call(**arguments, origin=ORIGIN)
-        except (NotAllowed, memberships.NotEmpty, lifecycle.KeyExists, lifecycle.KeyGone) as error:
+        except (NotAllowed, NotEmpty, InvitationGone, lifecycle.KeyExists, lifecycle.KeyGone) as error:
             assert type(error) is expected, (error, expected)
             return None
         assert expected is None, f"expected {expected}"
@@ -170,6 +181,73 @@ class Histories(RuleBasedStateMachine):
         self.events += 1
         self.oracle.parent[number], self.oracle.status[number] = parent, status
         self.oracle.granted[number], self.oracle.own_login[number] = 0, False
+
+    @precondition(lambda self: len(self.ids) < MOST_MEMBERS)
+    @rule(actor=numbers, granted=st.integers(0, 31))
+    def invite(self, actor, granted):
+        actor = self.pick(actor)
+        number, reach = self.numbers_given, 31 if actor == 0 else self.oracle.granted[actor]
+        invitees = read(f"invited{number}@tree.example")
+        done = self.attempt(
+            None if self.oracle.brings_in(actor) and not granted & ~reach else NotAllowed, invitations.invite,
+            invitees=invitees, granted=Permission(granted), by=self.member(actor),
+        )  # fmt: skip
+        if done is not None:
+            self.numbers_given += 1
+            self.ids[number] = done[0].member.pk
+            self.events += 1
+            self.oracle.parent[number], self.oracle.status[number] = actor, "processing"
+            self.oracle.granted[number], self.oracle.own_login[number] = granted, False
+
+    @rule()
+    def send_mail(self):
+        waiting = self._invited()
+        # Who was made something else meanwhile stays that, and the link is worth nothing.
+        self.events += Mail.objects.filter(invitation__isnull=False).count()
+        outbox.send_due()
+        assert not Mail.objects.exists()
+        for number in waiting:
+            if self.oracle.status[number] == "processing" and self.member(number).status == "pending":
+                self.oracle.status[number] = "pending"
+        assert all(self.member(number).status == self.oracle.status[number] for number in self.ids)
+
+    @precondition(lambda self: self._invited())
+    @rule(number=numbers)
+    def accept(self, number):
+        waiting = self._invited()
+        number = waiting[number % len(waiting)]
+        invitation = Invitation.objects.get(member=self.ids[number])
+        done = self.attempt(
+            None if self.oracle.is_invited(number) else InvitationGone, invitations.accept_as,
+            token=tokens.token_of(invitation), user=self.member(number).user,
+        )  # fmt: skip
+        if done is not None:
+            self.events += 1
+            self.oracle.status[number] = "active"
+            assert not Invitation.objects.filter(member=self.ids[number]).exists()
+
+    @rule(actor=numbers, member=numbers)
+    def resend_invite(self, actor, member):
+        actor, member = self.pick(actor), self.pick(member)
+        may = self.oracle.manages(actor, member) and self.oracle.is_invited(member)
+        self.attempt(None if may else NotAllowed, invitations.resend, member=self.member(member), by=self.member(actor))
+        if may:
+            self.events += 1
+            self.oracle.status[member] = "processing"
+
+    @precondition(lambda self: len(self.ids) > 3)
+    @rule(actor=numbers, member=numbers)
+    def cancel_invite(self, actor, member):
+        actor, member = self.pick(actor), self.pick(member)
+        may = self.oracle.manages(actor, member) and self.oracle.is_invited(member)
+        user = self.member(member).user
+        self._leave(member, None if may else NotAllowed, invitations.cancel, by=self.member(actor))
+        if may:
+            assert not type(user).objects.filter(pk=user.pk).exists()
+
+    def _invited(self) -> list[int]:
+        with_one = set(Invitation.objects.values_list("member_id", flat=True))
+        return [number for number, pk in sorted(self.ids.items()) if pk in with_one]
 
     @rule(member=numbers, parent=numbers)
     def move(self, member, parent):
@@ -245,11 +323,12 @@ class Histories(RuleBasedStateMachine):
         ]  # fmt: skip
         expected = None if self.oracle.removes(actor, member) else NotAllowed
         if expected is None and working and not hand_over:
-            expected = memberships.NotEmpty
+            expected = NotEmpty
+        self._leave(member, expected, memberships.remove_member, by=self.member(actor), hand_over=hand_over)
+
+    def _leave(self, member: int, expected: type[Exception] | None, call, **arguments) -> None:
         key = self.key(member) if member in self.values else None
-        self.attempt(
-            expected, memberships.remove_member, member=self.member(member), by=self.member(actor), hand_over=hand_over
-        )
+        self.attempt(expected, call, member=self.member(member), **arguments)
         if expected is None:
             moved = sum(parent == member for parent in self.oracle.parent.values())
             self.events += 1 + moved + (key is not None)

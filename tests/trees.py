@@ -34,7 +34,7 @@ def make_member(account: Account, parent: Member | None) -> Member:
         user=user,
         api_username=default_api_username(account.pk, user.email),
         sort_name=sort_name(user.name),
-        search_text=search_text(user),
+        search_text=search_text(user.name, user.email),
         joined_at=timezone.now(),
     )
     hierarchy.place(member, parent).save(force_insert=True)
@@ -82,7 +82,7 @@ def chain(account: Account, length: int) -> list[Member]:
                 path=path,
                 api_username=default_api_username(account.pk, user.email),
                 sort_name="link",
-                search_text=search_text(user),
+                search_text=search_text(user.name, user.email),
             )
         )
     return Member.objects.bulk_create(members)

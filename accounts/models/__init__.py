@@ -1,10 +1,12 @@
-"""The tables of people, accounts, the tree and the audit trail: fields, constraints, small properties; no rules."""
+"""The tables of people, accounts, the tree, mail and the audit trail: fields, constraints, properties; no rules."""
 
 from accounts.models.account import Account
 from accounts.models.event import AuditChain, Event
+from accounts.models.invitation import Invitation
+from accounts.models.mail import Mail
 from accounts.models.member import Member
 from accounts.models.session import Session
 from accounts.models.throttle import AttemptCount
 from accounts.models.user import User
 
-__all__ = ["Account", "AttemptCount", "AuditChain", "Event", "Member", "Session", "User"]
+__all__ = ["Account", "AttemptCount", "AuditChain", "Event", "Invitation", "Mail", "Member", "Session", "User"]

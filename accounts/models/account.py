@@ -25,6 +25,12 @@ class Account(models.Model):
         help_text="Canonical text of the account-wide restriction; empty allows every address.",
     )
 
+    user_domains = models.TextField(
+        "Restrict user domains",
+        blank=True,
+        help_text="Patterns of the addresses that may be invited, one a line; empty allows every address.",
+    )
+
     class Meta:
         constraints = (
             models.CheckConstraint(

@@ -9,7 +9,7 @@ from accounts.enums import MemberStatus, Permission
 from accounts.models.account import Account
 from accounts.models.fields import Code, CompositeForeignKey, PathField
 from accounts.models.user import User
-from accounts.names import EMAIL_BYTES, SORT_NAME_LENGTH
+from accounts.names import EMAIL_BYTES, NAME_LENGTH, SORT_NAME_LENGTH
 
 #: Hexadecimal digits of a member's primary key in a path: 268 million members in the life of an installation.
 CODE_LENGTH = 7
@@ -43,6 +43,14 @@ class Member(models.Model):
         "User-managed login", default=False, help_text="The member sets their own address restrictions."
     )
     joined_at = models.DateTimeField(null=True, blank=True)
+    # Null and without a default, so that SQLite adds the column in place: making the table anew would drop the
+    # triggers of the search index.
+    name_here = models.CharField(  # noqa: DJ001 - null is "goes by their own name"
+        max_length=NAME_LENGTH,
+        null=True,
+        editable=False,
+        help_text="What they were added as, until they join by themselves: who invites an address learns no name.",
+    )
     api_username = models.CharField(
         "API username", max_length=EMAIL_BYTES + 11, unique=True, help_text="Also the VPN user name."
     )
@@ -83,7 +91,12 @@ class Member(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.user.name
+        return self.name
+
+    @property
+    def name(self) -> str:
+        """How the account calls this member: what they were added as, or else the user's own name."""
+        return self.user.name if self.name_here is None else self.name_here
 
     @property
     def is_owner(self) -> bool:

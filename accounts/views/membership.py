@@ -30,7 +30,7 @@ from accounts.views import user_details
 form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
-def _target(request: MemberRequest, member_id: int, action: MemberAction) -> Member:
+def target_of(request: MemberRequest, member_id: int, action: MemberAction) -> Member:
     """Return the member, whom the viewer may see (404) and do this to (403 with the reason)."""
     member = member_or_404(request.member, member_id)
     if not policy.can(request.member, action, member):
@@ -39,10 +39,10 @@ def _target(request: MemberRequest, member_id: int, action: MemberAction) -> Mem
     return member
 
 
-def _write(request: MemberRequest, member: Member, action: MemberAction, write: Callable[[], object]) -> None:
+def write(request: MemberRequest, member: Member, action: MemberAction, change: Callable[[], object]) -> None:
     """Run a write that asks the policy once more; a refusal is an event and 403."""
     try:
-        write()
+        change()
     except NotAllowed as error:
         raise refusal(request, subject=member, what=action.value, why=error) from error
 
@@ -51,21 +51,21 @@ def _write(request: MemberRequest, member: Member, action: MemberAction, write: 
 def status(request: MemberRequest, member_id: int) -> HttpResponse:
     """Set the status that was chosen on the card."""
     action = MemberAction.CHANGE_STATUS
-    member = _target(request, member_id, action)
+    member = target_of(request, member_id, action)
     if request.method != "POST":
         return redirect("accounts:user", member.pk)
     form = StatusForm(request.POST, action=request.path, present=member.status)
     if not form.is_valid():
         return user_details.page(request, member, status_form=form, focuses_mistake=focus_first_mistake(form))
     chosen = form.cleaned_data["status"]
-    _write(
+    write(
         request,
         member,
         action,
         lambda: memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin),
     )
     label = MemberStatus(chosen).label
-    messages.success(request, f"User status applied\n{member.user.name} is {label} from now on.")
+    messages.success(request, f"User status applied\n{member.name} is {label} from now on.")
     return redirect("accounts:user", member.pk)
 
 
@@ -73,7 +73,7 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
 def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
     """Set the permissions that were ticked: those that the viewer may give."""
     action = MemberAction.CHANGE_PERMISSIONS
-    member = _target(request, member_id, action)
+    member = target_of(request, member_id, action)
     if request.method != "POST":
         return redirect(f"{reverse('accounts:user', args=[member.pk])}?tab=access")
     form = PermissionsForm(
@@ -83,7 +83,7 @@ def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
         held=Permission(member.permissions),
     )
     if form.is_valid():
-        _write(
+        write(
             request,
             member,
             action,
@@ -91,7 +91,7 @@ def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
                 member=member, granted=form.granted, by=request.member, origin=request.origin
             ),
         )
-        messages.success(request, f"Permissions saved\nThey apply to {member.user.name} from the next request on.")
+        messages.success(request, f"Permissions saved\nThey apply to {member.name} from the next request on.")
     return redirect(f"{reverse('accounts:user', args=[member.pk])}?tab=access")
 
 
@@ -99,11 +99,11 @@ def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
 def login(request: MemberRequest, member_id: int) -> HttpResponse:
     """Turn *User-managed login* on or off."""
     action = MemberAction.CHANGE_LOGIN
-    member = _target(request, member_id, action)
+    member = target_of(request, member_id, action)
     form = SwitchedForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         is_on = form.cleaned_data["is_on"]
-        _write(
+        write(
             request,
             member,
             action,
@@ -119,7 +119,7 @@ def login(request: MemberRequest, member_id: int) -> HttpResponse:
 def parent(request: MemberRequest, member_id: int) -> HttpResponse:
     """Look for another parent; show what would change with the one that was chosen; change it."""
     action = MemberAction.CHANGE_PARENT
-    member = _target(request, member_id, action)
+    member = target_of(request, member_id, action)
     asked = ListRequest.of(request)
     form = ParentForm(request.POST if request.method == "POST" else request.GET if "parent" in request.GET else None)
     chosen = _chosen_parent(request, member, form) if form.is_valid() else None
@@ -152,9 +152,7 @@ def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpRespons
     except TreeError as error:
         messages.error(request, f"Nothing was changed\n{error}")
     else:
-        messages.success(
-            request, f"Parent changed\n{chosen.user.name} is the parent of {member.user.name} from now on."
-        )
+        messages.success(request, f"Parent changed\n{chosen.name} is the parent of {member.name} from now on.")
     return redirect("accounts:user", member.pk)
 
 
@@ -163,14 +161,14 @@ def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpRespons
 def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to remove a user, or oneself, from the account, and do it."""
     action = MemberAction.REMOVE
-    member = _target(request, member_id, action)
+    member = target_of(request, member_id, action)
     is_self = member.pk == request.member.pk
     if member.parent is None:
         raise Http404  # the policy has refused the owner already
     working = memberships.working_below(member)
     form = RemovalForm(
         request.POST if request.method == "POST" else None,
-        label=f"{member.parent.user.name} takes over the users below",
+        label=f"{member.parent.name} takes over the users below",
     )
     back = reverse("accounts:user", args=[member.pk])
     if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
@@ -180,7 +178,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
             request,
             what=what,
             back=back,
-            behind=f"Manage {member.user.name}",
+            behind=f"Manage {member.name}",
             carried={"hand_over": "on"} if hand_over else {},
         )
         if proof is not None:
@@ -198,7 +196,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         focus_first_mistake(form)
     context = {
         "title": "Leave the account" if is_self else "Remove user",
-        "behind_title": f"Manage {member.user.name}",
+        "behind_title": f"Manage {member.name}",
         "dialog_back": back,
         "member": member,
         "is_self": is_self,
@@ -220,6 +218,6 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
         messages.success(request, f"You have left {member.account}.")
         return redirect("/")
     messages.success(
-        request, f"User removed\n{member.user.name} is no longer in the account; their key has stopped working."
+        request, f"User removed\n{member.name} is no longer in the account; their key has stopped working."
     )
     return redirect("accounts:users")

@@ -11,12 +11,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import memberships
 from accounts.access import member_or_404, refusal
-from accounts.enums import MemberStatus, Permission
+from accounts.enums import Permission
 from accounts.forms import PermissionsForm, StatusForm, VpnPasswordForm
 from accounts.memberships import permission_names
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
-from accounts.queries import removal
+from accounts.queries import mail_problem, page_menu, status_words
 from accounts.requests import MemberRequest
 
 DETAILS, ACCESS, MANAGE = "userdetails", "access", "manage"
@@ -39,11 +39,11 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
     if tab not in {ACCESS, MANAGE}:
         tab = DETAILS
     context = {
-        "title": f"Manage {member.user.name}",
+        "title": f"Manage {member.name}",
         "member": member,
         "viewer": viewer,
         "is_self": member.pk == viewer.pk,
-        "status_label": MemberStatus(member.status).label,
+        "status_label": status_words(member),
         "sees_care": sees_care,
         "sees_parent": member.parent is not None and can(viewer, MemberAction.VIEW, member.parent),
         "edits_vpn_password": can(viewer, MemberAction.EDIT_VPN_PASSWORD, member),
@@ -52,7 +52,9 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "changes_login": can(viewer, MemberAction.CHANGE_LOGIN, member),
         "permissions_form": _permissions_form(viewer, member),
         "permission_names": permission_names(member.granted),
-        "menu": removal(member, viewer),
+        "invitation": getattr(member, "invitation", None) if sees_care else None,
+        "mail_problem": mail_problem(member) if sees_care else "",
+        "menu": page_menu(member, viewer),
         "tab": tab,
         **more,
     }
@@ -96,7 +98,7 @@ def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
         return redirect(back)
     context = {
         "title": "Edit VPN password",
-        "behind_title": f"Manage {member.user.name}",
+        "behind_title": f"Manage {member.name}",
         "member": member,
         "form": form,
         "dialog_back": back,

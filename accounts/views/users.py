@@ -4,9 +4,10 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts import queries
+from accounts import policy, queries
 from accounts.enums import MemberStatus
 from accounts.list_request import ListRequest
+from accounts.policy import MemberAction
 from accounts.requests import MemberRequest
 
 VIEWS = {"users": "Account users", "hierarchy": "User hierarchy"}
@@ -24,6 +25,8 @@ def index(request: MemberRequest) -> HttpResponse:
         "views": VIEWS.items(),
         "view_hidden": asked.but("view"),
         "statuses": MemberStatus.choices,
+        # The same permissions allow adding VPN-only users.
+        "may_invite": policy.can(viewer, MemberAction.INVITE, viewer),
     }
     if view == "hierarchy":
         folded = queries.folded_members(viewer, asked)

@@ -103,7 +103,7 @@ class _Rows:
             api_username=memberships.default_api_username(self.owner.account_id, user.email),
             allowed_addresses=facts.allowed_addresses,
             sort_name=sort_name(user.name),
-            search_text=memberships.search_text(user),
+            search_text=memberships.search_text(user.name, user.email),
         )
 
     def _key(self, holder: Member, facts: KeyFacts) -> ClassicKey:

@@ -117,7 +117,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
     powers += [words for action, words in named_of_member if can(manager, action, member)]
     sees = can(viewer, MemberAction.VIEW, manager)
     return {
-        "name": manager.user.name,
+        "name": manager.name,
         "url": reverse("accounts:user", args=[manager.pk]) if sees else "",
         "is_self": manager.pk == viewer.pk,
         "is_above": relation(manager, member) is Relation.ANCESTOR,

@@ -89,7 +89,7 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
         raise Http404
     is_own = holder.pk == request.member.pk
     back = reverse("keys:classic-list") if is_own else reverse("accounts:user", args=[holder.pk])
-    behind = "API keys" if is_own else f"Manage {holder.user.name}"
+    behind = "API keys" if is_own else f"Manage {holder.name}"
     if request.method != "POST":
         return redirect(back)
     try:
@@ -115,7 +115,7 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
 
 
 def _has_key_already(request: MemberRequest, holder: Member, back: str) -> HttpResponse:
-    whose = "You already have" if holder.pk == request.member.pk else f"{holder.user.name} already has"
+    whose = "You already have" if holder.pk == request.member.pk else f"{holder.name} already has"
     messages.error(request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another.")
     return redirect(back)
 
@@ -153,7 +153,7 @@ def _page_behind(request: MemberRequest, key: ClassicKey) -> tuple[str, str]:
     asked = request.GET.get("next", "")
     path = asked.partition("?")[0]
     if path == reverse("accounts:user", args=[key.holder_id]):
-        return asked, f"Manage {key.holder.user.name}"
+        return asked, f"Manage {key.holder.name}"
     list_url = reverse("keys:classic-list")
     return asked if path == list_url else list_url, "API keys"
 
@@ -256,9 +256,7 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
             lifecycle.restrict_classic_key(
                 key=key, addresses_text=form.cleaned_data["classic"], by=request.member, origin=request.origin
             )
-            messages.success(
-                request, f"IP address restrictions saved\nThey apply to the key of {key.holder.user.name}."
-            )
+            messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.name}.")
             return redirect(_page_behind(request, key)[0])
     except NotAllowed as error:
         raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
@@ -282,7 +280,7 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
             raise refusal(request, subject=key.holder, what=KeyAction.DELETE.value, why=error) from error
         except lifecycle.KeyGone as error:
             raise Http404 from error
-        whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.user.name}"
+        whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.name}"
         messages.success(request, f"API key deleted\n{whose} has stopped working.")
         return redirect(_list_behind(request, key))
     context = _dialog_context(request, key, "Delete API key") | {

@@ -50,7 +50,7 @@ def add(parent: Member, name: str) -> Member:
         user=user,
         api_username=memberships.default_api_username(parent.account_id, user.email),
         sort_name=sort_name(name),
-        search_text=memberships.search_text(user),
+        search_text=memberships.search_text(user.name, user.email),
         joined_at=timezone.now(),
     )
     hierarchy.place(member, parent).save(force_insert=True)

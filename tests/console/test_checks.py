@@ -41,6 +41,7 @@ def production(db, settings, tmp_path: Path):
     # The server that the suite was given may be reached by TCP; what is said of that has its own cases.
     settings.KEYTREE_ALLOW_PLAIN_DATABASE = True
     settings.STATIC_ROOT = tmp_path
+    settings.KEYTREE_SENDS_MAIL, settings.EMAIL_HOST, settings.EMAIL_USE_SSL = True, "mail.example.com", True
     return settings
 
 
@@ -87,6 +88,7 @@ def test_demo_is_left_alone(db, settings) -> None:
         ("KEYTREE_TRUSTED_PROXIES", "127.0.0.1, ::/0", "keytree.E010"),
         ("KEYTREE_TRUSTED_PROXIES", "0.0.0.0/1, 128.0.0.0/1", "keytree.E010"),
         ("KEYTREE_TRUSTED_PROXIES", "", "keytree.E011"),
+        ("EMAIL_USE_SSL", False, "keytree.E019"),
     ],
 )
 def test_setting_is_refused(production, name: str, value: object, expected: str) -> None:
@@ -95,6 +97,21 @@ def test_setting_is_refused(production, name: str, value: object, expected: str)
     with pytest.raises(SystemExit) as refusal:
         checks.refuse_unsafe_start()
     assert expected in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("EMAIL_HOST", "127.0.0.1"), ("EMAIL_USE_TLS", True), ("KEYTREE_ALLOW_PLAIN_MAIL", True)]
+)
+def test_mail_without_tls_is_accepted_where_nobody_can_read_it(production, name: str, value: object) -> None:
+    production.EMAIL_USE_SSL = False
+    setattr(production, name, value)
+    assert found() == []
+
+
+def test_without_a_mail_server_production_is_warned_and_starts(production) -> None:
+    production.KEYTREE_SENDS_MAIL = False
+    assert found() == ["keytree.W001"]
+    checks.refuse_unsafe_start()
 
 
 @pytest.mark.parametrize("proxies", ["unix", "10.0.4.0/28, 2001:db8::1", "127.0.0.1"])
@@ -188,7 +205,7 @@ def test_migrations_in_disorder(production, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_migrations_missing(production) -> None:
-    MigrationRecorder(connection).record_unapplied("accounts", "0003_search_index")
+    MigrationRecorder(connection).record_unapplied("accounts", "0004_invitations_and_mail")
     assert found() == ["keytree.E016"]
 
 

@@ -195,7 +195,7 @@ def test_copies_of_names_are_those_that_are_made_by_hand():
     account = generate()
     for member in members_of(account):
         assert member.sort_name == sort_name(member.user.name)
-        assert member.search_text == search_text(member.user)
+        assert member.search_text == search_text(member.user.name, member.user.email)
         assert member.api_username == default_api_username(account.pk, member.user.email)
     for key in ClassicKey.objects.filter(account=account).select_related("holder"):
         assert (key.holder_path, key.holder_sort_name) == (key.holder.path, key.holder.sort_name)

@@ -19,6 +19,7 @@ ON_A_DATABASE = {
     "create_account": ["--name=New", "--owner-email=new@new.example", "--owner-name=New Owner", "--password-stdin"],
     "generate_account": [],
     "rotate_keys": [],
+    "send_mail": [],
     "verify_audit": [],
 }
 
@@ -32,7 +33,7 @@ def test_a_database_without_its_tables_is_refused_with_the_remedy(command, monke
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("command", ["check_data", "create_account", "rotate_keys", "verify_audit"])
+@pytest.mark.parametrize("command", ["check_data", "create_account", "rotate_keys", "send_mail", "verify_audit"])
 def test_without_a_key_ring_the_remedy_is_named(command, settings):
     settings.KEYTREE_KEY_RING = settings.KEYTREE_KEY_RING_FILE = ""
     with pytest.raises(CommandError, match=r"No key ring is set\. .* python manage\.py generate_ring_key"):

@@ -25,6 +25,15 @@ from tests.console.programs import ROOT, manage, settings_module
         ("DATABASE_URL", "mysql://localhost/keytree"),
         ("DATABASE_URL", "nonsense"),
         ("KEYTREE_PUBLIC_URL", "https://[x"),
+        ("EMAIL_URL", "mail.example.com"),
+        ("EMAIL_URL", "imap://mail.example.com"),
+        ("EMAIL_URL", "smtp://"),
+        ("EMAIL_URL", "smtp://mail.example.com:99999"),
+        ("EMAIL_URL", "smtp://mail.example.com/inbox"),
+        ("EMAIL_URL", "smtps://mail.example.com?ssl=no"),
+        ("KEYTREE_MAIL_FROM", "Keytree"),
+        ("KEYTREE_MAIL_FROM", "keytree@example.com\nBcc: eve@evil.example"),
+        ("KEYTREE_ALLOW_PLAIN_MAIL", "perhaps"),
     ],
 )
 def test_bad_value_stops_the_program_by_name(tmp_path: Path, name: str, value: str) -> None:
@@ -39,6 +48,28 @@ def test_every_bad_value_is_named_at_once(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "KEYTREE_ENV" in done.stderr
     assert "KEYTREE_SESSION_HOURS" in done.stderr
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("smtp://mail.example.com", ("mail.example.com", 25, "", "", False, False)),
+        ("smtp+tls://me%40x:p%3Aw%2F@mail.example.com", ("mail.example.com", 587, "me@x", "p:w/", True, False)),
+        ("smtps://me:secret@mail.example.com:2465", ("mail.example.com", 2465, "me", "secret", False, True)),
+    ],
+)
+def test_mail_server_is_read_from_its_address(tmp_path: Path, url: str, expected: tuple[object, ...]) -> None:
+    names = ("HOST", "PORT", "HOST_USER", "HOST_PASSWORD", "USE_TLS", "USE_SSL")
+    done = manage(
+        "shell", "--no-imports", "-c",
+        "from django.conf import settings; "
+        f"print(tuple(getattr(settings, 'EMAIL_' + name) for name in {names}), settings.EMAIL_BACKEND.split('.')[-2], "
+        "settings.DEFAULT_FROM_EMAIL, settings.KEYTREE_SENDS_MAIL)",
+        KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(tmp_path), EMAIL_URL=url,
+        KEYTREE_PUBLIC_URL="https://keys.example.com",
+    )  # fmt: skip
+    assert done.stdout.strip() == f"{expected} smtp Keytree <keytree@keys.example.com> True", done.stderr
 
 
 @pytest.mark.sqlite_only

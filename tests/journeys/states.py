@@ -55,6 +55,24 @@ print(render_to_string({template!r}))
 """
 
 
+#: An invitation to Acme from Marcus, of somebody who is new or has a user elsewhere; its path.
+_INVITE = """
+from datetime import timedelta
+from accounts import invitations, tokens
+from accounts.enums import Permission
+from accounts.invitees import read
+from accounts.models import Invitation, Member
+from accounts.origin import COMMAND_LINE
+owner = Member.objects.get(account_id={account}, parent=None)
+invitations.invite(invitees=read("{email}"), granted=Permission(0), by=owner, origin=COMMAND_LINE)
+invitation = Invitation.objects.get(member__account_id={account}, member__user__email="{email}")
+if {is_expired}:
+    invitation.expires_at -= timedelta(days=31)
+    invitation.save()
+print("/invitations/" + tokens.token_of(invitation))
+"""
+
+
 class Cast:
     """The people of a demo at one server, each with a browser that stays signed in.
 
@@ -223,6 +241,31 @@ def _post_without_token(visit: Visit) -> None:
     visit.expect_page("Page out of date")
 
 
+def _link(email: str, account: int = 1234567, *, is_expired: bool = False) -> Callable[[Visit], None]:
+    """Open the link of an invitation to that address."""
+
+    def act(visit: Visit) -> None:
+        visit.go(visit.server.run(_INVITE.format(email=email, account=account, is_expired=is_expired)).strip())
+
+    return act
+
+
+def _invite(addresses: str) -> Callable[[Visit], None]:
+    def act(visit: Visit) -> None:
+        visit.page.get_by_label("Email addresses").fill(addresses)
+        with visit.page.expect_navigation():
+            visit.button("Invite").click()
+
+    return act
+
+
+def _add_nobody(visit: Visit) -> None:
+    _fill(visit, Name="", Email="nonsense", VPN_password="short")
+    visit.page.locator("form.uni-form, #main form").first.evaluate("form => (form.noValidate = true)")
+    with visit.page.expect_navigation():
+        visit.button("Add").click()
+
+
 def _plain(template: str) -> Callable[[Visit], None]:
     """Show a page that only a failure would show, as the server renders it."""
 
@@ -307,6 +350,21 @@ STATES = (
     State("user: another parent, preview", "olivia", USER.format("priya") + "/parent?parent={{member[sam]}}"),
     State("page of a removal", "marcus", USER.format("priya") + "/remove"),
     State("page of leaving", "noor", USER.format("noor") + "/remove"),
+    # Bringing users in.
+    State("invite users", "marcus", f"{USERS}/invite_users"),
+    State("invite users, mistakes", "marcus", f"{USERS}/invite_users", _invite(",")),
+    State("invite users, result", "marcus", f"{USERS}/invite_users", _invite("a1@new.example, priya@acme.example, x")),
+    State("add VPN-only user", "marcus", f"{USERS}/add_vpn_user"),
+    State("add VPN-only user, mistakes", "marcus", f"{USERS}/add_vpn_user", _add_nobody),
+    State("user: a pending descendant, actions", "marcus", USER.format("lena"), _opened("Actions")),
+    State("page of resending", "marcus", USER.format("lena") + "/resend_invite"),
+    State("page of cancelling", "marcus", USER.format("lena") + "/cancel_invite"),
+    State("invitation", "nobody", "/login", _link("a2@new.example")),
+    State("invitation of a user", "nobody", "/login", _link("dmitri@acme.example", 7654321)),
+    State("invitation of oneself", "priya", KEYS, _link("priya@acme.example", 7654321)),
+    State("invitation of somebody else", "priya", KEYS, _link("a3@new.example")),
+    State("invitation expired", "nobody", "/login", _link("a4@new.example", is_expired=True)),
+    State("invitation gone", "nobody", "/invitations/nobodys"),
     # The rest.
     State("activity", "olivia", ACTIVITY),
     State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),

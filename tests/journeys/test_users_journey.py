@@ -1,6 +1,9 @@
 """The other pages as people use them in a real browser: users, the hierarchy, one user, activity, the shell around."""
 
 import csv
+import re
+import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
@@ -386,6 +389,53 @@ def test_branch_is_looked_after_from_suspension_to_removal(start_live, browse, s
     expect(marcus.row("Priya Raman")).to_have_count(0)
     marcus.go("/iam/users?view=hierarchy")
     expect(marcus.row("Noor Haddad")).to_contain_text("Level 2")
+
+    _invite_and_join(server, marcus, browse(server, script=script, width=width))
+
+
+def _invite_and_join(server: LiveServer, marcus: Visit, guest: Visit) -> None:
+    """Marcus invites two, cancels one, and the other follows the link in the mail and is in."""
+    marcus.go("/iam/users")
+    marcus.link("Invite users").click()
+    marcus.page.get_by_label("Email addresses").fill("Tove <tove@new.example>\nkim@new.example, nonsense")
+    marcus.button("Invite").click()
+    expect(marcus.notification("2 users invited")).to_be_visible()
+    expect(marcus.page.get_by_role("row", name="nonsense")).to_contain_text("Not an address")
+    expect(marcus.page.get_by_text(str(server.data_dir / "mail"))).to_be_visible()
+    marcus.go("/iam/users")
+    marcus.choose("kim@new.example", "Cancel invite")
+    marcus.dialog("Cancel invite").get_by_role("button", name="Cancel invite").click()
+    expect(marcus.notification("Invitation cancelled")).to_be_visible()
+
+    guest.go(_link_in_mail(server.data_dir / "mail", "tove@new.example"))
+    guest.expect_page("Join Acme Robotics")
+    guest.page.get_by_label("Name").fill("Tove Nyström")
+    guest.page.get_by_label("Password").fill("short")
+    guest.button("Join").click()
+    expect(guest.page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
+    guest.page.get_by_label("Password").fill("several words in a row")
+    guest.button("Join").click()
+    guest.expect_page("API keys")
+    expect(guest.button("Create a classic infrastructure key")).to_be_visible()
+    marcus.go("/iam/users")
+    expect(marcus.row("Tove Nyström")).to_contain_text("Active")
+    marcus.link("Add VPN-only user").click()
+    marcus.page.get_by_label("Name").fill("Oslo office")
+    marcus.page.get_by_label("Email").fill("oslo@acme.example")
+    marcus.button("Add").click()
+    expect(marcus.notification("VPN-only user added")).to_be_visible()
+
+
+def _link_in_mail(folder: Path, recipient: str) -> str:
+    """The path of the link in the file that the server wrote for somebody, as soon as it is there."""
+    give_up_at = time.monotonic() + 20
+    while time.monotonic() < give_up_at:
+        for text in [file.read_text() for file in folder.glob("*")]:
+            found = re.search(rf"for {recipient}, until .*?http://[^/]+(/invitations/\S+)", text, re.DOTALL)
+            if found:
+                return found[1]
+        time.sleep(0.1)
+    raise AssertionError(f"no mail to {recipient}")
 
 
 # --- The shell -------------------------------------------------------------------------------------------------------

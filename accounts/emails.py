@@ -1,0 +1,83 @@
+"""Writes mails: from a row of the outbox to a message with text and HTML. Decides nothing and sends nothing."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from accounts import formats
+from accounts.events import NOTICES
+from accounts.models import Account, Invitation, Mail
+from accounts.tokens import token_of
+
+#: Of a header: names may be long, and a mail program shows no more.
+_SUBJECT_LENGTH = 150
+
+
+class _Site:
+    """Where links lead: the public address, or, in a demo that was given none, where its server listens."""
+
+    listening_at = "http://127.0.0.1:8000"
+
+    @property
+    def url(self) -> str:
+        """The beginning of every link; never taken from a request."""
+        return settings.KEYTREE_PUBLIC_URL or self.listening_at.rstrip("/")
+
+
+site = _Site()
+
+
+def compose(mail: Mail) -> EmailMultiAlternatives:
+    """Return the message for a row of the outbox, loaded with what it is about."""
+    if mail.invitation is not None:
+        return _invitation(mail, mail.invitation)
+    return _notice(mail)
+
+
+def _invitation(mail: Mail, invitation: Invitation) -> EmailMultiAlternatives:
+    account, inviter = invitation.member.account, invitation.invited_by
+    context = {
+        "account": account,
+        "inviter": inviter,
+        "email": mail.recipient,
+        "url": site.url + reverse("accounts:accept-invitation", args=[token_of(invitation)]),
+        "until": formats.moment(invitation.expires_at),
+    }
+    return _message(mail, f"Invitation to {account.name}", "invitation", context)
+
+
+def _notice(mail: Mail) -> EmailMultiAlternatives:
+    event = mail.event
+    if event is None:
+        raise ValueError("A mail is about an invitation or an event.")
+    notice = NOTICES[event.action]
+    account = Account.objects.get(pk=event.account_id)
+    context = {
+        "account": account,
+        "sentence": notice.sentence,
+        "subject_label": event.subject_label,
+        "actor": event.actor_label or "The server",
+        "at": formats.moment(event.at),
+        "address": event.address,
+        "facts": {name: event.facts[name] for name in ("before", "after") if name in event.facts},
+        "url": site.url + reverse("accounts:activity"),
+    }
+    return _message(mail, f"{notice.subject} ({account.name})", "notice", context)
+
+
+def _message(mail: Mail, subject: str, template: str, context: Mapping[str, Any]) -> EmailMultiAlternatives:
+    context = {**context, "site": site.url}
+    # One line, whatever a name may hold: a line end would begin another header.
+    subject = " ".join(subject.split())[:_SUBJECT_LENGTH]
+    message = EmailMultiAlternatives(
+        subject,
+        render_to_string(f"email/{template}.txt", context),
+        to=[mail.recipient],
+        headers={"Auto-Submitted": "auto-generated"},
+    )
+    message.attach_alternative(render_to_string(f"email/{template}.html", context), "text/html")
+    return message

@@ -1,0 +1,239 @@
+"""Writes about invitations: invite, send anew, cancel, accept; each in one transaction with its events.
+
+All of them lock the account first, so that of an accept and a cancel at the same moment one finds the other done. A
+token is used up with its row.
+"""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.contrib.auth.hashers import make_password
+from django.utils import timezone
+
+from accounts import audit, events, hierarchy, outbox, text_index, tokens
+from accounts.domains import Patterns
+from accounts.enums import INVITED_STATUSES, MemberStatus, Permission
+from accounts.invitees import Invitee
+from accounts.memberships import (
+    insert_members,
+    permission_names,
+    present_for_leaving,
+    present_member,
+    search_text,
+    take_out,
+    users_of,
+)
+from accounts.models import Invitation, Member, User
+from accounts.names import sort_name
+from accounts.origin import Origin
+from accounts.policy import MemberAction, NotAllowed, grantable_with_invitation, require
+from accounts.transactions import one_transaction
+
+#: How long a link is good for.
+VALID_FOR = timedelta(days=30)
+
+
+class Outcome(enum.Enum):
+    """What became of one entry of an invitation; the value is the label."""
+
+    INVITED = "Invited"
+    ALREADY_MEMBER = "Already a user of this account"
+    ALREADY_INVITED = "Invited already"
+    NOT_ALLOWED = "Not allowed by the account's domains"
+    NOT_AN_ADDRESS = "Not an address"
+
+
+@dataclass(frozen=True)
+class Result:
+    """An entry and what became of it."""
+
+    invitee: Invitee
+    outcome: Outcome
+    member: Member | None = None
+
+
+class InvitationGone(Exception):
+    """There is no such invitation: used, cancelled, replaced or never made, which all look the same."""
+
+
+class InvitationExpired(Exception):
+    """The link's time is over; the invitation says whom to ask."""
+
+    def __init__(self, invitation: Invitation) -> None:
+        super().__init__("The invitation has expired.")
+        self.invitation = invitation
+
+
+class IdentityKnown(Exception):
+    """The invited person has a password, set meanwhile in another account: they have to give it."""
+
+
+@one_transaction
+def invite(*, invitees: Sequence[Invitee], granted: Permission, by: Member, origin: Origin) -> list[Result]:
+    """Invite everybody who can be, below ``by``, with the same permissions, and return what became of each entry.
+
+    Costs a fixed number of statements for each few hundred entries, and one event for each who is invited. Raises
+    NotAllowed, also where ``granted`` holds a permission that ``by`` lacks, and TreeError below the deepest level.
+    """
+    hierarchy.lock_account(by.account_id)
+    by = present_member(by)
+    require(by, MemberAction.INVITE, by)
+    if granted & ~grantable_with_invitation(by):
+        raise NotAllowed("Nobody gives a permission that they do not have.")
+    outcomes = _outcomes(invitees, by)
+    new = [invitee.email for invitee, outcome in zip(invitees, outcomes, strict=True) if outcome is Outcome.INVITED]
+    members = _insert(new, granted, by) if new else {}
+    if members:
+        audit.record_all(
+            events.INVITED,
+            actor=by,
+            subjects=list(members.values()),
+            origin=origin,
+            details={"permissions": permission_names(granted)},
+        )
+    return [
+        Result(invitee, outcome, members.get(invitee.email))
+        for invitee, outcome in zip(invitees, outcomes, strict=True)
+    ]
+
+
+def _outcomes(invitees: Sequence[Invitee], by: Member) -> list[Outcome]:
+    """Return what is to become of each entry; one query."""
+    emails = [invitee.email for invitee in invitees if invitee.email]
+    there = Member.objects.filter(account_id=by.account_id, user__email__in=emails)
+    statuses = dict(there.values_list("user__email", "status"))
+    patterns = Patterns(by.account.user_domains)
+
+    def outcome(invitee: Invitee) -> Outcome:
+        if not invitee.email:
+            return Outcome.NOT_AN_ADDRESS
+        if invitee.email in statuses:
+            is_waiting = statuses[invitee.email] in INVITED_STATUSES
+            return Outcome.ALREADY_INVITED if is_waiting else Outcome.ALREADY_MEMBER
+        return Outcome.INVITED if patterns.allow(invitee.email) else Outcome.NOT_ALLOWED
+
+    return [outcome(invitee) for invitee in invitees]
+
+
+def _insert(emails: Sequence[str], granted: Permission, by: Member) -> dict[str, Member]:
+    """Insert members, invitations and mails for these addresses; return the members by address."""
+    # In the order typed: whoever is invited first stands first where names are equal.
+    users = users_of(emails)
+    members = insert_members(
+        parent=by,
+        users={email: users[email] for email in emails},
+        status=MemberStatus.PROCESSING,
+        permissions=granted,
+    )
+    invitations = [_new(member, by) for member in members]
+    Invitation.objects.bulk_create(invitations)
+    outbox.post_invitations(invitations)
+    return {member.user.email: member for member in members}
+
+
+def _new(member: Member, by: Member) -> Invitation:
+    invitation = Invitation(member=member, invited_by=by, expires_at=timezone.now() + VALID_FOR)
+    tokens.renew(invitation)
+    return invitation
+
+
+@one_transaction
+def resend(*, member: Member, by: Member, origin: Origin) -> None:
+    """Send the member's invitation anew, good for another ``VALID_FOR``: the earlier link is worth nothing any more.
+
+    Whoever sends it is named in it. Raises NotAllowed.
+    """
+    hierarchy.lock_account(member.account_id)
+    by, member = present_member(by), present_member(member)
+    require(by, MemberAction.RESEND_INVITE, member)
+    invitation = Invitation.objects.filter(member=member).first()
+    if invitation is None:
+        invitation = _new(member, by)
+    else:
+        invitation.generation += 1
+        invitation.invited_by, invitation.sent_at = by, None
+        invitation.expires_at = timezone.now() + VALID_FOR
+        tokens.renew(invitation)
+    invitation.member = member
+    invitation.save()
+    if member.status != MemberStatus.PROCESSING:
+        member.status = MemberStatus.PROCESSING
+        member.save(update_fields=["status"])
+    outbox.post_invitations([invitation])
+    audit.record(events.INVITATION_RENEWED, actor=by, subject=member, origin=origin)
+
+
+@one_transaction
+def cancel(*, member: Member, by: Member, origin: Origin) -> None:
+    """Take an invited member out of the account again; the link is worth nothing any more. Raises NotAllowed."""
+    by, member = present_for_leaving(member, by)
+    require(by, MemberAction.CANCEL_INVITE, member)
+    take_out(member, by=by, origin=origin, action=events.INVITATION_CANCELLED, details={})
+
+
+def find(token: str) -> Invitation:
+    """Return the invitation that ``token`` opens, with member, account, user and inviter; one query.
+
+    Raises InvitationGone, or InvitationExpired.
+    """
+    people = Invitation.objects.select_related("member__user", "member__account", "invited_by__user")
+    invitation = people.filter(token_digest=tokens.digest_of(token)).first()
+    if (
+        invitation is None
+        or not tokens.is_token_of(token, invitation)
+        or invitation.member.status not in INVITED_STATUSES
+    ):
+        raise InvitationGone
+    if invitation.is_expired():
+        raise InvitationExpired(invitation)
+    return invitation
+
+
+def accept_as(*, token: str, user: User, origin: Origin) -> Member:
+    """Let ``user``, who has proved who they are, into the account that invited them, and return their member.
+
+    Raises InvitationGone, also when the invitation is somebody else's, or InvitationExpired.
+    """
+    return _accept(token, user.pk, "", "", origin)
+
+
+def accept_as_new(*, token: str, name: str, password: str, origin: Origin) -> Member:
+    """Let an invited person in who is new here: they take this name and this password. Returns their member.
+
+    Raises InvitationGone, InvitationExpired, or IdentityKnown when they have a password by now.
+    """
+    # Hashed first: on SQLite a transaction keeps everybody else from writing.
+    return _accept(token, None, name, make_password(password), origin)
+
+
+@one_transaction
+def _accept(token: str, user_id: int | None, name: str, hashed: str, origin: Origin) -> Member:
+    hierarchy.lock_account(find(token).member.account_id)
+    invitation = find(token)  # again, as it is under the lock
+    member = invitation.member
+    if user_id is None:
+        _introduce(member, name, hashed)
+    elif user_id != member.user_id:
+        raise InvitationGone
+    member.status, member.joined_at, member.name_here = MemberStatus.ACTIVE, timezone.now(), None
+    member.sort_name = sort_name(member.name)
+    member.search_text = search_text(member.name, member.user.email)
+    member.save(update_fields=["status", "joined_at", "name_here", "sort_name", "search_text"])
+    text_index.catch_up()
+    invitation.delete()
+    audit.record(events.INVITATION_ACCEPTED, actor=member, origin=origin)
+    return member
+
+
+def _introduce(member: Member, name: str, hashed: str) -> None:
+    """Give the member's user their name and password. Raises IdentityKnown if they have one by now."""
+    user = User.objects.select_for_update().get(pk=member.user_id)
+    if user.has_usable_password():
+        raise IdentityKnown
+    # Where others added them without an invitation, they go on being called what they were called.
+    Member.objects.filter(user=user, name_here=None).exclude(pk=member.pk).update(name_here=user.name)
+    user.name, user.password = name, hashed
+    user.save(update_fields=["name", "password"])
+    member.user = user

@@ -1,0 +1,46 @@
+"""Tells people by mail what others changed about them, and when a value was seen from a new address.
+
+Posted in the transaction of the event: no mail without the change, and no change without the mail. Which events, and in
+which words, is said beside their names (``accounts.events.NOTICES``).
+"""
+
+from typing import Any
+
+from django.dispatch import receiver
+
+from accounts import audit, outbox
+from accounts.enums import INVITED_STATUSES
+from accounts.events import NOTICES
+from accounts.models import Event, Member
+from accounts.signals import event_recorded
+
+
+@receiver(event_recorded)
+def tell(*, event: Event, actor: Member | None, subject: Member | None, **_: Any) -> None:
+    """Post what there is to tell about an event, once to each person."""
+    notice = NOTICES.get(event.action)
+    if notice is None or event.outcome != audit.SUCCESS or subject is None or not outbox.is_open():
+        return
+    is_own = actor is not None and actor.pk == subject.pk
+    if notice.is_about_oneself:
+        people = [] if _was_seen_from_there(event) else [subject, actor or subject]
+    else:
+        people = [] if is_own or subject.status in INVITED_STATUSES else [subject]
+    outbox.post_notice(event, dict.fromkeys(person.user.email for person in people))
+
+
+def _was_seen_from_there(event: Event) -> bool:
+    """Whether the same person did the like from the same address before; one query over the holder's events."""
+    alike = [action for action, notice in NOTICES.items() if notice.is_about_oneself]
+    return (
+        Event.objects.filter(
+            account_id=event.account_id,
+            subject_id=event.subject_id,
+            actor_id=event.actor_id,
+            action__in=alike,
+            address=event.address,
+            outcome=audit.SUCCESS,
+        )
+        .exclude(pk=event.pk)
+        .exists()
+    )

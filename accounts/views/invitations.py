@@ -1,0 +1,140 @@
+"""Bringing people into the account: invitations, sent anew and cancelled, and users without one."""
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts import invitations, memberships, policy
+from accounts.access import refusal
+from accounts.forms import InviteForm, VpnUserForm
+from accounts.hierarchy import TreeError
+from accounts.invitations import Outcome, Result
+from accounts.policy import MemberAction, NotAllowed
+from accounts.requests import MemberRequest
+from accounts.views.membership import target_of, write
+
+form_or_post = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _require(request: MemberRequest, action: MemberAction) -> None:
+    """Refuse, with an event and 403, whoever may bring nobody in."""
+    viewer = request.member
+    if not policy.can(viewer, action, viewer):
+        raise refusal(request, subject=viewer, what=action.value, why=policy.reason(viewer, action, viewer))
+
+
+@form_or_post
+def invite(request: MemberRequest) -> HttpResponse:
+    """Ask for addresses and permissions; invite, and name each address with what became of it."""
+    action, viewer = MemberAction.INVITE, request.member
+    _require(request, action)
+    form = InviteForm(
+        request.POST if request.method == "POST" else None, grantable=policy.grantable_with_invitation(viewer)
+    )
+    if request.method == "POST" and form.is_valid():
+        try:
+            results = invitations.invite(
+                invitees=form.cleaned_data["addresses"], granted=form.granted, by=viewer, origin=request.origin
+            )
+        except NotAllowed as error:
+            raise refusal(request, subject=viewer, what=action.value, why=error) from error
+        except TreeError as error:
+            form.add_error(None, str(error))
+        else:
+            return _results(request, results)
+    context = {
+        "title": "Invite users",
+        "form": form,
+        "patterns": viewer.account.user_domains.split(),
+        "mails": _mails(),
+    }
+    return render(request, "accounts/invite.html", context)
+
+
+def _mails() -> dict[str, object]:
+    """Return where mails go, as far as whoever invites should know."""
+    writes_files = settings.KEYTREE_SENDS_MAIL and settings.EMAIL_BACKEND.endswith(".filebased.EmailBackend")
+    return {"are_sent": settings.KEYTREE_SENDS_MAIL, "folder": settings.EMAIL_FILE_PATH if writes_files else ""}
+
+
+def _results(request: MemberRequest, results: list[Result]) -> HttpResponse:
+    """Say what became of each address, what needs attention first. Sent again, it would say *Invited already*."""
+    invited = sum(result.outcome is Outcome.INVITED for result in results)
+    context = {
+        "title": "Invite users",
+        "results": sorted(results, key=lambda result: result.outcome is Outcome.INVITED),
+        "invited": invited,
+        "headline": f"{invited:,} user{'' if invited == 1 else 's'} invited",
+        "others": len(results) - invited,
+        "mails": _mails(),
+    }
+    return render(request, "accounts/invited.html", context)
+
+
+@form_or_post
+def resend(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Ask whether to send the invitation anew, and do it."""
+    action = MemberAction.RESEND_INVITE
+    member = target_of(request, member_id, action)
+    if request.method == "POST":
+        write(
+            request, member, action, lambda: invitations.resend(member=member, by=request.member, origin=request.origin)
+        )
+        if settings.KEYTREE_SENDS_MAIL:
+            messages.success(
+                request, f"Invitation sent anew\n{member.name} gets another link; the earlier one has stopped working."
+            )
+        else:
+            messages.error(request, "No mail was sent\nThis installation has no mail server yet.")
+        return redirect("accounts:users")
+    context = {
+        "title": "Resend invite",
+        "behind_title": f"Manage {member.name}",
+        "dialog_back": reverse("accounts:user", args=[member.pk]),
+        "member": member,
+    }
+    return render(request, "accounts/resend_invite.html", context)
+
+
+@form_or_post
+def cancel(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Ask whether to cancel the invitation, and do it."""
+    action = MemberAction.CANCEL_INVITE
+    member = target_of(request, member_id, action)
+    if request.method == "POST":
+        write(
+            request, member, action, lambda: invitations.cancel(member=member, by=request.member, origin=request.origin)
+        )
+        messages.success(request, f"Invitation cancelled\nThe link that {member.name} was sent has stopped working.")
+        return redirect("accounts:users")
+    context = {
+        "title": "Cancel invite",
+        "behind_title": f"Manage {member.name}",
+        "dialog_back": reverse("accounts:user", args=[member.pk]),
+        "member": member,
+    }
+    return render(request, "accounts/cancel_invite.html", context)
+
+
+@sensitive_post_parameters("password")
+@form_or_post
+def add_vpn_user(request: MemberRequest) -> HttpResponse:
+    """Ask for the details of a VPN-only user, and add them."""
+    action, viewer = MemberAction.ADD_VPN_USER, request.member
+    _require(request, action)
+    form = VpnUserForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            member = memberships.add_vpn_user(**form.cleaned_data, by=viewer, origin=request.origin)
+        except NotAllowed as error:
+            raise refusal(request, subject=viewer, what=action.value, why=error) from error
+        except ValueError as error:  # TreeError is one too
+            form.add_error("email", str(error))
+        else:
+            messages.success(request, f"VPN-only user added\n{member.name} cannot sign in; you may create their key.")
+            return redirect("accounts:user", member.pk)
+    return render(request, "accounts/add_vpn_user.html", {"title": "Add VPN-only user", "form": form})

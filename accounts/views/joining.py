@@ -1,0 +1,97 @@
+"""Accepting an invitation, by the link in the mail. Open to strangers: the token is what lets somebody in."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from accounts import invitations, signin
+from accounts.forms import JoinForm, NewUserForm, ProofForm, helper
+from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
+from accounts.models import Invitation, Member
+from accounts.requests import MemberRequest
+
+AnyForm = JoinForm | NewUserForm | ProofForm
+
+
+@sensitive_post_parameters("password")
+@sensitive_variables("token")
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def accept(request: MemberRequest, token: str) -> HttpResponse:
+    """Show the invitation; a POST accepts it."""
+    try:
+        return _answer(request, token)
+    except InvitationExpired as expired:
+        context = {"title": "Invitation expired", "invitation": expired.invitation}
+        return render(request, "accounts/invitation_expired.html", context, status=410)
+    except InvitationGone:
+        context = {"title": "This invitation cannot be used"}
+        return render(request, "accounts/invitation_gone.html", context, status=404)
+
+
+@sensitive_variables("token")
+def _answer(request: MemberRequest, token: str) -> HttpResponse:
+    invitation = invitations.find(token)
+    invited = invitation.member
+    if request.user.is_authenticated and request.user.pk != invited.user_id:
+        context = {"title": _title(invitation), "invitation": invitation}
+        return render(request, "accounts/invitation_of_another.html", context, status=403)
+    form = _form(request, invitation)
+    status, headers = 200, {}
+    if request.method == "POST" and form.is_valid():
+        try:
+            return _join(request, token, invited, form)
+        except signin.SignInRefused as refused:
+            form.add_error("password" if "password" in form.fields else None, str(refused))
+            if refused.retry_after:
+                status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
+        except IdentityKnown:
+            return redirect(request.path)  # asks for the password that there is by now
+    context = {
+        "title": _title(invitation),
+        "invitation": invitation,
+        "form": form,
+        "is_new": isinstance(form, NewUserForm),
+        "is_known": isinstance(form, ProofForm),
+    }
+    response = render(request, "accounts/invitation.html", context, status=status)
+    for name, value in headers.items():
+        response[name] = value
+    return response
+
+
+def _title(invitation: Invitation) -> str:
+    return f"Join {invitation.member.account.name}"
+
+
+def _form(request: MemberRequest, invitation: Invitation) -> AnyForm:
+    """Return what is asked of the invited person: nothing when signed in, the password when known, else both."""
+    user, data = invitation.member.user, request.POST if request.method == "POST" else None
+    if request.user.is_authenticated:
+        return JoinForm(data)
+    if user.has_usable_password():
+        form = ProofForm(data)
+        form.helper = helper("Join")
+        return form
+    return NewUserForm(user.email, data, initial={"name": "" if user.name == user.email else user.name})
+
+
+@sensitive_variables("token")
+def _join(request: MemberRequest, token: str, invited: Member, form: AnyForm) -> HttpResponse:
+    """Accept, and go on signed in. Raises SignInRefused, IdentityKnown, InvitationGone or InvitationExpired."""
+    origin = request.origin
+    if not signin.allows_platform(invited, origin):
+        raise signin.SignInRefused("You cannot join from this address. Ask the person who invited you.")
+    if isinstance(form, NewUserForm):
+        member = invitations.accept_as_new(token=token, **form.cleaned_data, origin=origin)
+        signin.start_session(request, member=member, origin=origin)
+    elif isinstance(form, ProofForm):
+        signin.check_password(invited.user, password=form.cleaned_data["password"], origin=origin)
+        member = invitations.accept_as(token=token, user=invited.user, origin=origin)
+        signin.start_session(request, member=member, origin=origin)
+    else:
+        member = invitations.accept_as(token=token, user=invited.user, origin=origin)
+        signin.enter_account(request, member=member, origin=origin)
+    return redirect("/")

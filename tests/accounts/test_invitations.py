@@ -1,0 +1,601 @@
+"""Invitations from the form to the joined member, through the outbox and a real mail server."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from accounts import audit, emails, events, invitations, memberships, outbox, tokens
+from accounts.enums import MemberStatus, Permission
+from accounts.invitees import read
+from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
+from accounts.policy import NotAllowed
+from tests.mail_server import link_in, mail_server
+from tests.visitors import session_of, visitor
+
+pytestmark = pytest.mark.django_db
+
+NEW = "tove@new.example"
+PASSWORD = "several words in a row"
+
+
+def invite(client: Client, addresses: str, *permissions: Permission):
+    answer = client.post(
+        "/iam/users/invite_users", {"addresses": addresses, "permissions": [int(each) for each in permissions]}
+    )
+    assert answer.status_code == 200
+    return answer
+
+
+def outcomes(answer) -> list[tuple[str, str]]:
+    rows = re.findall(r"<tr>\s*<td(.*?)</tr>", answer.content.decode(), re.DOTALL)
+    cells = [[re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r">(.*?)</td>", row)] for row in rows]
+    return [(address, result) for address, _, result in cells]
+
+
+def invited(by: Member, email: str = NEW) -> str:
+    """The path of the link that somebody was sent."""
+    invite(visitor(by), email)
+    outbox.send_due()
+    text = mail.outbox[-1].body
+    assert mail.outbox[-1].to == [email]
+    return re.search(r"/invitations/\S+", text)[0]
+
+
+def member(email: str) -> Member:
+    return Member.objects.select_related("user", "account", "parent").get(user__email=email, account_id=1234567)
+
+
+def actions_about(pk: int) -> list[str]:
+    return list(Event.objects.filter(subject_id=pk).order_by("number").values_list("action", flat=True))
+
+
+# --- From the form to the account -------------------------------------------------------------------------------------
+
+
+def test_somebody_new_is_invited_and_joins(cast, settings):
+    with mail_server(settings) as server:
+        invite(visitor(cast["marcus"]), NEW, Permission.MANAGE_USERS)
+        assert member(NEW).status == MemberStatus.PROCESSING
+        assert outbox.send_due() == outbox.Round(sent=1)
+        message = server.to(NEW)
+    waiting = member(NEW)
+    assert (waiting.status, waiting.parent, waiting.joined_at) == (MemberStatus.PENDING, cast["marcus"], None)
+    assert message["Subject"] == "Invitation to Acme Robotics"
+    assert message["From"] == "Keytree <keytree@localhost>"
+    assert "Marcus Lindqvist (marcus@acme.example) invites you" in message.get_body(("plain",)).get_content()
+
+    guest, path = Client(), link_in(message)
+    page = guest.get(path).content.decode()
+    assert "Join Acme Robotics" in page
+    assert NEW in page
+    assert "Marcus Lindqvist" in page
+    assert member(NEW).status == MemberStatus.PENDING  # a GET changes nothing
+    answer = guest.post(path, {"name": "Tove Nyström", "password": PASSWORD})
+    assert (answer.status_code, answer["Location"]) == (302, "/")
+
+    joined = member(NEW)
+    assert (joined.status, joined.name, joined.sort_name) == (MemberStatus.ACTIVE, "Tove Nyström", "tove nyström")
+    assert joined.joined_at is not None
+    assert joined.granted == Permission.MANAGE_USERS
+    assert joined.user.check_password(PASSWORD)
+    assert not Invitation.objects.exists()
+    assert not Mail.objects.exists()
+    assert actions_about(joined.pk) == [
+        events.INVITED, events.INVITATION_SENT, events.INVITATION_ACCEPTED, events.SIGNED_IN,
+    ]  # fmt: skip
+    assert "Tove Nyström" in guest.get("/iam/users").content.decode()
+    assert list(audit.breaks(joined.account_id)) == []
+
+
+def test_user_of_another_account_joins_with_their_password(cast):
+    borealis = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    invite(visitor(borealis), "priya@acme.example")
+    outbox.send_due()
+    path = re.search(r"/invitations/\S+", mail.outbox[-1].body)[0]
+    guest = Client()
+    assert 'name="name"' not in guest.get(path).content.decode()
+    wrong = guest.post(path, {"password": "not hers at all"})
+    assert "This is not your password" in wrong.content.decode()
+    assert guest.post(path, {"password": "keytree-demo"}).status_code == 302
+    assert session_of(guest)["account_id"] == 7654321
+    joined = Member.objects.get(account_id=7654321, user=cast["priya"].user)
+    assert (joined.status, joined.name) == (MemberStatus.ACTIVE, "Priya Raman")
+
+
+def test_guesses_at_the_password_of_an_invited_user_have_to_wait(cast):
+    path = invited(Member.objects.get(account_id=7654321, user__email="sam@acme.example"), "priya@acme.example")
+    guest = Client()
+    assert [guest.post(path, {"password": f"guess {n}"}).status_code for n in range(6)] == [200] * 5 + [429]
+
+
+def test_signed_in_user_joins_by_a_button_in_a_new_session(cast):
+    path = invited(Member.objects.get(account_id=7654321, user__email="sam@acme.example"), "priya@acme.example")
+    client = visitor(cast["priya"])
+    before = session_of(client).session_key
+    page = client.get(path).content.decode()
+    assert "You are signed in with this address" in page
+    assert 'type="password"' not in page
+    assert client.post(path).status_code == 302
+    session = session_of(client)
+    assert session.session_key != before
+    assert session["account_id"] == 7654321
+    assert not Session.objects.filter(pk=before).exists()
+
+
+def test_somebody_else_who_is_signed_in_cannot_accept(cast):
+    path = invited(cast["marcus"])
+    client = visitor(cast["priya"])
+    for answer in (client.get(path), client.post(path), client.post(path, {"name": "Priya", "password": PASSWORD})):
+        assert answer.status_code == 403
+        assert "this invitation is for another address" in answer.content.decode()
+    assert member(NEW).status == MemberStatus.PENDING
+
+
+def test_invited_people_cannot_sign_in_before_they_accept(cast):
+    path = invited(cast["marcus"])
+    User.objects.filter(email=NEW).update(password=cast["marcus"].user.password)
+    answer = Client().post("/login", {"username": NEW, "password": "keytree-demo"})
+    assert "Your user cannot sign in to any account" in answer.content.decode()
+    assert Client().post(path, {"password": "keytree-demo"}).status_code == 302
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {},
+        {"name": "", "password": PASSWORD},
+        {"name": "Tove", "password": "short"},
+        {"name": "Tove", "password": "tove@new.example"},
+        {"name": "\u202e", "password": PASSWORD},
+    ],
+)
+def test_bad_name_or_password_is_named_and_the_invitation_stays(typed, cast):
+    path = invited(cast["marcus"])
+    answer = Client().post(path, typed)
+    assert answer.status_code == 200
+    assert "_error" in answer.content.decode()
+    assert PASSWORD not in answer.content.decode()
+    assert member(NEW).status == MemberStatus.PENDING
+
+
+def test_cannot_join_from_an_address_that_the_account_does_not_allow(cast):
+    path = invited(cast["marcus"])
+    Account.objects.update(allowed_addresses="17.5.7.8")
+    answer = Client().post(path, {"name": "Tove", "password": PASSWORD})
+    assert "You cannot join from this address" in answer.content.decode()
+    assert member(NEW).status == MemberStatus.PENDING
+
+
+# --- Links that are worth nothing -------------------------------------------------------------------------------------
+
+
+def test_used_cancelled_replaced_and_unknown_links_look_the_same(cast, origin):
+    used, replaced, cancelled = (invited(cast["marcus"], f"{name}@new.example") for name in ("a", "b", "c"))
+    assert Client().post(used, {"name": "Tove", "password": PASSWORD}).status_code == 302
+    invitations.resend(member=member("b@new.example"), by=cast["marcus"], origin=origin)
+    invitations.cancel(member=member("c@new.example"), by=cast["marcus"], origin=origin)
+    links = (
+        used,
+        replaced,
+        cancelled,
+        "/invitations/x",
+        "/invitations/" + "A" * 43,
+        "/invitations/%ed%a0%80",
+        "/invitations/%00",
+    )
+    for act in ("get", "post"):
+        answers = [getattr(Client(), act)(link) for link in links]
+        assert {answer.status_code for answer in answers} == {404}
+        pages = {
+            re.sub(r'value="[^"]+"', "", answer.content.decode()).replace(link, "")
+            for link, answer in zip(links, answers, strict=True)
+        }
+        assert len(pages) == 1
+        assert "This invitation cannot be used" in pages.pop()
+
+
+def test_expired_link_says_whom_to_ask_and_is_sent_anew(cast):
+    path = invited(cast["marcus"])
+    Invitation.objects.update(expires_at=timezone.now())
+    for answer in (Client().get(path), Client().post(path, {"name": "Tove", "password": PASSWORD})):
+        assert answer.status_code == 410
+        assert "Ask <b><bdi>Marcus Lindqvist</bdi></b> to send it anew" in answer.content.decode()
+    client, waiting = visitor(cast["marcus"]), member(NEW)
+    assert "Pending, expired" in client.get("/iam/users").content.decode()
+    assert client.post(f"/iam/users/{waiting.pk}/resend_invite").status_code == 302
+    outbox.send_due()
+    assert "Pending, expired" not in client.get(f"/iam/users/{waiting.pk}").content.decode()
+    new = re.search(r"/invitations/\S+", mail.outbox[-1].body)[0]
+    assert new != path
+    assert Invitation.objects.get().expires_at > timezone.now() + timedelta(days=29)
+    assert Client().get(path).status_code == 404
+    assert Client().get(new).status_code == 200
+
+
+def test_answers_to_a_link_keep_it_to_themselves(cast):
+    path = invited(cast["marcus"])
+    for link in (path, "/invitations/unknown"):
+        answer = Client().get(link)
+        assert answer["Referrer-Policy"] == "strict-origin"
+        assert answer["Cache-Control"] == "no-store"
+        assert "http" not in re.sub(r"https?://(?:www\.w3\.org|testserver)\S*", "", answer.content.decode())
+
+
+def test_token_is_nowhere_in_the_database_and_cannot_be_planted(cast):
+    token = invited(cast["marcus"]).rpartition("/")[2]
+    assert len(token) == 47
+    invitation = Invitation.objects.get()
+    assert bytes(invitation.token_digest) == tokens.digest_of(token)
+    Invitation.objects.update(token_digest=tokens.digest_of("planted"))
+    assert Client().get("/invitations/planted").status_code == 404
+
+
+def test_invitation_whose_master_key_is_gone_opens_nothing_and_can_be_sent_anew(cast):
+    path = invited(cast["marcus"])
+    Invitation.objects.update(ring_key_id="gone")
+    assert Client().get(path).status_code == 404
+    visitor(cast["marcus"]).post(f"/iam/users/{member(NEW).pk}/resend_invite")
+    outbox.send_due()
+    assert Client().get(re.search(r"/invitations/\S+", mail.outbox[-1].body)[0]).status_code == 200
+
+
+# --- Many at once -----------------------------------------------------------------------------------------------------
+
+
+def test_each_address_gets_its_outcome(cast):
+    Account.objects.update(user_domains="*@acme.example\n**.new.example")
+    answer = invite(
+        visitor(cast["marcus"]),
+        "New One <one@a.new.example>; two@b.new.example\npriya@acme.example lena@acme.example\n"
+        "sam@elsewhere.example, nonsense",
+    )
+    assert sorted(outcomes(answer)) == [
+        ("lena@acme.example", "Invited already"),
+        ("nonsense", "Not an address Enter a valid email address."),
+        ("one@a.new.example", "Invited"),
+        ("priya@acme.example", "Already a user of this account"),
+        ("sam@elsewhere.example", "Not allowed by the account&#x27;s domains"),
+        ("two@b.new.example", "Invited"),
+    ]
+    assert Mail.objects.count() == 2
+
+
+def test_a_known_and_an_unknown_address_look_the_same_to_who_invites(cast):
+    """Neither the outcome nor the list nor the page of the invited person tells who is in another account."""
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    User.objects.filter(email="priya@acme.example").update(last_login=timezone.now())
+    client = visitor(owner)
+    answer = invite(client, "priya@acme.example nobody@acme.example")
+    assert {outcome for _, outcome in outcomes(answer)} == {"Invited"}
+    outbox.send_due()
+    pages = []
+    for name in ("priya", "nobody"):
+        found = Member.objects.get(account_id=7654321, user__email=f"{name}@acme.example")
+        page = client.get(f"/iam/users/{found.pk}").content.decode()
+        csrf = re.compile(r'name="csrfmiddlewaretoken" value="[^"]+"|<time.*?</time>')
+        pages.append(re.sub(rf"(/users/|<dd>){found.pk}\b", "", csrf.sub("", page).replace(name, "")))
+    assert pages[0] == pages[1]
+    Client().post("/login", {"username": "priya@acme.example", "password": "not the right one"})
+    assert not Event.objects.filter(account_id=7654321, action=events.SIGN_IN_REFUSED).exists()
+    for address in (
+        "/iam/users",
+        "/iam/users?q=raman",
+        "/iam/users?view=hierarchy",
+        "/iam/activity",
+        "/iam/users?q=nobody",
+    ):
+        assert "Raman" not in client.get(address).content.decode().replace('value="raman"', "")
+
+
+def test_a_thousand_are_invited_in_one_request_with_few_statements(cast):
+    counted = []
+    for start, many in ((0, 1), (1, 3), (4, 100), (104, 1000)):
+        text = "\n".join(f"user{number}@new.example" for number in range(start, start + many))
+        with CaptureQueriesContext(connection) as captured:
+            invite(visitor(cast["olivia"]), text)
+        counted.append(len(captured.captured_queries))
+    assert counted[0] == counted[1] <= 32
+    assert counted[2] <= counted[0] + 10
+    assert counted[3] <= counted[0] + 110  # inserts in batches, as many rows as a statement has room for
+    assert Member.objects.filter(status=MemberStatus.PROCESSING).count() == 1104
+    assert Event.objects.filter(action=events.INVITED).count() == 1104
+    assert list(audit.breaks(1234567)) == []
+    connection.check_constraints()
+
+
+@pytest.mark.parametrize(("typed", "error"), [
+    ("", "This field is required."),
+    (" ,;\n", "Enter at least one address."),
+    (" ".join(f"u{n}@new.example" for n in range(1001)), "These are 1,001 addresses."),
+    ("x" * 400_001, "at most 400000 characters"),
+])  # fmt: skip
+def test_bad_list_of_addresses_is_named_and_nobody_is_invited(typed, error, cast):
+    answer = visitor(cast["marcus"]).post("/iam/users/invite_users", {"addresses": typed})
+    assert answer.status_code == 200
+    assert error in answer.content.decode()
+    assert not Invitation.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "granted", [Permission.USER_ADMINISTRATOR, Permission.IDENTITY_ADMINISTRATOR, Permission.USER_EDITOR]
+)
+def test_nobody_gives_with_an_invitation_what_they_lack(granted, cast, origin):
+    answer = visitor(cast["marcus"]).post("/iam/users/invite_users", {"addresses": NEW, "permissions": [int(granted)]})
+    assert "Select a valid choice" in answer.content.decode()
+    with pytest.raises(NotAllowed):
+        invitations.invite(invitees=read(NEW), granted=granted, by=cast["marcus"], origin=origin)
+    assert not User.objects.filter(email=NEW).exists()
+
+
+def test_deepest_level_is_said_beside_the_form(cast, monkeypatch):
+    monkeypatch.setattr("accounts.hierarchy.MAX_DEPTH", 2)
+    answer = visitor(cast["marcus"]).post("/iam/users/invite_users", {"addresses": NEW})
+    assert "at most 2 levels" in answer.content.decode()
+    assert not User.objects.filter(email=NEW).exists()
+
+
+@pytest.mark.parametrize(
+    ("path", "write", "typed"),
+    [
+        ("invite_users", "accounts.invitations.invite", {"addresses": NEW}),
+        ("add_vpn_user", "accounts.memberships.add_vpn_user", {"name": "Oslo", "email": NEW}),
+    ],
+)
+def test_permission_lost_meanwhile_is_a_refusal_with_its_event(path, write, typed, cast, monkeypatch):
+    def refuse(**_):
+        raise NotAllowed("You need the permission Manage users to invite users.")
+
+    monkeypatch.setattr(write, refuse)
+    answer = visitor(cast["marcus"]).post(f"/iam/users/{path}", typed)
+    assert answer.status_code == 403
+    assert Event.objects.order_by("pk").last().action == events.PERMISSION_REFUSED
+
+
+def test_deepest_level_is_said_beside_the_form_of_a_vpn_only_user(cast, monkeypatch):
+    monkeypatch.setattr("accounts.hierarchy.MAX_DEPTH", 2)
+    answer = visitor(cast["marcus"]).post("/iam/users/add_vpn_user", {"name": "Oslo", "email": NEW})
+    assert "at most 2 levels" in answer.content.decode()
+
+
+# --- Cancelled --------------------------------------------------------------------------------------------------------
+
+
+def test_cancelling_takes_the_user_along_who_was_in_no_account(cast):
+    invited(cast["marcus"])
+    waiting = member(NEW)
+    client = visitor(cast["marcus"])
+    assert "Cancel the invitation of" in client.get(f"/iam/users/{waiting.pk}/cancel_invite").content.decode()
+    assert client.post(f"/iam/users/{waiting.pk}/cancel_invite").status_code == 302
+    assert not User.objects.filter(email=NEW).exists()
+    assert actions_about(waiting.pk)[-1] == events.INVITATION_CANCELLED
+    assert outcomes(invite(client, NEW)) == [(NEW, "Invited")]
+
+
+def test_cancelling_leaves_a_user_of_another_account_alone(cast, origin):
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    invited(owner, "priya@acme.example")
+    waiting = Member.objects.get(account_id=7654321, user=cast["priya"].user)
+    invitations.cancel(member=waiting, by=owner, origin=origin)
+    assert User.objects.get(email="priya@acme.example").check_password("keytree-demo")
+
+
+def test_when_the_inviter_is_removed_their_invited_move_up_and_can_still_join(cast, origin):
+    path = invited(cast["marcus"])
+    with pytest.raises(memberships.NotEmpty) as refused:
+        memberships.remove_member(member=cast["marcus"], by=cast["olivia"], origin=origin)
+    assert NEW in [below.user.email for below in refused.value.working]
+    memberships.remove_member(member=cast["marcus"], by=cast["olivia"], origin=origin, hand_over=True)
+    assert member(NEW).parent == cast["olivia"]
+    assert "A user who has left" in Client().get(path).content.decode()
+    assert Client().post(path, {"name": "Tove", "password": PASSWORD}).status_code == 302
+
+
+def test_pending_member_of_old_without_an_invitation_can_be_sent_one(cast):
+    """The demo's and the generator's pending members never had one."""
+    client = visitor(cast["marcus"])
+    assert client.post(f"/iam/users/{cast['lena'].pk}/resend_invite").status_code == 302
+    outbox.send_due()
+    path = re.search(r"/invitations/\S+", mail.outbox[-1].body)[0]
+    assert 'value="Lena Fischer"' in Client().get(path).content.decode()
+    assert Client().post(path, {"name": "Lena F.", "password": PASSWORD}).status_code == 302
+    assert member("lena@acme.example").name == "Lena F."
+
+
+def test_who_was_invited_by_two_accounts_sets_one_password(cast, origin):
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    here, there = invited(cast["marcus"]), invited(owner, NEW)
+    assert Client().post(here, {"name": "Tove", "password": PASSWORD}).status_code == 302
+    with pytest.raises(invitations.IdentityKnown):
+        invitations.accept_as_new(token=there.rpartition("/")[2], name="Eve", password="x", origin=origin)
+    assert "You have a user here already" in Client().get(there).content.decode()
+    elsewhere = Member.objects.get(account_id=7654321, user__email=NEW)
+    assert elsewhere.name == NEW  # there she is still only invited
+    assert Client().post(there, {"password": PASSWORD}).status_code == 302
+    elsewhere.refresh_from_db()
+    assert Member.objects.get(pk=elsewhere.pk).name == "Tove"
+
+
+# --- VPN-only users ---------------------------------------------------------------------------------------------------
+
+
+def test_vpn_only_user_is_added_and_gets_a_key_from_above(cast):
+    client = visitor(cast["marcus"])
+    answer = client.post(
+        "/iam/users/add_vpn_user", {"name": "Oslo office", "email": "Oslo@acme.example", "password": PASSWORD}
+    )
+    added = member("oslo@acme.example")
+    assert answer["Location"] == f"/iam/users/{added.pk}"
+    assert (added.status, added.name, added.parent) == (MemberStatus.VPN_ONLY, "Oslo office", cast["marcus"])
+    assert added.vpn_password
+    assert PASSWORD not in added.vpn_password
+    assert not added.user.has_usable_password()
+    assert "Create a classic infrastructure key" in client.get(f"/iam/users/{added.pk}").content.decode()
+    assert client.post(f"/iam/users/{added.pk}/classic_key").status_code == 200
+
+
+@pytest.mark.parametrize(("typed", "error"), [
+    ({"name": "Oslo", "email": "nonsense"}, "Enter a valid email address."),
+    ({"name": "", "email": NEW}, "This field is required."),
+    ({"name": "Oslo", "email": NEW, "password": "short"}, "at least 12 characters"),
+    ({"name": "Oslo", "email": "priya@acme.example"}, "already belongs to a user of the account"),
+    ({"name": "Oslo", "email": "oslo@elsewhere.example"}, "allows no users with this address"),
+])  # fmt: skip
+def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
+    Account.objects.update(user_domains="new.example, acme.example")
+    count = Member.objects.count()
+    answer = visitor(cast["marcus"]).post("/iam/users/add_vpn_user", typed)
+    assert answer.status_code == 200
+    assert error in answer.content.decode()
+    assert Member.objects.count() == count
+
+
+def test_vpn_only_user_is_called_what_the_account_called_them_whoever_they_are_elsewhere(cast):
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    client = visitor(owner)
+    client.post("/iam/users/add_vpn_user", {"name": "A gateway", "email": "priya@acme.example"})
+    page = client.get("/iam/users").content.decode()
+    assert "A gateway" in page
+    assert "Raman" not in page
+    assert member("priya@acme.example").name == "Priya Raman"
+
+
+# --- The mail server --------------------------------------------------------------------------------------------------
+
+
+def test_server_down_loses_nothing(cast, settings, capsys):
+    with mail_server(settings):
+        pass  # its port is free again: nobody listens there
+    invite(visitor(cast["marcus"]), f"{NEW} other@new.example")
+    assert outbox.send_due() == outbox.Round(failed=1, left=2)
+    assert member(NEW).status == MemberStatus.PROCESSING
+    page = visitor(cast["marcus"]).get(f"/iam/users/{member(NEW).pk}").content.decode()
+    assert "The mail server could not be used. It will be tried again." in page
+    with pytest.raises(CommandError):
+        call_command("send_mail")  # the second one's turn
+    with mail_server(settings) as server:
+        assert outbox.send_due() == outbox.Round(left=2)  # not before their time
+        Mail.objects.update(next_try_at=timezone.now())
+        call_command("send_mail")
+        assert sorted(message["To"] for message in server.mails) == ["other@new.example", NEW]
+    assert "2 sent, 0 failed; 0 will be tried again." in capsys.readouterr().out
+    assert member(NEW).status == MemberStatus.PENDING
+
+
+@pytest.mark.parametrize(("where", "reply", "problem"), [
+    (NEW, "550 No such user", "The mail server refused the address (550)."),
+    (NEW, "451 Later", "The mail server refused the address (451). It will be tried again."),
+    ("data", "554 Spam", "The mail server refused the mail (554)."),
+])  # fmt: skip
+def test_refused_mail_is_tried_again_where_that_can_help(where, reply, problem, cast, settings):
+    with mail_server(settings) as server:
+        server.refused[where] = reply
+        invite(visitor(cast["marcus"]), NEW)
+        done = outbox.send_due()
+        assert (done.sent, done.failed, done.left) == (0, 1, 1 if "again" in problem else 0)
+        client = visitor(cast["marcus"])
+        assert problem in client.get(f"/iam/users/{member(NEW).pk}").content.decode()
+        server.refused.clear()
+        client.post(f"/iam/users/{member(NEW).pk}/resend_invite")
+        assert outbox.send_due() == outbox.Round(sent=1)
+    assert member(NEW).status == MemberStatus.PENDING
+
+
+def test_one_refused_address_does_not_keep_back_the_others(cast, settings):
+    with mail_server(settings) as server:
+        server.refused["b@new.example"] = "550 No such user"
+        invite(visitor(cast["marcus"]), "a@new.example b@new.example c@new.example")
+        assert outbox.send_due() == outbox.Round(sent=2, failed=1)
+        assert [message["To"] for message in server.mails] == ["a@new.example", "c@new.example"]
+
+
+def test_names_in_mails_are_what_they_are_and_make_no_header(cast, settings):
+    User.objects.filter(pk=cast["marcus"].user_id).update(name="Zoë <b> O'Brien & 松本")
+    Account.objects.update(name="Acmé 工場\nBcc: eve@evil.example")  # which no form lets in
+    with mail_server(settings) as server:
+        invite(visitor(cast["marcus"]), NEW)
+        assert outbox.send_due().sent == 1
+        message = server.to(NEW)
+    assert message["Subject"].strip() == "Invitation to Acmé 工場 Bcc: eve@evil.example"
+    assert message["Bcc"] is None
+    assert "Zoë <b> O'Brien & 松本 (marcus" in message.get_body(("plain",)).get_content()
+    assert "Zoë &lt;b&gt; O&#x27;Brien &amp; 松本" in message.get_body(("html",)).get_content()
+
+
+def test_without_a_mail_server_invitations_wait_and_say_so(cast, settings, origin):
+    settings.KEYTREE_SENDS_MAIL = False
+    client = visitor(cast["marcus"])
+    assert "Mail is not set up" in invite(client, NEW).content.decode()
+    assert outbox.send_due() == outbox.Round(left=1)
+    assert member(NEW).status == MemberStatus.PROCESSING
+    assert "has no mail server yet" in client.get(f"/iam/users/{member(NEW).pk}").content.decode()
+    client.post(f"/iam/users/{member(NEW).pk}/resend_invite")
+    assert "No mail was sent" in client.get("/iam/users").content.decode()
+    with pytest.raises(CommandError, match="EMAIL_URL"):
+        call_command("send_mail")
+    memberships.change_status(member=cast["priya"], status="suspended", by=cast["marcus"], origin=origin)
+    assert Mail.objects.count() == 1  # nobody would ever take notices away
+
+
+def test_mail_is_given_up_after_three_days(cast, settings):
+    invite(visitor(cast["marcus"]), NEW)
+    Mail.objects.update(created_at=timezone.now() - timedelta(days=4), problem="The mail server could not be used.")
+    assert outbox.send_due() == outbox.Round()
+    assert Mail.objects.get().next_try_at is None
+    page = visitor(cast["marcus"]).get(f"/iam/users/{member(NEW).pk}").content.decode()
+    assert "The mail server could not be used.</p>" in page
+
+
+def test_mail_that_cannot_be_written_does_not_keep_back_the_others(cast):
+    invite(visitor(cast["marcus"]), f"{NEW} other@new.example")
+    Invitation.objects.filter(member__user__email=NEW).update(ring_key_id="gone")
+    assert outbox.send_due() == outbox.Round(sent=1, failed=1)
+
+
+def test_connection_that_does_not_end_well_is_logged_and_no_more(cast, monkeypatch, caplog):
+    def fail(_):
+        raise OSError
+
+    monkeypatch.setattr("django.core.mail.backends.locmem.EmailBackend.close", fail)
+    invite(visitor(cast["marcus"]), NEW)
+    assert outbox.send_due() == outbox.Round(sent=1)
+    assert "did not end well: OSError" in caplog.text
+
+
+def test_mail_about_nothing_cannot_be_written():
+    with pytest.raises(ValueError, match="an invitation or an event"):
+        emails.compose(Mail(recipient=NEW))
+
+
+def test_claim_that_another_sender_was_quicker_with_is_left_to_them(cast, monkeypatch):
+    invite(visitor(cast["marcus"]), NEW)
+    genuine, taken = Mail.objects.first(), []
+
+    def first(_):
+        if taken:
+            return None
+        taken.append(Mail.objects.filter(pk=genuine.pk).update(next_try_at=timezone.now() + timedelta(minutes=5)))
+        return genuine
+
+    monkeypatch.setattr("django.db.models.query.QuerySet.first", first)
+    assert outbox._claim() is None
+    monkeypatch.undo()
+    assert Mail.objects.get().tries == 0
+
+
+def test_waits_grow_between_tries(cast, settings):
+    with mail_server(settings):
+        pass
+    invite(visitor(cast["marcus"]), NEW)
+    waits = []
+    for _ in range(8):
+        Mail.objects.update(next_try_at=timezone.now())
+        outbox.send_due()
+        waits.append(round((Mail.objects.get().next_try_at - timezone.now()).total_seconds() / 60))
+    assert waits == [5, 15, 60, 180, 360, 720, 720, 720]

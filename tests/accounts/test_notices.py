@@ -1,0 +1,145 @@
+"""Who is told by mail of what: those concerned, of what others did; and of values seen from new places."""
+
+import re
+
+import pytest
+from django.core import mail
+
+from accounts import audit, events, memberships, outbox
+from accounts.enums import Permission
+from accounts.models import Event, Mail, Member
+from accounts.origin import Origin
+from keys import lifecycle
+from keys.models import ClassicKey
+from tests.mail_server import mail_server
+
+pytestmark = pytest.mark.django_db
+
+HERE, THERE = Origin("17.5.7.8"), Origin("203.0.113.9")
+
+
+def told() -> list[tuple[str, str]]:
+    """To whom mails went since the last time, and their subjects."""
+    mail.outbox.clear()
+    assert outbox.send_due().failed == 0
+    return [(message.to[0].partition("@")[0], message.subject) for message in mail.outbox]
+
+
+def key_of(member: Member) -> ClassicKey:
+    return ClassicKey.objects.get(holder=member)
+
+
+def changes(member: Member, parent: Member, by: Member) -> list[tuple[str, object]]:
+    """What others do to a member, with the subject of the mail about it."""
+    about = {"member": member, "by": by, "origin": HERE}
+    return [
+        ("Your user status was changed", lambda: memberships.change_status(status="suspended", **about)),
+        ("Your parent user was changed", lambda: memberships.change_parent(parent=parent, **about)),
+        (
+            "Your permissions were changed",
+            lambda: memberships.change_permissions(granted=Permission.MANAGE_USERS, **about),
+        ),
+        ("User-managed login was changed", lambda: memberships.change_user_managed_login(is_on=True, **about)),
+        (
+            "Your IP address restriction was changed",
+            lambda: memberships.restrict_platform(addresses_text="17.5.7.0/24", **about),
+        ),
+        ("Your VPN password was changed", lambda: memberships.set_vpn_password(password="x" * 12, **about)),
+        (
+            "Your API key was restricted",
+            lambda: lifecycle.restrict_classic_key(key=key_of(member), addresses_text="17.5.7.8", by=by, origin=HERE),
+        ),
+        (
+            "Your API key was deleted",
+            lambda: lifecycle.delete_classic_key(key=key_of(member), by=by, origin=HERE),
+        ),
+    ]
+
+
+def test_each_change_by_another_is_told_to_the_person_concerned(cast):
+    for subject, change in changes(cast["priya"], cast["sam"], cast["olivia"]):
+        change()
+        assert told() == [("priya", f"{subject} (Acme Robotics)")]
+        text = mail.outbox[0].body
+        assert "By: Olivia Reyes <olivia@acme.example>, from 17.5.7.8" in text
+        assert "Account: Acme Robotics (1234567)" in text
+        assert not re.search(r"\b[0-9a-f]{64}\b", text)
+
+
+def test_what_changed_is_said(cast, settings):
+    memberships.change_status(member=cast["priya"], status="suspended", by=cast["olivia"], origin=HERE)
+    with mail_server(settings) as server:
+        outbox.send_due()
+        message = server.to("priya@acme.example")
+    for kind in ("plain", "html"):
+        text = re.sub(r"<[^>]+>", "", message.get_body((kind,)).get_content())
+        assert "Before: Active" in text
+        assert "After: Suspended" in text
+
+
+def test_removal_is_told_with_the_key_that_went(cast):
+    memberships.remove_member(member=cast["priya"], by=cast["olivia"], origin=HERE, hand_over=True)
+    assert told() == [
+        ("noor", "Your parent user was changed (Acme Robotics)"),
+        ("priya", "Your API key was deleted (Acme Robotics)"),
+        ("priya", "You were removed from an account (Acme Robotics)"),
+    ]
+
+
+def test_vpn_only_user_is_told_of_the_key_that_was_made(cast):
+    lifecycle.delete_classic_key(key=key_of(cast["berlin"]), by=cast["marcus"], origin=HERE)
+    lifecycle.create_classic_key(holder=cast["berlin"], by=cast["marcus"], origin=HERE)
+    assert told() == [
+        ("vpn-berlin", "Your API key was deleted (Acme Robotics)"),
+        ("vpn-berlin", "An API key was created for you (Acme Robotics)"),
+    ]
+
+
+def test_nobody_is_told_of_what_they_did_themselves_or_before_they_joined(cast):
+    priya, lena = cast["priya"], cast["lena"]
+    Member.objects.filter(pk=priya.pk).update(user_managed_login=True)
+    memberships.restrict_platform(member=priya, addresses_text="17.5.7.8", by=priya, origin=HERE)
+    lifecycle.delete_classic_key(key=key_of(priya), by=priya, origin=HERE)
+    lifecycle.create_classic_key(holder=priya, by=priya, origin=HERE)
+    memberships.change_user_managed_login(member=lena, is_on=True, by=cast["marcus"], origin=HERE)
+    assert told() == []
+
+
+def test_refusals_are_told_to_nobody(cast):
+    audit.record_refusal(
+        events.STATUS_CHANGED, actor=cast["marcus"], subject=cast["priya"], origin=HERE, details={"why": "none"}
+    )
+    assert not Mail.objects.exists()
+
+
+def test_value_seen_from_a_new_address_is_told_once_for_each_address(cast):
+    priya = cast["priya"]
+    for origin, expected in ((HERE, 1), (HERE, 0), (THERE, 1), (THERE, 0), (HERE, 0)):
+        lifecycle.show_value(key=key_of(priya), by=priya, origin=origin)
+        seen = told()
+        assert seen == [("priya", "The value of an API key was shown (Acme Robotics)")] * expected
+    lifecycle.show_value(key=key_of(priya), by=priya, origin=Origin("192.0.2.1"), download=True)
+    assert told() == [("priya", "The value of an API key was downloaded (Acme Robotics)")]
+    assert "from 192.0.2.1" in mail.outbox[0].body
+
+
+def test_value_that_its_creator_sees_for_another_is_told_to_both(cast):
+    lifecycle.show_value(key=key_of(cast["berlin"]), by=cast["marcus"], origin=HERE)
+    assert sorted(to for to, _ in told()) == ["marcus", "vpn-berlin"]
+
+
+def test_a_change_that_is_undone_is_told_to_nobody(cast, monkeypatch):
+    monkeypatch.setattr("accounts.outbox.Mail.objects.bulk_create", _fail)
+    before = Event.objects.count()
+    with pytest.raises(RuntimeError):
+        memberships.change_status(member=cast["priya"], status="suspended", by=cast["olivia"], origin=HERE)
+    assert Member.objects.get(pk=cast["priya"].pk).status == "active"
+    assert Event.objects.count() == before
+
+
+def _fail(*_):
+    raise RuntimeError
+
+
+def test_every_event_that_is_told_has_a_sentence_for_the_activity_page():
+    assert events.NOTICES.keys() <= events.SENTENCES.keys()
