@@ -35,6 +35,7 @@ def tell_by_mail(notices: dict[str, Notice]) -> None:
 
 
 ACCOUNT_CREATED = "account.created"
+OWNER_CHANGED = "account.owner_changed"
 SIGNED_IN = "user.signed_in"
 SIGN_IN_REFUSED = "user.sign_in_refused"
 SIGNED_OUT = "user.signed_out"
@@ -59,6 +60,7 @@ VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not
 register(
     {
         ACCOUNT_CREATED: "Account created",
+        OWNER_CHANGED: "Owner of the account changed",
         SIGNED_IN: "Signed in",
         SIGN_IN_REFUSED: "Sign-in refused",
         SIGNED_OUT: "Signed out",
@@ -83,6 +85,7 @@ register(
 )
 tell_by_mail(
     {
+        OWNER_CHANGED: Notice("The owner of the account was changed", "The account has another owner."),
         STATUS_CHANGED: Notice("Your user status was changed", "Your user status in the account was changed."),
         PARENT_CHANGED: Notice(
             "Your parent user was changed",

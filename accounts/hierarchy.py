@@ -176,10 +176,39 @@ def move_branch(member: Member, new_parent: Member) -> Member:
     old_path, new_path = member.path, new_parent.path + code(member.pk)
     if old_path != new_path:
         Member.objects.filter(pk=member.pk).update(parent=new_parent, path=new_path)
-        in_branch = Member.objects.filter(path_range(old_path), account_id=member.account_id)
-        in_branch.update(path=moved_path(old_path, new_path))
-        branch_moved.send(Member, account_id=member.account_id, old_path=old_path, new_path=new_path)
+        _follow(member.account_id, old_path, new_path)
     return Member.objects.get(pk=member.pk)
+
+
+@one_transaction
+def make_owner(member: Member) -> Member:
+    """Put ``member`` at the top of its account, the former owner directly below, and return it as it then is.
+
+    Everybody below ``member`` stays there; everybody else stays below the former owner. Writes every row of the
+    account. Raises TreeError for the owner, and for a tree that would be deeper than it may be.
+    """
+    lock_account(member.account_id)
+    member = Member.objects.get(pk=member.pk)
+    if member.is_owner:
+        raise TreeError("This user is the owner of the account already.")
+    owner = Member.objects.get(account_id=member.account_id, parent=None)
+    others = Member.objects.filter(account_id=member.account_id).exclude(path_range(member.path))
+    longest = others.aggregate(longest=Max(Length("path")))["longest"]
+    _check_place(member, member.account_id, levels=longest // CODE_LENGTH + 1 - member.level)
+    top, below = code(member.pk), code(member.pk) + code(owner.pk)
+    # In this order: there is never a moment with two owners, and the two rows are out of the ranges that follow.
+    Member.objects.filter(pk=owner.pk).update(parent=member, path=below)
+    Member.objects.filter(pk=member.pk).update(parent=None, path=top)
+    _follow(member.account_id, member.path, top)
+    _follow(member.account_id, owner.path, below)
+    return Member.objects.get(pk=member.pk)
+
+
+def _follow(account_id: int, old_path: str, new_path: str) -> None:
+    """Give everybody in the branch that was at ``old_path`` their new path, and tell whoever has copies."""
+    in_branch = Member.objects.filter(path_range(old_path), account_id=account_id)
+    in_branch.update(path=moved_path(old_path, new_path))
+    branch_moved.send(Member, account_id=account_id, old_path=old_path, new_path=new_path)
 
 
 def moved_path(old_path: str, new_path: str, field: str = "path") -> Concat:

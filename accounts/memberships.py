@@ -22,7 +22,7 @@ from accounts.models import Account, Member, Session, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import canonical_email, sort_name
 from accounts.origin import Origin
-from accounts.policy import MemberAction, NotAllowed, can_place_below, grantable, require
+from accounts.policy import MemberAction, NotAllowed, can_place_below, grantable, may_work, require
 from accounts.signals import member_leaving
 from accounts.transactions import one_transaction
 
@@ -284,6 +284,33 @@ def _move(member: Member, parent: Member, by: Member, origin: Origin) -> Member:
     }  # fmt: skip
     audit.record(events.PARENT_CHANGED, actor=by, subject=moved, origin=origin, details=details)
     return moved
+
+
+@one_transaction
+def change_owner(*, member: Member, origin: Origin) -> Member:
+    """Make the member the owner of their account, the former owner directly below, and return them as they then are.
+
+    For whoever runs the installation: nobody in an account may do it. The former owner keeps no permission but what
+    they are given anew. Raises NotAllowed for somebody who does not work in the account, TreeError for the owner.
+    """
+    hierarchy.lock_account(member.account_id)
+    member = present_member(member)
+    if not may_work(member):
+        raise NotAllowed(
+            f"The owner has to be able to work in the account; this user is {member.get_status_display()}."
+        )
+    before, parent_id = Member.objects.select_related("user").get(account=member.account, parent=None), member.parent_id
+    hierarchy.make_owner(member)
+    owner = present_member(member)
+    details = {
+        "before": audit.label(before), "after": audit.label(owner),
+        "before_id": before.pk, "after_id": owner.pk, "parent_before_id": parent_id,
+    }  # fmt: skip
+    for subject in (owner, before):
+        audit.record(
+            events.OWNER_CHANGED, actor=None, actor_label="The server", subject=subject, origin=origin, details=details
+        )
+    return owner
 
 
 @one_transaction

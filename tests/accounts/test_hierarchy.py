@@ -46,8 +46,9 @@ def assert_like(model: Model, members: list[Member]) -> None:
         assert below == model.descendants(number)
         assert {numbers[member.pk] for member in hierarchy.branch_members(member)} == below | {number}
         assert member.level == len(model.ancestors(number)) + 1
-        assert member.is_owner is (number == 0)
-        assert member.parent_id == (None if number == 0 else members[model.parents[number]].pk)
+        parent = model.parents[number]
+        assert member.is_owner is (parent is None)
+        assert member.parent_id == (None if parent is None else members[parent].pk)
     assert list(hierarchy.damaged_members(members[0].account)) == []
     connection.check_constraints()
 
@@ -269,6 +270,45 @@ def test_a_move_takes_as_many_queries_for_a_large_branch_as_for_a_small_one(djan
     for branch in (small, members[1]):
         with django_assert_num_queries(10):
             hierarchy.move_branch(branch, other)
+
+
+# --- Another owner ---------------------------------------------------------------------------------------------------
+
+
+@examples
+@given(parents=trees, member=st.integers(0, 11))
+def test_another_owner_of_any_tree_is_as_in_the_model(parents, member):
+    with transaction.atomic():
+        members, model = grow(parents), Model(parents)
+        keys = [make_key(each) for each in members]
+        if member % len(members) == 0:
+            with pytest.raises(TreeError, match="already"):
+                hierarchy.make_owner(members[0])
+        else:
+            hierarchy.make_owner(members[member % len(members)])
+            model.parents[member % len(members)], model.parents[0] = None, member % len(members)
+        assert_like(model, members)
+        paths = {each.pk: each.path for each in present(members)}
+        assert {
+            key.holder_id: key.holder_path for key in ClassicKey.objects.filter(pk__in=[k.pk for k in keys])
+        } == paths
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize(("depth", "fits"), [(MAX_DEPTH - 1, True), (MAX_DEPTH, False)])
+def test_another_owner_needs_a_level_for_everybody_else(depth, fits):
+    account = make_account()
+    members = chain(account, depth)
+    other = make_member(account, members[0])
+
+    if fits:
+        hierarchy.make_owner(other)
+        assert Member.objects.get(pk=members[-1].pk).level == MAX_DEPTH
+    else:
+        with pytest.raises(TreeError, match="at most 256 levels"):
+            hierarchy.make_owner(other)
+        assert Member.objects.get(pk=members[0].pk).is_owner
+    assert list(hierarchy.damaged_members(account)) == []
 
 
 # --- Keys ------------------------------------------------------------------------------------------------------------

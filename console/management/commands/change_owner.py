@@ -1,0 +1,53 @@
+"""``manage.py change_owner``: hand an account over to another of its users."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+
+from accounts import memberships
+from accounts.hierarchy import TreeError
+from accounts.models import Member
+from accounts.names import clean_email
+from accounts.origin import COMMAND_LINE
+from accounts.policy import NotAllowed
+from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+
+
+class Command(MaintenanceCommand):
+    """Makes a user the owner of their account, or changes nothing."""
+
+    help = (
+        "Make a user the owner of an account that they work in already. The former owner is placed directly below, "
+        "with everybody who was below them and is not below the new owner, and keeps no permission but what they are "
+        "given anew. Both are told by mail."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("--account", type=int, required=True, metavar="ID", help="the account")
+        parser.add_argument("--email", required=True, help="the address that the new owner logs in with")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Change the owner, and say who it is."""
+        require_ring()
+        member = self._member(options["account"], options["email"])
+        try:
+            with no_statement_limit():
+                owner = memberships.change_owner(member=member, origin=COMMAND_LINE)
+        except (NotAllowed, TreeError) as error:
+            raise CommandError(f"Nothing was changed. {error}") from error
+        self.stdout.write(f"{owner.name} <{owner.user.email}> owns the account {owner.account} from now on.")
+
+    @staticmethod
+    def _member(account_id: int, email: str) -> Member:
+        """Return the member with that address. Raises CommandError when there is none."""
+        try:
+            wanted = clean_email(email)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        member = Member.objects.filter(account_id=account_id, user__email=wanted).first()
+        if member is None:
+            raise CommandError(f"There is no user with this address in an account {account_id}.")
+        return member
