@@ -7,7 +7,7 @@ token is used up with its row.
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
@@ -171,6 +171,31 @@ def cancel(*, member: Member, by: Member, origin: Origin) -> None:
     by, member = present_for_leaving(member, by)
     require(by, MemberAction.CANCEL_INVITE, member)
     take_out(member, by=by, origin=origin, action=events.INVITATION_CANCELLED, details={})
+
+
+def end_expired(*, days: int, origin: Origin) -> int:
+    """Take out everybody whose link ended ``days`` days ago or more, and return how many that were.
+
+    One transaction each: whoever is invited anew meanwhile stays, and of two who do this at once one finds nothing.
+    """
+    before = timezone.now() - timedelta(days=days)
+    overdue = Invitation.objects.filter(expires_at__lte=before).order_by("pk")
+    return sum(_end(pk, before, origin) for pk in list(overdue.values_list("pk", flat=True)))
+
+
+@one_transaction
+def _end(pk: int, before: datetime, origin: Origin) -> bool:
+    overdue = Invitation.objects.select_related("member__user").filter(pk=pk, expires_at__lte=before)
+    invitation = overdue.first()
+    if invitation is None:
+        return False
+    hierarchy.lock_account(invitation.member.account_id)
+    audit.lock_chain(invitation.member.account_id)
+    invitation = overdue.first()  # again, as it is under the lock
+    if invitation is None:
+        return False
+    take_out(invitation.member, by=None, origin=origin, action=events.INVITATION_CANCELLED, details={"why": "expired"})
+    return True
 
 
 def find(token: str) -> Invitation:

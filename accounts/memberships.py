@@ -275,7 +275,7 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin)
     return _move(member, parent, by, origin)
 
 
-def _move(member: Member, parent: Member, by: Member, origin: Origin) -> Member:
+def _move(member: Member, parent: Member, by: Member | None, origin: Origin) -> Member:
     before = _present(Member.objects.all(), member.parent_id)
     hierarchy.move_branch(member, parent)
     moved = present_member(member)
@@ -374,10 +374,11 @@ def present_for_leaving(member: Member, by: Member) -> tuple[Member, Member]:
     return present_member(by), present_member(member)
 
 
-def take_out(member: Member, *, by: Member, origin: Origin, action: str, details: Mapping[str, object]) -> None:
+def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, details: Mapping[str, object]) -> None:
     """Take a member out of the account, inside the write that decided it: those directly below move up.
 
-    Their user goes too where nothing is left of them: no membership, and no password ever set.
+    ``by`` is none where the server did it. Their user goes too where nothing is left of them: no membership, and no
+    password ever set.
     """
     user, parent = member.user, _present(Member.objects.all(), member.parent_id)
     for child in Member.objects.filter(parent=member).order_by("pk"):

@@ -6,6 +6,7 @@ from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
 from django.db import OperationalError
+from django.utils import timezone
 
 from accounts.models import Session
 
@@ -35,3 +36,8 @@ class SessionStore(DatabaseSessionStore):
             if isinstance(error.__context__, OperationalError):
                 raise error.__context__ from None
             raise
+
+    @classmethod
+    def delete_expired(cls) -> int:
+        """Delete the rows of sessions whose time is over, everybody's, and return how many."""
+        return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]

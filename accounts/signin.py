@@ -112,7 +112,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
             else "Your user cannot sign in to any account. Ask the person who invited you."
         )
     throttle.forget_success(email, origin.address)
-    SessionStore.clear_expired()  # of everybody: here, because that is once for each person who gets in
+    SessionStore.delete_expired()  # of everybody: here, because that is once for each person who gets in
     member = next((member for member in open_here if member.status != MemberStatus.SUSPENDED), open_here[0])
     start_session(request, member=member, origin=origin)
     return user

@@ -82,10 +82,14 @@ def count_attempt(email: str, address: str | None) -> timedelta | None:
     return None
 
 
+def forget_old() -> int:
+    """Clear counts of long ago away, and return how many."""
+    return AttemptCount.objects.filter(window_ends_at__lt=timezone.now() - _KEPT).delete()[0]
+
+
 def forget_success(email: str, address: str | None) -> None:
     """Take back a counted attempt that succeeded: its own pair starts anew, the wider counts lose just this one."""
-    # Counts of long ago are cleared away here, once for each person who gets in.
-    AttemptCount.objects.filter(window_ends_at__lt=timezone.now() - _KEPT).delete()
+    forget_old()  # here, because that is once for each person who gets in
     with transaction.atomic():
         for limit, key in sorted(_keys(email, address), key=lambda item: item[1]):
             left = Value(0) if limit is PAIR else Greatest(F("count") - 1, Value(0))

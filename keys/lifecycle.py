@@ -120,7 +120,7 @@ def delete_classic_key(*, key: ClassicKey, by: Member, origin: Origin) -> None:
     audit.record(events.DELETED, actor=by, subject=key.holder, origin=origin)
 
 
-def delete_key_of_leaving(*, member: Member, by: Member, origin: Origin) -> None:
+def delete_key_of_leaving(*, member: Member, by: Member | None, origin: Origin) -> None:
     """Delete the key of a member who is being removed, if there is one, inside the transaction of the removal.
 
     Whoever may remove the member needs no right to the key itself: it could not outlive its holder.

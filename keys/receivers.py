@@ -20,6 +20,6 @@ def move_keys(*, account_id: int, old_path: str, new_path: str, **_: Any) -> Non
 
 
 @receiver(member_leaving)
-def delete_key(*, member: Member, by: Member, origin: Origin, **_: Any) -> None:
+def delete_key(*, member: Member, by: Member | None, origin: Origin, **_: Any) -> None:
     """A key goes with its holder."""
     lifecycle.delete_key_of_leaving(member=member, by=by, origin=origin)
