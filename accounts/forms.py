@@ -1,11 +1,13 @@
 """Forms of sign-in, invitations and user details: they clean input, and never decide who may."""
 
+from datetime import date
 from typing import Any
 
 from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Submit
 from django import forms
 from django.contrib.auth import password_validation
+from django.utils import timezone
 
 from accounts import invitees
 from accounts.enums import CHOSEN_STATUSES, PERMISSION_LABELS, MemberStatus, Permission
@@ -287,3 +289,28 @@ class VpnUserForm(_NewPasswordForm):
     def clean(self) -> None:
         """Check the password against the rules for passwords."""
         self.check_password(self.cleaned_data.get("email", ""))
+
+
+class DayForm(forms.Form):
+    """A day that has come, for looking back; sent by GET, on the tab that it stands on."""
+
+    on = forms.DateField(
+        label="Day",
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"required": "Choose a day.", "invalid": "Write the day like 2026-03-14."},
+    )
+
+    def __init__(self, *args: Any, tab: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["tab"] = forms.CharField(required=False, initial=tab, widget=forms.HiddenInput())
+        self.helper = helper("Show")
+        self.helper.form_method = "get"
+        self.helper.disable_csrf = True
+
+    def clean_on(self) -> date:
+        """Return the day. Raises ValidationError for one that has not come."""
+        day: date = self.cleaned_data["on"]
+        if day > timezone.now().date():
+            raise forms.ValidationError("This day has not come yet.")
+        return day

@@ -384,7 +384,8 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
     for child in Member.objects.filter(parent=member).order_by("pk"):
         _move(child, parent, by, origin)
     member_leaving.send(Member, member=member, by=by, origin=origin)
-    audit.record(action, actor=by, subject=member, origin=origin, details=details)
+    # With the parent, from which the tree of earlier days is worked out: see accounts.history.
+    audit.record(action, actor=by, subject=member, origin=origin, details={**details, "parent_id": parent.pk})
     member.delete()
     text_index.catch_up()
     _end_sessions_without_account(user)

@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import memberships
+from accounts import history, memberships
 from accounts.access import member_or_404, refusal
 from accounts.enums import Permission
-from accounts.forms import PermissionsForm, StatusForm, VpnPasswordForm
+from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
 from accounts.memberships import permission_names
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
@@ -56,9 +56,33 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "mail_problem": mail_problem(member) if sees_care else "",
         "menu": page_menu(member, viewer),
         "tab": tab,
+        **(_looking_back(request, member) if tab == MANAGE else {}),
         **more,
     }
     return render(request, "accounts/user_details.html", context)
+
+
+def _looking_back(request: MemberRequest, member: Member) -> dict[str, Any]:
+    """Return who stood above the member on the day that the address asks about, and the form that asks."""
+    form = DayForm(request.GET if "on" in request.GET else None, tab=MANAGE)
+    context: dict[str, Any] = {"day_form": form}
+    if form.is_valid():
+        viewer, stood = request.member, history.stood_above(member, form.cleaned_data["on"])
+        context["day"] = form.cleaned_data["on"].strftime("%d-%m-%Y")
+        context["was_there"] = stood is not None
+        context["stood"] = [_stood_row(each, viewer) for each in stood or ()]
+    return context
+
+
+def _stood_row(stood: history.Stood, viewer: Member) -> dict[str, str]:
+    there = stood.member
+    now = "Above" if stood.is_above_now else "No longer above" if there else "No longer in the account"
+    is_seen = there is not None and can(viewer, MemberAction.VIEW, there)
+    return {
+        "name": stood.name,
+        "url": reverse("accounts:user", args=[there.pk]) if there and is_seen else "",
+        "now": now,
+    }
 
 
 def _status_form(viewer: Member, member: Member) -> StatusForm | None:

@@ -37,7 +37,11 @@ def test_an_invitation_that_nobody_accepted_goes_with_its_user_and_an_event(late
     assert not User.objects.filter(email="late@new.example").exists()
     assert not Mail.objects.exists()
     event = Event.objects.get(action="invitation.cancelled")
-    assert (event.subject_id, event.actor_id, event.facts) == (late.pk, None, {"why": "expired"})
+    assert (event.subject_id, event.actor_id, event.facts) == (
+        late.pk,
+        None,
+        {"why": "expired", "parent_id": late.parent_id},
+    )
     assert list(audit.breaks(ACME)) == []
     assert "0 invitations" in tidy()
 

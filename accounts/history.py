@@ -1,0 +1,111 @@
+"""Who stood above a member on an earlier day: the tree as it was, worked out from the trail's changes of parent.
+
+Whoever stands above somebody may know of their key: so this answers who could see it then. Goes back from the present
+tree, undoing each recorded change that came later. Reads no more than the chains that come into it.
+
+*Source:* docs/rules.md, "Users and the tree".
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+
+from accounts import events, hierarchy
+from accounts.models import Event, Member
+
+_LEAVINGS = (events.REMOVED, events.INVITATION_CANCELLED)
+_CHANGES = (events.PARENT_CHANGED, events.OWNER_CHANGED, *_LEAVINGS)
+
+
+@dataclass(frozen=True)
+class Stood:
+    """Somebody who stood above."""
+
+    name: str
+    member: Member | None  # none when they are no longer in the account
+    is_above_now: bool
+
+
+def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
+    """Return who stood above ``member`` at any time on that day, GMT, nearest first; none before they were added.
+
+    Two queries for the present chain, and two more each time that a change leads to people who are not in it.
+    """
+    starts = datetime.combine(day, time(), UTC)
+    ends = starts + timedelta(days=1)
+    first = Event.objects.filter(account_id=member.account_id, subject_id=member.pk).order_by("number").first()
+    if first is not None and first.at >= ends:
+        return None
+    starts = max(starts, first.at) if first is not None else starts
+    past = _Past(member.account_id, starts)
+    now = set(hierarchy.ancestors_of(member).values_list("pk", flat=True))
+    past.load([member.pk, *now])
+    found: dict[int, None] = {}
+    seen: set[datetime] = set()
+    # A chain may lead to people who were not read yet, and whose changes are moments to look at too.
+    while fresh := sorted({starts, *past.moments(ends)} - seen):
+        for moment in fresh:
+            found.update(dict.fromkeys(past.chain(member.pk, moment)))
+        seen.update(fresh)
+    return [Stood(past.name(pk), past.members.get(pk), pk in now) for pk in found]
+
+
+class _Past:
+    """Members as they are, and each change of their parents since a moment."""
+
+    def __init__(self, account_id: int, since: datetime) -> None:
+        self._account_id, self._since = account_id, since
+        self._loaded: set[int] = set()
+        self.members: dict[int, Member] = {}
+        self._changes: dict[int, list[tuple[datetime, int | None]]] = {}  # when, and the parent before
+        self._labels: dict[int, str] = {}
+
+    def load(self, ids: Iterable[int]) -> None:
+        """Read these members, who may have left, and what happened to their parents; two queries."""
+        ids = set(ids)
+        self._loaded |= ids
+        people = Member.objects.filter(account_id=self._account_id).select_related("user", "account")
+        self.members |= people.in_bulk(ids)
+        happened = Event.objects.filter(
+            account_id=self._account_id, subject_id__in=ids, action__in=_CHANGES, at__gt=self._since
+        )
+        for event in happened.order_by("number"):
+            self._changes.setdefault(event.subject_id or 0, []).append((event.at, _parent_before(event)))
+            self._labels[event.subject_id or 0] = event.subject_label
+
+    def moments(self, ends: datetime) -> set[datetime]:
+        """Return when a parent changed until then, as far as was read."""
+        return {at for changes in self._changes.values() for at, _ in changes if at < ends}
+
+    def chain(self, member_id: int, moment: datetime) -> Sequence[int]:
+        """Return who stood above at that moment, nearest first."""
+        above: list[int] = []
+        parent = self._parent(member_id, moment)
+        while parent is not None and parent not in above:
+            if parent not in self._loaded:
+                self.load([parent])
+            above.append(parent)
+            parent = self._parent(parent, moment)
+        return above
+
+    def _parent(self, member_id: int, moment: datetime) -> int | None:
+        for at, before in self._changes.get(member_id, ()):
+            if at > moment:
+                return before
+        member = self.members.get(member_id)
+        return member.parent_id if member is not None else None
+
+    def name(self, member_id: int) -> str:
+        """Return what somebody is called, or was when they left."""
+        member = self.members.get(member_id)
+        return member.name if member is not None else self._labels.get(member_id, f"User {member_id}")
+
+
+def _parent_before(event: Event) -> int | None:
+    """Return whom the event's subject was below until then."""
+    facts = event.facts
+    if event.action == events.OWNER_CHANGED:
+        before = facts["parent_before_id"] if event.subject_id == facts["after_id"] else None
+    else:
+        before = facts.get("parent_id" if event.action in _LEAVINGS else "before_id")
+    return int(before) if before is not None else None
