@@ -81,7 +81,6 @@ class SessionSettingsForm(forms.Form):
     concurrent = forms.ChoiceField(
         label="Concurrent sessions",
         choices=[(UNLIMITED, "Unlimited"), (LIMITED, "Limit sessions")],
-        widget=forms.RadioSelect,
     )
     most = forms.IntegerField(label="Sessions at once", required=False, min_value=1, max_value=MOST_SESSIONS)
 
