@@ -96,10 +96,10 @@ class SessionSettingsForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.fields[
             "hours"
-        ].help_text = f"At most {MOST_SESSION_HOURS}; empty: {installation.hours}, as everywhere here."
+        ].help_text = f"At most {MOST_SESSION_HOURS}. Empty: {installation.hours}, as this installation sets it."
         self.fields["idle_minutes"].help_text = (
-            f"Together {LEAST_IDLE_MINUTES} minutes to {MOST_IDLE_MINUTES // _MINUTES} hours; both empty: "
-            f"{installation.idle_minutes} minutes, as everywhere here."
+            f"Together {LEAST_IDLE_MINUTES} minutes to {MOST_IDLE_MINUTES // _MINUTES} hours. Both empty: "
+            f"{installation.idle_minutes} minutes, as this installation sets it."
         )
         self.fields["most"].help_text = f"1 to {MOST_SESSIONS}: whoever logs in once more ends their oldest session."
         self.helper = helper("", tag=False)

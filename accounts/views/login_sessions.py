@@ -40,9 +40,11 @@ def index(request: MemberRequest) -> HttpResponse:
 
 def _row(session: LoginSession) -> dict[str, object]:
     url = reverse("accounts:end-session", args=[session.uid])
+    browser = session.agent or "Unknown browser"
     return {
         "session": session,
-        "name": session.agent or "Unknown browser",
+        "browser": browser,
+        "name": f"{browser} at {session.address or 'an unknown address'}",
         "menu": [MenuItem("End session", url, is_dialog=True, is_danger=True)],
     }
 

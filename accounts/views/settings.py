@@ -87,7 +87,7 @@ def _strictest(own: int | None, bound: int | None, words: Callable[[int], str]) 
     if bound is None or (own is not None and own <= bound):
         return words(own or 0), ""
     if own is None:
-        return words(bound), "As everywhere in this installation."
+        return words(bound), "As this installation sets it."
     return words(bound), f"This account allows {words(own)}; this installation does not allow more than this."
 
 

@@ -122,7 +122,7 @@ def test_login_session(olivia):
     url = "/iam/settings/login_session"
     page = text(olivia.get("/iam/settings"))
     assert "12 hours" in page
-    assert page.count("As everywhere in this installation.") == 2
+    assert page.count("As this installation sets it.") == 2
     olivia.post(url, {"hours": "24", "idle_hours": "", "idle_minutes": "15", "concurrent": "limited", "most": "3"})
     assert (acme().session_hours, acme().session_idle_minutes, acme().most_sessions) == (24, 15, 3)
     page = text(olivia.get("/iam/settings"))
