@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts import audit, events
@@ -31,7 +32,7 @@ class SessionGone(Exception):
 class LoginSession:
     """A session as its user sees it. Holds no key."""
 
-    uid: uuid.UUID
+    uid: uuid.UUID | None
     account: str
     started_at: datetime | None
     seen_at: datetime | None
@@ -43,8 +44,8 @@ class LoginSession:
 
 def sessions_of(user_id: int, *, present_key: str | None) -> list[LoginSession]:
     """Return the user's sessions, the present one first, then by last use; ``MOST_LISTED`` at most, one query."""
-    found = Session.objects.filter(user_id=user_id).select_related("account").order_by("-seen_at", "pk")[:MOST_LISTED]
-    listed = [_seen_by_user(session, present_key) for session in found]
+    found = Session.objects.filter(user_id=user_id).exclude(uid=None).select_related("account")
+    listed = [_seen_by_user(session, present_key) for session in found.order_by("-seen_at", "pk")[:MOST_LISTED]]
     return sorted(listed, key=lambda session: not session.is_present)
 
 
@@ -57,8 +58,6 @@ def find(user_id: int, uid: uuid.UUID, *, present_key: str | None) -> LoginSessi
 
 
 def _seen_by_user(session: Session, present_key: str | None) -> LoginSession:
-    if session.uid is None:
-        raise ValueError("A session of somebody has a name: see the model's constraint.")
     limits = limits_of(session.account)
     return LoginSession(
         uid=session.uid,
@@ -111,7 +110,8 @@ def end_all_of(*, member: Member, by: Member, origin: Origin) -> int:
     audit.lock_chain(member.account_id)
     by, member = present_member(by), present_member(member)
     require(by, MemberAction.END_SESSIONS, member)
-    ended, _ = Session.objects.filter(user_id=member.user_id, account_id=member.account_id).delete()
+    here = Q(account_id=member.account_id) | Q(account=None)  # of which nothing is known yet
+    ended, _ = Session.objects.filter(here, user_id=member.user_id).delete()
     if ended:
         audit.record(events.SESSIONS_ENDED, actor=by, subject=member, origin=origin, details={"sessions": ended})
     return ended

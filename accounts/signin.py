@@ -277,6 +277,6 @@ def session_is_over(request: HttpRequest, *, origin: Origin) -> bool:
     limits = session_limits.limits_of(member.account if member else None)
     if limits.are_exceeded(started=started, seen=seen, now=now):
         return True
-    if now - seen > _NOTED_AFTER:
-        session.update(_whereabouts(now.timestamp(), origin))
+    if now - seen > _NOTED_AFTER or UID not in session:
+        session.update({UID: session.get(UID) or uuid.uuid4().hex, **_whereabouts(now.timestamp(), origin)})
     return False

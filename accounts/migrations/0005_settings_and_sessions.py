@@ -7,25 +7,19 @@ from django.db import migrations, models
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
-def end_sessions(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    """End those that are open: they have no names for addresses, and who they are of is asked once more."""
-    apps.get_model("accounts", "Session").objects.all().delete()
-
-
 def keep_restrictions(apps: Any, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Leave in force what was written into the column while it had no switch."""
     apps.get_model("accounts", "Account").objects.exclude(user_domains="").update(restrict_user_domains=True)
 
 
 class Migration(migrations.Migration):
-    """Everybody signs in anew afterwards; ``accounts_member`` is left as it is."""
+    """A server of before goes on writing sessions and accounts; ``accounts_member`` is left as it is."""
 
     dependencies = [
         ("accounts", "0004_invitations_and_mail"),
     ]
 
     operations = [
-        migrations.RunPython(end_sessions, migrations.RunPython.noop),
         migrations.AddField(
             model_name="account",
             name="most_sessions",
@@ -39,6 +33,7 @@ class Migration(migrations.Migration):
             model_name="account",
             name="restrict_user_domains",
             field=models.BooleanField(
+                db_default=False,
                 default=False,
                 help_text="Nobody is let in whom no pattern fits.",
                 verbose_name="Restrict user domains in force",
@@ -76,13 +71,13 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="session",
             name="address",
-            field=models.CharField(blank=True, help_text="Where it was seen last.", max_length=45),
+            field=models.CharField(blank=True, db_default="", help_text="Where it was seen last.", max_length=45),
         ),
         migrations.AddField(
             model_name="session",
             name="agent",
             field=models.CharField(
-                blank=True, help_text="What it was seen in last: browser and system.", max_length=60
+                blank=True, db_default="", help_text="What it was seen in last: browser and system.", max_length=60
             ),
         ),
         migrations.AddField(
@@ -130,13 +125,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 name="account_session_limits",
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="session",
-            constraint=models.CheckConstraint(
-                condition=models.Q(("user", None), ("uid__isnull", False), _connector="OR"),
-                name="session_of_a_user_has_uid",
             ),
         ),
         migrations.RunPython(keep_restrictions, migrations.RunPython.noop),

@@ -37,7 +37,10 @@ class Account(models.Model):
         help_text="Patterns of the addresses that may be invited, one a line; kept while they are not in force.",
     )
     restrict_user_domains = models.BooleanField(
-        "Restrict user domains in force", default=False, help_text="Nobody is let in whom no pattern fits."
+        "Restrict user domains in force",
+        default=False,
+        db_default=False,
+        help_text="Nobody is let in whom no pattern fits.",
     )
     session_hours = models.PositiveSmallIntegerField(
         "Active sessions", null=True, help_text="Hours until a session ends; none leaves it to the installation."

@@ -4,7 +4,6 @@ from typing import TYPE_CHECKING
 
 from django.contrib.sessions.base_session import AbstractBaseSession
 from django.db import models
-from django.db.models import Q
 
 from accounts.models.account import Account
 from accounts.models.user import User
@@ -16,7 +15,8 @@ if TYPE_CHECKING:
 class Session(AbstractBaseSession):
     """A session of the console. ``user`` is none until somebody signed in.
 
-    What stands beside the data is copied from it whenever it is saved; nothing else writes it.
+    What stands beside the data is copied from it whenever it is saved; nothing else writes it. A session from before
+    there were these columns fills them with its next request.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")
@@ -25,13 +25,10 @@ class Session(AbstractBaseSession):
     account = models.ForeignKey(Account, on_delete=models.CASCADE, null=True, related_name="+", db_index=False)
     started_at = models.DateTimeField(null=True)
     seen_at = models.DateTimeField(null=True, help_text="Noted at most once a minute.")
-    address = models.CharField(max_length=45, blank=True, help_text="Where it was seen last.")
-    agent = models.CharField(max_length=60, blank=True, help_text="What it was seen in last: browser and system.")
-
-    class Meta(AbstractBaseSession.Meta):
-        constraints = (
-            models.CheckConstraint(name="session_of_a_user_has_uid", condition=Q(user=None) | Q(uid__isnull=False)),
-        )
+    address = models.CharField(max_length=45, blank=True, db_default="", help_text="Where it was seen last.")
+    agent = models.CharField(
+        max_length=60, blank=True, db_default="", help_text="What it was seen in last: browser and system."
+    )
 
     @classmethod
     def get_session_store_class(cls) -> "type[SessionStore]":

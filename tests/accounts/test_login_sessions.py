@@ -135,6 +135,21 @@ def test_row_of_a_session_says_where_it_is_used(cast, clock):
     assert row_of(client).uid == row.uid
 
 
+def test_session_from_before_it_had_a_name_gets_one_with_its_next_request(cast):
+    client, marcus = visitor(cast["noor"]), visitor(cast["marcus"])
+    session = session_of(client)
+    for name in ("uid", "account_id"):
+        del session[name]
+    session.save()
+    other = visitor(cast["noor"])
+    assert other.get("/user/sessions").content.decode().count("/end") == 2  # its own, and all
+    assert is_open(client)
+    assert row_of(client).uid
+    assert other.get("/user/sessions").content.decode().count("/end") == 3
+    marcus.post(f"/iam/users/{cast['noor'].pk}/end_sessions")
+    assert not is_open(client)
+
+
 def test_sessions_are_listed_without_their_keys(cast):
     here, there, others = visitor(cast["noor"]), visitor(cast["noor"]), visitor(cast["priya"])
     there.post("/account/switch", {"account": BOREALIS})
