@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from django.db.models import Q
 from django.utils import timezone
@@ -32,7 +33,7 @@ class SessionGone(Exception):
 class LoginSession:
     """A session as its user sees it. Holds no key."""
 
-    uid: uuid.UUID | None
+    uid: uuid.UUID
     account: str
     started_at: datetime | None
     seen_at: datetime | None
@@ -58,9 +59,9 @@ def find(user_id: int, uid: uuid.UUID, *, present_key: str | None) -> LoginSessi
 
 
 def _seen_by_user(session: Session, present_key: str | None) -> LoginSession:
-    limits = limits_of(session.account)
+    limits, uid = limits_of(session.account), cast(uuid.UUID, session.uid)
     return LoginSession(
-        uid=session.uid,
+        uid=uid,
         account=str(session.account) if session.account else "",
         started_at=session.started_at,
         seen_at=session.seen_at,

@@ -49,25 +49,28 @@ def _row(session: LoginSession) -> dict[str, object]:
     }
 
 
+@sensitive_post_parameters("password")
 @form_or_post
 def end(request: MemberRequest, uid: uuid.UUID) -> HttpResponse:
-    """Ask whether to end one of the viewer's own sessions, and do it."""
-    by = request.member
+    """Ask whether to end one of the viewer's own sessions, and do it; for the present one it is logging out."""
+    back = reverse("accounts:login-sessions")
     try:
-        session = login_sessions.find(by.user_id, uid, present_key=request.session.session_key)
+        session = login_sessions.find(request.member.user_id, uid, present_key=request.session.session_key)
         if request.method == "POST":
-            login_sessions.end_own(uid=uid, by=by, origin=request.origin)
+            return _end(request, session, back)
     except SessionGone:
         raise Http404 from None
-    if request.method == "POST":
-        return _after_end(request, "Session ended", is_present=session.is_present)
-    context = {
-        "title": "End session",
-        "behind_title": "Login sessions",
-        "dialog_back": reverse("accounts:login-sessions"),
-        "session": session,
-    }
+    context = {"title": "End session", "behind_title": "Login sessions", "dialog_back": back, "session": session}
     return render(request, "accounts/end_session.html", context)
+
+
+def _end(request: MemberRequest, session: LoginSession, back: str) -> HttpResponse:
+    """End one session, after a proof of identity unless it is the present one. Raises SessionGone."""
+    proof = None if session.is_present else ask_for_proof(request, what="end the session", back=back)
+    if proof is not None:
+        return proof
+    login_sessions.end_own(uid=session.uid, by=request.member, origin=request.origin)
+    return _after_end(request, "Session ended", is_present=session.is_present)
 
 
 def _after_end(request: MemberRequest, told: str, *, is_present: bool) -> HttpResponse:

@@ -196,6 +196,9 @@ def test_one_session_is_ended_and_no_other(cast):
 
 def test_present_session_may_be_ended_too(cast):
     client = visitor(cast["noor"])
+    session = session_of(client)
+    session["proved_at"] = 0  # it is logging out, which takes no proof
+    session.save()
     url = f"/user/sessions/{row_of(client).uid}/end"
     assert "It is the one you are using" in client.get(url).content.decode()
     assert client.post(url)["Location"] == "/login"
@@ -230,14 +233,19 @@ def test_all_sessions_end_in_every_account_this_one_included(cast):
     assert [event.account_id for event in ended] == [ACME, BOREALIS]
 
 
-def test_ending_all_takes_a_proof(cast):
-    noor, marcus = visitor(cast["noor"]), visitor(cast["marcus"])
-    for client, url in ((noor, "/user/sessions/end_all"), (marcus, f"/iam/users/{cast['noor'].pk}/end_sessions")):
+def test_ending_another_session_takes_a_proof(cast):
+    noor, elsewhere, marcus = visitor(cast["noor"]), visitor(cast["noor"]), visitor(cast["marcus"])
+    for client, url in (
+        (noor, f"/user/sessions/{row_of(elsewhere).uid}/end"),
+        (noor, "/user/sessions/end_all"),
+        (marcus, f"/iam/users/{cast['noor'].pk}/end_sessions"),
+    ):
         session = session_of(client)
         session["proved_at"] = 0
         session.save()
         assert "Confirm that it is you" in client.post(url).content.decode()
         assert is_open(noor)
+        assert is_open(elsewhere)
     assert marcus.post(url, {"password": demo.PASSWORD}).status_code == 302
     assert not is_open(noor)
 
