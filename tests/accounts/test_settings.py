@@ -6,8 +6,10 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 
+from accounts import account_settings
 from accounts.enums import Permission
 from accounts.models import Account, Event, Member
+from accounts.policy import NotAllowed
 from tests.conftest import ACME
 from tests.visitors import noting_writes, visitor
 
@@ -171,3 +173,32 @@ def test_session_settings_out_of_bounds_are_named(olivia, fields, error):
 def test_database_refuses_limits_out_of_bounds(cast, fields):
     with pytest.raises(IntegrityError), transaction.atomic():
         Account.objects.filter(pk=ACME).update(**fields)
+
+
+def test_what_is_set_already_is_no_event(olivia):
+    once = [
+        ("addresses", {"addresses": "127.0.0.1"}),
+        ("domains", {"domains": "acme.example"}),
+        ("login_session", {"concurrent": "limited", "most": "3"}),
+    ]
+    for path, fields in [*once, *once]:
+        assert olivia.post(f"/iam/settings/{path}", fields).status_code == 302
+    assert len(changes()) == len(once)
+
+
+def test_restriction_to_no_domain_is_refused_by_the_write_itself(cast, origin):
+    with pytest.raises(ValueError, match="Without a pattern"):
+        account_settings.restrict_domains(patterns_text=" ", by=cast["olivia"], origin=origin)
+
+
+def test_right_that_is_taken_away_meanwhile_is_missed_by_the_write(cast, olivia, monkeypatch):
+    """The page is asked first and the write asks again: between the two anything may have happened."""
+    monkeypatch.setattr(account_settings, "require", lambda actor, *_: _refuse(actor))
+    answer = olivia.post("/iam/settings/user_list", {"is_on": "true", "is_confirmed": "on"})
+    assert answer.status_code == 403
+    assert not acme().restrict_user_list
+    assert Event.objects.filter(action="permission.refused", actor_id=cast["olivia"].pk).count() == 1
+
+
+def _refuse(actor: Member) -> None:
+    raise NotAllowed(f"No longer, {actor.name}.")
