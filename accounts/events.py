@@ -41,6 +41,12 @@ SIGN_IN_REFUSED = "user.sign_in_refused"
 SIGNED_OUT = "user.signed_out"
 IDENTITY_PROVED = "user.identity_proved"
 ACCOUNT_SWITCHED = "user.account_switched"
+SESSION_ENDED = "user.session_ended"
+SESSIONS_ENDED = "user.sessions_ended"
+USER_LIST_CHANGED = "account.user_list_changed"
+ADDRESSES_CHANGED = "account.addresses_changed"
+DOMAINS_CHANGED = "account.domains_changed"
+SESSION_LIMITS_CHANGED = "account.session_limits_changed"
 MEMBER_ADDED = "member.added"
 PERMISSION_REFUSED = "permission.refused"
 CONSOLE_REFUSED = "console.refused"
@@ -66,6 +72,12 @@ register(
         SIGNED_OUT: "Signed out",
         IDENTITY_PROVED: "Identity proved again",
         ACCOUNT_SWITCHED: "Switched to this account",
+        SESSION_ENDED: "Session ended",
+        SESSIONS_ENDED: "Sessions ended",
+        USER_LIST_CHANGED: "Restrict user list visibility changed",
+        ADDRESSES_CHANGED: "Restrict IP address access changed",
+        DOMAINS_CHANGED: "Restrict user domains changed",
+        SESSION_LIMITS_CHANGED: "Login session settings changed",
         MEMBER_ADDED: "User added",
         PERMISSION_REFUSED: "Action refused",
         CONSOLE_REFUSED: "Use of the console refused",
@@ -98,6 +110,9 @@ tell_by_mail(
             "The addresses from which you may sign in to the console were changed.",
         ),
         VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "Another VPN password was set for you."),
+        SESSIONS_ENDED: Notice(
+            "Your login sessions were ended", "All your login sessions in the account were ended: log in again."
+        ),
         REMOVED: Notice(
             "You were removed from an account", "You were removed from the account, and your key with you."
         ),

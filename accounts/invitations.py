@@ -104,7 +104,7 @@ def _outcomes(invitees: Sequence[Invitee], by: Member) -> list[Outcome]:
     emails = [invitee.email for invitee in invitees if invitee.email]
     there = Member.objects.filter(account_id=by.account_id, user__email__in=emails)
     statuses = dict(there.values_list("user__email", "status"))
-    patterns = Patterns(by.account.user_domains)
+    patterns = Patterns(by.account.domains_in_force)
 
     def outcome(invitee: Invitee) -> Outcome:
         if not invitee.email:

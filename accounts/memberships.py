@@ -203,7 +203,7 @@ def _add_vpn_user(name: str, email: str, hashed: str, by: Member, origin: Origin
     hierarchy.lock_account(by.account_id)
     by = present_member(by)
     require(by, MemberAction.ADD_VPN_USER, by)
-    if not Patterns(by.account.user_domains).allow(email):
+    if not Patterns(by.account.domains_in_force).allow(email):
         raise ValueError("The account allows no users with this address.")
     if Member.objects.filter(account_id=by.account_id, user__email=email).exists():
         raise ValueError("This address already belongs to a user of the account.")

@@ -1,10 +1,8 @@
 """What every request of a signed-in person goes through: session limits, then the member in the current account."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import cast
 
-from django.conf import settings
 from django.contrib import auth, messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -26,11 +24,8 @@ class SessionLimitsMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Sign the person out before the view when the time is over; the page then asks to log in again."""
-        if request.session.get(auth.SESSION_KEY) and signin.session_is_over(
-            request,
-            idle=timedelta(minutes=settings.KEYTREE_SESSION_IDLE_MINUTES),
-            longest=timedelta(hours=settings.KEYTREE_SESSION_HOURS),
-        ):
+        origin = cast(MemberRequest, request).origin
+        if request.session.get(auth.SESSION_KEY) and signin.session_is_over(request, origin=origin):
             auth.logout(request)
             messages.info(request, "Your session has ended. Log in again to go on.")
         return self.get_response(request)

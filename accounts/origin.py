@@ -10,10 +10,11 @@ from accounts.addresses import TrustedProxies
 
 @dataclass(frozen=True)
 class Origin:
-    """The client's address (none when unknown), and the request's id for finding its log lines."""
+    """The client's address (none when unknown), the request's id for finding its log lines, its browser in words."""
 
     address: str | None
     request_id: str = ""
+    agent: str = ""
 
 
 #: What a command run on the server itself says of its origin.

@@ -6,7 +6,7 @@ What may be done with a member's keys is decided by the app that has the keys, o
 import enum
 from collections.abc import Callable
 
-from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, MemberStatus, Permission, Relation
+from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, SIGN_IN_STATUSES, MemberStatus, Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
 
@@ -27,6 +27,8 @@ class MemberAction(enum.Enum):
     ADD_VPN_USER = "add a VPN-only user"  # likewise
     RESEND_INVITE = "send this user's invitation anew"
     CANCEL_INVITE = "cancel this user's invitation"
+    END_SESSIONS = "end this user's login sessions"  # those in this account
+    CHANGE_SETTINGS = "change the account's settings"  # the target is the actor
 
 
 _ABOUT_ONES_PLACE = frozenset(
@@ -100,6 +102,15 @@ def _removes(actor: Member, target: Member) -> bool:
     return governs(actor, target) and (by_branch or Permission.USER_ADMINISTRATOR in actor.granted)
 
 
+def _ends_sessions(actor: Member, target: Member) -> bool:
+    """Whether the actor covers the other, who may have sessions in this account. One's own have a page of their own."""
+    return target.status in SIGN_IN_STATUSES and governs(actor, target)
+
+
+def _changes_settings(actor: Member, target: Member) -> bool:
+    return actor.pk == target.pk and Permission.IDENTITY_ADMINISTRATOR in actor.granted
+
+
 def _is_self_or_above(actor: Member, target: Member) -> bool:
     return relation(actor, target) in {Relation.SELF, Relation.ANCESTOR}
 
@@ -121,6 +132,8 @@ _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.ADD_VPN_USER: _brings_in,
     MemberAction.RESEND_INVITE: _decides_on_invitation,
     MemberAction.CANCEL_INVITE: _decides_on_invitation,
+    MemberAction.END_SESSIONS: _ends_sessions,
+    MemberAction.CHANGE_SETTINGS: _changes_settings,
 }
 
 
@@ -176,4 +189,16 @@ def reason(actor: Member, action: MemberAction, target: Member) -> str:
     if action in {MemberAction.INVITE, MemberAction.ADD_VPN_USER}:
         return f"You need the permission Manage users, or a role of User management, to {action.value}."
     out_of_step = _OUT_OF_STEP.get((action, target.status in INVITED_STATUSES))
-    return out_of_step or f"You need the permission Manage users, and be above this user, to {action.value}."
+    special = out_of_step or _special_reason(actor, action, target)
+    return special or f"You need the permission Manage users, and be above this user, to {action.value}."
+
+
+def _special_reason(actor: Member, action: MemberAction, target: Member) -> str:
+    """Return why the actor may not, where the usual reason does not fit; empty where it does."""
+    if action is MemberAction.CHANGE_SETTINGS:
+        return "You need the role IAM identity: Administrator to change the account's settings."
+    if action is MemberAction.END_SESSIONS and relation(actor, target) is Relation.SELF:
+        return "Your own sessions are listed under Login sessions, in the profile menu."
+    if action is MemberAction.END_SESSIONS and target.status not in SIGN_IN_STATUSES:
+        return "This user does not sign in to this account, so there are no sessions to end."
+    return ""

@@ -1,5 +1,6 @@
-"""The session engine: Django's database sessions, with the user kept beside the data."""
+"""The session engine: Django's database sessions, with user, account, times and whereabouts kept beside the data."""
 
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY
@@ -9,6 +10,10 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.models import Session
+
+#: What a session of somebody signed in holds; the times in seconds since 1970. ``PROVED`` alone has no column.
+UID, ACCOUNT, STARTED, SEEN, PROVED = "uid", "account_id", "started_at", "seen_at", "proved_at"
+ADDRESS, AGENT = "address", "agent"
 
 
 class SessionStore(DatabaseSessionStore):
@@ -20,9 +25,12 @@ class SessionStore(DatabaseSessionStore):
         return Session
 
     def create_model_instance(self, data: dict[str, Any]) -> Session:
-        """Return the row for ``data``, naming the user who is signed in."""
+        """Return the row for ``data``, with what its columns copy of it."""
         row = cast(Session, super().create_model_instance(data))
         row.user_id = data.get(SESSION_KEY)
+        row.uid, row.account_id = data.get(UID), data.get(ACCOUNT)
+        row.started_at, row.seen_at = _moment(data.get(STARTED)), _moment(data.get(SEEN))
+        row.address, row.agent = data.get(ADDRESS, ""), data.get(AGENT, "")
         return row
 
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
@@ -41,3 +49,7 @@ class SessionStore(DatabaseSessionStore):
     def delete_expired(cls) -> int:
         """Delete the rows of sessions whose time is over, everybody's, and return how many."""
         return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
+
+
+def _moment(timestamp: float | None) -> datetime | None:
+    return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)

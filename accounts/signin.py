@@ -3,8 +3,9 @@
 import logging
 import math
 import time
+import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.contrib import auth
@@ -16,11 +17,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import addresses, audit, events, throttle
+from accounts import addresses, audit, events, session_limits, throttle
 from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES, MemberStatus
 from accounts.models import Member, User
 from accounts.origin import Origin
-from accounts.sessions import SessionStore
+from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
 
 _log = logging.getLogger(__name__)
 
@@ -31,9 +32,7 @@ FRESH_PROOF = timedelta(minutes=5)
 _REFUSAL_SECONDS = 0.25
 
 #: A session's use is written down at most this often: enough to measure minutes.
-_NOTED_AFTER_SECONDS = 60
-
-_ACCOUNT, _STARTED, _SEEN, _PROVED = "account_id", "started_at", "seen_at", "proved_at"
+_NOTED_AFTER = timedelta(minutes=1)
 
 
 class SignInRefused(Exception):
@@ -123,18 +122,38 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin) -> No
     with transaction.atomic():
         auth.login(request, member.user)
         now = timezone.now().timestamp()
-        request.session.update({_ACCOUNT: member.account_id, _STARTED: now, _SEEN: now, _PROVED: now})
-        _store(request)
-        audit.record(events.SIGNED_IN, actor=member, origin=origin)
+        request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})
+        _enter(request, member, events.SIGNED_IN, origin)
+
+
+def _whereabouts(now: float, origin: Origin) -> dict[str, Any]:
+    """Return what a session notes of its use."""
+    return {SEEN: now, ADDRESS: origin.address or "", AGENT: origin.agent}
+
+
+def _enter(request: HttpRequest, member: Member, action: str, origin: Origin) -> None:
+    """Make the member's account the session's, end sessions beyond the account's number, and record ``action``.
+
+    To be called inside the transaction of the change.
+    """
+    if member.account.most_sessions is not None:
+        audit.lock_chain(member.account_id)
+    request.session[ACCOUNT] = member.account_id
+    _store(request)
+    ended = session_limits.make_room(
+        account=member.account, user_id=member.user_id, session_key=request.session.session_key or ""
+    )
+    audit.record(action, actor=member, origin=origin)
+    if ended:
+        details = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
+        audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=details)
 
 
 def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> None:
     """Make an account that the signed-in user has just joined the current one, under a new session id."""
     with transaction.atomic():
         request.session.cycle_key()
-        request.session[_ACCOUNT] = member.account_id
-        _store(request)
-        audit.record(events.ACCOUNT_SWITCHED, actor=member, origin=origin)
+        _enter(request, member, events.ACCOUNT_SWITCHED, origin)
 
 
 def _count_or_refuse(email: str, origin: Origin) -> None:
@@ -195,7 +214,7 @@ def current_member(request: HttpRequest) -> Member | None:
     No query beyond the one that loads the user.
     """
     members = memberships(request.user)
-    chosen = request.session.get(_ACCOUNT) if members else None
+    chosen = request.session.get(ACCOUNT) if members else None
     return next((member for member in members if member.account_id == chosen), members[0] if members else None)
 
 
@@ -205,9 +224,7 @@ def switch_account(request: HttpRequest, *, account_id: int, origin: Origin) -> 
     if member is None:
         return None
     with transaction.atomic():
-        request.session[_ACCOUNT] = account_id
-        _store(request)
-        audit.record(events.ACCOUNT_SWITCHED, actor=member, origin=origin)
+        _enter(request, member, events.ACCOUNT_SWITCHED, origin)
     return member
 
 
@@ -219,7 +236,7 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
     check_password(member.user, password=password, origin=origin)
     with transaction.atomic():
         request.session.cycle_key()
-        request.session[_PROVED] = timezone.now().timestamp()
+        request.session[PROVED] = timezone.now().timestamp()
         _store(request)
         audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
 
@@ -246,17 +263,20 @@ def _store(request: HttpRequest) -> None:
 
 def has_fresh_proof(request: HttpRequest) -> bool:
     """Whether the person signed in, or gave the password again, within ``FRESH_PROOF``."""
-    age: float = timezone.now().timestamp() - request.session.get(_PROVED, 0)
+    age: float = timezone.now().timestamp() - request.session.get(PROVED, 0)
     return 0 <= age <= FRESH_PROOF.total_seconds()
 
 
-def session_is_over(request: HttpRequest, *, idle: timedelta, longest: timedelta) -> bool:
-    """Whether the session was idle or open for too long; notes that it is being used, at most once a minute."""
-    now = timezone.now().timestamp()
-    session = request.session
-    started, seen = session.get(_STARTED, 0), session.get(_SEEN, 0)
-    if now - started > longest.total_seconds() or now - seen > idle.total_seconds():
+def session_is_over(request: HttpRequest, *, origin: Origin) -> bool:
+    """Whether the session was idle or open for too long, by the limits of the account that it is in.
+
+    Notes that it is being used, and from where, at most once a minute.
+    """
+    now, session, member = timezone.now(), request.session, current_member(request)
+    started, seen = (datetime.fromtimestamp(session.get(name, 0), UTC) for name in (STARTED, SEEN))
+    limits = session_limits.limits_of(member.account if member else None)
+    if limits.are_exceeded(started=started, seen=seen, now=now):
         return True
-    if now - seen > _NOTED_AFTER_SECONDS:
-        session[_SEEN] = now
+    if now - seen > _NOTED_AFTER or UID not in session:
+        session.update({UID: session.get(UID) or uuid.uuid4().hex, **_whereabouts(now.timestamp(), origin)})
     return False

@@ -2,7 +2,17 @@
 
 from django.urls import path
 
-from accounts.views import activity, invitations, joining, membership, session, user_details, users
+from accounts.views import (
+    activity,
+    invitations,
+    joining,
+    login_sessions,
+    membership,
+    session,
+    settings,
+    user_details,
+    users,
+)
 
 app_name = "accounts"
 urlpatterns = [
@@ -22,6 +32,15 @@ urlpatterns = [
     path("iam/users/<int:member_id>/resend_invite", invitations.resend, name="resend-invite"),
     path("iam/users/<int:member_id>/cancel_invite", invitations.cancel, name="cancel-invite"),
     path("invitations/<str:token>", joining.accept, name="accept-invitation"),
+    path("iam/users/<int:member_id>/end_sessions", login_sessions.end_all_of, name="end-user-sessions"),
+    path("iam/settings", settings.index, name="settings"),
+    path("iam/settings/user_list", settings.user_list, name="settings-user-list"),
+    path("iam/settings/addresses", settings.addresses, name="settings-addresses"),
+    path("iam/settings/domains", settings.domains, name="settings-domains"),
+    path("iam/settings/login_session", settings.login_session, name="settings-login-session"),
+    path("user/sessions", login_sessions.index, name="login-sessions"),
+    path("user/sessions/end_all", login_sessions.end_all, name="end-all-sessions"),
+    path("user/sessions/<uuid:uid>/end", login_sessions.end, name="end-session"),
     path("iam/activity", activity.index, name="activity"),
     path("iam/activity.csv", activity.export, name="activity-csv"),
 ]

@@ -7,6 +7,7 @@ from typing import cast
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from accounts import agents
 from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import Origin, trusted_proxies
 from accounts.requests import MemberRequest
@@ -85,7 +86,8 @@ class RequestOriginMiddleware:
         if not forwarded_scheme_is_https(peer, meta.get("HTTP_X_FORWARDED_PROTO"), proxies):
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
         address = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR"), proxies)
-        origin = Origin(address=address, request_id=secrets.token_hex(8))
+        agent = agents.in_words(meta.get("HTTP_USER_AGENT", ""))
+        origin = Origin(address=address, request_id=secrets.token_hex(8), agent=agent)
         cast(MemberRequest, request).origin = origin
         request_id.set(origin.request_id)  # stays to the next request: Django logs refusals after this returns
         response = self.get_response(request)

@@ -7,11 +7,17 @@ from django.urls import reverse
 
 from accounts.enums import CONSOLE_STATUSES
 from accounts.models import Member
+from accounts.policy import MemberAction, can
 
 
 def works_in_console(member: Member) -> bool:
     """Whether the member's status lets them open anything but the page that says why not."""
     return member.status in CONSOLE_STATUSES
+
+
+def changes_settings(member: Member) -> bool:
+    """Whether the member may open the page of the account's settings."""
+    return can(member, MemberAction.CHANGE_SETTINGS, member)
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Group:
-    """A folding group of links."""
+    """A folding group of links; without a label, links that stand by themselves."""
 
     label: str
     links: tuple[Link, ...]
@@ -43,6 +49,7 @@ class Group:
 NAVIGATION: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("Manage identities", (Entry("Users", "accounts:users"), Entry("API keys", "keys:classic-list"))),
     ("Gain insight", (Entry("Activity", "accounts:activity"),)),
+    ("", (Entry("Settings", "accounts:settings", changes_settings),)),
 )
 
 

@@ -5,34 +5,11 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 
-from accounts import addresses
+from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
 from accounts.forms import focus, helper
 
-_FORMS = (
-    "Single addresses (17.5.7.8), ranges (17.5.7.8 - 17.5.9.5) or subnets (17.5.7.0/24), separated by commas. IPv4 or "
-    "IPv6. Empty allows every address."
-)
+_FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
 _NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
-
-
-class AddressesField(forms.CharField):
-    """Addresses, ranges and subnets; cleans to their canonical text, and names each bad entry."""
-
-    widget = forms.Textarea(attrs={"rows": 2, "spellcheck": "false", "autocomplete": "off"})
-
-    def clean(self, value: Any) -> str | None:
-        """Return the canonical text; none when the field was not sent at all, which is not the same as sent empty.
-
-        Empty lifts the restriction, and that must be what somebody asked for. Raises ValidationError with one message
-        for each bad entry.
-        """
-        if value is None:
-            return None
-        text = super().clean(value)
-        try:
-            return str(addresses.parse(text))
-        except addresses.AddressError as error:
-            raise ValidationError([ValidationError(problem) for problem in error.problems]) from error
 
 
 class KeyRestrictionForm(forms.Form):
@@ -55,7 +32,7 @@ class KeyRestrictionForm(forms.Form):
         return text
 
 
-class RestrictionsForm(forms.Form):
+class RestrictionsForm(LockoutForm):
     """The card of a user's two restrictions: from where they sign in, and from where their key is used."""
 
     platform = AddressesField(label="Cloud platform", required=False, help_text=f"From where they sign in. {_FORMS}")
@@ -64,7 +41,7 @@ class RestrictionsForm(forms.Form):
         required=False,
         help_text="From where their classic infrastructure key is used, in the same forms.",
     )
-    confirm_lockout = forms.BooleanField(label="Save it, although it locks me out from here", required=False)
+    field_order = ("platform", "classic", "confirm_lockout")
 
     def __init__(self, *args: Any, action: str, has_key: bool, edits_classic: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -73,8 +50,6 @@ class RestrictionsForm(forms.Form):
         elif not has_key:
             self.fields["classic"].disabled = True
             self.fields["classic"].help_text = "Can be filled once the user has a classic infrastructure key."
-        # Shown only where it is needed: see ``ask_to_confirm_lockout``.
-        self.fields["confirm_lockout"].widget = forms.HiddenInput()
         self.helper = helper("Save", action=action, form_id="restrictions-form")
 
     def clean(self) -> dict[str, Any]:
@@ -83,12 +58,3 @@ class RestrictionsForm(forms.Form):
         if not self.errors and cleaned.get("platform") is None and cleaned.get("classic") is None:
             raise ValidationError(_NOTHING_ARRIVED)
         return cleaned
-
-    def ask_to_confirm_lockout(self, address: str | None) -> None:
-        """Turn down the form until the person confirms that they lock themselves out from ``address``."""
-        self.fields["confirm_lockout"].widget = forms.CheckboxInput()
-        self.add_error(
-            "confirm_lockout",
-            f"You are calling from {address or 'an unknown address'}, which this restriction does not allow: you "
-            "could not go on working. Nothing was saved. Tick the box to save it all the same.",
-        )

@@ -97,6 +97,9 @@ class Act(enum.Enum):
     ADD_VPN_USER = "add a VPN-only user"
     RESEND_INVITE = "send the user's invitation anew"
     CANCEL_INVITE = "cancel the user's invitation"
+    END_SESSIONS = "end all sessions that the user has in the account"
+    SEE_SESSION = "see one of the user's sessions, and end it"
+    CHANGE_SETTINGS = "change the account's settings"
 
 
 def _always(_: Case) -> bool:
@@ -121,6 +124,10 @@ def _is_in(case: Case) -> bool:
 
 def _is_invited(case: Case) -> bool:
     return not _is_in(case)
+
+
+def _signs_in(case: Case) -> bool:
+    return case.target_status in SIGNED_IN
 
 
 #: Who may: sets of stands, each with what else it takes. The actor's own status must be one of ``WORKING``.
@@ -183,6 +190,19 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
             (NOT_ABOVE, lambda case: _manages_any_user(case) and _is_invited(case)),
         ),
     ),
+    # The card Manage user's login, for those who look after the user. One's own have a page of their own.
+    Act.END_SESSIONS: (
+        (frozenset({_S.OWNER}), _signs_in),
+        (ABOVE, lambda case: _manages_users(case) and _signs_in(case)),
+        (NOT_ABOVE, lambda case: _manages_any_user(case) and _signs_in(case)),
+    ),
+    # "a user lists their sessions and ends one or all": nobody else's, whatever they may do besides.
+    Act.SEE_SESSION: ((SELF, _always),),
+    # "IAM identity: Administrator: … account settings"; the owner has all. The case's target does not matter.
+    Act.CHANGE_SETTINGS: (
+        (OWNERS, _always),
+        (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
+    ),
     # "your own key, and the keys of every descendant. Nobody else's: not your ancestors', not your siblings'." No
     # permission gives sight of another's classic key.
     Act.KNOW_OF_KEY: ((SELF | ABOVE, _always),),
@@ -221,7 +241,7 @@ def works(case: Case) -> bool:
 
 # --- The surfaces -----------------------------------------------------------------------------------------------------
 
-KEY, MEMBER, TOKEN, NOTHING = "key", "member", "token", ""
+KEY, MEMBER, TOKEN, SESSION, NOTHING = "key", "member", "token", "session", ""
 
 
 @dataclass(frozen=True)
@@ -348,6 +368,39 @@ SURFACES = (
     # Whoever has the token; here nobody has. Who they are decides later: tests/accounts/test_invitations.py.
     Surface("accounts:accept-invitation", "GET", 404, about=TOKEN, for_any_status=True, for_strangers=True),
     Surface("accounts:accept-invitation", "POST", 404, about=TOKEN, for_any_status=True, for_strangers=True),
+    # Login sessions: one's own, and those of a user who is looked after.
+    Surface("accounts:login-sessions", "GET"),
+    Surface("accounts:end-session", "GET", about=SESSION, known_by=Act.SEE_SESSION),
+    Surface("accounts:end-session", "POST", 302, about=SESSION, known_by=Act.SEE_SESSION, changes="accounts_session"),
+    Surface("accounts:end-all-sessions", "GET"),
+    Surface("accounts:end-all-sessions", "POST", 302, changes="accounts_session"),
+    Surface("accounts:end-user-sessions", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.END_SESSIONS),
+    Surface(
+        "accounts:end-user-sessions", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.END_SESSIONS,
+        changes="accounts_session",
+    ),
+    # The account's settings.
+    Surface("accounts:settings", "GET", allowed_by=Act.CHANGE_SETTINGS),
+    Surface("accounts:settings-user-list", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-user-list", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
+        data={"is_on": "{other_list}", "is_confirmed": "on"}, changes="accounts_account",
+    ),
+    Surface("accounts:settings-addresses", "GET", allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-addresses", "POST", 302, allowed_by=Act.CHANGE_SETTINGS, data={"addresses": "0.0.0.0/0"},
+        changes="accounts_account",
+    ),
+    Surface("accounts:settings-domains", "GET", allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-domains", "POST", 302, allowed_by=Act.CHANGE_SETTINGS, data={"domains": "matrix.example"},
+        changes="accounts_account",
+    ),
+    Surface("accounts:settings-login-session", "GET", allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-login-session", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
+        data={"concurrent": "limited", "most": "3"}, changes="accounts_account",
+    ),
     # The audit trail.
     Surface("accounts:activity", "GET"),
     Surface("accounts:activity-csv", "GET"),

@@ -27,7 +27,8 @@ from accounts.origin import Origin
 from keys import queries as key_queries
 from keys.models import ClassicKey
 from tests import matrix
-from tests.test_http_hygiene import address_of
+from tests.conftest import ACME
+from tests.test_http_hygiene import NOBODYS, address_of
 from tests.trees import grow, make_key
 from tests.visitors import body_of, noting_writes, routes, session_of, undone, visitor
 
@@ -307,6 +308,13 @@ FIELDS = {
     "accounts:resend-invite": (),
     "accounts:cancel-invite": (),
     "accounts:accept-invitation": (),
+    "accounts:end-session": (),
+    "accounts:end-all-sessions": ("password",),
+    "accounts:end-user-sessions": ("password",),
+    "accounts:settings-user-list": ("is_on",),
+    "accounts:settings-addresses": ("addresses",),
+    "accounts:settings-domains": ("domains",),
+    "accounts:settings-login-session": ("hours", "idle_hours", "idle_minutes", "concurrent", "most"),
 }
 
 
@@ -316,7 +324,7 @@ def test_every_form_is_tried_here():
 
 @pytest.fixture
 def numbers(priya, key) -> dict[str, int]:
-    return {"member_id": priya.pk, "key_id": key.pk, "token": "nobodys"}
+    return {"member_id": priya.pk, "key_id": key.pk, "token": "nobodys", "uid": NOBODYS}
 
 
 @pytest.mark.parametrize("nasty", NASTY)
@@ -324,10 +332,11 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
     """Every field of every form with every text; where a proof of identity is due, it is asked for again."""
     monkeypatch.setattr("accounts.signin._REFUSAL_SECONDS", 0)
     signed_in, stranger = visitor(priya, raises=False), visitor(raises=False)
-    above = visitor(cast["marcus"], raises=False)
-    session = session_of(signed_in)
-    session["proved_at"] = 0
-    session.save()
+    above, owner = visitor(cast["marcus"], raises=False), visitor(cast["olivia"], raises=False)
+    for client in (signed_in, above):
+        session = session_of(client)
+        session["proved_at"] = 0
+        session.save()
     good = {"username": b"priya@acme.example", "platform": b"127.0.0.0/8", "classic": b"17.5.7.0/24", "theme": b"dark"}
     before = state()
     for route, names in FIELDS.items():
@@ -337,10 +346,12 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
             others = {other: good[other] for other in names if other != name and other in good}
             AttemptCount.objects.all().delete()
             client = {"accounts:login": stranger, **dict.fromkeys(ABOUT_OTHERS, above)}.get(route, signed_in)
+            client = owner if route.startswith("accounts:settings") else client
             with undone():
                 response = post(client, address_of(route, numbers), encoded({**others, name: NASTY[nasty]}))
                 is_a_good_password = route == "accounts:vpn-password" and response.status_code == 302
-                after = before if is_a_good_password else state()
+                is_a_pattern = route == "accounts:settings-domains" and response.status_code == 302
+                after = before if is_a_good_password or is_a_pattern else state()
             page = text_of(response)
             assert response.status_code in (200, 302, 400, 404), (route, name)
             assert "<script>alert" not in page
@@ -356,6 +367,7 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
 #: What nobody does to themselves.
 ABOUT_OTHERS = (
     "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
+    "accounts:end-user-sessions",
 )  # fmt: skip
 
 #: Empty is a meaning of its own there: every address is allowed.
@@ -436,6 +448,20 @@ def test_restriction_that_locks_oneself_out_is_asked_about_first(priya):
         assert state() == before
     assert client.post(url, {**typed, "confirm_lockout": "on"}).status_code == 302
     assert Member.objects.get(pk=priya.pk).allowed_addresses == "10.0.0.0/8"
+
+
+def test_restriction_of_the_account_is_named_and_asked_about_like_that_of_a_user(cast):
+    client, url, before = visitor(cast["olivia"]), "/iam/settings/addresses", state()
+    page = text_of(client.post(url, {"addresses": BAD_ADDRESSES}))
+    assert tuple(errors_in(page)) == ERRORS
+    assert typed_in(page, "addresses") == BAD_ADDRESSES
+    for answer in ({}, {"confirm_lockout": "false"}, {"is_confirmed": "on"}):
+        page = text_of(client.post(url, {"is_on": "true", "addresses": "10.0.0.0/8", **answer}))
+        assert "You are calling from 127.0.0.1, which this restriction does not allow" in page
+        assert has_an_error(page)
+    assert state() == before
+    assert client.post(url, {"addresses": "10.0.0.0/8", "confirm_lockout": "on"}).status_code == 302
+    assert Account.objects.get(pk=ACME).allowed_addresses == "10.0.0.0/8"
 
 
 @pytest.mark.parametrize("sent", [{}, {"platform": "127.0.0.1"}, {"classic": "17.5.7.8"}], ids=str)
@@ -670,7 +696,7 @@ def test_names_are_escaped_on_every_page(named):
     """Every page with every person on it, as the owner; nothing of a name is markup, and nothing is worked out."""
     client, pages = visitor(named[0]), 0
     numbers = [
-        {"member_id": member.pk, "key_id": key, "token": "nobodys"} for member, key in zip(
+        {"member_id": member.pk, "key_id": key, "token": "nobodys", "uid": NOBODYS} for member, key in zip(
             named, ClassicKey.objects.order_by("holder__path").values_list("pk", flat=True), strict=True
         )
     ]  # fmt: skip

@@ -4,6 +4,7 @@ The statements are counted by trying: the first is made to fail, then the second
 Transactions are real ones here, on whichever database the suite runs.
 """
 
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -16,10 +17,21 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import IntegrityError, OperationalError, connection
 from django.http import HttpRequest
 
-from accounts import audit, hierarchy, invitations, memberships, outbox, signin, tokens
+from accounts import (
+    account_settings,
+    audit,
+    hierarchy,
+    invitations,
+    login_sessions,
+    memberships,
+    outbox,
+    signin,
+    tokens,
+)
+from accounts.account_settings import SessionSettings
 from accounts.enums import Permission
 from accounts.invitees import read
-from accounts.models import AttemptCount, Event, Invitation, Mail, Member
+from accounts.models import AttemptCount, Event, Invitation, Mail, Member, Session
 from accounts.origin import Origin
 from accounts.sessions import SessionStore
 from console import demo
@@ -193,6 +205,66 @@ def writes(transactional_db) -> list[Write]:
         Write("sign_in", lambda: sign_in(noor), {"Session", "User"}, ["user.signed_in"]),
         Write("prove_identity", lambda: prove_identity(noor), {"Session"}, ["user.identity_proved"]),
         Write("switch_account", lambda: switch_account(noor), {"Session"}, ["user.account_switched"]),
+        Write(
+            "end_own",
+            lambda: partial(login_sessions.end_own, uid=session_of(noor), **own),
+            {"Session"},
+            ["user.session_ended"],
+        ),
+        Write(
+            "end_all_own",
+            lambda: partial(login_sessions.end_all_own, **own) if session_of(noor) else None,
+            {"Session"},
+            ["user.sessions_ended"],
+        ),
+        Write(
+            "end_all_of",
+            lambda: partial(login_sessions.end_all_of, member=noor, **from_above) if session_of(noor) else None,
+            {"Mail", "Session"},
+            ["user.sessions_ended"],
+        ),
+        Write(
+            "limit_sessions",
+            plain(account_settings.limit_sessions, chosen=SessionSettings(None, None, 1), **from_above),
+            {"Account"},
+            ["account.session_limits_changed"],
+        ),
+        Write(
+            "sign_in_once_more",
+            lambda: sign_in(noor) if session_of(noor) else None,
+            {"Session", "User"},
+            ["user.signed_in", "user.sessions_ended"],
+        ),
+        Write(
+            "restrict_user_list",
+            plain(account_settings.restrict_user_list, is_on=True, **from_above),
+            {"Account"},
+            ["account.user_list_changed"],
+        ),
+        Write(
+            "restrict_addresses",
+            plain(account_settings.restrict_addresses, addresses_text="127.0.0.1", **from_above),
+            {"Account"},
+            ["account.addresses_changed"],
+        ),
+        Write(
+            "lift_address_restriction",
+            plain(account_settings.lift_address_restriction, account_id=ACME, origin=ORIGIN),
+            {"Account"},
+            ["account.addresses_changed"],
+        ),
+        Write(
+            "restrict_domains",
+            plain(account_settings.restrict_domains, patterns_text="acme.example", **from_above),
+            {"Account"},
+            ["account.domains_changed"],
+        ),
+        Write(
+            "allow_all_domains",
+            plain(account_settings.allow_all_domains, keep=True, **from_above),
+            {"Account"},
+            ["account.domains_changed"],
+        ),
         Write("sign_out", lambda: sign_out(noor), {"Session"}, ["user.signed_out"]),
     ]
 
@@ -221,6 +293,12 @@ def request_of(member: Member | None) -> HttpRequest:
     request.user = signin.MemberBackend().get_user(member.user_id) if member else None
     request.session.get("loads", None)
     return request
+
+
+def session_of(member: Member) -> uuid.UUID:
+    """The name of the one session that ``member`` has, made when there is none."""
+    found = Session.objects.filter(user=member.user).first()
+    return (found or Session.objects.get(pk=signed_in_session(member))).uid
 
 
 def sign_in(member: Member) -> Callable[[], Any]:

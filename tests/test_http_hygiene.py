@@ -37,6 +37,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 HASHERS = django_settings.PASSWORD_HASHERS  # before any test sets others
 SESSION = django_settings.SESSION_COOKIE_NAME
+#: A session that there is not.
+NOBODYS = "00000000-0000-4000-8000-000000000000"
 POSTS = [surface for surface in matrix.SURFACES if surface.method == "POST"]
 
 
@@ -44,7 +46,7 @@ POSTS = [surface for surface in matrix.SURFACES if surface.method == "POST"]
 def numbers(cast) -> dict[str, int]:
     """The numbers that stand in addresses: Priya's, and her key's."""
     key_id = ClassicKey.objects.get(holder=cast["priya"]).pk
-    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys"}
+    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys", "uid": NOBODYS}
 
 
 def address_of(route: str, numbers: dict[str, int]) -> str:
@@ -94,7 +96,7 @@ def test_headers_of_every_route_method_and_visitor(cast, numbers):
     statuses: Counter[int] = Counter()
     visitors = {name: visitor(cast[name]) for name in ("marcus", "sam", "dmitri")}
     visitors["a stranger"], visitors["a forged form"] = visitor(), visitor(cast["priya"], csrf_checks=True)
-    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43}
+    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43, "uid": NOBODYS}
     asked = [(method, numbers) for method in METHODS] + [("GET", missing), ("POST", missing)]
     for (name, client), route, (method, found) in product(visitors.items(), routes(), asked):
         with undone():

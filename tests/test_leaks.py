@@ -10,6 +10,7 @@ import io
 import json
 import logging
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from html import unescape
 from types import SimpleNamespace
@@ -374,8 +375,9 @@ def test_a_plain_value_prints_as_dots():
 
 @pytest.mark.sqlite_only
 def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, known, seeker):
-    """Every link, every form, every route with every number there is, as everybody."""
+    """Every link, form and route with every number there is, as everybody; and in none the key of a session."""
     use_in_earnest(people, known)
+    session_seeker = Seeker(Session.objects.exclude(user=None).values_list("pk", flat=True))
     addresses, pages = 0, 0
     for name, client in people.items():
         queue, seen = list(starting_points()), set()
@@ -387,6 +389,7 @@ def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, kno
             response = client.get(url)
             for part, data in parts_of(response):
                 assert not seeker.finds(data), f"{part} of {url} for {name}"
+                assert part == "cookies" or not session_seeker.finds(data), f"{part} of {url} for {name}"
             pages += response.status_code == 200
             if response.status_code == 200 and "text/html" in response["Content-Type"]:
                 queue += links_in(body_of(response).decode())
@@ -398,12 +401,14 @@ def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, kno
 
 
 def starting_points() -> Iterator[str]:
-    """Every route with every key and every member there is, one that is not, and the lists in their forms."""
+    """Every route with every key, member and session there is, one that is not, and the lists in their forms."""
     keys = [*ClassicKey.objects.values_list("pk", flat=True), 987_654]
     members = [*Member.objects.values_list("pk", flat=True), 987_654]
+    sessions = [*Session.objects.exclude(uid=None).values_list("uid", flat=True), uuid.uuid4()]
     for name, pattern in routes().items():
         converters = list(pattern.pattern.converters)
-        numbers = [[]] if not converters else [[n] for n in (keys if "key_id" in converters else members)]
+        about = keys if "key_id" in converters else sessions if "uid" in converters else members
+        numbers = [[]] if not converters else [[n] for n in about]
         yield from (reverse(name, args=number) for number in numbers)
     for query in ({"sort": "created_by"}, {"sort": "-created"}, {"q": "a"}, {"per_page": 10}, {"q": "nothing like it"}):
         yield "/iam/apikeys?" + urlencode(query)

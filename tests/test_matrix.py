@@ -11,6 +11,7 @@ The tree, the same for both:
 import csv
 import io
 import re
+import uuid
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,7 +23,7 @@ from django.urls import reverse
 
 from accounts import audit, events, hierarchy, policy, queries
 from accounts.enums import Permission
-from accounts.models import Account, Event, Member, User
+from accounts.models import Account, Event, Member, Session, User
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed
 from console import nav
@@ -33,7 +34,7 @@ from keys.models import ClassicKey
 from keys.policy import KeyAction
 from keys.verification import verify
 from tests import matrix
-from tests.matrix import KEY, MEMBER, SURFACES, TOKEN, Act, Case, Stand, Surface, expected_status, may, works
+from tests.matrix import KEY, MEMBER, SESSION, SURFACES, TOKEN, Act, Case, Stand, Surface, expected_status, may, works
 from tests.trees import grow, make_key
 from tests.visitors import METHODS, body_of, noting_writes, routes, signed_in_session, undone, visitor
 
@@ -130,6 +131,11 @@ QUESTIONS = {
         lambda w: bool(policy.grantable_with_invitation(w.actor)),
     ],
     Act.ADD_VPN_USER: [lambda w: policy.can(w.actor, MemberAction.ADD_VPN_USER, w.actor)],
+    Act.END_SESSIONS: [lambda w: policy.can(w.actor, MemberAction.END_SESSIONS, w.target)],
+    Act.CHANGE_SETTINGS: [
+        lambda w: policy.can(w.actor, MemberAction.CHANGE_SETTINGS, w.actor),
+        lambda w: nav.changes_settings(w.actor),
+    ],
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
         lambda w: key_policy.can(w.actor, KeyAction.VIEW, w.key),
@@ -143,8 +149,8 @@ QUESTIONS = {
     ],
     Act.CREATE_KEY: [lambda w: key_policy.can_create(w.actor, w.target)],
 }
-#: Asked of the database alone: which events are listed is in the answers of the pages.
-NOT_ASKED = {Act.SEE_EVENTS}
+#: Asked of the database alone: which events and sessions are listed is in the answers of the pages.
+NOT_ASKED = {Act.SEE_EVENTS, Act.SEE_SESSION}
 
 
 def wrong_cells(act: Act) -> tuple[list[str], int]:
@@ -184,6 +190,7 @@ def test_every_action_of_the_policies_is_in_the_table():
     assert {action.name for action in MemberAction} == {
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
         "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
+        "END_SESSIONS", "CHANGE_SETTINGS",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
@@ -273,10 +280,13 @@ class World:
             audit.record(events.MEMBER_ADDED, actor=None, subject=member, origin=Origin(None))
         self.number_of = {member.pk: number for number, member in enumerate(self.members)}
         self.session_key = ""
+        self.others_key = signed_in_session(self.target)  # one that the client here does not have
+        self.session_uid = Session.objects.get(pk=self.others_key).uid
 
     def become(self, case: Case) -> None:
         """Make the database say what this case says."""
-        self.target_status = case.target_status
+        self.target_status, self.other_list = case.target_status, "false" if case.list_is_restricted else "true"
+        Session.objects.exclude(pk=self.others_key).delete()
         # A new one each time: on a slow machine an older one would be due to note that it is in use, or to prove again.
         self.session_key = "" if self.stand is Stand.NOBODY else signed_in_session(self.actor)
         Member.objects.filter(pk=self.target.pk).update(status=case.target_status)
@@ -289,12 +299,15 @@ class World:
 
     def ask(self, surface: Surface) -> Answer:
         """Send one request and note which tables it writes to."""
-        about = {KEY: self.key_ids[self.target.pk], TOKEN: "nobodys"}.get(surface.about, self.target.pk)
+        about = {KEY: self.key_ids[self.target.pk], TOKEN: "nobodys", SESSION: self.session_uid}.get(
+            surface.about, self.target.pk
+        )
         url = reverse(surface.route, args=[about] if surface.about else []) + surface.query
         foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
         other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
         places = {
             "foreign_account": foreign.account_id, "other_status": other_status, "sibling": self.members[SIBLING].pk,
+            "other_list": self.other_list,
         }  # fmt: skip
         data = {name: text.format(**places) for name, text in surface.data.items()}
         client = self.client
@@ -382,6 +395,7 @@ class Checker:
             else:
                 self._check_change(surface, where)
                 self._check_place(surface, where)
+                self._check_sessions_and_settings(surface, where)
         elif answer.status == 403:
             is_suspended = case.actor_status == matrix.SUSPENDED
             refused = "console.refused" if is_suspended else "permission.refused"
@@ -402,7 +416,12 @@ class Checker:
             look(world, case, answer.body, where)
 
     def _check_values(self, surface: Surface, answer: Answer, where: str, *, has_key: bool) -> None:
-        """No answer holds a value but the target's key's, where the table says so, and that in the body alone."""
+        """No answer holds a value but the target's key's, where the table says so, and that in the body alone.
+
+        And none the key of a session, which its cookie alone has.
+        """
+        assert self.world.others_key not in answer.body + answer.headers, where
+        assert not self.world.session_key or self.world.session_key not in answer.body, where
         told = surface.gives_value and answer.status == 200 and surface.answer == 200
         for pk, value in self.world.values.items():
             assert value not in answer.headers, where
@@ -447,6 +466,26 @@ class Checker:
                 assert Permission(target.permissions) == asked & given, where
             case "accounts:user-managed-login":
                 assert target.user_managed_login, where
+
+    def _check_sessions_and_settings(self, surface: Surface, where: str) -> None:
+        """Of the target's sessions and the account's settings those are changed that were asked for."""
+        actor, kept = self.world.actor, set(Session.objects.values_list("pk", flat=True))
+        account = Account.objects.get(pk=actor.account_id)
+        match surface.route:
+            case "accounts:end-session" | "accounts:end-user-sessions":
+                assert self.world.others_key not in kept, where
+                assert self.world.session_key in kept, where
+            case "accounts:end-all-sessions":
+                assert self.world.session_key not in kept, where
+                assert (self.world.others_key in kept) is (actor.pk != self.world.target.pk), where
+            case "accounts:settings-user-list":
+                assert account.restrict_user_list is not self.case.list_is_restricted, where
+            case "accounts:settings-addresses":
+                assert account.allowed_addresses == "0.0.0.0/0", where
+            case "accounts:settings-domains":
+                assert account.domains_in_force == "matrix.example", where
+            case "accounts:settings-login-session":
+                assert account.most_sessions == 3, where
 
     def _check_newcomer(self, surface: Surface, where: str) -> None:
         """One more, below the one who asked, with nothing but what was asked for."""
@@ -516,6 +555,7 @@ def look_at_users(world: World, case: Case, body: str, where: str) -> None:
     is_owner = world.actor.is_owner
     all_of_them = is_owner or not case.list_is_restricted
     assert ('href="/iam/users/invite_users"' in body) is may(Act.INVITE, case), where
+    assert ('href="/iam/settings"' in body) is may(Act.CHANGE_SETTINGS, case), where
     assert ('href="/iam/users/add_vpn_user"' in body) is may(Act.ADD_VPN_USER, case), where
     assert set(rows) == (world.everybody_here() if all_of_them else world.seen_by_actor()), where
     look_at_member_rows(world, case, rows, where)
@@ -557,6 +597,7 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.RESEND_INVITE, f'href="/iam/users/{pk}/resend_invite"'),
         (Act.CANCEL_INVITE, f'href="/iam/users/{pk}/cancel_invite"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
+        (Act.END_SESSIONS, f'href="/iam/users/{pk}/end_sessions"'),
         (Act.KNOW_OF_KEY, 'id="keys-heading"'),
         (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}?next=%2Fiam%2Fusers%2F{pk}"'),
         (Act.DELETE_KEY, f'href="/iam/apikeys/classic/{key}/delete?next=%2Fiam%2Fusers%2F{pk}"'),
@@ -627,6 +668,13 @@ def look_at_activity_csv(world: World, case: Case, body: str, where: str) -> Non
     assert on == world.seen_by_actor(), where
 
 
+def look_at_sessions(world: World, case: Case, body: str, where: str) -> None:
+    rows = table_rows(body)
+    assert len(rows) == 1 + may(Act.SEE_SESSION, case), where
+    assert (f"/user/sessions/{world.session_uid}/end" in body) is may(Act.SEE_SESSION, case), where
+    assert ["this session" in row for row in rows] == [True, False][: len(rows)], where
+
+
 LOOKS = {
     ("keys:classic-list", ""): look_at_key_list,
     ("keys:classic-csv", ""): look_at_key_csv,
@@ -635,6 +683,7 @@ LOOKS = {
     ("accounts:users", "?view=hierarchy"): look_at_hierarchy,
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
+    ("accounts:login-sessions", ""): look_at_sessions,
     ("accounts:activity", ""): look_at_activity,
     ("accounts:activity-csv", ""): look_at_activity_csv,
 }
@@ -681,6 +730,7 @@ def test_every_route_and_method_is_in_the_matrix():
     found = set()
     for name, pattern in routes().items():
         about = world.key_ids[world.target.pk] if "key_id" in str(pattern.pattern) else world.target.pk
+        about = world.session_uid if "uid" in pattern.pattern.converters else about
         arguments = dict.fromkeys(pattern.pattern.converters, about)
         for method in METHODS:
             # As a member and as a stranger: a method that either may send is a method of the route.
@@ -707,18 +757,22 @@ def test_what_one_may_not_know_of_answers_like_what_does_not_exist(stand):
     world.become(case)
     compared = 0
     for surface in SURFACES:
-        if surface.about not in (KEY, MEMBER):
+        if surface.about not in (KEY, MEMBER, SESSION):
             continue
         hidden, missing = (_answer_about(world, surface, is_missing) for is_missing in (False, True))
         assert missing[0] == 404, surface.name
         if not may(surface.known_by, case):
             compared += 1
             assert hidden == missing, surface.name
-    assert compared == (0 if stand is Stand.PARENT else sum(1 for surface in SURFACES if surface.known_by))
+    hidden_from_all = sum(1 for surface in SURFACES if surface.about == SESSION)  # whoever is above too
+    everything = sum(1 for surface in SURFACES if surface.known_by)
+    assert compared == (hidden_from_all if stand is Stand.PARENT else everything)
 
 
 def _answer_about(world: World, surface: Surface, is_missing: bool) -> tuple[int, str, list[tuple[str, str]]]:
-    number = 4_004_004 if is_missing else world.key_ids[world.target.pk] if surface.about == KEY else world.target.pk
+    about = {KEY: world.key_ids[world.target.pk], MEMBER: world.target.pk, SESSION: world.session_uid}[surface.about]
+    missing = uuid.uuid4() if surface.about == SESSION else 4_004_004
+    number = missing if is_missing else about
     url = reverse(surface.route, args=[number]) + surface.query
     client = world.client
     client.cookies[settings.SESSION_COOKIE_NAME] = world.session_key

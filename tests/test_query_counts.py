@@ -8,11 +8,12 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts import audit, events, listing
+from accounts.enums import Permission
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
 from keys.models import ClassicKey
 from tests.trees import make_account, make_key, make_member
-from tests.visitors import visitor
+from tests.visitors import signed_in_session, visitor
 
 PAGES = {
     # session; user with memberships; own key; count; page
@@ -28,6 +29,10 @@ PAGES = {
     "/iam/users?per_page=100&view=hierarchy": 5,
     # session; user with memberships; count; page; users who are named and may be seen
     "/iam/activity?per_page=100": 5,
+    # session; user with memberships; sessions
+    "/user/sessions": 3,
+    # session; user with memberships
+    "/iam/settings": 2,
 }
 
 
@@ -35,11 +40,13 @@ def _branch_of(rows: int) -> Member:
     """A member who is not the owner, with ``rows`` users below, each with a key and an event."""
     account = make_account()
     viewer = make_member(account, make_member(account, None))
+    Member.objects.filter(pk=viewer.pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
     make_key(viewer)
     for _ in range(rows):
         child = make_member(account, viewer)
         make_key(child)
         audit.record(events.MEMBER_ADDED, actor=viewer, subject=child, origin=COMMAND_LINE)
+        signed_in_session(viewer)
     return viewer
 
 

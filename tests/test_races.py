@@ -18,8 +18,8 @@ from accounts.enums import MemberStatus, Permission
 from accounts.hierarchy import TreeError
 from accounts.invitations import InvitationGone
 from accounts.invitees import read
+from accounts.models import Account, Invitation, Member, Session, User
 from accounts.models import Event as AuditEvent
-from accounts.models import Invitation, Member, User
 from accounts.origin import Origin
 from accounts.policy import NotAllowed
 from accounts.signin import SignInRefused
@@ -391,6 +391,20 @@ def test_simultaneous_sign_ins_each_get_a_session_of_their_own(people, hashed):
     assert len(set(sessions)) == 15
     assert all(len(session) == 32 for session in sessions)
     assert actions_about(people["olivia"])[account_events.SIGNED_IN] == 15
+    assert_sound()
+
+
+def test_simultaneous_sign_ins_leave_no_more_sessions_than_there_may_be(people, hashed):
+    Account.objects.filter(pk=ACME).update(most_sessions=2)
+
+    def sign_in() -> int:
+        client = Client(raise_request_exception=False)
+        return client.post("/login", {"username": "olivia@acme.example", "password": demo.PASSWORD}).status_code
+
+    (answers,) = at_once(*[sign_in] * throttle.PAIR.attempts)
+    assert set(answers) <= {302, 400}  # 400: ended already when the answer was to be sent
+    assert Session.objects.filter(user=people["olivia"].user).count() == 2
+    assert actions_about(people["olivia"])[account_events.SESSIONS_ENDED] == 3
     assert_sound()
 
 

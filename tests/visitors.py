@@ -1,6 +1,7 @@
 """Visitors for security tests: people signed in without hashing a password, and what their requests write."""
 
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,7 @@ def signed_in_session(member: Member) -> str:
             auth.SESSION_KEY: str(member.user_id),
             auth.BACKEND_SESSION_KEY: settings.AUTHENTICATION_BACKENDS[0],
             auth.HASH_SESSION_KEY: member.user.get_session_auth_hash(),
+            "uid": uuid.uuid4().hex,
             "account_id": member.account_id,
             "started_at": now,
             "seen_at": now,

@@ -7,6 +7,12 @@ from accounts.names import NAME_LENGTH
 
 #: "Seven digits or more", and below 2^31, which is all that the usual API clients can marshal.
 LOWEST_ACCOUNT_ID, HIGHEST_ACCOUNT_ID = 1_000_000, 2**31 - 1
+#: Bounds of what an account may set about its sessions. Below five minutes people would be signed out while they read.
+MOST_SESSION_HOURS, LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSIONS = 720, 5, 24 * 60, 100
+
+
+def _within(field: str, lowest: int, highest: int) -> Q:
+    return Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__gte": lowest, f"{field}__lte": highest})
 
 
 class Account(models.Model):
@@ -28,11 +34,34 @@ class Account(models.Model):
     user_domains = models.TextField(
         "Restrict user domains",
         blank=True,
-        help_text="Patterns of the addresses that may be invited, one a line; empty allows every address.",
+        help_text="Patterns of the addresses that may be invited, one a line; kept while they are not in force.",
+    )
+    restrict_user_domains = models.BooleanField(
+        "Restrict user domains in force",
+        default=False,
+        db_default=False,
+        help_text="Nobody is let in whom no pattern fits.",
+    )
+    session_hours = models.PositiveSmallIntegerField(
+        "Active sessions", null=True, help_text="Hours until a session ends; none leaves it to the installation."
+    )
+    session_idle_minutes = models.PositiveSmallIntegerField(
+        "Sign out due to inactivity",
+        null=True,
+        help_text="Minutes without a request until a session ends; none leaves it to the installation.",
+    )
+    most_sessions = models.PositiveSmallIntegerField(
+        "Concurrent sessions", null=True, help_text="How many a user may have at once; none is unlimited."
     )
 
     class Meta:
         constraints = (
+            models.CheckConstraint(
+                name="account_session_limits",
+                condition=_within("session_hours", 1, MOST_SESSION_HOURS)
+                & _within("session_idle_minutes", LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES)
+                & _within("most_sessions", 1, MOST_SESSIONS),
+            ),
             models.CheckConstraint(
                 name="account_id_in_range", condition=Q(id__gte=LOWEST_ACCOUNT_ID, id__lte=HIGHEST_ACCOUNT_ID)
             ),
@@ -40,3 +69,8 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk} - {self.name}"
+
+    @property
+    def domains_in_force(self) -> str:
+        """The patterns that whoever is invited must fit; empty lets every address in."""
+        return self.user_domains if self.restrict_user_domains else ""

@@ -49,7 +49,7 @@ def invite(request: MemberRequest) -> HttpResponse:
     context = {
         "title": "Invite users",
         "form": form,
-        "patterns": viewer.account.user_domains.split(),
+        "patterns": viewer.account.domains_in_force.split(),
         "mails": _mails(),
     }
     return render(request, "accounts/invite.html", context)

@@ -50,6 +50,7 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "status_form": _status_form(viewer, member),
         "changes_parent": can(viewer, MemberAction.CHANGE_PARENT, member),
         "changes_login": can(viewer, MemberAction.CHANGE_LOGIN, member),
+        "ends_sessions": can(viewer, MemberAction.END_SESSIONS, member),
         "permissions_form": _permissions_form(viewer, member),
         "permission_names": permission_names(member.granted),
         "invitation": getattr(member, "invitation", None) if sees_care else None,

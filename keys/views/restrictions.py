@@ -6,7 +6,6 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from accounts import addresses
 from accounts.access import member_or_404, refusal
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
@@ -69,6 +68,6 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
 def _locks_out(request: MemberRequest, member: Member, form: RestrictionsForm) -> bool:
     """Whether saving would keep out the person who saves, from where they are, and they did not say that they know."""
     platform = form.cleaned_data["platform"]
-    if member.pk != request.member.pk or platform is None or form.cleaned_data["confirm_lockout"]:
+    if member.pk != request.member.pk or platform is None:
         return False
-    return not addresses.stored(platform).allows(request.origin.address)
+    return form.locks_out(platform, request.origin.address)

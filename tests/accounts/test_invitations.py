@@ -250,7 +250,7 @@ def test_invitation_whose_master_key_is_gone_opens_nothing_and_can_be_sent_anew(
 
 
 def test_each_address_gets_its_outcome(cast):
-    Account.objects.update(user_domains="*@acme.example\n**.new.example")
+    Account.objects.update(user_domains="*@acme.example\n**.new.example", restrict_user_domains=True)
     answer = invite(
         visitor(cast["marcus"]),
         "New One <one@a.new.example>; two@b.new.example\npriya@acme.example lena@acme.example\n"
@@ -448,7 +448,7 @@ def test_vpn_only_user_is_added_and_gets_a_key_from_above(cast):
     ({"name": "Oslo", "email": "oslo@elsewhere.example"}, "allows no users with this address"),
 ])  # fmt: skip
 def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
-    Account.objects.update(user_domains="new.example, acme.example")
+    Account.objects.update(user_domains="new.example, acme.example", restrict_user_domains=True)
     count = Member.objects.count()
     answer = visitor(cast["marcus"]).post("/iam/users/add_vpn_user", typed)
     assert answer.status_code == 200

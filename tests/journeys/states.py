@@ -49,6 +49,15 @@ _TAKE_NOORS_KEY = """
 from keys.models import ClassicKey
 ClassicKey.objects.filter(holder__user__email="noor@acme.example").delete()
 """ + _PROVED.format("noor", "time.time()")
+_ALLOW_EVERYTHING = """
+from accounts.models import Account
+Account.objects.update(allowed_addresses="", user_domains="", restrict_user_domains=False)
+"""
+_RESTRICT_EVERYTHING = """
+from accounts.models import Account
+patterns = "**\\n*.acme.example\\n" + "long" * 20 + ".example"
+Account.objects.update(allowed_addresses="127.0.0.0/8, ::1", user_domains=patterns, restrict_user_domains=True)
+"""
 _RENDER = """
 from django.template.loader import render_to_string
 print(render_to_string({template!r}))
@@ -266,6 +275,42 @@ def _add_nobody(visit: Visit) -> None:
         visit.button("Add").click()
 
 
+def _switched(setting: str) -> Callable[[Visit], None]:
+    """Press the switch of a setting of the account, which asks first."""
+
+    def act(visit: Visit) -> None:
+        visit.page.get_by_role("switch", name=setting).click()
+        expect(visit.dialog(setting)).to_be_visible()
+
+    return act
+
+
+def _answer_wrongly(setting: str, field: str, text: str) -> Callable[[Visit], None]:
+    """Fill in what the question about a setting asks for, so that it asks again."""
+
+    def act(visit: Visit) -> None:
+        _switched(setting)(visit)
+        visit.dialog(setting).get_by_label(field).fill(text)
+        visit.dialog(setting).get_by_role("button", name="Yes").click()
+        expect(visit.dialog(setting).locator("[aria-invalid=true]")).to_be_visible()
+
+    return act
+
+
+def _end_session(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Actions for").first.click()
+    visit.page.get_by_role("link", name="End session", exact=True).first.click()
+    expect(visit.dialog("End session")).to_be_visible()
+
+
+def _limit_sessions_wrongly(visit: Visit) -> None:
+    dialog = visit.dialog("Login session")
+    dialog.get_by_label("Active sessions: hours").fill("721")
+    dialog.get_by_label("Sign out due to inactivity: minutes").fill("1")
+    dialog.get_by_role("button", name="Save").click()
+    expect(dialog.locator("[aria-invalid=true]")).to_have_count(2)
+
+
 def _plain(template: str) -> Callable[[Visit], None]:
     """Show a page that only a failure would show, as the server renders it."""
 
@@ -279,7 +324,8 @@ def _plain(template: str) -> Callable[[Visit], None]:
     return act
 
 
-KEYS, USERS, ACTIVITY = "/iam/apikeys", "/iam/users", "/iam/activity"
+KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
+SESSIONS = "/user/sessions"
 KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
 
 STATES = (
@@ -365,6 +411,30 @@ STATES = (
     State("invitation of somebody else", "priya", KEYS, _link("a3@new.example")),
     State("invitation expired", "nobody", "/login", _link("a4@new.example", is_expired=True)),
     State("invitation gone", "nobody", "/invitations/nobodys"),
+    # Settings and sessions.
+    State("settings", "olivia", SETTINGS),
+    State("settings, everything restricted", "olivia", SETTINGS, before=_RESTRICT_EVERYTHING),
+    State("settings, question", "olivia", SETTINGS, _switched("Restrict user list visibility")),
+    State("settings, domains off", "olivia", SETTINGS, _switched("Restrict user domains"), before=_RESTRICT_EVERYTHING),
+    State(
+        "settings, addresses that lock out",
+        "olivia",
+        SETTINGS,
+        _answer_wrongly("Restrict IP address access", "Allowed IP addresses", "192.0.2.0/24"),
+        before=_ALLOW_EVERYTHING,
+    ),
+    State(
+        "settings, domains, mistakes",
+        "olivia",
+        SETTINGS,
+        _answer_wrongly("Restrict user domains", "Allowed domains", "a@b@c, x y"),
+        before=_ALLOW_EVERYTHING,
+    ),
+    State("page of login session settings, mistakes", "olivia", f"{SETTINGS}/login_session", _limit_sessions_wrongly),
+    State("login sessions", "marcus", SESSIONS),
+    State("login sessions, ending one", "marcus", SESSIONS, _end_session),
+    State("page of ending all sessions", "marcus", f"{SESSIONS}/end_all"),
+    State("page of ending a user's sessions", "marcus", USER.format("priya") + "/end_sessions"),
     # The rest.
     State("activity", "olivia", ACTIVITY),
     State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),
@@ -400,6 +470,8 @@ _ALSO_WITHOUT_SCRIPT = {
     "user: restrictions, mistakes",
     "user: another parent, preview",
     "page of a removal",
+    "settings, addresses that lock out",
+    "login sessions",
     "activity",
 }
 ALL_STATES = (*STATES, *(state.without_script() for state in STATES if state.name in _ALSO_WITHOUT_SCRIPT))

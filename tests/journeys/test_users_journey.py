@@ -350,7 +350,7 @@ def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepe
 
 @phone_and_desk
 def test_branch_is_looked_after_from_suspension_to_removal(start_live, browse, script, width):
-    """Marcus suspends and moves Noor, and removes Priya, whose branch he takes over."""
+    """Marcus suspends and moves Noor, removes Priya, whose branch he takes over, and invites; Olivia sets the rules."""
     server = start_live()
     marcus = browse(server, script=script, width=width).sign_in("marcus").go("/iam/users")
     marcus.link("Noor Haddad").click()
@@ -390,7 +390,10 @@ def test_branch_is_looked_after_from_suspension_to_removal(start_live, browse, s
     marcus.go("/iam/users?view=hierarchy")
     expect(marcus.row("Noor Haddad")).to_contain_text("Level 2")
 
-    _invite_and_join(server, marcus, browse(server, script=script, width=width))
+    guest = browse(server, script=script, width=width)
+    _invite_and_join(server, marcus, guest)
+    _end_sessions(marcus, guest)
+    _change_settings(browse(server, script=script, width=width).sign_in("olivia"))
 
 
 def _invite_and_join(server: LiveServer, marcus: Visit, guest: Visit) -> None:
@@ -424,6 +427,42 @@ def _invite_and_join(server: LiveServer, marcus: Visit, guest: Visit) -> None:
     marcus.page.get_by_label("Email").fill("oslo@acme.example")
     marcus.button("Add").click()
     expect(marcus.notification("VPN-only user added")).to_be_visible()
+
+
+def _end_sessions(marcus: Visit, guest: Visit) -> None:
+    """Tove looks at her session in the profile menu; Marcus ends it."""
+    guest.button("Profile").click()
+    guest.link("Login sessions").click()
+    guest.expect_page("Login sessions")
+    expect(guest.page.get_by_text("this session", exact=True)).to_be_visible()
+    guest.choose("Chrome on Linux at 127.0.0.1", "End session")
+    guest.dialog("End session").get_by_role("link", name="Cancel").click()
+    guest.expect_page("Login sessions")
+
+    marcus.go("/iam/users")
+    marcus.link("Tove Nyström").click()
+    marcus.link("End all sessions").click()
+    marcus.dialog("End all sessions").get_by_role("button", name="End all sessions").click()
+    expect(marcus.notification("Tove Nyström has to log in again")).to_be_visible()
+    guest.go("/iam/apikeys")
+    guest.expect_page("Log in to Keytree")
+
+
+def _change_settings(olivia: Visit) -> None:
+    """Olivia restricts user list and domains, and lets every domain in again, with the patterns kept."""
+    olivia.go("/iam/settings")
+    visibility, domains = "Restrict user list visibility", "Restrict user domains"
+    olivia.page.get_by_role("switch", name=visibility).click()
+    olivia.dialog(visibility).get_by_role("button", name="Yes").click()
+    expect(olivia.page.get_by_role("switch", name=visibility)).to_have_attribute("aria-checked", "true")
+    olivia.page.get_by_role("switch", name=domains).click()
+    olivia.dialog(domains).get_by_label("Allowed domains").fill("*@acme.example")
+    olivia.dialog(domains).get_by_role("button", name="Yes").click()
+    expect(olivia.page.get_by_role("switch", name=domains)).to_have_attribute("aria-checked", "true")
+    olivia.page.get_by_role("switch", name=domains).click()
+    olivia.dialog(domains).get_by_role("button", name="Disable and save domains").click()
+    expect(olivia.page.get_by_role("switch", name=domains)).to_have_attribute("aria-checked", "false")
+    expect(olivia.page.get_by_text("*@acme.example")).to_be_visible()
 
 
 def _link_in_mail(folder: Path, recipient: str) -> str:

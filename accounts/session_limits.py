@@ -1,0 +1,48 @@
+"""How long and how many sessions may be: the installation's limits and the account's, of which the stricter counts.
+
+A session belongs to its user and to the account that it is in at the moment: that account's limits are asked on every
+request, and going over to another account is going over to its limits.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from accounts.models import Account, Session
+
+
+@dataclass(frozen=True)
+class SessionLimits:
+    """How long a session may be idle, and how long it may last in all."""
+
+    idle: timedelta
+    longest: timedelta
+
+    def are_exceeded(self, *, started: datetime | None, seen: datetime | None, now: datetime) -> bool:
+        """Whether a session's time is over; that of one without times is."""
+        return started is None or seen is None or now - started > self.longest or now - seen > self.idle
+
+
+def limits_of(account: Account | None) -> SessionLimits:
+    """Return the limits of sessions in ``account``, none for a session in no account. Takes no query."""
+    idle = timedelta(minutes=settings.KEYTREE_SESSION_IDLE_MINUTES)
+    longest = timedelta(hours=settings.KEYTREE_SESSION_HOURS)
+    if account is not None and account.session_idle_minutes is not None:
+        idle = min(idle, timedelta(minutes=account.session_idle_minutes))
+    if account is not None and account.session_hours is not None:
+        longest = min(longest, timedelta(hours=account.session_hours))
+    return SessionLimits(idle, longest)
+
+
+def make_room(*, account: Account, user_id: int, session_key: str) -> int:
+    """End the user's oldest sessions in the account beyond its number, never ``session_key``; return how many.
+
+    To be called with the account's audit chain locked, so that of two that begin at once each counts the other.
+    """
+    if account.most_sessions is None:
+        return 0
+    others = Session.objects.filter(user_id=user_id, account=account).exclude(pk=session_key)
+    oldest = list(others.order_by("-started_at", "pk").values_list("pk", flat=True)[account.most_sessions - 1 :])
+    Session.objects.filter(pk__in=oldest).delete()
+    return len(oldest)

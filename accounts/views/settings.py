@@ -1,0 +1,211 @@
+"""The Settings page: what the account restricts, and how long and how many login sessions may be."""
+
+from collections.abc import Callable
+
+from django.conf import settings as installation
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import account_settings, policy
+from accounts.access import refusal
+from accounts.account_settings import SessionSettings
+from accounts.models import Account
+from accounts.policy import MemberAction, NotAllowed
+from accounts.requests import MemberRequest
+from accounts.settings_forms import (
+    AccountAddressesForm,
+    AllowDomainsForm,
+    DomainsForm,
+    QuestionForm,
+    SessionSettingsForm,
+)
+
+form_or_post = require_http_methods(["GET", "HEAD", "POST"])
+
+
+def _require(request: MemberRequest) -> Account:
+    """Return the account whose settings the viewer may change; refuse others with an event and 403."""
+    viewer, action = request.member, MemberAction.CHANGE_SETTINGS
+    if not policy.can(viewer, action, viewer):
+        raise refusal(request, subject=viewer, what=action.value, why=policy.reason(viewer, action, viewer))
+    return viewer.account
+
+
+def _write(request: MemberRequest, change: Callable[[], object], told: str) -> HttpResponse:
+    """Run a write that asks the policy once more, say what was done, and go back to the page."""
+    try:
+        change()
+    except NotAllowed as error:
+        raise refusal(request, subject=request.member, what=MemberAction.CHANGE_SETTINGS.value, why=error) from error
+    messages.success(request, told)
+    return redirect("accounts:settings")
+
+
+def _dialog(request: MemberRequest, template: str, title: str, **more: object) -> HttpResponse:
+    context = {
+        "title": title,
+        "behind_title": "Settings",
+        "dialog_back": reverse("accounts:settings"),
+        **more,
+    }
+    return render(request, f"accounts/{template}.html", context)
+
+
+@require_safe
+def index(request: MemberRequest) -> HttpResponse:
+    """Show both cards."""
+    account = _require(request)
+    context = {
+        "title": "Settings",
+        "account": account,
+        "patterns": account.user_domains.split(),
+        "sessions": _sessions_in_words(account),
+    }
+    return render(request, "accounts/settings.html", context)
+
+
+def _of_installation() -> SessionSettings:
+    return SessionSettings(installation.KEYTREE_SESSION_HOURS, installation.KEYTREE_SESSION_IDLE_MINUTES, None)
+
+
+def _sessions_in_words(account: Account) -> list[tuple[str, str, str]]:
+    """Return name, value and remark of each setting about sessions; the value is what counts."""
+    own, bound = SessionSettings.of(account), _of_installation()
+    most = "Unlimited" if own.most is None else f"At most {own.most} for each user"
+    return [
+        ("Active sessions", *_strictest(own.hours, bound.hours, _hours)),
+        ("Sign out due to inactivity", *_strictest(own.idle_minutes, bound.idle_minutes, _minutes)),
+        ("Concurrent sessions", most, ""),
+    ]
+
+
+def _strictest(own: int | None, bound: int | None, words: Callable[[int], str]) -> tuple[str, str]:
+    """Return the stricter of two limits in words, and what there is to say about where it comes from."""
+    if bound is None or (own is not None and own <= bound):
+        return words(own or 0), ""
+    if own is None:
+        return words(bound), "As this installation sets it."
+    return words(bound), f"This account allows {words(own)}; this installation does not allow more than this."
+
+
+def _hours(number: int) -> str:
+    return f"{number} hour{'' if number == 1 else 's'}"
+
+
+def _minutes(number: int) -> str:
+    hours, minutes = divmod(number, 60)
+    said = [_hours(hours)] if hours else []
+    return " ".join([*said, f"{minutes} minute{'' if minutes == 1 else 's'}"] if minutes else said)
+
+
+@form_or_post
+def user_list(request: MemberRequest) -> HttpResponse:
+    """Ask whether to restrict the user list, or no longer, and do it."""
+    _require(request)
+    form = QuestionForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return redirect("accounts:settings")
+    is_on = form.cleaned_data["is_on"]
+    if not form.cleaned_data["is_confirmed"]:
+        question = (
+            "Show users only themselves and the users below them? Whoever manages all users then does so only below "
+            "themselves; the owner still sees everybody."
+            if is_on
+            else "Show every user all users of the account, with name and status?"
+        )
+        return _dialog(
+            request, "settings_question", "Restrict user list visibility",
+            question=question, is_on=is_on, url=request.path,
+        )  # fmt: skip
+    return _write(
+        request,
+        lambda: account_settings.restrict_user_list(is_on=is_on, by=request.member, origin=request.origin),
+        f"User list visibility is {'' if is_on else 'no longer '}restricted",
+    )
+
+
+@form_or_post
+def addresses(request: MemberRequest) -> HttpResponse:
+    """Ask for the addresses that may use the account, and whether to restrict it to them, or no longer; do it."""
+    account = _require(request)
+    switch = QuestionForm(request.POST if request.method == "POST" else None)
+    if switch.is_valid() and not switch.cleaned_data["is_on"]:
+        return _allow_all_addresses(request, is_confirmed=switch.cleaned_data["is_confirmed"])
+    form = AccountAddressesForm(
+        request.POST if "addresses" in request.POST else None, initial={"addresses": account.allowed_addresses}
+    )
+    if form.is_valid() and form.locks_out(form.cleaned_data["addresses"], request.origin.address):
+        form.ask_to_confirm_lockout(request.origin.address)
+    if form.is_valid():
+        text = form.cleaned_data["addresses"]
+        return _write(
+            request,
+            lambda: account_settings.restrict_addresses(addresses_text=text, by=request.member, origin=request.origin),
+            "IP address access is restricted\nIt applies from the next request and the next call on.",
+        )
+    return _dialog(request, "settings_addresses", "Restrict IP address access", form=form)
+
+
+def _allow_all_addresses(request: MemberRequest, *, is_confirmed: bool) -> HttpResponse:
+    if not is_confirmed:
+        return _dialog(
+            request, "settings_question", "Restrict IP address access",
+            question="Allow every address again? The list of addresses is deleted. Restrictions of single users and "
+            "keys stay as they are.", is_on=False, url=request.path,
+        )  # fmt: skip
+    return _write(
+        request,
+        lambda: account_settings.restrict_addresses(addresses_text="", by=request.member, origin=request.origin),
+        "IP address access is no longer restricted",
+    )
+
+
+@form_or_post
+def domains(request: MemberRequest) -> HttpResponse:
+    """Ask for the patterns of whoever may be invited, and whether to restrict it to them, or no longer; do it."""
+    account = _require(request)
+    switch = QuestionForm(request.POST if request.method == "POST" else None)
+    if switch.is_valid() and not switch.cleaned_data["is_on"]:
+        return _allow_all_domains(request)
+    form = DomainsForm(request.POST if "domains" in request.POST else None, initial={"domains": account.user_domains})
+    if form.is_valid():
+        text = form.cleaned_data["domains"]
+        return _write(
+            request,
+            lambda: account_settings.restrict_domains(patterns_text=text, by=request.member, origin=request.origin),
+            "User domains are restricted\nIt applies to whoever is invited or added from now on.",
+        )
+    return _dialog(request, "settings_domains", "Restrict user domains", form=form)
+
+
+def _allow_all_domains(request: MemberRequest) -> HttpResponse:
+    form = AllowDomainsForm(request.POST)
+    if not form.is_valid():
+        return _dialog(request, "settings_domains_off", "Restrict user domains")
+    keep = form.cleaned_data["patterns"]
+    return _write(
+        request,
+        lambda: account_settings.allow_all_domains(keep=keep, by=request.member, origin=request.origin),
+        f"User domains are no longer restricted\nThe domains were {'saved for later' if keep else 'deleted'}.",
+    )
+
+
+@form_or_post
+def login_session(request: MemberRequest) -> HttpResponse:
+    """Ask how long and how many login sessions may be, and save it."""
+    account = _require(request)
+    form = SessionSettingsForm(
+        request.POST if request.method == "POST" else None,
+        present=SessionSettings.of(account),
+        installation=_of_installation(),
+    )
+    if form.is_valid():
+        return _write(
+            request,
+            lambda: account_settings.limit_sessions(chosen=form.chosen, by=request.member, origin=request.origin),
+            "Login session settings saved\nOpen sessions are measured by them from their next request on.",
+        )
+    return _dialog(request, "settings_sessions", "Login session", form=form)

@@ -1,0 +1,204 @@
+"""The Settings page: who opens it, what each change asks, does and records, and that the limits are constraints too."""
+
+import re
+
+import pytest
+from django.db import IntegrityError, transaction
+from django.test import Client
+
+from accounts import account_settings
+from accounts.enums import Permission
+from accounts.models import Account, Event, Member
+from accounts.policy import NotAllowed
+from tests.conftest import ACME
+from tests.visitors import noting_writes, visitor
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def olivia(cast) -> Client:
+    """The owner's."""
+    return visitor(cast["olivia"])
+
+
+def acme() -> Account:
+    return Account.objects.get(pk=ACME)
+
+
+def changes() -> list[tuple[str, str, str]]:
+    """The changes of settings so far: event, before, after."""
+    events = Event.objects.filter(account_id=ACME, action__startswith="account.").order_by("pk")
+    return [(event.action, event.facts["before"], event.facts["after"]) for event in events if event.facts]
+
+
+def switch(page: str, name: str) -> bool:
+    return re.search(rf'role="switch" aria-checked="(\w+)" aria-label="{name}"', page)[1] == "true"
+
+
+def text(answer) -> str:
+    return answer.content.decode()
+
+
+def test_page_is_for_the_owner_and_identity_administrators(cast, olivia):
+    marcus, priya = visitor(cast["marcus"]), visitor(cast["priya"])
+    Member.objects.filter(pk=cast["priya"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    assert [client.get("/iam/settings").status_code for client in (olivia, priya, marcus)] == [200, 200, 403]
+    assert 'href="/iam/settings" aria-current="page"' in text(olivia.get("/iam/settings"))
+    assert "/iam/settings" not in text(marcus.get("/iam/users"))
+    assert "You need the role IAM identity: Administrator" in text(marcus.post("/iam/settings/user_list"))
+
+
+@pytest.mark.parametrize("path", ["user_list", "addresses", "domains"])
+def test_a_switch_asks_before_anything_changes(olivia, path):
+    Account.objects.filter(pk=ACME).update(
+        allowed_addresses="127.0.0.1", user_domains="acme.example", restrict_user_domains=True
+    )
+    for is_on in ("true", "false"):
+        with noting_writes() as written:
+            answer = olivia.post(f"/iam/settings/{path}", {"is_on": is_on})
+        assert answer.status_code == 200
+        assert "<dialog" in text(answer)
+        assert not written
+
+
+def test_user_list(olivia):
+    url = "/iam/settings/user_list"
+    olivia.post(url, {"is_on": "true", "is_confirmed": "on"})
+    assert acme().restrict_user_list
+    assert switch(text(olivia.get("/iam/settings")), "Restrict user list visibility")
+    for _ in range(2):  # a second click changes nothing and is no event
+        olivia.post(url, {"is_on": "false", "is_confirmed": "on"})
+    assert not acme().restrict_user_list
+    assert changes() == [("account.user_list_changed", "off", "on"), ("account.user_list_changed", "on", "off")]
+
+
+def test_addresses(olivia, cast):
+    url, priya = "/iam/settings/addresses", visitor(cast["priya"])
+    priya.defaults["REMOTE_ADDR"] = "203.0.113.7"
+    assert priya.get("/iam/apikeys").status_code == 200
+    assert "You are calling from <b>127.0.0.1</b>" in text(olivia.get(url))
+    assert "This field is required." in text(olivia.post(url, {"is_on": "true", "addresses": " "}))
+    olivia.post(url, {"addresses": "127.0.0.1,10.0.0.0/8"})
+    page = text(olivia.get("/iam/settings"))
+    assert switch(page, "Restrict IP address access")
+    assert "127.0.0.1, 10.0.0.0/8" in page
+    assert priya.get("/iam/apikeys").status_code == 403
+    olivia.post(url, {"is_on": "false", "is_confirmed": "on"})
+    assert priya.get("/iam/apikeys").status_code == 200
+    assert not switch(text(olivia.get("/iam/settings")), "Restrict IP address access")
+    listed = "127.0.0.1, 10.0.0.0/8"
+    assert changes() == [
+        ("account.addresses_changed", "none", listed), ("account.addresses_changed", listed, "none"),
+    ]  # fmt: skip
+
+
+def test_domains(olivia):
+    url, invite = "/iam/settings/domains", "/iam/users/invite_users"
+    page = text(olivia.post(url, {"domains": "a@b@c\nacme.example\nx y"}))
+    assert "“a@b@c” is no pattern for addresses." in page
+    assert "“x y” is no pattern for addresses." in page
+    assert "Enter at least one pattern." in text(olivia.post(url, {"domains": ",\n,"}))
+    assert acme().user_domains == ""
+    olivia.post(url, {"domains": "*.Example.com, acme.example"})
+    assert acme().domains_in_force == "*.example.com\nacme.example"
+    assert "Not allowed by the account" in text(olivia.post(invite, {"addresses": "a@other.example"}))
+    page = text(olivia.post(url, {"is_on": "false"}))
+    assert "Disable and save domains" in page
+    assert "Disable and delete domains" in page
+    olivia.post(url, {"is_on": "false", "patterns": "save"})
+    assert (acme().user_domains, acme().domains_in_force) == ("*.example.com\nacme.example", "")
+    assert "1 user invited" in text(olivia.post(invite, {"addresses": "a@other.example"}))
+    assert "saved for later" in text(olivia.get("/iam/settings"))
+    assert ">*.example.com\nacme.example</textarea>" in text(olivia.post(url, {"is_on": "true"})).replace(">\n*", ">*")
+    olivia.post(url, {"domains": "acme.example"})
+    olivia.post(url, {"is_on": "false", "patterns": "delete"})
+    assert acme().user_domains == ""
+    both, one = "*.example.com, acme.example", "acme.example"
+    assert [change[1:] for change in changes()] == [
+        ("off", both), (both, f"off, kept: {both}"), (f"off, kept: {both}", one), (one, "off"),
+    ]  # fmt: skip
+
+
+def test_login_session(olivia):
+    url = "/iam/settings/login_session"
+    page = text(olivia.get("/iam/settings"))
+    assert "12 hours" in page
+    assert page.count("As this installation sets it.") == 2
+    olivia.post(url, {"hours": "24", "idle_hours": "", "idle_minutes": "15", "concurrent": "limited", "most": "3"})
+    assert (acme().session_hours, acme().session_idle_minutes, acme().most_sessions) == (24, 15, 3)
+    page = text(olivia.get("/iam/settings"))
+    assert "This account allows 24 hours; this installation does not allow more than this." in page
+    assert "15 minutes" in page
+    assert "At most 3 for each user" in page
+    fields = text(olivia.get(url))
+    assert re.search(r'name="idle_minutes" value="15"', fields)
+    assert re.search(r'<option value="limited" selected>', fields)
+    olivia.post(url, {"concurrent": "unlimited", "most": "3", "idle_hours": "1", "idle_minutes": "1"})
+    assert (acme().session_hours, acme().session_idle_minutes, acme().most_sessions) == (None, 61, None)
+    assert changes() == [
+        ("account.session_limits_changed", "none", "24 hours, 15 idle minutes, 3 at once"),
+        ("account.session_limits_changed", "24 hours, 15 idle minutes, 3 at once", "61 idle minutes"),
+    ]
+    assert "This account allows 1 hour 1 minute" in text(olivia.get("/iam/settings"))
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"hours": "721"}, "Ensure this value is less than or equal to 720."),
+        ({"hours": "0"}, "Ensure this value is greater than or equal to 1."),
+        ({"idle_minutes": "4"}, "Enter from 5 minutes to 24 hours."),
+        ({"idle_hours": "24", "idle_minutes": "1"}, "Enter from 5 minutes to 24 hours."),
+        ({"idle_hours": "25"}, "Ensure this value is less than or equal to 24."),
+        ({"concurrent": "limited"}, "Enter how many sessions a user may have at once."),
+        ({"concurrent": "limited", "most": "101"}, "Ensure this value is less than or equal to 100."),
+        ({"concurrent": "some"}, "Select a valid choice. some is not one of the available choices."),
+    ],
+)
+def test_session_settings_out_of_bounds_are_named(olivia, fields, error):
+    with noting_writes() as written:
+        answer = olivia.post("/iam/settings/login_session", {"concurrent": "unlimited", **fields})
+    assert answer.status_code == 200
+    assert error in text(answer)
+    assert not written
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"session_hours": 721}, {"session_idle_minutes": 4}, {"most_sessions": 0}, {"most_sessions": 101}],
+    ids=str,
+)
+def test_database_refuses_limits_out_of_bounds(cast, fields):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Account.objects.filter(pk=ACME).update(**fields)
+
+
+def test_what_is_set_already_is_no_event(olivia):
+    once = [
+        ("addresses", {"addresses": "127.0.0.1"}),
+        ("domains", {"domains": "acme.example"}),
+        ("login_session", {"concurrent": "limited", "most": "3"}),
+    ]
+    for path, fields in [*once, *once]:
+        assert olivia.post(f"/iam/settings/{path}", fields).status_code == 302
+    assert len(changes()) == len(once)
+
+
+def test_restriction_to_no_domain_is_refused_by_the_write_itself(cast, origin):
+    with pytest.raises(ValueError, match="Without a pattern"):
+        account_settings.restrict_domains(patterns_text=" ", by=cast["olivia"], origin=origin)
+
+
+def test_right_that_is_taken_away_meanwhile_is_missed_by_the_write(cast, olivia, monkeypatch):
+    """The page is asked first and the write asks again: between the two anything may have happened."""
+    monkeypatch.setattr(account_settings, "require", lambda actor, *_: _refuse(actor))
+    answer = olivia.post("/iam/settings/user_list", {"is_on": "true", "is_confirmed": "on"})
+    assert answer.status_code == 403
+    assert not acme().restrict_user_list
+    assert Event.objects.filter(action="permission.refused", actor_id=cast["olivia"].pk).count() == 1
+
+
+def _refuse(actor: Member) -> None:
+    raise NotAllowed(f"No longer, {actor.name}.")
