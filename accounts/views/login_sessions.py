@@ -66,9 +66,10 @@ def end(request: MemberRequest, uid: uuid.UUID) -> HttpResponse:
 
 def _end(request: MemberRequest, session: LoginSession, back: str) -> HttpResponse:
     """End one session, after a proof of identity unless it is the present one. Raises SessionGone."""
-    proof = None if session.is_present else ask_for_proof(request, what="end the session", back=back, behind="Login sessions")
-    if proof is not None:
-        return proof
+    if not session.is_present:
+        proof = ask_for_proof(request, what="end the session", back=back, behind="Login sessions")
+        if proof is not None:
+            return proof
     login_sessions.end_own(uid=session.uid, by=request.member, origin=request.origin)
     return _after_end(request, "Session ended", is_present=session.is_present)
 
