@@ -15,6 +15,9 @@ from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.names import NAME_LENGTH, clean_email, clean_name
 
+#: Characters of a reason.
+REASON_LENGTH = 200
+
 
 class NameField(forms.CharField):
     """A person's name; cleans to its one form."""
@@ -32,6 +35,27 @@ class AddressField(forms.CharField):
     def clean(self, value: Any) -> str:
         """Return the canonical address. Raises ValidationError for what is none."""
         return clean_email(super().clean(value))
+
+
+class ReasonField(forms.CharField):
+    """Why something is done to others, in one line; cleans to its one form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            label="Reason",
+            max_length=REASON_LENGTH,
+            widget=forms.TextInput(attrs={"autocomplete": "off"}),
+            help_text="Kept in the activity log, and told to those concerned.",
+            **kwargs,
+        )
+
+    def clean(self, value: Any) -> str:
+        """Return the reason. Raises ValidationError for what would disturb logs, files and other people's pages."""
+        text = super().clean(value)
+        try:
+            return clean_name(text)
+        except forms.ValidationError as error:
+            raise forms.ValidationError("Write the reason in words, in one line.") from error
 
 
 def helper(button: str, *, action: str = "", form_id: str = "", tag: bool = True) -> FormHelper:

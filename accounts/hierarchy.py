@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from django.db import connection
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Length, Substr
 
 from accounts.enums import Relation
@@ -89,6 +89,11 @@ def descendants_of_outer() -> QuerySet[Member]:
     return Member.objects.filter(
         account_id=OuterRef("account_id"), path__gt=above, path__lt=Concat(above, Value(_HIGH))
     ).order_by()
+
+
+def has_users_below() -> Exists:
+    """Return the expression "has users below", for annotating members."""
+    return Exists(Member.objects.filter(parent=OuterRef("pk")))
 
 
 def ancestor_paths(path: str) -> list[str]:

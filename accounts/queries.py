@@ -61,7 +61,7 @@ class _BoundedCount(Subquery):
 
 
 def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
-    return members.select_related("user", "invitation")
+    return members.select_related("user", "invitation").annotate(has_users_below=hierarchy.has_users_below())
 
 
 def status_words(member: Member) -> str:

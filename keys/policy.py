@@ -42,9 +42,13 @@ def require(actor: Member, action: KeyAction, key: ClassicKey) -> None:
         raise NotAllowed(_reason(actor, action, key))
 
 
+def _no_work(actor: Member) -> str:
+    return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
+
+
 def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
     if not may_work(actor):
-        return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
+        return _no_work(actor)
     if action is KeyAction.SHOW_VALUE:
         return "Only the user who created a key can see its value."
     if action is KeyAction.EDIT_RESTRICTION and key.holder_id == actor.pk:
@@ -57,6 +61,19 @@ def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
 def can_see_keys_of(actor: Member, holder: Member) -> bool:
     """Whether ``actor`` may know if ``holder`` has a key: themselves and those above them."""
     return may_work(actor) and relation(actor, holder) in {Relation.SELF, Relation.ANCESTOR}
+
+
+def can_revoke_branch(actor: Member, member: Member) -> bool:
+    """Whether ``actor`` may delete the keys of ``member`` and of everybody below: who may delete each of them."""
+    return can_see_keys_of(actor, member)
+
+
+def require_revoke_branch(actor: Member, member: Member) -> None:
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may delete the keys of that branch."""
+    if not may_work(actor):
+        raise NotAllowed(_no_work(actor))
+    if not can_revoke_branch(actor, member):
+        raise NotAllowed("Only the user and those above them may revoke the keys in this branch.")
 
 
 def can_create(actor: Member, holder: Member) -> bool:
