@@ -91,6 +91,7 @@ class Act(enum.Enum):
     SHOW_VALUE = "see the value of the key"
     RESTRICT_KEY = "restrict from where the key is used"
     DELETE_KEY = "delete the key"
+    REVOKE_BRANCH = "delete the keys of the user and of everybody below, in one step"
     CREATE_KEY = "create the key, as long as there is none"
     SEE_EVENTS = "see the events about the user"
     INVITE = "invite users"
@@ -198,6 +199,8 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
     ),
     # "you and your ancestors; no other permission is needed".
     Act.DELETE_KEY: ((SELF | ABOVE, _always),),
+    # Whoever may delete each of them: who stands above a user stands above everybody below.
+    Act.REVOKE_BRANCH: ((SELF | ABOVE, _always),),
     # "yourself, for yourself, … as an active member"; of a VPN-only member "an ancestor with Manage users".
     Act.CREATE_KEY: (
         (SELF, lambda case: case.actor_status == ACTIVE),
@@ -279,6 +282,12 @@ SURFACES = (
     Surface(
         "keys:classic-create", "POST", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.CREATE_KEY,
         gives_value=True, needs_no_key=True, changes="keys_classickey",
+    ),
+    Surface("keys:revoke-branch", "GET", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH),
+    Surface(
+        "keys:revoke-branch", "POST", 302, about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH,
+        data={"others": "{keys_in_branch}", "reason": "Not needed any more", "name": "{name}"},
+        changes="keys_classickey",
     ),
     # Users.
     Surface("accounts:users", "GET"),

@@ -29,6 +29,7 @@ from console import nav
 from keys import material
 from keys import policy as key_policy
 from keys import queries as key_queries
+from keys.forms import packed
 from keys.models import ClassicKey
 from keys.policy import KeyAction
 from keys.verification import verify
@@ -141,6 +142,7 @@ QUESTIONS = {
         lambda w: key_policy.can(w.actor, KeyAction.DELETE, w.key),
         lambda w: "Delete" in [item.label for item in key_queries.menu(w.actor, w.key)],
     ],
+    Act.REVOKE_BRANCH: [lambda w: key_policy.can_revoke_branch(w.actor, w.target)],
     Act.CREATE_KEY: [lambda w: key_policy.can_create(w.actor, w.target)],
 }
 #: Asked of the database alone: which events are listed is in the answers of the pages.
@@ -217,9 +219,13 @@ def test_every_refusal_has_its_reason(stand):
                 refused = _refused(partial(require, world.actor, action, about))
                 assert (refused is None) is can(world.actor, action, about)
                 assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
-            refused = _refused(partial(key_policy.require_create, world.actor, world.target))
-            assert (refused is None) is key_policy.can_create(world.actor, world.target)
-            assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
+            for can, require in (
+                (key_policy.can_create, key_policy.require_create),
+                (key_policy.can_revoke_branch, key_policy.require_revoke_branch),
+            ):
+                refused = _refused(partial(require, world.actor, world.target))
+                assert (refused is None) is can(world.actor, world.target)
+                assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
 
 
 def _refused(call: Any) -> str | None:
@@ -295,6 +301,8 @@ class World:
         other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
         places = {
             "foreign_account": foreign.account_id, "other_status": other_status, "sibling": self.members[SIBLING].pk,
+            "keys_in_branch": packed([self.key_ids[pk] for pk in self.branch_of_target()]),
+            "name": self.target.user.name,
         }  # fmt: skip
         data = {name: text.format(**places) for name, text in surface.data.items()}
         client = self.client
@@ -313,6 +321,11 @@ class World:
             mine = self.foreign if self.actor is self.foreign[0] else [self.actor]
             return {member.pk for member in mine}
         number = self.number_of[self.actor.pk]
+        return {self.members[n].pk for n in {number} | below(number)}
+
+    def branch_of_target(self) -> set[int]:
+        """The primary keys of the target and of those below."""
+        number = self.number_of[self.target.pk]
         return {self.members[n].pk for n in {number} | below(number)}
 
     def everybody_here(self) -> set[int]:
@@ -415,9 +428,12 @@ class Checker:
         """The change happened, to the target and to nobody else."""
         target = Member.objects.get(pk=self.world.target.pk)
         keys = {key.holder_id: key for key in ClassicKey.objects.all()}
-        others = {pk for pk in self.world.values if pk != target.pk}
+        is_revoked = surface.route == "keys:revoke-branch"
+        others = set(self.world.values) - (self.world.branch_of_target() if is_revoked else {target.pk})
         assert others <= set(keys), where
         match surface.route:
+            case "keys:revoke-branch":
+                assert others == set(keys), where
             case "keys:classic-delete":
                 assert target.pk not in keys, where
             case "keys:classic-create":
@@ -536,7 +552,7 @@ def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: s
     if target is not None:
         entries = (
             ("Manage user", Act.SEE_CARE), ("Resend invite", Act.RESEND_INVITE), ("Cancel invite", Act.CANCEL_INVITE),
-            ("Remove user", Act.REMOVE),
+            ("Remove user", Act.REMOVE), ("Revoke keys in branch", Act.REVOKE_BRANCH),
         )  # fmt: skip
         assert menu_of(target) == [label for label, act in entries if may(act, case)], where
 
@@ -554,6 +570,7 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.CHANGE_PARENT, f'href="/iam/users/{pk}/parent"'),
         (Act.CHANGE_LOGIN, f'action="/iam/users/{pk}/login"'),
         (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),
+        (Act.REVOKE_BRANCH, f'href="/iam/users/{pk}/revoke_keys"'),
         (Act.RESEND_INVITE, f'href="/iam/users/{pk}/resend_invite"'),
         (Act.CANCEL_INVITE, f'href="/iam/users/{pk}/cancel_invite"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
