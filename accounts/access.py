@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit, events, hierarchy, signin
+from accounts import audit, events, queries, signin
 from accounts.forms import ProofForm
 from accounts.models import Member
 from accounts.policy import MemberAction, can
@@ -28,9 +28,8 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     Raises Http404, the same for someone the viewer may not know of and for nobody at all.
     """
     member = (
-        Member.objects.filter(account_id=viewer.account_id, pk=member_id)
-        .select_related("user", "account", "parent__user", "invitation")
-        .annotate(has_users_below=hierarchy.has_users_below())
+        queries.for_menu(Member.objects.filter(account_id=viewer.account_id, pk=member_id))
+        .select_related("user", "account", "parent__user", "invitation", "freeze")
         .first()
     )
     if member is None or not can(viewer, MemberAction.VIEW, member):

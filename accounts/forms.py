@@ -13,10 +13,7 @@ from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
 from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
-from accounts.names import NAME_LENGTH, clean_email, clean_name
-
-#: Characters of a reason.
-REASON_LENGTH = 200
+from accounts.names import NAME_LENGTH, REASON_LENGTH, clean_email, clean_name
 
 
 class NameField(forms.CharField):
@@ -187,6 +184,16 @@ class RemovalForm(forms.Form):
     def __init__(self, *args: Any, label: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["hand_over"].label = label
+        self.helper = helper("", tag=False)
+
+
+class FreezeForm(forms.Form):
+    """Why a branch of users is frozen."""
+
+    reason = ReasonField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.helper = helper("", tag=False)
 
 

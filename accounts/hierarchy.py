@@ -16,7 +16,8 @@ from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Length, Substr
 
 from accounts.enums import Relation
-from accounts.models import Account, Member
+from accounts.models import Account, BranchFreeze, Member
+from accounts.models.fields import PathField
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH
 from accounts.signals import branch_moved
 from accounts.transactions import one_transaction
@@ -89,6 +90,27 @@ def descendants_of_outer() -> QuerySet[Member]:
     return Member.objects.filter(
         account_id=OuterRef("account_id"), path__gt=above, path__lt=Concat(above, Value(_HIGH))
     ).order_by()
+
+
+def frozen(path: str = "path") -> Exists:
+    """Return the expression "is in a frozen branch" for rows of an account whose field ``path`` is a member's path.
+
+    An account has few frozen branches or none: they are read by the account's index, and each is compared.
+    """
+    beginning = Substr(OuterRef(path), 1, Length("member__path"), output_field=PathField())
+    return Exists(BranchFreeze.objects.filter(account_id=OuterRef("account_id"), member__path=beginning))
+
+
+def with_freeze(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with ``is_frozen`` filled in, in the same query."""
+    return members.annotate(is_frozen=frozen())  # type: ignore[no-redef]  # the class says what it is where nobody asked
+
+
+def freezes_over(member: Member) -> QuerySet[BranchFreeze]:
+    """Return the freezes of the branches that ``member`` is in, the topmost first, with their members' users."""
+    paths = [*ancestor_paths(member.path), member.path]
+    found = BranchFreeze.objects.filter(account_id=member.account_id, member__path__in=paths)
+    return found.select_related("member__user", "by__user").order_by(Length("member__path"))
 
 
 def has_users_below() -> Exists:

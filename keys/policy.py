@@ -9,7 +9,7 @@ import enum
 from accounts.enums import MemberStatus, Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
-from accounts.policy import NotAllowed, cares_for, may_work
+from accounts.policy import NotAllowed, cares_for, may_work, reason_without_work
 from keys.models import ClassicKey
 
 
@@ -42,13 +42,9 @@ def require(actor: Member, action: KeyAction, key: ClassicKey) -> None:
         raise NotAllowed(_reason(actor, action, key))
 
 
-def _no_work(actor: Member) -> str:
-    return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
-
-
 def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
     if not may_work(actor):
-        return _no_work(actor)
+        return reason_without_work(actor)
     if action is KeyAction.SHOW_VALUE:
         return "Only the user who created a key can see its value."
     if action is KeyAction.EDIT_RESTRICTION and key.holder_id == actor.pk:
@@ -71,7 +67,7 @@ def can_revoke_branch(actor: Member, member: Member) -> bool:
 def require_revoke_branch(actor: Member, member: Member) -> None:
     """Raise NotAllowed, with the reason in words, unless ``actor`` may delete the keys of that branch."""
     if not may_work(actor):
-        raise NotAllowed(_no_work(actor))
+        raise NotAllowed(reason_without_work(actor))
     if not can_revoke_branch(actor, member):
         raise NotAllowed("Only the user and those above them may revoke the keys in this branch.")
 
@@ -82,7 +78,7 @@ def can_create(actor: Member, holder: Member) -> bool:
     For oneself as an active member. A VPN-only member cannot sign in, so someone above with *Manage users* may.
     """
     if actor.pk == holder.pk:
-        return actor.status == MemberStatus.ACTIVE
+        return may_work(actor) and actor.status == MemberStatus.ACTIVE
     return (
         may_work(actor)
         and holder.status == MemberStatus.VPN_ONLY
@@ -95,6 +91,8 @@ def require_create(actor: Member, holder: Member) -> None:
     """Raise NotAllowed, with the reason in words, unless ``actor`` may create a key for ``holder``."""
     if can_create(actor, holder):
         return
+    if not may_work(actor):
+        raise NotAllowed(reason_without_work(actor))
     if actor.pk == holder.pk:
         status = MemberStatus(actor.status).label
         raise NotAllowed(f"Your status in this account is {status}. Only active users can create a key.")

@@ -57,15 +57,8 @@ class KeyRow:
 class ReviewedKey:
     """A key of a branch as its review names it, ready to print."""
 
-    id: int
-    name: str
-    user_url: str
-    is_self: bool
+    key: KeyRow
     place: str
-    created: str
-    created_iso: str
-    last_used: str
-    last_used_iso: str
     restrictions: str
     is_ticked: bool
 
@@ -243,23 +236,15 @@ def review_of_branch(viewer: Member, member: Member, *, unticked: Collection[int
     order = by_use if len(ids) > MOST_NAMED else ("holder_path",)
     now = timezone.now()
     named = [_reviewed(key, viewer, now, unticked) for key in _for_list(keys).order_by(*order)[:MOST_NAMED]]
-    return BranchReview(named, sorted(set(ids) - {row.id for row in named}))
+    return BranchReview(named, sorted(set(ids) - {row.key.id for row in named}))
 
 
 def _reviewed(key: ClassicKey, viewer: Member, now: datetime, unticked: Collection[int]) -> ReviewedKey:
-    shown = row(key, viewer, now)
-    level = f"Level {key.holder.level - viewer.level + 1}"
+    shown, level = row(key, viewer, now), f"Level {key.holder.level - viewer.level + 1}"
     parent = None if shown.is_self else key.holder.parent
     return ReviewedKey(
-        id=key.pk,
-        name=shown.name,
-        user_url=shown.user_url,
-        is_self=shown.is_self,
+        key=shown,
         place=f"{level}, below {parent.name}" if parent else level,
-        created=shown.created,
-        created_iso=shown.created_iso,
-        last_used=shown.last_used,
-        last_used_iso=shown.last_used_iso,
         restrictions="Restricted" if key.allowed_addresses else "None",
         is_ticked=key.pk not in unticked,
     )

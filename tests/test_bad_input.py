@@ -303,6 +303,8 @@ FIELDS = {
     # Boxes alone: whatever is sent for one has ticked it.
     "accounts:permissions": (),
     "accounts:remove": (),
+    "accounts:freeze": ("reason",),
+    "accounts:thaw": (),
     "accounts:invite": ("addresses", "permissions"),
     "accounts:add-vpn-user": ("name", "email", "password"),
     "accounts:resend-invite": (),
@@ -357,6 +359,7 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
 #: What nobody does to themselves.
 ABOUT_OTHERS = (
     "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
+    "accounts:freeze",
 )  # fmt: skip
 
 #: Empty is a meaning of its own there: every address is allowed.

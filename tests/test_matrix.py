@@ -85,7 +85,8 @@ class PureWorld:
     def _member(account: Account, pk: int, parent: Member | None) -> Member:
         path = (parent.path if parent else "") + hierarchy.code(pk)
         member = Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
-        member._state.fields_cache["invitation"] = None  # as when it was asked for, and there is none
+        # As when they were asked for, and there are none.
+        member._state.fields_cache |= {"invitation": None, "freeze": None}
         return member
 
     def become(self, case: Case) -> None:
@@ -142,6 +143,7 @@ QUESTIONS = {
         lambda w: key_policy.can(w.actor, KeyAction.DELETE, w.key),
         lambda w: "Delete" in [item.label for item in key_queries.menu(w.actor, w.key)],
     ],
+    Act.FREEZE_BRANCH: [lambda w: policy.can(w.actor, MemberAction.FREEZE_BRANCH, w.target)],
     Act.REVOKE_BRANCH: [lambda w: key_policy.can_revoke_branch(w.actor, w.target)],
     Act.CREATE_KEY: [lambda w: key_policy.can_create(w.actor, w.target)],
 }
@@ -186,6 +188,7 @@ def test_every_action_of_the_policies_is_in_the_table():
     assert {action.name for action in MemberAction} == {
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
         "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
+        "FREEZE_BRANCH",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
@@ -552,7 +555,7 @@ def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: s
     if target is not None:
         entries = (
             ("Manage user", Act.SEE_CARE), ("Resend invite", Act.RESEND_INVITE), ("Cancel invite", Act.CANCEL_INVITE),
-            ("Remove user", Act.REMOVE), ("Revoke keys in branch", Act.REVOKE_BRANCH),
+            ("Remove user", Act.REMOVE), ("Freeze branch", Act.FREEZE_BRANCH), ("Revoke keys in branch", Act.REVOKE_BRANCH),
         )  # fmt: skip
         assert menu_of(target) == [label for label, act in entries if may(act, case)], where
 
@@ -570,6 +573,7 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.CHANGE_PARENT, f'href="/iam/users/{pk}/parent"'),
         (Act.CHANGE_LOGIN, f'action="/iam/users/{pk}/login"'),
         (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),
+        (Act.FREEZE_BRANCH, f'href="/iam/users/{pk}/freeze"'),
         (Act.REVOKE_BRANCH, f'href="/iam/users/{pk}/revoke_keys"'),
         (Act.RESEND_INVITE, f'href="/iam/users/{pk}/resend_invite"'),
         (Act.CANCEL_INVITE, f'href="/iam/users/{pk}/cancel_invite"'),
@@ -612,6 +616,7 @@ def look_at_managers(world: World, case: Case, body: str, where: str) -> None:
                 "set the VPN password": may(Act.SET_VPN_PASSWORD, case),
                 "change the user&#x27;s status": may(Act.CHANGE_STATUS, case),
                 "change the user&#x27;s parent and permissions": may(Act.CHANGE_PARENT, case),
+                "freeze or thaw the user&#x27;s branch": may(Act.FREEZE_BRANCH, case),
                 "leave the account" if stand in matrix.SELF else "remove the user": may(Act.REMOVE, case),
             }
             assert set(listed) == {words for words, holds in said.items() if holds}, where

@@ -124,6 +124,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         (MemberAction.EDIT_VPN_PASSWORD, "set the VPN password"),
         (MemberAction.CHANGE_STATUS, "change the user's status"),
         (MemberAction.CHANGE_PARENT, "change the user's parent and permissions"),
+        (MemberAction.FREEZE_BRANCH, "freeze or thaw the user's branch"),
         (MemberAction.REMOVE, "leave the account" if manager.pk == member.pk else "remove the user"),
     )
     powers += [words for action, words in named_of_member if can(manager, action, member)]
@@ -134,7 +135,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         "is_self": manager.pk == viewer.pk,
         "is_above": relation(manager, member) is Relation.ANCESTOR,
         "why": _why(manager, member),
-        "status": manager.get_status_display(),
+        "status": f"{manager.get_status_display()}{', frozen' if manager.is_frozen else ''}",
         "may": _sentence(powers),
     }
 

@@ -8,6 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.policy import NotAllowed
 from accounts.requests import MemberRequest
@@ -30,13 +31,15 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
             request, what="revoke these keys", back=back, behind=f"Manage {member.name}", carried=form.carried
         )
         return proof or _revoke(request, member, form)
+    if form.is_bound:
+        focus_first_mistake(form)
     review = queries.review_of_branch(request.member, member, unticked=form.unticked if form.is_bound else ())
     context = {
         "title": "Revoke keys in branch",
         "member": member,
         "form": form,
         "review": review,
-        "named": packed([row.id for row in review.named]),
+        "named": packed([row.key.id for row in review.named]),
         "others": packed(review.others),
         "keys_text": f"{review.count:,} key{'' if review.count == 1 else 's'}",
         "others_text": f"{len(review.others):,}",
