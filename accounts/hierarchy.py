@@ -179,9 +179,10 @@ def _check_place(parent: Member, account_id: int, *, levels: int) -> None:
 def lock_account(account_id: int) -> Account:
     """Return the account, locked to the end of the transaction: changes of the tree's shape go one after the other.
 
-    On SQLite the transaction holds the only write lock already.
+    Whoever only refers to the account is not held up: a foreign key is checked at the end, with the chain of events in
+    hand, and would wait for one who waits for the chain. On SQLite the transaction holds the only write lock already.
     """
-    return Account.objects.select_for_update().get(pk=account_id)
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
 @one_transaction

@@ -382,7 +382,9 @@ def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
     """Undo the freezing of the branch of ``member``; what is in another frozen one stays so. Raises NotAllowed."""
     by, member = present_member(by), _locked(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
-    if BranchFreeze.objects.filter(member=member).delete()[0]:
+    freeze = BranchFreeze.objects.filter(member=member).first()
+    if freeze is not None:
+        freeze.delete()
         audit.record(events.BRANCH_THAWED, actor=by, subject=member, origin=origin)
 
 

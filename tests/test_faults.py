@@ -155,9 +155,9 @@ def writes(transactional_db) -> list[Write]:
         ),
         Write(
             "revoke_branch",
-            lambda: partial(revoke_keys, people["marcus"], **from_above),
+            lambda: partial(revoke_keys, people["berlin"], **from_above),
             {"ClassicKey", "Mail"},
-            ["classic_key.revoked"] * 3,
+            ["classic_key.revoked"],
         ),
         # Nothing calls it yet: whoever will, records the event in the same transaction.
         Write(

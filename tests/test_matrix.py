@@ -344,8 +344,8 @@ BESIDES = TRAIL | {"accounts_session", "accounts_mail"}
 INDEX = {"accounts_member_index", "accounts_member_unindexed"}
 #: Further tables that a route may write to when it does what was asked.
 FURTHER = {
-    "accounts:remove": INDEX | {"accounts_invitation", "accounts_user"},
-    "accounts:cancel-invite": INDEX | {"accounts_invitation", "accounts_user"},
+    "accounts:remove": INDEX | {"accounts_invitation", "accounts_user", "accounts_branchfreeze"},
+    "accounts:cancel-invite": INDEX | {"accounts_invitation", "accounts_user", "accounts_branchfreeze"},
     "accounts:invite": INDEX | {"accounts_member", "accounts_user"},
     "accounts:add-vpn-user": INDEX | {"accounts_user"},
     "accounts:resend-invite": {"accounts_member"},
@@ -555,7 +555,8 @@ def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: s
     if target is not None:
         entries = (
             ("Manage user", Act.SEE_CARE), ("Resend invite", Act.RESEND_INVITE), ("Cancel invite", Act.CANCEL_INVITE),
-            ("Remove user", Act.REMOVE), ("Freeze branch", Act.FREEZE_BRANCH), ("Revoke keys in branch", Act.REVOKE_BRANCH),
+            ("Remove user", Act.REMOVE), ("Freeze branch", Act.FREEZE_BRANCH),
+            ("Revoke keys in branch", Act.REVOKE_BRANCH),
         )  # fmt: skip
         assert menu_of(target) == [label for label, act in entries if may(act, case)], where
 
