@@ -1,13 +1,13 @@
 """Guards for views: the member who looks, what may be known of, fresh proof. No rule of its own."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit, events, signin
+from accounts import audit, events, queries, signin
 from accounts.forms import ProofForm
 from accounts.models import Member
 from accounts.policy import MemberAction, can
@@ -28,8 +28,8 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     Raises Http404, the same for someone the viewer may not know of and for nobody at all.
     """
     member = (
-        Member.objects.filter(account_id=viewer.account_id, pk=member_id)
-        .select_related("user", "account", "parent__user", "invitation")
+        queries.for_menu(Member.objects.filter(account_id=viewer.account_id, pk=member_id))
+        .select_related("user", "account", "parent__user", "invitation", "freeze")
         .first()
     )
     if member is None or not can(viewer, MemberAction.VIEW, member):
@@ -50,7 +50,12 @@ def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) 
 
 
 def ask_for_proof(
-    request: MemberRequest, *, what: str, back: str, behind: str, carried: Mapping[str, str] | None = None
+    request: MemberRequest,
+    *,
+    what: str,
+    back: str,
+    behind: str,
+    carried: Mapping[str, str | Sequence[str]] | None = None,
 ) -> HttpResponse | None:
     """Return none when the person has just proved who they are, else the page that asks for the password.
 
@@ -61,7 +66,8 @@ def ask_for_proof(
         what: what it is asked for, to complete "Enter your password to …".
         back: where *Cancel* leads.
         behind: the title of the page that the question lies over.
-        carried: what the request said besides, to be said again with the password; never a secret.
+        carried: what the request said besides, to be said again with the password, never a secret; a name may have
+            several values.
     """
     if signin.has_fresh_proof(request):
         return None
@@ -84,9 +90,15 @@ def ask_for_proof(
         "form": form,
         "dialog_back": back,
         "behind_title": behind,
-        "carried": carried,
+        "carried": list(_pairs(carried or {})),
     }
     response = render(request, "accounts/prove_identity.html", context, status=status)
     for name, value in headers.items():
         response[name] = value
     return response
+
+
+def _pairs(carried: Mapping[str, str | Sequence[str]]) -> Iterator[tuple[str, str]]:
+    """Yield each name with each of its values."""
+    for name, values in carried.items():
+        yield from ((name, value) for value in ([values] if isinstance(values, str) else values))

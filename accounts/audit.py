@@ -17,12 +17,14 @@ from django.utils import timezone
 from accounts import hierarchy, sealing
 from accounts.models import AuditChain, Event, Member
 from accounts.origin import Origin
-from accounts.signals import event_recorded
+from accounts.signals import event_recorded, events_recorded
 
 SUCCESS, REFUSED = "success", "refused"
 _PURPOSE = "audit"
 #: Labels name people as "name <e-mail>"; both have their own bounds.
 _LABEL_LENGTH = 700
+#: How many events go into one statement: no database takes any number of values at once.
+_AT_ONCE = 5_000
 
 
 def label(member: Member) -> str:
@@ -102,8 +104,9 @@ def record_all(
         )
         _extend(chain, event, ring_key)
         added.append(event)
-    Event.objects.bulk_create(added)
+    Event.objects.bulk_create(added, batch_size=_AT_ONCE)
     AuditChain.objects.filter(pk=chain.pk).update(number=chain.number, link=chain.link)
+    events_recorded.send(Event, events=added, actor=actor, subjects=subjects)
 
 
 def _written(event: Event, once: str | None) -> Event | None:

@@ -63,7 +63,7 @@ def _notice(mail: Mail) -> EmailMultiAlternatives:
         "actor": event.actor_label or "The server",
         "at": formats.moment(event.at),
         "address": event.address,
-        "facts": {name: event.facts[name] for name in ("before", "after") if name in event.facts},
+        "facts": {name: event.facts[name] for name in ("before", "after", "reason") if name in event.facts},
         "url": site.url + reverse("accounts:activity"),
     }
     return _message(mail, f"{notice.subject} ({account.name})", "notice", context)

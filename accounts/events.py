@@ -56,6 +56,8 @@ PARENT_CHANGED = "member.parent_changed"
 PERMISSIONS_CHANGED = "member.permissions_changed"
 LOGIN_CHANGED = "member.user_managed_login_changed"
 REMOVED = "member.removed"
+BRANCH_FROZEN = "member.branch_frozen"
+BRANCH_THAWED = "member.branch_thawed"
 INVITED = "invitation.created"
 INVITATION_SENT = "invitation.sent"
 INVITATION_RENEWED = "invitation.renewed"
@@ -88,6 +90,8 @@ register(
         PERMISSIONS_CHANGED: "Permissions changed",
         LOGIN_CHANGED: "User-managed login changed",
         REMOVED: "User removed",
+        BRANCH_FROZEN: "Branch frozen",
+        BRANCH_THAWED: "Branch thawed",
         INVITED: "User invited",
         INVITATION_SENT: "Invitation sent",
         INVITATION_RENEWED: "Invitation sent anew",
@@ -112,6 +116,14 @@ tell_by_mail(
         VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "Another VPN password was set for you."),
         SESSIONS_ENDED: Notice(
             "Your login sessions were ended", "All your login sessions in the account were ended: log in again."
+        ),
+        BRANCH_FROZEN: Notice(
+            "Your branch of users was frozen",
+            "You and the users below you cannot use the console, and all your keys are refused, until this is undone.",
+        ),
+        BRANCH_THAWED: Notice(
+            "Your branch of users was thawed",
+            "You and the users below you can use the console again, and your keys are accepted as before.",
         ),
         REMOVED: Notice(
             "You were removed from an account", "You were removed from the account, and your key with you."

@@ -15,7 +15,7 @@ from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
 from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
-from accounts.names import NAME_LENGTH, clean_email, clean_name
+from accounts.names import NAME_LENGTH, REASON_LENGTH, clean_email, clean_name
 
 
 class NameField(forms.CharField):
@@ -34,6 +34,27 @@ class AddressField(forms.CharField):
     def clean(self, value: Any) -> str:
         """Return the canonical address. Raises ValidationError for what is none."""
         return clean_email(super().clean(value))
+
+
+class ReasonField(forms.CharField):
+    """Why something is done to others, in one line; cleans to its one form."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            label="Reason",
+            max_length=REASON_LENGTH,
+            widget=forms.TextInput(attrs={"autocomplete": "off"}),
+            help_text="Kept in the activity log, and told to those concerned.",
+            **kwargs,
+        )
+
+    def clean(self, value: Any) -> str:
+        """Return the reason. Raises ValidationError for what would disturb logs, files and other people's pages."""
+        text = super().clean(value)
+        try:
+            return clean_name(text)
+        except forms.ValidationError as error:
+            raise forms.ValidationError("Write the reason in words, in one line.") from error
 
 
 def helper(button: str, *, action: str = "", form_id: str = "", tag: bool = True) -> FormHelper:
@@ -165,6 +186,16 @@ class RemovalForm(forms.Form):
     def __init__(self, *args: Any, label: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["hand_over"].label = label
+        self.helper = helper("", tag=False)
+
+
+class FreezeForm(forms.Form):
+    """Why a branch of users is frozen."""
+
+    reason = ReasonField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.helper = helper("", tag=False)
 
 

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
 from django.db import connection
-from django.db.models import F, Max, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, F, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Concat, Length, Substr
 
 from accounts.enums import Relation
-from accounts.models import Account, Member
+from accounts.models import Account, BranchFreeze, Member
+from accounts.models.fields import PathField
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH
 from accounts.signals import branch_moved
 from accounts.transactions import one_transaction
@@ -91,6 +92,32 @@ def descendants_of_outer() -> QuerySet[Member]:
     ).order_by()
 
 
+def frozen(path: str = "path") -> Exists:
+    """Return the expression "is in a frozen branch" for rows of an account whose field ``path`` is a member's path.
+
+    An account has few frozen branches or none: they are read by the account's index, and each is compared.
+    """
+    beginning = Substr(OuterRef(path), 1, Length("member__path"), output_field=PathField())
+    return Exists(BranchFreeze.objects.filter(account_id=OuterRef("account_id"), member__path=beginning))
+
+
+def with_freeze(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with ``is_frozen`` filled in, in the same query."""
+    return members.annotate(is_frozen=frozen())  # type: ignore[no-redef]  # the class says what it is where nobody asked
+
+
+def freezes_over(member: Member) -> QuerySet[BranchFreeze]:
+    """Return the freezes of the branches that ``member`` is in, the topmost first, with their members' users."""
+    paths = [*ancestor_paths(member.path), member.path]
+    found = BranchFreeze.objects.filter(account_id=member.account_id, member__path__in=paths)
+    return found.select_related("member__user", "by__user").order_by(Length("member__path"))
+
+
+def has_users_below() -> Exists:
+    """Return the expression "has users below", for annotating members."""
+    return Exists(Member.objects.filter(parent=OuterRef("pk")))
+
+
 def ancestor_paths(path: str) -> list[str]:
     """Return the paths of the proper ancestors of the member at ``path``, the owner's first."""
     cuts = [path[start : start + CODE_LENGTH] for start in range(0, len(path) - CODE_LENGTH, CODE_LENGTH)]
@@ -152,9 +179,10 @@ def _check_place(parent: Member, account_id: int, *, levels: int) -> None:
 def lock_account(account_id: int) -> Account:
     """Return the account, locked to the end of the transaction: changes of the tree's shape go one after the other.
 
-    On SQLite the transaction holds the only write lock already.
+    Whoever only refers to the account is not held up: a foreign key is checked at the end, with the chain of events in
+    hand, and would wait for one who waits for the chain. On SQLite the transaction holds the only write lock already.
     """
-    return Account.objects.select_for_update().get(pk=account_id)
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
 
 @one_transaction

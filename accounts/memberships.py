@@ -18,7 +18,7 @@ from accounts.enums import (
     MemberStatus,
     Permission,
 )
-from accounts.models import Account, Member, Session, User
+from accounts.models import Account, BranchFreeze, Member, Session, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import canonical_email, sort_name
 from accounts.origin import Origin
@@ -164,7 +164,7 @@ def present_member(member: Member) -> Member:
 
 
 def _present(members: QuerySet[Member], pk: int | None) -> Member:
-    found = members.select_related("user", "account").filter(pk=pk or 0).first()
+    found = hierarchy.with_freeze(members).select_related("user", "account").filter(pk=pk or 0).first()
     if found is None:
         raise NotAllowed("This user is no longer a member of the account.")
     return found
@@ -391,6 +391,30 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
     _end_sessions_without_account(user)
     if not user.has_usable_password() and not Member.objects.filter(user=user).exists():
         user.delete()
+
+
+@one_transaction
+def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) -> None:
+    """Freeze the branch of ``member``: none of its users can use the console, and their keys are refused.
+
+    Nothing else about them changes. A branch that is frozen already stays as it is. Raises NotAllowed.
+    """
+    by, member = present_member(by), _locked(member)
+    require(by, MemberAction.FREEZE_BRANCH, member)
+    if not BranchFreeze.objects.filter(member=member).exists():
+        BranchFreeze.objects.create(account=member.account, member=member, by=by, reason=reason, at=timezone.now())
+        audit.record(events.BRANCH_FROZEN, actor=by, subject=member, origin=origin, details={"reason": reason})
+
+
+@one_transaction
+def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
+    """Undo the freezing of the branch of ``member``; what is in another frozen one stays so. Raises NotAllowed."""
+    by, member = present_member(by), _locked(member)
+    require(by, MemberAction.FREEZE_BRANCH, member)
+    freeze = BranchFreeze.objects.filter(member=member).first()
+    if freeze is not None:
+        freeze.delete()
+        audit.record(events.BRANCH_THAWED, actor=by, subject=member, origin=origin)
 
 
 def working_below(member: Member) -> list[Member]:

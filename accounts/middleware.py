@@ -55,6 +55,9 @@ class MemberMiddleware:
         if member.status == MemberStatus.SUSPENDED:
             _record_refusal(request, "suspended")
             return render(request, "accounts/suspended.html", {"title": "Suspended"}, status=403)
+        if member.is_frozen:
+            _record_refusal(request, "frozen")
+            return render(request, "accounts/frozen.html", {"title": "Frozen"}, status=403)
         return None
 
 

@@ -7,6 +7,7 @@ from django.core.validators import validate_email
 
 NAME_LENGTH = 300  # characters
 EMAIL_BYTES = 254  # octets in UTF-8. Source: RFC 5321, section 4.5.3.1.3, less the angle brackets
+REASON_LENGTH = 200  # characters
 SORT_NAME_LENGTH = 64  # characters: a sort key stands in indexes beside a path of up to 1,792 bytes
 
 # Marks that turn the direction of the text around them: a name holding one rewrites its neighbours on the page.

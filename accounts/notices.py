@@ -4,6 +4,7 @@ Posted in the transaction of the event: no mail without the change, and no chang
 which words, is said beside their names (``accounts.events.NOTICES``).
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.dispatch import receiver
@@ -12,7 +13,7 @@ from accounts import audit, outbox
 from accounts.enums import INVITED_STATUSES
 from accounts.events import NOTICES
 from accounts.models import Event, Member
-from accounts.signals import event_recorded
+from accounts.signals import event_recorded, events_recorded
 
 
 @receiver(event_recorded)
@@ -26,7 +27,22 @@ def tell(*, event: Event, actor: Member | None, subject: Member | None, **_: Any
         people = [] if _was_seen_from_there(event) else [subject, actor or subject]
     else:
         people = [] if is_own or subject.status in INVITED_STATUSES else [subject]
-    outbox.post_notice(event, dict.fromkeys(person.user.email for person in people))
+    outbox.post_notices([(event, email) for email in dict.fromkeys(person.user.email for person in people)])
+
+
+@receiver(events_recorded)
+def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Member], **_: Any) -> None:
+    """Post what there is to tell about events that others caused together: like ``tell``, in a few statements."""
+    notice = NOTICES.get(events[0].action) if events else None
+    if notice is None or notice.is_about_oneself or not outbox.is_open():
+        return
+    outbox.post_notices(
+        [
+            (event, subject.user.email)
+            for event, subject in zip(events, subjects, strict=True)
+            if subject.pk != actor.pk and subject.status not in INVITED_STATUSES
+        ]
+    )
 
 
 def _was_seen_from_there(event: Event) -> bool:

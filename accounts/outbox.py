@@ -37,6 +37,8 @@ _WAITS = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 180, 360, 7
 _GIVEN_UP_AFTER = timedelta(days=3)
 #: How often a process that has something left to send looks again, in seconds.
 _PATIENCE = 60.0
+#: How many mails go into one statement.
+_AT_ONCE = 5_000
 
 _PERMANENT = 500  # SMTP replies from here on mean never. Source: RFC 5321, section 4.2.1
 
@@ -60,12 +62,12 @@ def post_invitations(invitations: Sequence[Invitation]) -> None:
     transaction.on_commit(postman.wake)
 
 
-def post_notice(event: Event, recipients: Iterable[str]) -> None:
-    """Post a mail about ``event`` to each of these addresses."""
+def post_notices(notices: Iterable[tuple[Event, str]]) -> None:
+    """Post a mail about each event to the address beside it."""
     now = timezone.now()
-    rows = [Mail(recipient=recipient, event=event, created_at=now, next_try_at=now) for recipient in recipients]
+    rows = [Mail(recipient=recipient, event=event, created_at=now, next_try_at=now) for event, recipient in notices]
     if rows:
-        Mail.objects.bulk_create(rows)
+        Mail.objects.bulk_create(rows, batch_size=_AT_ONCE)
         transaction.on_commit(postman.wake)
 
 

@@ -26,6 +26,7 @@ class MemberAction(enum.Enum):
     INVITE = "invite users"  # below oneself: the target is the actor
     ADD_VPN_USER = "add a VPN-only user"  # likewise
     RESEND_INVITE = "send this user's invitation anew"
+    FREEZE_BRANCH = "freeze or thaw this user's branch"
     CANCEL_INVITE = "cancel this user's invitation"
     END_SESSIONS = "end this user's login sessions"  # those in this account
     CHANGE_SETTINGS = "change the account's settings"  # the target is the actor
@@ -35,6 +36,7 @@ _ABOUT_ONES_PLACE = frozenset(
     {
         MemberAction.CHANGE_STATUS, MemberAction.CHANGE_PARENT, MemberAction.CHANGE_PERMISSIONS,
         MemberAction.CHANGE_LOGIN, MemberAction.REMOVE, MemberAction.RESEND_INVITE, MemberAction.CANCEL_INVITE,
+        MemberAction.FREEZE_BRANCH,
     }
 )  # fmt: skip
 _IS_IN = "This user is in the account already: there is no invitation any more."
@@ -54,8 +56,15 @@ class NotAllowed(Exception):
 
 
 def may_work(actor: Member) -> bool:
-    """Whether the actor's own status lets them do anything at all in this account."""
-    return actor.status in CONSOLE_STATUSES
+    """Whether the actor can do anything at all in this account: by their status, and unless they are frozen."""
+    return actor.status in CONSOLE_STATUSES and not actor.is_frozen
+
+
+def reason_without_work(actor: Member) -> str:
+    """Return why the actor can do nothing in this account, in a sentence for them."""
+    if actor.status in CONSOLE_STATUSES:
+        return "You are in a branch of users that is frozen: until it is thawed, you can do nothing here."
+    return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
 
 
 def cares_for(actor: Member, target: Member) -> bool:
@@ -85,6 +94,11 @@ def governs(actor: Member, target: Member) -> bool:
 def _brings_in(actor: Member, target: Member) -> bool:
     """Whether the actor may invite, or add without an invitation, users below ``target``: below themselves alone."""
     return actor.pk == target.pk and bool(actor.granted & BRINGING_IN)
+
+
+def _freezes(actor: Member, target: Member) -> bool:
+    """Whether the actor decides about the other's place and is not in their branch: nobody freezes themselves."""
+    return governs(actor, target) and relation(actor, target) is not Relation.DESCENDANT
 
 
 def _decides_on_invitation(actor: Member, target: Member) -> bool:
@@ -128,6 +142,7 @@ _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.CHANGE_PERMISSIONS: governs,
     MemberAction.CHANGE_LOGIN: governs,
     MemberAction.REMOVE: _removes,
+    MemberAction.FREEZE_BRANCH: _freezes,
     MemberAction.INVITE: _brings_in,
     MemberAction.ADD_VPN_USER: _brings_in,
     MemberAction.RESEND_INVITE: _decides_on_invitation,
@@ -179,13 +194,14 @@ def require(actor: Member, action: MemberAction, target: Member) -> None:
 def reason(actor: Member, action: MemberAction, target: Member) -> str:
     """Return why the actor may not, in a sentence for them."""
     if not may_work(actor):
-        return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
+        return reason_without_work(actor)
     if relation(actor, target) is Relation.SELF and action is MemberAction.EDIT_RESTRICTION:
         return "You can restrict your own addresses only while user-managed login is on for you."
     if action in _ABOUT_ONES_PLACE and target.is_owner:
         return "The owner of the account keeps their place in it."
-    if action in _ABOUT_ONES_PLACE and relation(actor, target) is Relation.SELF:
-        return "Your own place in the account is decided by those above you."
+    is_in_branch = action is MemberAction.FREEZE_BRANCH and relation(actor, target) is Relation.DESCENDANT
+    if is_in_branch or (action in _ABOUT_ONES_PLACE and relation(actor, target) is Relation.SELF):
+        return "Your own place in the account, and the branch that you are in, are decided about by those above you."
     if action in {MemberAction.INVITE, MemberAction.ADD_VPN_USER}:
         return f"You need the permission Manage users, or a role of User management, to {action.value}."
     out_of_step = _OUT_OF_STEP.get((action, target.status in INVITED_STATUSES))

@@ -1,6 +1,6 @@
 """What a viewer can see of members: lists ready to print, and the chain above somebody. No writes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
@@ -43,6 +43,7 @@ class MemberRow:
     status: str
     is_self: bool
     is_owner: bool
+    is_frozen: bool
     menu: list[MenuItem]
     level: int = 1
     users_below: str = ""
@@ -61,7 +62,12 @@ class _BoundedCount(Subquery):
 
 
 def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
-    return members.select_related("user", "invitation")
+    return for_menu(members).select_related("user", "invitation", "freeze")
+
+
+def for_menu(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with what their Actions menus and tags depend on, in the same query."""
+    return hierarchy.with_freeze(members).annotate(has_users_below=hierarchy.has_users_below())
 
 
 def status_words(member: Member) -> str:
@@ -150,6 +156,7 @@ def row(member: Member, viewer: Member) -> MemberRow:
         status=status_words(member),
         is_self=member.pk == viewer.pk,
         is_owner=member.is_owner,
+        is_frozen=member.is_frozen,
         menu=menu(member, viewer),
     )
 
@@ -171,9 +178,25 @@ def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
     )
     return [
         MenuItem(label, reverse(route, args=[member.pk]), is_dialog=True, is_danger=is_danger)
-        for action, label, route, is_danger in entries
+        for action, label, route, is_danger in [*entries, *_freeze_entries(member)]
         if can(viewer, action, member)
     ]
+
+
+def _freeze_entries(member: Member) -> Iterator[tuple[MemberAction, str, str, bool]]:
+    """Yield the entry about the freezing of a member's branch, if there is a branch or it is frozen."""
+    if getattr(member, "freeze", None) is not None:
+        yield MemberAction.FREEZE_BRANCH, "Thaw branch", "accounts:thaw", False
+    elif vars(member).get("has_users_below", False):  # annotated by ``for_menu``
+        yield MemberAction.FREEZE_BRANCH, "Freeze branch", "accounts:freeze", True
+
+
+def users_below_text(member: Member) -> str:
+    """Return how many users are below, in words; one query, of bounded cost."""
+    count = hierarchy.descendants_of(member)[: COUNTED_BELOW + 1].count()
+    if count == 1:
+        return "1 user below"
+    return f"{count} users below" if count <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,} users below"
 
 
 def mail_problem(member: Member) -> str:
@@ -224,7 +247,7 @@ def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[
 
 def chain_above(member: Member) -> list[Member]:
     """Return the members above ``member``, the owner first, with what the policies need; one query."""
-    return list(hierarchy.ancestors_of(member).select_related("user", "account"))
+    return list(hierarchy.with_freeze(hierarchy.ancestors_of(member)).select_related("user", "account"))
 
 
 def other_managers(member: Member) -> list[Member]:
@@ -233,7 +256,7 @@ def other_managers(member: Member) -> list[Member]:
     # Every number that holds one of the two bits: a bit operation in the condition would be no index's business.
     holding = [number for number in range(32) if any(number & power for power in powers)]
     found = (
-        Member.objects.filter(account_id=member.account_id, permissions__in=holding)
+        hierarchy.with_freeze(Member.objects.filter(account_id=member.account_id, permissions__in=holding))
         .exclude(pk=member.pk)
         .select_related("user", "account")
         .order_by("sort_name")[:100]

@@ -10,3 +10,6 @@ member_leaving = Signal()
 
 #: An event was recorded, in the transaction of its change. Arguments: event, actor, subject (members, or none).
 event_recorded = Signal()
+
+#: Events of one action were recorded together. Arguments: events, actor, subjects (members, one for each event).
+events_recorded = Signal()

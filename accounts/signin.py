@@ -17,10 +17,11 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import addresses, audit, events, session_limits, throttle
-from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES, MemberStatus
+from accounts import addresses, audit, events, hierarchy, session_limits, throttle
+from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES
 from accounts.models import Member, User
 from accounts.origin import Origin
+from accounts.policy import may_work
 from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
 
 _log = logging.getLogger(__name__)
@@ -78,7 +79,7 @@ class MemberBackend(BaseBackend):
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     return (
-        Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
+        hierarchy.with_freeze(Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES))
         .select_related("user", "account")
         .order_by("account__name", "account_id")
     )
@@ -112,7 +113,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         )
     throttle.forget_success(email, origin.address)
     SessionStore.delete_expired()  # of everybody: here, because that is once for each person who gets in
-    member = next((member for member in open_here if member.status != MemberStatus.SUSPENDED), open_here[0])
+    member = next(filter(may_work, open_here), open_here[0])
     start_session(request, member=member, origin=origin)
     return user
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from django.urls import reverse
 
-from accounts.enums import CONSOLE_STATUSES
 from accounts.models import Member
-from accounts.policy import MemberAction, can
+from accounts.policy import MemberAction, can, may_work
 
 
 def works_in_console(member: Member) -> bool:
-    """Whether the member's status lets them open anything but the page that says why not."""
-    return member.status in CONSOLE_STATUSES
+    """Whether the member may open anything but the page that says why not."""
+    return may_work(member)
 
 
 def changes_settings(member: Member) -> bool:

@@ -7,6 +7,7 @@ SHOWN = "classic_key.shown"
 DOWNLOADED = "classic_key.downloaded"
 RESTRICTED = "classic_key.restriction_changed"
 DELETED = "classic_key.deleted"
+REVOKED = "classic_key.revoked"
 CALL_REFUSED = "classic_key.call_refused"
 
 register(
@@ -16,6 +17,7 @@ register(
         DOWNLOADED: "Classic infrastructure API key downloaded",
         RESTRICTED: "Classic infrastructure address restriction changed",
         DELETED: "Classic infrastructure API key deleted",
+        REVOKED: "Classic infrastructure API key revoked with its branch",
         CALL_REFUSED: "Call with a classic infrastructure API key refused",
     }
 )
@@ -31,6 +33,11 @@ tell_by_mail(
         DELETED: Notice(
             "Your API key was deleted",
             "Your classic infrastructure API key was deleted. Calls made with it are refused from now on.",
+        ),
+        REVOKED: Notice(
+            "Your API key was revoked",
+            "Your classic infrastructure API key was deleted, together with others of the branch of users that you are "
+            "in. Calls made with it are refused from now on.",
         ),
         SHOWN: Notice("The value of an API key was shown", _SEEN, is_about_oneself=True),
         DOWNLOADED: Notice("The value of an API key was downloaded", _SEEN, is_about_oneself=True),

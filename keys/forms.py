@@ -1,12 +1,17 @@
 """Forms about keys and address restrictions: they clean input, and never decide who may."""
 
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
+from crispy_forms.layout import Layout
 from django import forms
 from django.core.exceptions import ValidationError
 
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
-from accounts.forms import focus, helper
+from accounts.forms import ReasonField, focus, helper
+from accounts.names import NAME_LENGTH
 
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
 _NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
@@ -58,3 +63,94 @@ class RestrictionsForm(LockoutForm):
         if not self.errors and cleaned.get("platform") is None and cleaned.get("classic") is None:
             raise ValidationError(_NOTHING_ARRIVED)
         return cleaned
+
+
+def packed(ids: Collection[int]) -> str:
+    """Return numbers of keys as a text for a form: the lowest, then each one's distance to the one before.
+
+    A hundred thousand of them fit into a request in this way.
+    """
+    ordered = sorted(ids)
+    return ".".join(str(one - before) for before, one in zip([0, *ordered], ordered, strict=False))
+
+
+class IdsField(forms.Field):
+    """Numbers of keys as ``packed`` writes them; what cannot be read are none."""
+
+    widget = forms.HiddenInput
+
+    def clean(self, value: str | None) -> set[int]:
+        """Return the numbers."""
+        text = value or ""
+        is_readable = re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})*", text)
+        return set(accumulate(map(int, text.split(".")))) if is_readable else set()
+
+
+class TickedField(forms.Field):
+    """The numbers of the keys that were ticked."""
+
+    widget = forms.MultipleHiddenInput
+
+    def clean(self, value: Sequence[str] | None) -> set[int]:
+        """Return those of the values that are numbers."""
+        return {int(text) for text in value or () if re.fullmatch("[0-9]{1,18}", text)}
+
+
+class RevokeForm(forms.Form):
+    """Which of the keys of a branch are revoked, why, and the name of the user at its root.
+
+    The review says which keys it named, and which there were besides: those go too, and whatever is in neither was not
+    there to be seen. That a number is one of a key in the branch is not a matter of the form.
+    """
+
+    named, others = IdsField(required=False), IdsField(required=False)
+    key = TickedField(required=False)
+    reason = ReasonField()
+    name = forms.CharField(max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+
+    def __init__(self, *args: Any, member_name: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._member_name = member_name
+        self.fields["name"].label = f"To confirm, type {member_name}"
+        self.helper = helper("", tag=False)
+        self.helper.layout = Layout("reason", "name")  # the others are those of the review on the page
+
+    def clean_name(self) -> str:
+        """Return the name. Raises ValidationError when it is not that of the user."""
+        typed: str = self.cleaned_data["name"]
+        if typed.casefold() != self._member_name.casefold():
+            raise ValidationError("This is not the name of the user whose branch this is.")
+        return typed
+
+    def clean(self) -> None:
+        """Raise ValidationError when no key is chosen."""
+        if not self.chosen:
+            raise ValidationError("Nothing was revoked: tick at least one key.")
+
+    @property
+    def seen(self) -> set[int]:
+        """The keys that there were in the review."""
+        seen: set[int] = self.cleaned_data["named"] | self.cleaned_data["others"]
+        return seen
+
+    @property
+    def chosen(self) -> set[int]:
+        """Those of them that are to go."""
+        return self.seen - self.unticked
+
+    @property
+    def unticked(self) -> set[int]:
+        """Those of them that were named, and are to stay."""
+        unticked: set[int] = self.cleaned_data["named"] - self.cleaned_data["key"]
+        return unticked
+
+    @property
+    def carried(self) -> Mapping[str, str | Sequence[str]]:
+        """The fields, to be sent once more."""
+        return {
+            "named": packed(self.cleaned_data["named"]),
+            "others": packed(self.cleaned_data["others"]),
+            "key": [str(number) for number in sorted(self.cleaned_data["key"])],
+            "reason": self.cleaned_data["reason"],
+            "name": self.cleaned_data["name"],
+        }

@@ -4,10 +4,14 @@ Used by pages, commands and the API alike. Everything is read anew inside the tr
 the present tree and statuses.
 """
 
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from accounts import addresses, audit
+from accounts import addresses, audit, hierarchy
 from accounts.memberships import present_member, restrict_platform
 from accounts.models import Member
 from accounts.origin import Origin
@@ -15,6 +19,9 @@ from accounts.transactions import one_transaction
 from keys import events, material, policy
 from keys.models import ClassicKey
 from keys.policy import KeyAction
+
+#: How many keys are deleted by one statement: SQLite takes some thirty thousand values in one.
+_AT_ONCE = 10_000
 
 
 class KeyExists(Exception):
@@ -118,6 +125,48 @@ def delete_classic_key(*, key: ClassicKey, by: Member, origin: Origin) -> None:
     policy.require(by, KeyAction.DELETE, key)
     ClassicKey.objects.filter(pk=key.pk).delete()
     audit.record(events.DELETED, actor=by, subject=key.holder, origin=origin)
+
+
+@dataclass(frozen=True)
+class Revoked:
+    """What became of a branch's keys."""
+
+    deleted: int
+    gone: int  # of those that were to be deleted: no longer there, or no longer in the branch
+    new: int  # in the branch, and not in the review
+
+
+@one_transaction
+def revoke_branch(
+    *, member: Member, chosen: Collection[int], seen: Collection[int], reason: str, by: Member, origin: Origin
+) -> Revoked:
+    """Delete the ``chosen`` keys of ``member`` and of those below; they stop working with the end of the transaction.
+
+    What came into the branch after ``by`` had ``seen`` it stays, and what has gone meanwhile is no error. One event for
+    each key, all with the same number of the revocation; a few statements for thousands of keys. Raises NotAllowed.
+    """
+    hierarchy.lock_account(member.account_id)
+    by, member = present_member(by), present_member(member)
+    policy.require_revoke_branch(by, member)
+    in_branch = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
+    present = set(in_branch.order_by().values_list("pk", flat=True))
+    holders = _delete_all(sorted(present.intersection(chosen)))
+    details = {"reason": reason, "revocation": secrets.token_hex(6)}
+    audit.record_all(events.REVOKED, actor=by, subjects=holders, origin=origin, details=details)
+    return Revoked(deleted=len(holders), gone=len(chosen) - len(holders), new=len(present.difference(seen)))
+
+
+def _delete_all(ids: Sequence[int]) -> list[Member]:
+    """Delete these keys and return their holders; three statements for each ``_AT_ONCE``."""
+    holders: list[Member] = []
+    for start in range(0, len(ids), _AT_ONCE):
+        # Locked first: what somebody else deletes at the same moment is theirs to record.
+        keys = ClassicKey.objects.select_for_update(of=("self",)).filter(pk__in=ids[start : start + _AT_ONCE])
+        found = dict(keys.order_by("pk").values_list("pk", "holder_id"))
+        people = Member.objects.filter(pk__in=found.values()).select_related("user").order_by("path")
+        holders += people.only("status", "name_here", "user__name", "user__email")
+        ClassicKey.objects.filter(pk__in=found).delete()
+    return holders
 
 
 def delete_key_of_leaving(*, member: Member, by: Member | None, origin: Origin) -> None:

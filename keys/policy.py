@@ -9,7 +9,7 @@ import enum
 from accounts.enums import MemberStatus, Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
-from accounts.policy import NotAllowed, cares_for, may_work
+from accounts.policy import NotAllowed, cares_for, may_work, reason_without_work
 from keys.models import ClassicKey
 
 
@@ -44,7 +44,7 @@ def require(actor: Member, action: KeyAction, key: ClassicKey) -> None:
 
 def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
     if not may_work(actor):
-        return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
+        return reason_without_work(actor)
     if action is KeyAction.SHOW_VALUE:
         return "Only the user who created a key can see its value."
     if action is KeyAction.EDIT_RESTRICTION and key.holder_id == actor.pk:
@@ -59,13 +59,26 @@ def can_see_keys_of(actor: Member, holder: Member) -> bool:
     return may_work(actor) and relation(actor, holder) in {Relation.SELF, Relation.ANCESTOR}
 
 
+def can_revoke_branch(actor: Member, member: Member) -> bool:
+    """Whether ``actor`` may delete the keys of ``member`` and of everybody below: who may delete each of them."""
+    return can_see_keys_of(actor, member)
+
+
+def require_revoke_branch(actor: Member, member: Member) -> None:
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may delete the keys of that branch."""
+    if not may_work(actor):
+        raise NotAllowed(reason_without_work(actor))
+    if not can_revoke_branch(actor, member):
+        raise NotAllowed("Only the user and those above them may revoke the keys in this branch.")
+
+
 def can_create(actor: Member, holder: Member) -> bool:
     """Whether ``actor`` may create a key for ``holder``, as long as there is none.
 
     For oneself as an active member. A VPN-only member cannot sign in, so someone above with *Manage users* may.
     """
     if actor.pk == holder.pk:
-        return actor.status == MemberStatus.ACTIVE
+        return may_work(actor) and actor.status == MemberStatus.ACTIVE
     return (
         may_work(actor)
         and holder.status == MemberStatus.VPN_ONLY
@@ -78,6 +91,8 @@ def require_create(actor: Member, holder: Member) -> None:
     """Raise NotAllowed, with the reason in words, unless ``actor`` may create a key for ``holder``."""
     if can_create(actor, holder):
         return
+    if not may_work(actor):
+        raise NotAllowed(reason_without_work(actor))
     if actor.pk == holder.pk:
         status = MemberStatus(actor.status).label
         raise NotAllowed(f"Your status in this account is {status}. Only active users can create a key.")

@@ -3,12 +3,12 @@
 Rows come as plain values, ready to print: a page of a hundred rows must not cost a hundred of anything.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
@@ -29,6 +29,11 @@ DEFAULT_ORDER = "-created"
 #: A key not used for so long counts as unused. Source: IBM Cloud documentation, "Inactive identities".
 UNUSED_AFTER = timedelta(days=30)
 
+#: How many keys a review names: each is a field of its form, and a request may hold 500.
+MOST_NAMED = 400
+#: How many keys are revoked in one step: their numbers have to fit into the form.
+MOST_REVOKED = 100_000
+
 _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
 
 
@@ -46,6 +51,29 @@ class KeyRow:
     last_used: str
     last_used_iso: str
     menu: list[MenuItem]
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewedKey:
+    """A key of a branch as its review names it, ready to print."""
+
+    key: KeyRow
+    place: str
+    restrictions: str
+    is_ticked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BranchReview:
+    """The keys of a branch before they are revoked: those that are named, and the numbers of the others."""
+
+    named: list[ReviewedKey]
+    others: list[int]
+
+    @property
+    def count(self) -> int:
+        """How many keys there are; ``MOST_REVOKED`` + 1 stands for more than that."""
+        return len(self.named) + len(self.others)
 
 
 def with_people(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
@@ -195,6 +223,31 @@ def keys_in_branch(member: Member, *, named: int) -> tuple[int, list[str]]:
     keys = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
     name = Coalesce("holder__name_here", "holder__user__name")
     return keys.count(), list(keys.order_by("holder_path").values_list(name, flat=True)[:named])
+
+
+def review_of_branch(viewer: Member, member: Member, *, unticked: Collection[int] = ()) -> BranchReview:
+    """Return the keys of ``member`` and of everybody below, for ``viewer`` to choose those that are revoked.
+
+    In the order of the tree; of more than ``MOST_NAMED`` those are named that were used last. Two queries.
+    """
+    keys = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
+    ids = list(keys.order_by().values_list("pk", flat=True)[: MOST_REVOKED + 1])
+    by_use = (F("last_used_at").desc(nulls_last=True), "-pk")
+    order = by_use if len(ids) > MOST_NAMED else ("holder_path",)
+    now = timezone.now()
+    named = [_reviewed(key, viewer, now, unticked) for key in _for_list(keys).order_by(*order)[:MOST_NAMED]]
+    return BranchReview(named, sorted(set(ids) - {row.key.id for row in named}))
+
+
+def _reviewed(key: ClassicKey, viewer: Member, now: datetime, unticked: Collection[int]) -> ReviewedKey:
+    shown, level = row(key, viewer, now), f"Level {key.holder.level - viewer.level + 1}"
+    parent = None if shown.is_self else key.holder.parent
+    return ReviewedKey(
+        key=shown,
+        place=f"{level}, below {parent.name}" if parent else level,
+        restrictions="Restricted" if key.allowed_addresses else "None",
+        is_ticked=key.pk not in unticked,
+    )
 
 
 def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys.views import classic, restrictions
+from keys.views import branch, classic, restrictions
 
 app_name = "keys"
 urlpatterns = [
@@ -14,5 +14,6 @@ urlpatterns = [
     path("iam/apikeys/classic/<int:key_id>/restriction", classic.restrict, name="classic-restrict"),
     path("iam/apikeys/classic/<int:key_id>/delete", classic.delete, name="classic-delete"),
     path("iam/users/<int:member_id>/classic_key", classic.create, name="classic-create"),
+    path("iam/users/<int:member_id>/revoke_keys", branch.revoke, name="revoke-branch"),
     path("iam/users/<int:member_id>/restrictions", restrictions.save, name="restrictions"),
 ]

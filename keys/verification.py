@@ -15,7 +15,7 @@ from typing import Any
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from accounts import sealing
+from accounts import hierarchy, sealing
 from accounts.addresses import stored
 from accounts.enums import CALLING_STATUSES
 from accounts.names import EMAIL_BYTES, canonical_email
@@ -39,6 +39,7 @@ class Reason(enum.StrEnum):
     UNKNOWN = "no such key"
     WRONG_VALUE = "wrong value"
     STATUS = "the user's status"
+    FROZEN = "the user's branch is frozen"
     KEY_ADDRESS = "the key's address restriction"
     ACCOUNT_ADDRESS = "the account's address restriction"
     NO_MASTER_KEY = "its master key is not in the key ring"
@@ -80,7 +81,7 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
         material.matches(secret, _NO_DIGEST, sealing.configured_ring().current)
         return _UNKNOWN
     (key_id, digest, ring_key_id, key_addresses, member_id, status, api_username,
-     account_id, account_addresses, email) = row  # fmt: skip
+     account_id, account_addresses, email, is_frozen) = row  # fmt: skip
     # All are asked whatever the first one says: the time of the answer must not tell which of them refused.
     try:
         is_genuine, has_master_key = material.matches(secret, digest, ring_key_id), True
@@ -88,7 +89,7 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
         is_genuine = has_master_key = False
     is_calling = status in _CALLING
     passes_key, passes_account = stored(key_addresses).allows(address), stored(account_addresses).allows(address)
-    if is_genuine and is_calling and passes_key and passes_account:
+    if is_genuine and is_calling and not is_frozen and passes_key and passes_account:
         usage.collector.accepted(key_id, address)
         return Verdict(None, key_id, member_id, account_id, api_username, email)
     if not has_master_key:
@@ -97,6 +98,8 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
         reason = Reason.WRONG_VALUE
     elif not is_calling:
         reason = Reason.STATUS
+    elif is_frozen:
+        reason = Reason.FROZEN
     else:
         reason = Reason.ACCOUNT_ADDRESS if passes_key else Reason.KEY_ADDRESS
     usage.collector.refused(key_id=key_id, holder_id=member_id, why=reason.value, address=address)
@@ -134,11 +137,13 @@ def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
     driver, module = wrapper.connection, wrapper.Database  # type: ignore[attr-defined]  # the stubs do not know of it
     with wrapper.wrap_database_errors:
         if wrapper.vendor == "sqlite":
-            cursor = driver.execute(_statement("?"), (username,))
+            statement, constants = _statement("?")
+            cursor = driver.execute(statement, (*constants, username))
         else:
             # Django turns preparing off for poolers that lose prepared statements; its own cursors never prepare.
             driver.prepare_threshold = 0
-            cursor = module.Cursor(driver).execute(_statement("%s"), (username,))
+            statement, constants = _statement("%s")
+            cursor = module.Cursor(driver).execute(statement, (*constants, username))
         # All rows, though there is one at most: on SQLite a statement that was not read to its end keeps the state of
         # the database it began with, and the next verification would see nothing newer.
         rows = cursor.fetchall()
@@ -146,11 +151,14 @@ def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
 
 
 @cache
-def _statement(placeholder: str) -> str:
-    """Return the one statement, as the ORM writes it: tables and columns are named by the models alone."""
+def _statement(placeholder: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the one statement, as the ORM writes it, and what goes into it before the API username.
+
+    Tables and columns are named by the models alone, and what a frozen branch is by the tree.
+    """
     keys = ClassicKey.objects.filter(holder__api_username="any").values_list(
         "id", "digest", "ring_key_id", "allowed_addresses", "holder_id", "holder__status", "holder__api_username",
-        "account_id", "account__allowed_addresses", "holder__user__email",
+        "account_id", "account__allowed_addresses", "holder__user__email", hierarchy.frozen("holder_path"),
     )  # fmt: skip
-    statement, _ = keys.query.sql_with_params()
-    return statement.replace("%s", placeholder)
+    statement, (*constants, _) = keys.query.sql_with_params()
+    return statement.replace("%s", placeholder), tuple(constants)

@@ -54,6 +54,8 @@ SELF = frozenset({_S.SELF_CREATOR, _S.SELF_NOT_CREATOR, _S.OWNER_SELF})
 ABOVE = frozenset({_S.PARENT, _S.PARENT_CREATOR, _S.GRANDPARENT, _S.OWNER})
 OWNERS = frozenset({_S.OWNER_SELF, _S.OWNER, _S.OTHER_OWNER})
 NOT_ABOVE = frozenset({_S.CHILD, _S.GRANDCHILD, _S.SIBLING, _S.COUSIN, _S.COUSIN_CREATOR, _S.BELOW_OWNER})
+#: Those who are in the target's branch.
+BELOW = frozenset({_S.CHILD, _S.GRANDCHILD, _S.BELOW_OWNER})
 TARGET_IS_OWNER = frozenset({_S.OWNER_SELF, _S.BELOW_OWNER})
 CREATED_THE_KEY = frozenset({_S.SELF_CREATOR, _S.OWNER_SELF, _S.PARENT_CREATOR, _S.COUSIN_CREATOR})
 
@@ -91,10 +93,12 @@ class Act(enum.Enum):
     SHOW_VALUE = "see the value of the key"
     RESTRICT_KEY = "restrict from where the key is used"
     DELETE_KEY = "delete the key"
+    REVOKE_BRANCH = "delete the keys of the user and of everybody below, in one step"
     CREATE_KEY = "create the key, as long as there is none"
     SEE_EVENTS = "see the events about the user"
     INVITE = "invite users"
     ADD_VPN_USER = "add a VPN-only user"
+    FREEZE_BRANCH = "freeze or thaw the branch of the user"
     RESEND_INVITE = "send the user's invitation anew"
     CANCEL_INVITE = "cancel the user's invitation"
     END_SESSIONS = "end all sessions that the user has in the account"
@@ -218,6 +222,15 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
     ),
     # "you and your ancestors; no other permission is needed".
     Act.DELETE_KEY: ((SELF | ABOVE, _always),),
+    # Whoever may delete each of them: who stands above a user stands above everybody below.
+    Act.REVOKE_BRANCH: ((SELF | ABOVE, _always),),
+    # "an ancestor with Manage users, or the owner": who decides about a user's place; "never oneself", and so no branch
+    # that one is in.
+    Act.FREEZE_BRANCH: (
+        (frozenset({_S.OWNER}), _always),
+        (ABOVE, _manages_users),
+        (NOT_ABOVE - BELOW, _manages_any_user),
+    ),
     # "yourself, for yourself, … as an active member"; of a VPN-only member "an ancestor with Manage users".
     Act.CREATE_KEY: (
         (SELF, lambda case: case.actor_status == ACTIVE),
@@ -300,6 +313,12 @@ SURFACES = (
         "keys:classic-create", "POST", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.CREATE_KEY,
         gives_value=True, needs_no_key=True, changes="keys_classickey",
     ),
+    Surface("keys:revoke-branch", "GET", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH),
+    Surface(
+        "keys:revoke-branch", "POST", 302, about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH,
+        data={"others": "{keys_in_branch}", "reason": "Not needed any more", "name": "{name}"},
+        changes="keys_classickey",
+    ),
     # Users.
     Surface("accounts:users", "GET"),
     Surface("accounts:users", "GET", query="?view=hierarchy"),
@@ -344,6 +363,15 @@ SURFACES = (
         "accounts:remove", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.REMOVE,
         data={"hand_over": "on"}, changes="accounts_member",
     ),
+    # Their branch.
+    Surface("accounts:freeze", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.FREEZE_BRANCH),
+    Surface(
+        "accounts:freeze", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.FREEZE_BRANCH,
+        data={"reason": "Not looked into yet"}, changes="accounts_branchfreeze",
+    ),
+    Surface("accounts:thaw", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.FREEZE_BRANCH),
+    # Of a branch that is not frozen: nothing changes. tests/accounts/test_freeze.py thaws one that is.
+    Surface("accounts:thaw", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.FREEZE_BRANCH),
     # Bringing users in.
     Surface("accounts:invite", "GET", allowed_by=Act.INVITE),
     Surface(

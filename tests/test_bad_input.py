@@ -293,6 +293,7 @@ FIELDS = {
     "keys:classic-restrict": ("classic",),
     "keys:restrictions": ("platform", "classic", "confirm_lockout"),
     "keys:classic-create": ("password",),
+    "keys:revoke-branch": ("named", "others", "key", "reason", "name"),
     "keys:classic-show": ("password",),
     "keys:classic-download": ("password",),
     "keys:classic-delete": (),
@@ -303,6 +304,8 @@ FIELDS = {
     # Boxes alone: whatever is sent for one has ticked it.
     "accounts:permissions": (),
     "accounts:remove": (),
+    "accounts:freeze": ("reason",),
+    "accounts:thaw": (),
     "accounts:invite": ("addresses", "permissions"),
     "accounts:add-vpn-user": ("name", "email", "password"),
     "accounts:resend-invite": (),
@@ -368,6 +371,7 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
 ABOUT_OTHERS = (
     "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
     "accounts:end-user-sessions",
+    "accounts:freeze",
 )  # fmt: skip
 
 #: Empty is a meaning of its own there: every address is allowed.

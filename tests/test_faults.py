@@ -153,6 +153,24 @@ def writes(transactional_db) -> list[Write]:
             {"Account", "Member"},
             ["account.created"],
         ),
+        Write(
+            "freeze_branch",
+            plain(memberships.freeze_branch, member=priya, reason="A fault", **from_above),
+            {"BranchFreeze", "Mail"},
+            ["member.branch_frozen"],
+        ),
+        Write(
+            "thaw_branch",
+            plain(memberships.thaw_branch, member=priya, **from_above),
+            {"BranchFreeze", "Mail"},
+            ["member.branch_thawed"],
+        ),
+        Write(
+            "revoke_branch",
+            lambda: partial(revoke_keys, people["berlin"], **from_above),
+            {"ClassicKey", "Mail"},
+            ["classic_key.revoked"],
+        ),
         # Nothing calls it yet: whoever will, records the event in the same transaction.
         Write(
             "move_branch",
@@ -267,6 +285,11 @@ def writes(transactional_db) -> list[Write]:
         ),
         Write("sign_out", lambda: sign_out(noor), {"Session"}, ["user.signed_out"]),
     ]
+
+
+def revoke_keys(member: Member, **by: Any) -> Any:
+    keys = set(ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_")).values_list("pk", flat=True))
+    return lifecycle.revoke_branch(member=member, chosen=keys, seen=keys, reason="A fault", **by)
 
 
 def new_member() -> Member:

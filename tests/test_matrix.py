@@ -30,6 +30,7 @@ from console import nav
 from keys import material
 from keys import policy as key_policy
 from keys import queries as key_queries
+from keys.forms import packed
 from keys.models import ClassicKey
 from keys.policy import KeyAction
 from keys.verification import verify
@@ -85,7 +86,8 @@ class PureWorld:
     def _member(account: Account, pk: int, parent: Member | None) -> Member:
         path = (parent.path if parent else "") + hierarchy.code(pk)
         member = Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
-        member._state.fields_cache["invitation"] = None  # as when it was asked for, and there is none
+        # As when they were asked for, and there are none.
+        member._state.fields_cache |= {"invitation": None, "freeze": None}
         return member
 
     def become(self, case: Case) -> None:
@@ -147,6 +149,8 @@ QUESTIONS = {
         lambda w: key_policy.can(w.actor, KeyAction.DELETE, w.key),
         lambda w: "Delete" in [item.label for item in key_queries.menu(w.actor, w.key)],
     ],
+    Act.FREEZE_BRANCH: [lambda w: policy.can(w.actor, MemberAction.FREEZE_BRANCH, w.target)],
+    Act.REVOKE_BRANCH: [lambda w: key_policy.can_revoke_branch(w.actor, w.target)],
     Act.CREATE_KEY: [lambda w: key_policy.can_create(w.actor, w.target)],
 }
 #: Asked of the database alone: which events and sessions are listed is in the answers of the pages.
@@ -191,6 +195,7 @@ def test_every_action_of_the_policies_is_in_the_table():
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
         "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
         "END_SESSIONS", "CHANGE_SETTINGS",
+        "FREEZE_BRANCH",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
@@ -224,9 +229,13 @@ def test_every_refusal_has_its_reason(stand):
                 refused = _refused(partial(require, world.actor, action, about))
                 assert (refused is None) is can(world.actor, action, about)
                 assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
-            refused = _refused(partial(key_policy.require_create, world.actor, world.target))
-            assert (refused is None) is key_policy.can_create(world.actor, world.target)
-            assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
+            for can, require in (
+                (key_policy.can_create, key_policy.require_create),
+                (key_policy.can_revoke_branch, key_policy.require_revoke_branch),
+            ):
+                refused = _refused(partial(require, world.actor, world.target))
+                assert (refused is None) is can(world.actor, world.target)
+                assert refused is None or re.fullmatch(r"[A-Z].{20,}\.", refused)
 
 
 def _refused(call: Any) -> str | None:
@@ -308,6 +317,8 @@ class World:
         places = {
             "foreign_account": foreign.account_id, "other_status": other_status, "sibling": self.members[SIBLING].pk,
             "other_list": self.other_list,
+            "keys_in_branch": packed([self.key_ids[pk] for pk in self.branch_of_target()]),
+            "name": self.target.user.name,
         }  # fmt: skip
         data = {name: text.format(**places) for name, text in surface.data.items()}
         client = self.client
@@ -328,6 +339,11 @@ class World:
         number = self.number_of[self.actor.pk]
         return {self.members[n].pk for n in {number} | below(number)}
 
+    def branch_of_target(self) -> set[int]:
+        """The primary keys of the target and of those below."""
+        number = self.number_of[self.target.pk]
+        return {self.members[n].pk for n in {number} | below(number)}
+
     def everybody_here(self) -> set[int]:
         """The primary keys of the actor's account."""
         return {member.pk for member in (self.foreign if self.actor in self.foreign else self.members)}
@@ -341,8 +357,8 @@ BESIDES = TRAIL | {"accounts_session", "accounts_mail"}
 INDEX = {"accounts_member_index", "accounts_member_unindexed"}
 #: Further tables that a route may write to when it does what was asked.
 FURTHER = {
-    "accounts:remove": INDEX | {"accounts_invitation", "accounts_user"},
-    "accounts:cancel-invite": INDEX | {"accounts_invitation", "accounts_user"},
+    "accounts:remove": INDEX | {"accounts_invitation", "accounts_user", "accounts_branchfreeze"},
+    "accounts:cancel-invite": INDEX | {"accounts_invitation", "accounts_user", "accounts_branchfreeze"},
     "accounts:invite": INDEX | {"accounts_member", "accounts_user"},
     "accounts:add-vpn-user": INDEX | {"accounts_user"},
     "accounts:resend-invite": {"accounts_member"},
@@ -434,9 +450,12 @@ class Checker:
         """The change happened, to the target and to nobody else."""
         target = Member.objects.get(pk=self.world.target.pk)
         keys = {key.holder_id: key for key in ClassicKey.objects.all()}
-        others = {pk for pk in self.world.values if pk != target.pk}
+        is_revoked = surface.route == "keys:revoke-branch"
+        others = set(self.world.values) - (self.world.branch_of_target() if is_revoked else {target.pk})
         assert others <= set(keys), where
         match surface.route:
+            case "keys:revoke-branch":
+                assert others == set(keys), where
             case "keys:classic-delete":
                 assert target.pk not in keys, where
             case "keys:classic-create":
@@ -576,7 +595,8 @@ def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: s
     if target is not None:
         entries = (
             ("Manage user", Act.SEE_CARE), ("Resend invite", Act.RESEND_INVITE), ("Cancel invite", Act.CANCEL_INVITE),
-            ("Remove user", Act.REMOVE),
+            ("Remove user", Act.REMOVE), ("Freeze branch", Act.FREEZE_BRANCH),
+            ("Revoke keys in branch", Act.REVOKE_BRANCH),
         )  # fmt: skip
         assert menu_of(target) == [label for label, act in entries if may(act, case)], where
 
@@ -594,6 +614,8 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.CHANGE_PARENT, f'href="/iam/users/{pk}/parent"'),
         (Act.CHANGE_LOGIN, f'action="/iam/users/{pk}/login"'),
         (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),
+        (Act.FREEZE_BRANCH, f'href="/iam/users/{pk}/freeze"'),
+        (Act.REVOKE_BRANCH, f'href="/iam/users/{pk}/revoke_keys"'),
         (Act.RESEND_INVITE, f'href="/iam/users/{pk}/resend_invite"'),
         (Act.CANCEL_INVITE, f'href="/iam/users/{pk}/cancel_invite"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
@@ -636,6 +658,7 @@ def look_at_managers(world: World, case: Case, body: str, where: str) -> None:
                 "set the VPN password": may(Act.SET_VPN_PASSWORD, case),
                 "change the user&#x27;s status": may(Act.CHANGE_STATUS, case),
                 "change the user&#x27;s parent and permissions": may(Act.CHANGE_PARENT, case),
+                "freeze or thaw the user&#x27;s branch": may(Act.FREEZE_BRANCH, case),
                 "leave the account" if stand in matrix.SELF else "remove the user": may(Act.REMOVE, case),
             }
             assert set(listed) == {words for words, holds in said.items() if holds}, where

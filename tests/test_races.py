@@ -266,7 +266,17 @@ def _restrict(member: Member, key: ClassicKey) -> None:
     ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="203.0.113.9")
 
 
-@pytest.mark.parametrize("change", [_suspend, _delete, _restrict])
+def _freeze(member: Member, key: ClassicKey) -> None:
+    owner = Member.objects.get(account=member.account, parent=None)
+    memberships.freeze_branch(member=member, reason="A race", by=owner, origin=Origin(None))
+
+
+def _revoke(member: Member, key: ClassicKey) -> None:
+    about = {"member": member, "by": member, "reason": "A race", "origin": Origin(None)}
+    lifecycle.revoke_branch(chosen=[key.pk], seen=[key.pk], **about)
+
+
+@pytest.mark.parametrize("change", [_suspend, _delete, _restrict, _freeze, _revoke])
 def test_no_call_that_begins_after_a_change_is_accepted(people, collector, change):
     """Calls go on while the change is made: what begins after its end is refused, on every connection."""
     priya = people["priya"]
@@ -299,6 +309,65 @@ def test_no_call_that_begins_after_a_change_is_accepted(people, collector, chang
     assert any(before)
     assert len(after) > callers
     assert not any(after)
+
+
+# --- Branches ---------------------------------------------------------------------------------------------------------
+
+
+def test_branch_revoked_twice_while_keys_below_are_made_and_deleted(people, origin):
+    """Each key that was seen is deleted once, by one of three; the one that is made meanwhile stays."""
+    marcus, priya, noor, berlin = (people[name] for name in ("marcus", "priya", "noor", "berlin"))
+    for _ in range(10):
+        seen = {(ClassicKey.objects.filter(holder=one).first() or make_key(one)).pk for one in (marcus, priya, berlin)}
+        of_priya, revocations = ClassicKey.objects.get(holder=priya), AuditEvent.objects.filter(action=events.REVOKED)
+        before = revocations.count()
+
+        def revoke(by: Member, seen: set[int] = seen) -> Callable[[], Any]:
+            about = {"member": marcus, "by": by, "reason": "A race", "origin": origin}
+            return lambda: lifecycle.revoke_branch(chosen=seen, seen=seen, **about)
+
+        ((one, other, made, deleted),) = at_once(
+            revoke(marcus),
+            revoke(people["olivia"]),
+            lambda: lifecycle.create_classic_key(holder=noor, by=noor, origin=origin),
+            lambda key=of_priya: lifecycle.delete_classic_key(key=key, by=priya, origin=origin),
+        )
+
+        assert not errors([one, other, made])
+        assert deleted is None or type(deleted) is KeyGone
+        assert one.deleted + other.deleted + (deleted is None) == 3
+        assert revocations.count() - before == one.deleted + other.deleted
+        assert list(ClassicKey.objects.filter(holder__in=[marcus, priya, noor, berlin])) == [made[0]]
+        lifecycle.delete_classic_key(key=made[0], by=noor, origin=origin)
+    assert_sound()
+
+
+def test_key_made_while_the_branch_is_frozen_is_refused_until_it_is_thawed(people, collector, origin):
+    """Whichever comes first: either it is not made, or it does not work."""
+    noor, about = people["noor"], {"member": people["marcus"], "by": people["olivia"], "origin": origin}
+    for _ in range(10):
+        ((made, frozen),) = at_once(
+            lambda: lifecycle.create_classic_key(holder=noor, by=noor, origin=origin),
+            lambda: memberships.freeze_branch(reason="A race", **about),
+        )
+        assert frozen is None
+        value = None if isinstance(made, NotAllowed) else made[1].text
+        if value is not None:
+            assert not verify(noor.api_username, value, "17.5.7.8").accepted
+        memberships.thaw_branch(**about)
+        if value is not None:
+            assert verify(noor.api_username, value, "17.5.7.8").accepted
+            lifecycle.delete_classic_key(key=made[0], by=noor, origin=origin)
+    assert_sound()
+
+
+def test_of_simultaneous_freezes_one_is_recorded_and_all_succeed(people, origin):
+    about = {"member": people["marcus"], "by": people["olivia"], "origin": origin}
+    assert many_at_once(lambda: memberships.freeze_branch(reason="A race", **about), 20) == [None] * 20
+    assert actions_about(people["marcus"])["member.branch_frozen"] == 1
+    assert many_at_once(lambda: memberships.thaw_branch(**about), 20) == [None] * 20
+    assert actions_about(people["marcus"])["member.branch_thawed"] == 1
+    assert_sound()
 
 
 # --- Guessing passwords -----------------------------------------------------------------------------------------------

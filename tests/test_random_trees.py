@@ -48,13 +48,17 @@ class Oracle:
         self.status, self.granted, self.own_login = {0: "active"}, {0: 0}, {0: False}
         self.creator: dict[int, int | None] = {}  # of the keys there are, by holder
         self.list_is_restricted = False
+        self.frozen: set[int] = set()  # the roots of frozen branches
+
+    def is_frozen(self, member: int) -> bool:
+        return member in self.frozen or any(self.is_above(root, member) for root in self.frozen)
 
     def is_above(self, one: int, other: int) -> bool:
         above = self.parent[other]
         return above is not None and (above == one or self.is_above(one, above))
 
     def works(self, actor: int) -> bool:
-        return self.status[actor] in ("active", "disabled_classic")
+        return self.status[actor] in ("active", "disabled_classic") and not self.is_frozen(actor)
 
     def knows_key(self, actor: int, holder: int) -> bool:
         return self.works(actor) and (actor == holder or self.is_above(actor, holder))
@@ -73,7 +77,7 @@ class Oracle:
 
     def creates(self, actor: int, holder: int) -> bool:
         if actor == holder:
-            return self.status[actor] == "active"
+            return self.status[actor] == "active" and self.works(actor)
         manages = actor == 0 or self.granted[actor] & 1
         return bool(self.status[holder] == "vpn_only" and self.knows_key(actor, holder) and manages)
 
@@ -83,6 +87,9 @@ class Oracle:
     def manages(self, actor: int, target: int) -> bool:
         """Whether the target's place in the account is the actor's to decide."""
         return target not in (actor, 0) and self.restricts(actor, target)
+
+    def freezes(self, actor: int, target: int) -> bool:
+        return self.manages(actor, target) and not self.is_above(target, actor)
 
     def is_invited(self, member: int) -> bool:
         return self.status[member] in ("pending", "processing")
@@ -100,7 +107,7 @@ class Oracle:
 
     def places(self, actor: int, member: int, parent: int) -> bool:
         """Whether the actor may choose this parent for a member whom they manage."""
-        if not self.works(parent) or not self.may_move(member, parent):
+        if self.status[parent] not in ("active", "disabled_classic") or not self.may_move(member, parent):
             return False
         return self.knows_key(actor, parent) or bool(self.granted[actor] & 6 and self.sees(actor, parent))
 
@@ -110,6 +117,7 @@ class Oracle:
             if parent == member:
                 self.parent[other] = self.parent[member]
         self.creator.pop(member, None)
+        self.frozen.discard(member)
         self.creator = {holder: None if by == member else by for holder, by in self.creator.items()}
         for facts in (self.parent, self.status, self.granted, self.own_login):
             del facts[member]
@@ -146,7 +154,8 @@ class Histories(RuleBasedStateMachine):
         return sorted(self.ids)[number % len(self.ids)]
 
     def member(self, number: int) -> Member:
-        return Member.objects.select_related("user", "account", "parent__user").get(pk=self.ids[number])
+        people = hierarchy.with_freeze(Member.objects.select_related("user", "account", "parent__user"))
+        return people.get(pk=self.ids[number])
 
     def key(self, holder: int) -> ClassicKey:
         found = (
@@ -414,6 +423,40 @@ class Histories(RuleBasedStateMachine):
             self.stale.insert(0, key)
             del self.oracle.creator[holder], self.values[holder], self.allowed[holder]
 
+    @precondition(lambda self: self.values)
+    @rule(actor=numbers, member=numbers, kept=st.sets(numbers), unseen=st.sets(numbers))
+    def revoke_branch(self, actor, member, kept, unseen):
+        actor, member = self.pick(actor), self.pick(member)
+        kept, unseen = ({self.pick(number) for number in numbers} for numbers in (kept, unseen))
+        keys = {holder: self.key(holder) for holder in self.values}
+        seen = {holder for holder in keys if holder not in unseen}
+        done = self.attempt(
+            None if self.oracle.knows_key(actor, member) else NotAllowed, lifecycle.revoke_branch,
+            member=self.member(member), chosen={keys[holder].pk for holder in seen - kept},
+            seen={keys[holder].pk for holder in seen}, reason="Random", by=self.member(actor),
+        )  # fmt: skip
+        if done is not None:
+            branch = {holder for holder in keys if holder == member or self.oracle.is_above(member, holder)}
+            gone = branch & seen - kept
+            assert (done.deleted, done.gone, done.new) == (len(gone), len(seen - kept - branch), len(branch - seen))
+            self.events += len(gone)
+            for holder in gone:
+                self.stale.insert(0, keys[holder])
+                del self.oracle.creator[holder], self.values[holder], self.allowed[holder]
+
+    @rule(actor=numbers, member=numbers, thaws=st.booleans())
+    def freeze(self, actor, member, thaws):
+        actor, member = self.pick(actor), self.pick(member)
+        expected = None if self.oracle.freezes(actor, member) else NotAllowed
+        about = {"member": self.member(member), "by": self.member(actor)}
+        if thaws:
+            self.attempt(expected, memberships.thaw_branch, **about)
+        else:
+            self.attempt(expected, memberships.freeze_branch, reason="Random", **about)
+        if expected is None:
+            self.events += thaws is (member in self.oracle.frozen)
+            (self.oracle.frozen.discard if thaws else self.oracle.frozen.add)(member)
+
     @precondition(lambda self: self.stale)
     @rule(actor=numbers)
     def act_on_what_is_gone(self, actor):
@@ -443,6 +486,7 @@ class Histories(RuleBasedStateMachine):
                 assert policy.can_create(viewer, target) is oracle.creates(*pair), pair
                 assert can(viewer, MemberAction.EDIT_RESTRICTION, target) is oracle.restricts(*pair), pair
                 assert can(viewer, MemberAction.REMOVE, target) is oracle.removes(*pair), pair
+                assert can(viewer, MemberAction.FREEZE_BRANCH, target) is oracle.freezes(*pair), pair
             for holder, key in keys.items():
                 knows = oracle.knows_key(viewer_number, holder)
                 shows = knows and oracle.creator[holder] == viewer_number
@@ -473,6 +517,7 @@ class Histories(RuleBasedStateMachine):
         for holder, value in self.values.items():
             name = f"{self.account_id}_{self._members()[holder].user.email}"
             calls = self.oracle.status[holder] in ("active", "invalid", "vpn_only")
+            calls = calls and not self.oracle.is_frozen(holder)
             inside = calls and self.allowed[holder] in ("", "17.5.7.0/24")
             outside = calls and self.allowed[holder] in ("", "203.0.113.9")
             assert [verify(name, value, at).accepted for at in (INSIDE, OUTSIDE)] == [inside, outside]
@@ -498,7 +543,7 @@ class Histories(RuleBasedStateMachine):
 
     def _members(self) -> dict[int, Member]:
         """Everybody who is there, by number."""
-        people = Member.objects.select_related("user", "account", "parent__user")
+        people = hierarchy.with_freeze(Member.objects.select_related("user", "account", "parent__user"))
         found = people.in_bulk(self.ids.values())
         return {number: found[pk] for number, pk in sorted(self.ids.items())}
 

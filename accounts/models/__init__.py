@@ -2,6 +2,7 @@
 
 from accounts.models.account import Account
 from accounts.models.event import AuditChain, Event
+from accounts.models.freeze import BranchFreeze
 from accounts.models.invitation import Invitation
 from accounts.models.mail import Mail
 from accounts.models.member import Member
@@ -9,4 +10,15 @@ from accounts.models.session import Session
 from accounts.models.throttle import AttemptCount
 from accounts.models.user import User
 
-__all__ = ["Account", "AttemptCount", "AuditChain", "Event", "Invitation", "Mail", "Member", "Session", "User"]
+__all__ = [
+    "Account",
+    "AttemptCount",
+    "AuditChain",
+    "BranchFreeze",
+    "Event",
+    "Invitation",
+    "Mail",
+    "Member",
+    "Session",
+    "User",
+]

@@ -61,6 +61,10 @@ class Member(models.Model):
     sort_name = PathField(max_length=SORT_NAME_LENGTH, editable=False, help_text="Copied from the user for lists.")
     search_text = models.TextField(editable=False, help_text="Copied from the user: folded name and email address.")
 
+    #: Whether the member's branch, or one that they are in, is frozen. Filled in by ``accounts.hierarchy.with_freeze``,
+    #: with which those who act are loaded, and those of whom a page says so.
+    is_frozen = False
+
     class Meta:
         constraints = (
             models.UniqueConstraint(name="member_user_once", fields=("account", "user")),

@@ -13,6 +13,7 @@ from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, refusal
 from accounts.enums import MemberStatus, Permission
 from accounts.forms import (
+    FreezeForm,
     ParentForm,
     PermissionsForm,
     RemovalForm,
@@ -221,3 +222,54 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
         request, f"User removed\n{member.name} is no longer in the account; their key has stopped working."
     )
     return redirect("accounts:users")
+
+
+@form_or_post
+def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Ask why the branch of a user is to be frozen, and freeze it."""
+    action = MemberAction.FREEZE_BRANCH
+    member = target_of(request, member_id, action)
+    form = FreezeForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        reason = form.cleaned_data["reason"]
+        write(
+            request,
+            member,
+            action,
+            lambda: memberships.freeze_branch(member=member, reason=reason, by=request.member, origin=request.origin),
+        )
+        messages.success(
+            request, f"Branch frozen\n{member.name} and the users below cannot use the console; their keys are refused."
+        )
+        return redirect("accounts:user", member.pk)
+    if form.is_bound:
+        focus_first_mistake(form)
+    context = _branch_dialog("Freeze branch", member) | {"form": form}
+    return render(request, "accounts/freeze_branch.html", context)
+
+
+@form_or_post
+def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Ask whether to undo the freezing of a branch, and do it."""
+    action = MemberAction.FREEZE_BRANCH
+    member = target_of(request, member_id, action)
+    if request.method == "POST":
+        write(
+            request,
+            member,
+            action,
+            lambda: memberships.thaw_branch(member=member, by=request.member, origin=request.origin),
+        )
+        messages.success(request, f"Branch thawed\n{member.name} and the users below are what they were before.")
+        return redirect("accounts:user", member.pk)
+    return render(request, "accounts/thaw_branch.html", _branch_dialog("Thaw branch", member))
+
+
+def _branch_dialog(title: str, member: Member) -> dict[str, object]:
+    return {
+        "title": title,
+        "behind_title": f"Manage {member.name}",
+        "dialog_back": reverse("accounts:user", args=[member.pk]),
+        "member": member,
+        "below": queries.users_below_text(member),
+    }

@@ -13,6 +13,7 @@ from accounts import history, memberships
 from accounts.access import member_or_404, refusal
 from accounts.enums import Permission
 from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
+from accounts.hierarchy import freezes_over
 from accounts.memberships import permission_names
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
@@ -45,6 +46,7 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "is_self": member.pk == viewer.pk,
         "status_label": status_words(member),
         "sees_care": sees_care,
+        "freezes": freezes_over(member) if member.is_frozen else (),
         "sees_parent": member.parent is not None and can(viewer, MemberAction.VIEW, member.parent),
         "edits_vpn_password": can(viewer, MemberAction.EDIT_VPN_PASSWORD, member),
         "status_form": _status_form(viewer, member),

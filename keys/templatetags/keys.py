@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from accounts import formats
+from accounts.actions_menu import MenuItem
 from accounts.enums import Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
@@ -28,11 +29,22 @@ _NAMED = 10
 
 @register.simple_tag
 def with_key_states(rows: Sequence[MemberRow], viewer: Member) -> Sequence[MemberRow]:
-    """Fill in the rows' ``key_state`` where the viewer may know it, and return them; one query."""
+    """Fill in the rows' ``key_state`` and menus where the viewer may know of keys, and return them; one query."""
     states = queries.key_states(viewer, [row.member for row in rows])
     for row in rows:
         row.key_state = states.get(row.id, "")
+        row.menu = with_branch_entries(row.menu, row.member, viewer)
     return rows
+
+
+@register.simple_tag
+def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) -> list[MenuItem]:
+    """Return a user's Actions menu with what ``viewer`` may do with the keys of their branch. Takes no query."""
+    has_users_below = vars(member).get("has_users_below", False)  # annotated where members are loaded for a menu
+    if not has_users_below or not policy.can_revoke_branch(viewer, member):
+        return menu
+    url = reverse("keys:revoke-branch", args=[member.pk])
+    return [*menu, MenuItem("Revoke keys in branch", url, is_danger=True)]
 
 
 @register.simple_tag(takes_context=True)
@@ -112,6 +124,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         (MemberAction.EDIT_VPN_PASSWORD, "set the VPN password"),
         (MemberAction.CHANGE_STATUS, "change the user's status"),
         (MemberAction.CHANGE_PARENT, "change the user's parent and permissions"),
+        (MemberAction.FREEZE_BRANCH, "freeze or thaw the user's branch"),
         (MemberAction.REMOVE, "leave the account" if manager.pk == member.pk else "remove the user"),
     )
     powers += [words for action, words in named_of_member if can(manager, action, member)]
@@ -122,7 +135,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         "is_self": manager.pk == viewer.pk,
         "is_above": relation(manager, member) is Relation.ANCESTOR,
         "why": _why(manager, member),
-        "status": manager.get_status_display(),
+        "status": f"{manager.get_status_display()}{', frozen' if manager.is_frozen else ''}",
         "may": _sentence(powers),
     }
 

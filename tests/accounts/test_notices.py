@@ -137,7 +137,7 @@ def test_a_change_that_is_undone_is_told_to_nobody(cast, monkeypatch):
     assert Event.objects.count() == before
 
 
-def _fail(*_):
+def _fail(*_, **__):
     raise RuntimeError
 
 

@@ -58,6 +58,17 @@ from accounts.models import Account
 patterns = "**\\n*.acme.example\\n" + "long" * 20 + ".example"
 Account.objects.update(allowed_addresses="127.0.0.0/8, ::1", user_domains=patterns, restrict_user_domains=True)
 """
+_FREEZE_PRIYA = """
+from accounts.memberships import freeze_branch
+from accounts.models import Member
+from accounts.origin import COMMAND_LINE
+member = Member.objects.get(user__email="priya@acme.example")
+freeze_branch(member=member, reason="Until we know who has the laptop", by=member.parent, origin=COMMAND_LINE)
+"""
+_THAW_PRIYA = """
+from accounts.models import BranchFreeze
+BranchFreeze.objects.all().delete()
+"""
 _RENDER = """
 from django.template.loader import render_to_string
 print(render_to_string({template!r}))
@@ -177,6 +188,23 @@ def _chosen(name: str, entry: str, title: str) -> Callable[[Visit], None]:
         expect(visit.dialog(title)).to_be_visible()
 
     return act
+
+
+def _thawed(visit: Visit) -> None:
+    """Undo on the server what the page shows: the states after it know nothing of it."""
+    visit.server.run(_THAW_PRIYA)
+
+
+def _revoke_wrongly(visit: Visit) -> None:
+    visit.page.get_by_label("Revoke the key of Priya Raman").uncheck()
+    _fill(visit, Reason="The laptop was stolen")
+    with visit.page.expect_navigation():
+        visit.button("Revoke keys").click()
+
+
+def _freeze_wrongly(visit: Visit) -> None:
+    visit.button("Freeze").click()
+    expect(visit.page.get_by_text("This field is required.")).to_be_visible()
 
 
 def _shown(name: str, title: str) -> Callable[[Visit], None]:
@@ -394,6 +422,14 @@ STATES = (
     State("user: another parent, choice", "olivia", USER.format("priya") + "/parent"),
     State("user: another parent, nobody fits", "olivia", USER.format("priya") + "/parent?q=zzz"),
     State("user: another parent, preview", "olivia", USER.format("priya") + "/parent?parent={{member[sam]}}"),
+    State("user: keys in branch", "marcus", USER.format("marcus") + "/revoke_keys"),
+    State("user: keys in branch, mistakes", "marcus", USER.format("marcus") + "/revoke_keys", _revoke_wrongly),
+    State("user: keys in branch, none", "noor", USER.format("noor") + "/revoke_keys", before=_TAKE_NOORS_KEY),
+    State("users, frozen branch", "marcus", USERS, _thawed, before=_FREEZE_PRIYA),
+    State("user: a frozen branch", "marcus", USER.format("priya"), _thawed, before=_FREEZE_PRIYA),
+    State("page of freezing", "marcus", USER.format("priya") + "/freeze"),
+    State("page of freezing, mistakes", "marcus", USER.format("priya") + "/freeze", _freeze_wrongly),
+    State("page of thawing", "marcus", USER.format("priya") + "/thaw"),
     State("page of a removal", "marcus", USER.format("priya") + "/remove"),
     State("page of leaving", "noor", USER.format("noor") + "/remove"),
     # Bringing users in.
@@ -447,6 +483,7 @@ STATES = (
     State("not found", "olivia", f"{KEYS}/classic/999999"),
     State("not allowed", "sam", KEY.format("dmitri") + "/restriction"),
     State("suspended", "dmitri", KEYS),
+    State("frozen", "priya", KEYS, _thawed, before=_FREEZE_PRIYA),
     State("address not allowed", "sam", KEYS, _switch_to_borealis),
     # Components in states that no page has yet.
     State("style guide", "nobody", "/styleguide", is_debug=True),

@@ -377,6 +377,7 @@ def test_branch_is_looked_after_from_suspension_to_removal(start_live, browse, s
     marcus.button("Save").click()
     expect(marcus.page.get_by_label("Manage users (classic infrastructure)")).to_be_checked()
 
+    _freeze_thaw_and_revoke(marcus)
     marcus.go("/iam/users")
     marcus.choose("Priya Raman", "Remove user")
     dialog = marcus.dialog("Remove user")
@@ -394,6 +395,37 @@ def test_branch_is_looked_after_from_suspension_to_removal(start_live, browse, s
     _invite_and_join(server, marcus, guest)
     _end_sessions(marcus, guest)
     _change_settings(browse(server, script=script, width=width).sign_in("olivia"))
+
+
+def _freeze_thaw_and_revoke(marcus: Visit) -> None:
+    """Marcus freezes Priya's branch and thaws it, and revokes the keys of his own branch but his own."""
+    marcus.go("/iam/users")
+    marcus.choose("Priya Raman", "Freeze branch")
+    dialog = marcus.dialog("Freeze branch")
+    dialog.get_by_role("button", name="Freeze").click()
+    expect(dialog.get_by_text("This field is required.")).to_be_visible()
+    dialog.get_by_label("Reason").fill("Until we know who has the laptop")
+    dialog.get_by_role("button", name="Freeze").click()
+    expect(marcus.notification("Branch frozen")).to_be_visible()
+    marcus.go("/iam/users")
+    expect(marcus.row("Noor Haddad")).to_contain_text("frozen")
+    marcus.choose("Priya Raman", "Thaw branch")
+    marcus.dialog("Thaw branch").get_by_role("button", name="Thaw").click()
+    expect(marcus.notification("Branch thawed")).to_be_visible()
+
+    marcus.go("/iam/users")
+    marcus.choose("Marcus Lindqvist", "Revoke keys in branch")
+    marcus.expect_page("Revoke keys in branch")
+    marcus.page.get_by_label("Revoke the key of Marcus Lindqvist").uncheck()
+    marcus.page.get_by_label("Reason").fill("The laptop was stolen")
+    marcus.button("Revoke keys").click()
+    confirm = marcus.page.get_by_label("To confirm, type Marcus Lindqvist")
+    expect(confirm).to_have_attribute("aria-invalid", "true")
+    confirm.fill("Marcus Lindqvist")
+    marcus.button("Revoke keys").click()
+    expect(marcus.notification("2 keys were deleted.")).to_be_visible()
+    marcus.go("/iam/apikeys")
+    expect(marcus.page.get_by_role("row")).to_have_count(2)
 
 
 def _invite_and_join(server: LiveServer, marcus: Visit, guest: Visit) -> None:

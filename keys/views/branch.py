@@ -1,0 +1,81 @@
+"""Revoking the keys of a branch: a page to review them, a proof of identity, and one step."""
+
+from django.contrib import messages
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_http_methods
+
+from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.forms import focus_first_mistake
+from accounts.models import Member
+from accounts.policy import NotAllowed
+from accounts.requests import MemberRequest
+from keys import lifecycle, policy, queries
+from keys.forms import RevokeForm, packed
+from keys.lifecycle import Revoked
+
+
+@sensitive_post_parameters("password")
+@require_http_methods(["GET", "HEAD", "POST"])
+def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
+    """Show the keys of a user and of everybody below, and revoke those that are left ticked."""
+    member = member_or_404(request.member, member_id)
+    if not policy.can_revoke_branch(request.member, member):
+        raise Http404
+    form = RevokeForm(request.POST if request.method == "POST" else None, member_name=member.name)
+    if form.is_valid():
+        back = reverse("accounts:user", args=[member.pk])
+        proof = ask_for_proof(
+            request, what="revoke these keys", back=back, behind=f"Manage {member.name}", carried=form.carried
+        )
+        return proof or _revoke(request, member, form)
+    if form.is_bound:
+        focus_first_mistake(form)
+    review = queries.review_of_branch(request.member, member, unticked=form.unticked if form.is_bound else ())
+    context = {
+        "title": "Revoke keys in branch",
+        "member": member,
+        "form": form,
+        "review": review,
+        "named": packed([row.key.id for row in review.named]),
+        "others": packed(review.others),
+        "keys_text": f"{review.count:,} key{'' if review.count == 1 else 's'}",
+        "others_text": f"{len(review.others):,}",
+        "most_text": f"{queries.MOST_REVOKED:,}",
+        "is_too_large": review.count > queries.MOST_REVOKED,
+    }
+    return render(request, "keys/branch_revoke.html", context)
+
+
+def _revoke(request: MemberRequest, member: Member, form: RevokeForm) -> HttpResponse:
+    try:
+        done = lifecycle.revoke_branch(
+            member=member,
+            chosen=form.chosen,
+            seen=form.seen,
+            reason=form.cleaned_data["reason"],
+            by=request.member,
+            origin=request.origin,
+        )
+    except NotAllowed as error:
+        raise refusal(request, subject=member, what="revoke the keys in this branch", why=error) from error
+    messages.success(request, _outcome(done))
+    return redirect("accounts:user", member.pk)
+
+
+def _outcome(done: Revoked) -> str:
+    """Return what was done, in sentences."""
+    them = "it" if done.deleted == 1 else "them"
+    said = [f"{_keys(done.deleted)} deleted. Calls made with {them} are refused from now on."]
+    if done.gone:
+        said.append(f"{_keys(done.gone)} no longer there.")
+    if done.new:
+        came, are = ("1 key", "is") if done.new == 1 else (f"{done.new:,} keys", "are")
+        said.append(f"{came} came into the branch meanwhile and {are} still there.")
+    return "Keys revoked\n" + " ".join(said)
+
+
+def _keys(count: int) -> str:
+    return "1 key was" if count == 1 else f"{count:,} keys were"
