@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.db.models import IntegerField, QuerySet, Subquery
-from django.urls import reverse
 
 from accounts import hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
+from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
@@ -146,7 +146,7 @@ def _filtered(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]
 
 def row(member: Member, viewer: Member) -> MemberRow:
     """Return a member as a list prints it. Takes no query."""
-    url = reverse("accounts:user", args=[member.pk])
+    url = link("accounts:user", member.pk)
     return MemberRow(
         id=member.pk,
         member=member,
@@ -165,7 +165,7 @@ def menu(member: Member, viewer: Member) -> list[MenuItem]:
     """Return the entries of the Actions menu of a user's row that ``viewer`` may use now. Takes no query."""
     items = []
     if can(viewer, MemberAction.VIEW_CARE, member):
-        items.append(MenuItem("Manage user", reverse("accounts:user", args=[member.pk])))
+        items.append(MenuItem("Manage user", link("accounts:user", member.pk)))
     return items + page_menu(member, viewer)
 
 
@@ -177,7 +177,7 @@ def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
         (MemberAction.REMOVE, "Remove user", "accounts:remove", True),
     )
     return [
-        MenuItem(label, reverse(route, args=[member.pk]), is_dialog=True, is_danger=is_danger)
+        MenuItem(label, link(route, member.pk), is_dialog=True, is_danger=is_danger)
         for action, label, route, is_danger in [*entries, *_freeze_entries(member)]
         if can(viewer, action, member)
     ]

@@ -222,6 +222,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 CRISPY_ALLOWED_TEMPLATE_PACKS = ("carbon",)
 CRISPY_TEMPLATE_PACK = "carbon"
 LANGUAGE_CODE = "en"
+USE_I18N = False  # the console speaks one language, and asking which takes a tenth of a page's time
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"

@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Coalesce
-from django.urls import reverse
 from django.utils import timezone
 
 from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
+from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Member
@@ -168,10 +168,10 @@ def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
     """
     items = []
     if policy.can(viewer, KeyAction.VIEW, key):
-        url = reverse("keys:classic-details", args=[key.pk]) + way
+        url = link("keys:classic-details", key.pk) + way
         items.append(MenuItem("View details", url, is_dialog=True))
     if policy.can(viewer, KeyAction.DELETE, key):
-        url = reverse("keys:classic-delete", args=[key.pk]) + way
+        url = link("keys:classic-delete", key.pk) + way
         items.append(MenuItem("Delete", url, is_dialog=True, is_danger=True))
     return items
 
@@ -187,7 +187,7 @@ def row(key: ClassicKey, viewer: Member, now: datetime, *, way: str = "") -> Key
     return KeyRow(
         id=key.pk,
         name=key.holder.name,
-        user_url=reverse("accounts:user", args=[key.holder_id]),
+        user_url=link("accounts:user", key.holder_id),
         is_self=key.holder_id == viewer.pk,
         description=description(key, viewer),
         created=formats.date_and_time(key.created_at),

@@ -6,12 +6,12 @@ from collections.abc import Set as AbstractSet
 from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts import audit, formats
 from accounts.csv_files import csv_response
 from accounts.events import SENTENCES
+from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Event, Member
@@ -97,7 +97,7 @@ def _name_and_email(label: str) -> tuple[str, str]:
 
 
 def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:
-    return reverse("accounts:user", args=[member_id]) if member_id in seen else ""
+    return link("accounts:user", member_id) if member_id is not None and member_id in seen else ""
 
 
 def _details(event: Event) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.test import Client
 
-from accounts import audit, events, hierarchy, signin
+from accounts import audit, events, hierarchy, sessions
 from accounts.enums import CALLING_STATUSES
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
@@ -33,7 +33,7 @@ def cookie(member: int) -> str:
         person, client, now = Member.objects.select_related("user").get(pk=member), Client(), time.time()
         client.force_login(person.user)
         session = client.session
-        session.update({signin._ACCOUNT: person.account_id, signin._STARTED: now, signin._SEEN: now})
+        session.update({sessions.ACCOUNT: person.account_id, sessions.STARTED: now, sessions.SEEN: now})
         session.save()
         _cookies[member] = "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())
     return _cookies[member]
