@@ -491,22 +491,24 @@ ON_EVERY_DATABASE = frozenset({_S.PARENT_CREATOR, _S.SIBLING})
 def page_cases(stand: Stand) -> list[Case]:
     """The cases that pages are tried in: a page costs a thousand times what a question to the policy does.
 
-    Each target status, each grant with the user list open and restricted, each actor status; not all combinations.
+    Each target status, each grant, the user list open and restricted, each way that an actor's status counts; not all
+    combinations, which the policies are asked for without a page.
     """
     if stand is Stand.NOBODY:
         return [Case(stand)]
     cases = [
         Case(stand),
         Case(stand, ACTIVE, VPN_ONLY, MANAGE_USERS),
-        Case(stand, ACTIVE, ACTIVE, EDITOR),
         Case(stand, ACTIVE, ACTIVE, EDITOR, True, True),
-        Case(stand, DISABLED, ACTIVE, MANAGE_USERS, True),
         Case(stand, SUSPENDED, ACTIVE, MANAGE_USERS, True),
     ]
     if stand in _THOROUGH:
-        cases += [Case(stand, ACTIVE, status, MANAGE_USERS) for status in STATUSES]
-        cases += [Case(stand, ACTIVE, ACTIVE, granted, list_is_restricted=True) for granted in GRANTS]
-        cases += [Case(stand, status, ACTIVE, MANAGE_USERS, True) for status in STATUSES if status not in WORKING]
+        cases += [
+            Case(stand, ACTIVE, status, granted, list_is_restricted=bool(number % 2))
+            for number, (status, granted) in enumerate(zip(STATUSES, GRANTS, strict=True))
+        ]
+        cases += [Case(stand, ACTIVE, ACTIVE, EDITOR), Case(stand, ACTIVE, ACTIVE, MANAGE_USERS)]
+        cases += [Case(stand, status, ACTIVE, MANAGE_USERS, True) for status in (DISABLED, INVALID)]
     if stand in SELF:
         cases = [case._replace(target_status=case.actor_status) for case in cases]
     return list(dict.fromkeys(cases))
