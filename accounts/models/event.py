@@ -36,7 +36,10 @@ class Event(models.Model):
             models.UniqueConstraint(name="event_number_once", fields=("account_id", "number")),
             models.UniqueConstraint(name="event_once", fields=("account_id", "once"), condition=Q(once__isnull=False)),
         )
-        indexes = (models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number")),)
+        indexes = (
+            models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number")),
+            models.Index(name="event_actor_idx", fields=("account_id", "actor_id", "-number")),
+        )
 
     def __str__(self) -> str:
         return f"{self.account_id}/{self.number} {self.action}"
