@@ -17,6 +17,8 @@ import psycopg
 
 # A database that is thrown away need not survive a power cut: the suite takes half the time.
 _UNSAFE_AND_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
+# Two processes may race with all their threads at the same time.
+_ROOMY = "max_connections = 300"
 
 
 class Server:
@@ -37,7 +39,15 @@ class Server:
 
     def crash(self) -> None:
         """Stop at once: sessions are cut off, and what is in its files is all that is left."""
-        command = [self.programs / "pg_ctl", "-D", self._server.pgdata, "-m", "immediate", "-w", "stop"]
+        self._stop("immediate")
+
+    def restart(self) -> None:
+        """Stop in order and start again, with the settings of now."""
+        self._stop("fast")
+        self.start()
+
+    def _stop(self, mode: str) -> None:
+        command = [self.programs / "pg_ctl", "-D", self._server.pgdata, "-m", mode, "-w", "stop"]
         subprocess.run(command, user=self._server.system_user, stdout=subprocess.DEVNULL, check=True)
 
     def start(self) -> None:
@@ -62,8 +72,10 @@ def running_server(*, unsafe: bool = True) -> Iterator[Server]:
             with psycopg.connect(server.get_uri(), autocommit=True) as connection:
                 for setting in _UNSAFE_AND_FAST if unsafe else ():
                     connection.execute(f"ALTER SYSTEM SET {setting}".encode())
-                connection.execute("SELECT pg_reload_conf()")
-            yield Server(server)
+                connection.execute(f"ALTER SYSTEM SET {_ROOMY}".encode())
+            running = Server(server)
+            running.restart()
+            yield running
         finally:
             server.cleanup()
 

@@ -422,7 +422,8 @@ def links_in(page: str) -> Iterator[str]:
     """The addresses of this site that a page leads to; of its changing forms, what a GET of them gives."""
     for href in re.findall(r'(?:href|action)="(/[^"#]*)', page):
         if not href.startswith("/static/"):
-            yield unescape(href)
+            # Where a dialog leads back to is no other page: each would be asked for from every page there is.
+            yield re.sub(r"\?next=[^&]*$", "", unescape(href))
 
 
 def test_values_are_in_three_answers_to_their_creators_and_in_no_other_answer_to_a_post(people, known, seeker, cast):

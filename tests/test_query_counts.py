@@ -27,8 +27,8 @@ PAGES = {
     "/iam/users?per_page=100&q=member": 5,
     "/iam/users?per_page=100&view=hierarchy&q=member": 5,
     "/iam/users?per_page=100&view=hierarchy": 5,
-    # session; user with memberships; count; page; users who are named and may be seen
-    "/iam/activity?per_page=100": 5,
+    # session; user with memberships; users below; count; page; users who are named and may be seen
+    "/iam/activity?per_page=100": 6,
     # session; user with memberships; sessions
     "/user/sessions": 3,
     # session; user with memberships

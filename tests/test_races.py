@@ -55,12 +55,12 @@ def people(transactional_db) -> dict[str, Member]:
 
 
 def most_threads(wanted: int) -> int:
-    """How many threads may each have a connection: PostgreSQL keeps some back for its own people."""
+    """How many threads may each have a connection: another process may race beside, with as many."""
     if connection.vendor != "postgresql":
         return wanted
     with connection.cursor() as cursor:
         cursor.execute("SHOW max_connections")
-        return min(wanted, int(cursor.fetchone()[0]) - 15)
+        return min(wanted, int(cursor.fetchone()[0]) // 2 - 15)
 
 
 def many_at_once(call: Callable[[], Any], times: int) -> list[Any]:

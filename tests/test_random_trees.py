@@ -558,7 +558,7 @@ def test_random_histories_agree_with_the_oracle():
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=30,
+            max_examples=20,
             stateful_step_count=25,
             deadline=None,
             # Not shrunk: that takes minutes, and twenty-five steps are read in one.
