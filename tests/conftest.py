@@ -36,26 +36,27 @@ def origin() -> Origin:
 
 
 @pytest.fixture(scope="session")
-def demo_rows() -> _Rows:
-    """The demo accounts as rows, kept from the first test that had them made."""
+def demo_rows() -> dict[object, _Rows]:
+    """The demo accounts as rows, kept from the first test that had them made, by the key ring they are sealed with."""
     return {}
 
 
 @pytest.fixture
-def cast(db: None, demo_rows: _Rows) -> dict[str, Member]:
+def cast(db: None, demo_rows: dict[object, _Rows], settings) -> dict[str, Member]:
     """The members of Acme Robotics by first name, in lower case; see ``console.demo`` for who is below whom.
 
     Made once as the product makes them, and from then on copied: that is many times quicker.
     """
-    if demo_rows:
-        for model, rows in demo_rows.items():
+    kept = demo_rows.setdefault((settings.KEYTREE_KEY_RING, settings.KEYTREE_KEY_RING_FILE), {})
+    if kept:
+        for model, rows in kept.items():
             model.objects.bulk_create(model(**row) for row in rows)
         text_index.catch_up()
     else:
         demo.load()
         for model in (Account, User, Member, ClassicKey, Event, AuditChain):
             names = [field.attname for field in model._meta.concrete_fields if not field.generated]
-            demo_rows[model] = list(model.objects.order_by("pk").values(*names))
+            kept[model] = list(model.objects.order_by("pk").values(*names))
     members = Member.objects.filter(account_id=ACME).select_related("user", "account")
     return {member.user.name.split()[0].lower(): member for member in members}
 
