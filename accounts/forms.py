@@ -135,7 +135,7 @@ class StatusForm(forms.Form):
         self.initial["status"] = present if present in CHOSEN_STATUSES else ""
         if present not in CHOSEN_STATUSES:
             choices = [("", MemberStatus(present).label), *self.fields["status"].choices]  # type: ignore[attr-defined]
-            self.fields["status"].choices = choices  # type: ignore[attr-defined]
+            self.fields["status"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
         self.helper = helper("Apply", action=action, form_id="status-form")
 
 
@@ -236,7 +236,7 @@ class InviteForm(forms.Form):
     def __init__(self, *args: Any, grantable: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in grantable]
-        self.fields["permissions"].choices = choices  # type: ignore[attr-defined]
+        self.fields["permissions"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
         self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
         self.helper = helper("Invite", form_id="invite-form")
 
