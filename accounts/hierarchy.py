@@ -113,9 +113,10 @@ def freezes_over(member: Member) -> QuerySet[BranchFreeze]:
     return found.select_related("member__user", "by__user").order_by(Length("member__path"))
 
 
-def has_users_below() -> Exists:
-    """Return the expression "has users below", for annotating members."""
-    return Exists(Member.objects.filter(parent=OuterRef("pk")))
+def with_users_below(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with ``has_users_below`` filled in, in the same query."""
+    below = Exists(Member.objects.filter(parent=OuterRef("pk")))
+    return members.annotate(has_users_below=below)  # type: ignore[no-redef]  # as above
 
 
 def ancestor_paths(path: str) -> list[str]:

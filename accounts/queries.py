@@ -54,7 +54,7 @@ class MemberRow:
     key_state: str = ""
 
 
-class _BoundedCount(Subquery):
+class BoundedCount(Subquery):
     """Counts the rows of a correlated subquery that has a limit: a branch of a million must not cost a million."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) AS bounded)"
@@ -67,7 +67,7 @@ def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
 
 def for_menu(members: QuerySet[Member]) -> QuerySet[Member]:
     """Return ``members`` with what their Actions menus and tags depend on, in the same query."""
-    return hierarchy.with_freeze(members).annotate(has_users_below=hierarchy.has_users_below())
+    return hierarchy.with_users_below(hierarchy.with_freeze(members))
 
 
 def status_words(member: Member) -> str:
@@ -79,7 +79,7 @@ def status_words(member: Member) -> str:
 
 def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
-    return _with_people(members).annotate(below=_BoundedCount(below))
+    return _with_people(members).annotate(below=BoundedCount(below))
 
 
 def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
@@ -187,7 +187,7 @@ def _freeze_entries(member: Member) -> Iterator[tuple[MemberAction, str, str, bo
     """Yield the entry about the freezing of a member's branch, if there is a branch or it is frozen."""
     if getattr(member, "freeze", None) is not None:
         yield MemberAction.FREEZE_BRANCH, "Thaw branch", "accounts:thaw", False
-    elif vars(member).get("has_users_below", False):  # annotated by ``for_menu``
+    elif member.has_users_below:
         yield MemberAction.FREEZE_BRANCH, "Freeze branch", "accounts:freeze", True
 
 

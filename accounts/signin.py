@@ -78,11 +78,9 @@ class MemberBackend(BaseBackend):
 
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
-    return (
-        hierarchy.with_freeze(Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES))
-        .select_related("user", "account")
-        .order_by("account__name", "account_id")
-    )
+    members = Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
+    found = hierarchy.with_users_below(hierarchy.with_freeze(members))
+    return found.select_related("user", "account").order_by("account__name", "account_id")
 
 
 def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User:
@@ -125,6 +123,15 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin) -> No
         now = timezone.now().timestamp()
         request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})
         _enter(request, member, events.SIGNED_IN, origin)
+    _note_use(member)
+
+
+def _note_use(member: Member) -> None:
+    """Note that the member's account is in use by them: after the sign-in, in a transaction of its own.
+
+    Within the sign-in's, whose event holds the account's chain, it could end in a deadlock with the move of a branch.
+    """
+    Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())
 
 
 def _whereabouts(now: float, origin: Origin) -> dict[str, Any]:
@@ -155,6 +162,7 @@ def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> No
     with transaction.atomic():
         request.session.cycle_key()
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
+    _note_use(member)
 
 
 def _count_or_refuse(email: str, origin: Origin) -> None:
@@ -226,6 +234,7 @@ def switch_account(request: HttpRequest, *, account_id: int, origin: Origin) -> 
         return None
     with transaction.atomic():
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
+    _note_use(member)
     return member
 
 

@@ -56,6 +56,8 @@ OWNERS = frozenset({_S.OWNER_SELF, _S.OWNER, _S.OTHER_OWNER})
 NOT_ABOVE = frozenset({_S.CHILD, _S.GRANDCHILD, _S.SIBLING, _S.COUSIN, _S.COUSIN_CREATOR, _S.BELOW_OWNER})
 #: Those who are in the target's branch.
 BELOW = frozenset({_S.CHILD, _S.GRANDCHILD, _S.BELOW_OWNER})
+#: Of those who are neither the target nor above: who has somebody below in the tree that the cases are tried in.
+WITH_USERS_BELOW = frozenset({_S.CHILD})
 TARGET_IS_OWNER = frozenset({_S.OWNER_SELF, _S.BELOW_OWNER})
 CREATED_THE_KEY = frozenset({_S.SELF_CREATOR, _S.OWNER_SELF, _S.PARENT_CREATOR, _S.COUSIN_CREATOR})
 
@@ -104,6 +106,7 @@ class Act(enum.Enum):
     END_SESSIONS = "end all sessions that the user has in the account"
     SEE_SESSION = "see one of the user's sessions, and end it"
     CHANGE_SETTINGS = "change the account's settings"
+    SEE_INACTIVE = "see which users and keys are not used"
 
 
 def _always(_: Case) -> bool:
@@ -205,6 +208,11 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
     # "IAM identity: Administrator: … account settings"; the owner has all. The case's target does not matter.
     Act.CHANGE_SETTINGS: (
         (OWNERS, _always),
+        (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
+    ),
+    # "IAM identity: Administrator: … inactive identities"; and whoever has users below, for their branch.
+    Act.SEE_INACTIVE: (
+        (OWNERS | SELF | ABOVE | WITH_USERS_BELOW, _always),
         (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
     ),
     # "your own key, and the keys of every descendant. Nobody else's: not your ancestors', not your siblings'." No
@@ -432,6 +440,11 @@ SURFACES = (
     # The audit trail.
     Surface("accounts:activity", "GET"),
     Surface("accounts:activity-csv", "GET"),
+    # The report of what is not used, as a page and as a file.
+    Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE),
+    Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
+    Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE),
+    Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
     # What everybody has who is signed in.
     Surface("console:landing", "GET", 302),
     Surface("accounts:logout", "POST", 302, for_any_status=True, changes="accounts_session"),

@@ -13,6 +13,7 @@ import io
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from accounts import audit, events, hierarchy, policy, queries
 from accounts.enums import Permission
@@ -85,6 +87,8 @@ class PureWorld:
     @staticmethod
     def _member(account: Account, pk: int, parent: Member | None) -> Member:
         path = (parent.path if parent else "") + hierarchy.code(pk)
+        if parent is not None:
+            parent.has_users_below = True  # as when it was asked
         member = Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
         # As when they were asked for, and there are none.
         member._state.fields_cache |= {"invitation": None, "freeze": None}
@@ -137,6 +141,10 @@ QUESTIONS = {
     Act.CHANGE_SETTINGS: [
         lambda w: policy.can(w.actor, MemberAction.CHANGE_SETTINGS, w.actor),
         lambda w: nav.changes_settings(w.actor),
+    ],
+    Act.SEE_INACTIVE: [
+        lambda w: policy.can(w.actor, MemberAction.VIEW_INACTIVE, w.actor),
+        lambda w: nav.sees_inactive(w.actor),
     ],
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
@@ -194,7 +202,7 @@ def test_every_action_of_the_policies_is_in_the_table():
     assert {action.name for action in MemberAction} == {
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
         "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
-        "END_SESSIONS", "CHANGE_SETTINGS",
+        "END_SESSIONS", "CHANGE_SETTINGS", "VIEW_INACTIVE",
         "FREEZE_BRANCH",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
@@ -287,6 +295,10 @@ class World:
             key = make_key(member, self.creator if member.pk == self.target.pk else None)
             self.key_ids[member.pk], self.values[member.pk] = key.pk, material.take(key).text
             audit.record(events.MEMBER_ADDED, actor=None, subject=member, origin=Origin(None))
+        # Nobody came back since, and no key was ever used: everybody is inactive.
+        long_ago = timezone.now() - timedelta(days=40)
+        Member.objects.update(joined_at=long_ago)
+        ClassicKey.objects.update(created_at=long_ago)
         self.number_of = {member.pk: number for number, member in enumerate(self.members)}
         self.session_key = ""
         self.others_key = signed_in_session(self.target)  # one that the client here does not have
@@ -675,6 +687,36 @@ def stand_of(world: World, pk: int) -> Stand:
     return Stand.GRANDPARENT if target in below(number) else Stand.SIBLING
 
 
+def look_at_inactive_users(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): row for row in table_rows(body)}
+    assert set(rows) == inactive_users_of(world, case), where
+    for pk, row in rows.items():
+        # Whether there is a key is for its holder and those above alone.
+        state = re.search(r'data-label="Classic key">(.*?)</td>', row)[1]
+        assert bool(state) is (pk in world.seen_by_actor()), where
+    if world.target.pk in rows:
+        assert menu_of(rows[world.target.pk]) == ["Remove"] * may(Act.REMOVE, case), where
+
+
+def inactive_users_of(world: World, case: Case) -> set[int]:
+    """Who is in the actor's report: the account's users or those below, if they sign in at all; never the actor."""
+    is_administrator = bool(case.granted & matrix.IDENTITY) and not case.list_is_restricted
+    listed = world.everybody_here() if world.actor.is_owner or is_administrator else world.seen_by_actor()
+    return listed - {world.actor.pk} - (set() if case.target_status in matrix.SIGNED_IN else {world.target.pk})
+
+
+def look_at_inactive_users_csv(world: World, case: Case, body: str, where: str) -> None:
+    emails = emails_of(world)
+    listed = [emails[row["Email"]] for row in csv.DictReader(io.StringIO(body))]
+    assert sorted(listed) == sorted(inactive_users_of(world, case)), where
+
+
+def look_at_inactive_keys(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): menu_of(row) for row in table_rows(body)}
+    assert set(rows) == world.seen_by_actor(), where
+    assert all(menu == ["Delete"] for menu in rows.values()), where
+
+
 def emails_of(world: World) -> dict[str, int]:
     return {member.user.email: member.pk for member in [*world.members, *world.foreign]}
 
@@ -707,6 +749,10 @@ LOOKS = {
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
     ("accounts:login-sessions", ""): look_at_sessions,
+    ("keys:inactive", ""): look_at_inactive_users,
+    ("keys:inactive", "?tab=keys"): look_at_inactive_keys,
+    ("keys:inactive-csv", ""): look_at_inactive_users_csv,
+    ("keys:inactive-csv", "?tab=keys"): look_at_key_csv,
     ("accounts:activity", ""): look_at_activity,
     ("accounts:activity-csv", ""): look_at_activity_csv,
 }

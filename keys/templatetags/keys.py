@@ -17,7 +17,7 @@ from accounts.hierarchy import relation
 from accounts.models import Member
 from accounts.policy import MemberAction, can, cares_for, may_work
 from accounts.queries import MemberRow, chain_above, other_managers
-from keys import policy, queries
+from keys import insight, policy, queries
 from keys.policy import KeyAction
 from keys.views import restrictions
 
@@ -40,8 +40,7 @@ def with_key_states(rows: Sequence[MemberRow], viewer: Member) -> Sequence[Membe
 @register.simple_tag
 def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) -> list[MenuItem]:
     """Return a user's Actions menu with what ``viewer`` may do with the keys of their branch. Takes no query."""
-    has_users_below = vars(member).get("has_users_below", False)  # annotated where members are loaded for a menu
-    if not has_users_below or not policy.can_revoke_branch(viewer, member):
+    if not member.has_users_below or not policy.can_revoke_branch(viewer, member):
         return menu
     url = reverse("keys:revoke-branch", args=[member.pk])
     return [*menu, MenuItem("Revoke keys in branch", url, is_danger=True)]
@@ -49,7 +48,10 @@ def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) ->
 
 @register.simple_tag(takes_context=True)
 def key_cards(context: template.Context) -> dict[str, Any]:
-    """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer; one query."""
+    """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer.
+
+    One query, and one more where there are users below.
+    """
     viewer, member = context["viewer"], context["member"]
     sees_keys = policy.can_see_keys_of(viewer, member)
     key = queries.key_of(member) if sees_keys else None
@@ -64,6 +66,7 @@ def key_cards(context: template.Context) -> dict[str, Any]:
         "menu": queries.menu(viewer, key, way=queries.way_back(own_page)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
+        "figures": insight.figures(member, viewer=viewer) if sees_keys and member.has_users_below else (),
     }
 
 
