@@ -27,7 +27,7 @@ from accounts.queries import BoundedCount
 from keys.models import ClassicKey
 
 UNUSED, NEVER = "30days", "never"
-USES = {UNUSED: "Not used for 30 days", NEVER: "Never used"}
+USES = {UNUSED: "Unused 30 days", NEVER: "Never used"}
 UNRESTRICTED, RESTRICTED = "none", "some"
 RESTRICTIONS = {UNRESTRICTED: "Not restricted", RESTRICTED: "Restricted"}
 

@@ -27,7 +27,7 @@ for number, member in enumerate(acme.exclude(joined_at=None).order_by("pk")):
     key = ClassicKey.objects.filter(holder=member)
     key.update(created_at=joined + timedelta(days=2))
     if ago := used.get(member.user.email.partition("@")[0]):
-        key.update(last_used_at=now - ago, last_used_from="203.0.113.7")
+        key.update(last_used_at=now - ago, last_used_day=(now - ago).date(), last_used_from="203.0.113.7")
 ClassicKey.objects.filter(holder__user__email="priya@acme.example").update(allowed_addresses="203.0.113.0/24")
 names = {member.user.email.partition("@")[0]: member.pk for member in acme}
 keys = {key.holder.user.email.partition("@")[0]: key.pk for key in ClassicKey.objects.select_related("holder__user")}
@@ -353,6 +353,7 @@ def _plain(template: str) -> Callable[[Visit], None]:
 
 
 KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
+INACTIVE = "/iam/inactive"
 SESSIONS = "/user/sessions"
 KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
 
@@ -471,6 +472,12 @@ STATES = (
     State("login sessions, ending one", "marcus", SESSIONS, _end_session),
     State("page of ending all sessions", "marcus", f"{SESSIONS}/end_all"),
     State("page of ending a user's sessions", "marcus", USER.format("priya") + "/end_sessions"),
+    # What is not used.
+    State("inactive users", "olivia", INACTIVE),
+    State("inactive users, none", "marcus", f"{INACTIVE}?as_of=1000000000"),
+    State("inactive keys", "marcus", f"{INACTIVE}?tab=keys"),
+    State("inactive keys, none", "marcus", f"{INACTIVE}?tab=keys&as_of=1000000000"),
+    State("keys, filtered by use in a branch", "olivia", f"{KEYS}?used=30days&branch={{member[marcus]}}"),
     # The rest.
     State("activity", "olivia", ACTIVITY),
     State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),
