@@ -101,13 +101,15 @@ class Figure:
     @property
     def text(self) -> str:
         """The number in words: beyond what is counted, that it is more."""
-        return f"{self.count:,}" if self.count <= COUNTED else f"More than {COUNTED:,}"
+        if self.count > COUNTED:
+            return f"More than {COUNTED:,} keys"
+        return f"{self.count:,} key{'' if self.count == 1 else 's'}"
 
 
 _FIGURES = (
-    ("unused", "Keys not used for 30 days", Filter(use=UNUSED), {"used": UNUSED}),
-    ("never", "Keys never used", Filter(use=NEVER), {"used": NEVER}),
-    ("open", "Keys without address restriction", Filter(restriction=UNRESTRICTED), {"restriction": UNRESTRICTED}),
+    ("unused", "Not used for 30 days", Filter(use=UNUSED), {"used": UNUSED}),
+    ("never", "Never used", Filter(use=NEVER), {"used": NEVER}),
+    ("open", "Without address restriction", Filter(restriction=UNRESTRICTED), {"restriction": UNRESTRICTED}),
 )
 
 

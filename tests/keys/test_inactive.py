@@ -213,7 +213,7 @@ def test_keys_of_one_branch_are_counted_and_listed_from_its_users_page(tree):
     top, branch, sibling = (tree.members[number] for number in (0, 3, 2))
     body = at_console(top).get(f"/iam/users/{branch.pk}").content.decode()
     card = body.partition('id="branch-heading"')[2].partition("</section>")[0]
-    assert re.findall(r">(\d+|None)<", card) == ["3", "3", "3"]
+    assert re.findall(r">(\d+ keys|None)<", card) == ["3 keys"] * 3
     (link,) = re.findall(r'href="(/iam/apikeys\?used=never[^"]+)"', card)
     assert sorted(listed(at_console(top), link.replace("&amp;", "&"))) == names(tree, 3, 5, 6)
     assert 'id="branch-heading"' not in at_console(sibling).get(f"/iam/users/{branch.pk}").content.decode()
