@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models import Case, IntegerField, Q, QuerySet, Subquery, When
 
 from accounts import hierarchy
 from accounts.actions_menu import MenuItem
@@ -13,7 +13,7 @@ from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
-from accounts.models.member import MAX_MEMBER_ID
+from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.policy import MemberAction, can, can_place_below
 from accounts.text_index import by_index
 
@@ -24,6 +24,8 @@ LEVELS_INDENTED = 9
 COUNTED_BELOW = 1_000
 #: How many users are offered as another parent at once: a search finds the others.
 MOST_PARENTS = 25
+#: How many managers who are not above a user are named.
+MOST_MANAGERS = 100
 #: How many branches may be folded at once: the state travels in the address.
 MOST_FOLDED = 50
 
@@ -250,15 +252,22 @@ def chain_above(member: Member) -> list[Member]:
     return list(hierarchy.with_freeze(hierarchy.ancestors_of(member)).select_related("user", "account"))
 
 
-def other_managers(member: Member) -> list[Member]:
-    """Return those who are not above ``member`` but may manage any user of the account; one query, at most 100."""
+def managers_of(member: Member) -> list[Member]:
+    """Return whoever may have a say about ``member``: those above, nearest first, then others; one query.
+
+    The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account.
+    """
     powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR)
     # Every number that holds one of the two bits: a bit operation in the condition would be no index's business.
     holding = [number for number in range(32) if any(number & power for power in powers)]
+    is_above = Q(path__in=hierarchy.ancestor_paths(member.path))
     found = (
-        hierarchy.with_freeze(Member.objects.filter(account_id=member.account_id, permissions__in=holding))
+        hierarchy.with_freeze(Member.objects.filter(account_id=member.account_id))
+        .filter(is_above | Q(permissions__in=holding))
         .exclude(pk=member.pk)
         .select_related("user", "account")
-        .order_by("sort_name")[:100]
+        .order_by(Case(When(is_above, then=0), default=1), "sort_name")[: MAX_DEPTH + MOST_MANAGERS]
     )
-    return [other for other in found if hierarchy.relation(other, member) is not Relation.ANCESTOR]
+    above = [other for other in found if hierarchy.relation(other, member) is Relation.ANCESTOR]
+    others = [other for other in found if other not in above]
+    return [*sorted(above, key=lambda other: -other.level), *others[:MOST_MANAGERS]]

@@ -278,6 +278,7 @@ class Surface:
     query: str = ""
     data: dict[str, str] = field(default_factory=dict)
     changes: str = ""  # the table that whoever may changes; nobody else changes anything
+    notes: str = ""  # the one event, with no change beside it, that it leaves when somebody else than the target looks
     gives_value: bool = False
     needs_no_key: bool = False  # tried while the target has no key, and again while there is one
     for_any_status: bool = False  # leaving and switching are for suspended members too
@@ -295,7 +296,7 @@ SURFACES = (
     Surface("keys:classic-list", "GET"),
     Surface("keys:classic-csv", "GET"),
     # One key.
-    Surface("keys:classic-details", "GET", about=KEY, known_by=Act.SEE_KEY),
+    Surface("keys:classic-details", "GET", about=KEY, known_by=Act.SEE_KEY, notes="classic_key.details_opened"),
     Surface("keys:classic-delete", "GET", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY),
     Surface(
         "keys:classic-delete", "POST", 302, about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY,

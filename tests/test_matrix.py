@@ -432,6 +432,11 @@ class Checker:
             assert ("You are suspended in" if is_suspended else "Not allowed") in answer.body, where
             reason = r'<p class="lead">(?!You may see this, but not)[A-Z][^<]{20,}\.</p>'
             assert is_suspended or re.search(reason, answer.body), where
+        elif surface.notes and answer.status == 200 and world.actor.pk != world.target.pk:
+            assert answer.written == TRAIL, where
+            assert [(e.action, e.outcome, e.actor_id) for e in new] == [(surface.notes, "success", world.actor.pk)], (
+                where
+            )
         else:
             allowed = {"accounts_session"} if answer.status == 302 else set()
             assert answer.written <= allowed, where

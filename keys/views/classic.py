@@ -22,7 +22,7 @@ from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import NotAllowed
 from accounts.requests import MemberRequest
-from keys import insight, lifecycle, policy, queries
+from keys import insight, lifecycle, openings, policy, queries
 from keys.forms import KeyRestrictionForm
 from keys.material import PlainValue, SealError
 from keys.models import ClassicKey
@@ -169,8 +169,14 @@ def _page_behind(request: MemberRequest, key: ClassicKey) -> tuple[str, str]:
 
 @require_safe
 def details(request: MemberRequest, key_id: int) -> HttpResponse:
-    """Show what is known of a key. Its value is not in the page: *Show* asks for it."""
-    return _details(request, _key_or_404(request, key_id))
+    """Show what is known of a key. Its value is not in the page: *Show* asks for it.
+
+    Its holder finds out who else looked: the one event that reading leaves.
+    """
+    key = _key_or_404(request, key_id)
+    if request.method == "GET":
+        openings.note(key=key, by=request.member, origin=request.origin)
+    return _details(request, key)
 
 
 def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None = None) -> HttpResponse:
