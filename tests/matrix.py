@@ -387,6 +387,12 @@ SURFACES = (
         "accounts:invite", "POST", allowed_by=Act.INVITE, data={"addresses": "new@matrix.example"},
         changes="accounts_invitation",
     ),
+    Surface("accounts:import", "GET", allowed_by=Act.INVITE),
+    # "email" and an address, with the yes to it.
+    Surface(
+        "accounts:import", "POST", allowed_by=Act.INVITE, data={"packed": "ZW1haWwKbmV3QG1hdHJpeC5leGFtcGxl"},
+        changes="accounts_invitation",
+    ),
     Surface("accounts:add-vpn-user", "GET", allowed_by=Act.ADD_VPN_USER),
     Surface(
         "accounts:add-vpn-user", "POST", 302, allowed_by=Act.ADD_VPN_USER,

@@ -372,6 +372,7 @@ FURTHER = {
     "accounts:remove": INDEX | {"accounts_invitation", "accounts_user", "accounts_branchfreeze"},
     "accounts:cancel-invite": INDEX | {"accounts_invitation", "accounts_user", "accounts_branchfreeze"},
     "accounts:invite": INDEX | {"accounts_member", "accounts_user"},
+    "accounts:import": INDEX | {"accounts_member", "accounts_user"},
     "accounts:add-vpn-user": INDEX | {"accounts_user"},
     "accounts:resend-invite": {"accounts_member"},
 }
@@ -418,7 +419,7 @@ class Checker:
             assert {event.outcome for event in new} == {"success"}, where
             if surface.route in ("accounts:remove", "accounts:cancel-invite"):
                 self._check_removal(where)
-            elif surface.route in ("accounts:invite", "accounts:add-vpn-user"):
+            elif surface.route in ("accounts:invite", "accounts:import", "accounts:add-vpn-user"):
                 self._check_newcomer(surface, where)
             else:
                 self._check_change(surface, where)
@@ -530,7 +531,7 @@ class Checker:
             parent=self.world.actor, user__email__endswith="@matrix.example"
         )
         assert Member.objects.exclude(pk__in=known).get() == newcomer, where
-        status = "processing" if surface.route == "accounts:invite" else "vpn_only"
+        status = "vpn_only" if surface.route == "accounts:add-vpn-user" else "processing"
         assert (newcomer.status, newcomer.permissions) == (status, 0), where
         assert not newcomer.user.has_usable_password(), where
 
