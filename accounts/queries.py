@@ -1,12 +1,12 @@
 """What a viewer can see of members: lists ready to print, and the chain above somebody. No writes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import Case, IntegerField, Q, QuerySet, Subquery, When
 
-from accounts import hierarchy
+from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
@@ -191,6 +191,21 @@ def _freeze_entries(member: Member) -> Iterator[tuple[MemberAction, str, str, bo
         yield MemberAction.FREEZE_BRANCH, "Thaw branch", "accounts:thaw", False
     elif member.has_users_below:
         yield MemberAction.FREEZE_BRANCH, "Freeze branch", "accounts:freeze", True
+
+
+def csv_rows(viewer: Member, listing: Listing[Member]) -> Iterator[list[object]]:
+    """Yield heading and rows of a list of users as a file; the parent's address where ``viewer`` may see the parent."""
+    yield ["User", "Email", "Status", "Parent", "Joined"]
+    for member in replace(listing, complete=_with_parents_of_file).everything():
+        parent = member.parent if member.parent and can(viewer, MemberAction.VIEW, member.parent) else None
+        yield [
+            member.name, member.user.email, status_words(member), parent.user.email if parent else "",
+            formats.iso(member.joined_at) if member.joined_at else "",
+        ]  # fmt: skip
+
+
+def _with_parents_of_file(members: QuerySet[Member]) -> QuerySet[Member]:
+    return members.select_related("user", "parent__user", "invitation")
 
 
 def users_below_text(member: Member) -> str:

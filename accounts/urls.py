@@ -21,6 +21,7 @@ urlpatterns = [
     path("logout", session.logout, name="logout"),
     path("account/switch", session.switch_account, name="switch-account"),
     path("iam/users", users.index, name="users"),
+    path("iam/users.csv", users.export, name="users-csv"),
     path("iam/users/invite_users", invitations.invite, name="invite"),
     path("iam/users/import", importing.import_members, name="import"),
     path("iam/users/add_vpn_user", invitations.add_vpn_user, name="add-vpn-user"),

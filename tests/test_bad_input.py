@@ -112,6 +112,7 @@ LISTS = {
     "/iam/inactive.csv": ("tab", "as_of"),
     "/iam/users": ("q", "sort", "view", "per_page", "at", "status"),
     "/iam/users?view=hierarchy": ("q", "per_page", "at", "status", "folded"),
+    "/iam/users.csv": ("q", "sort", "view", "status", "folded"),
     "/iam/activity": ("q", "per_page", "at", "action", "outcome"),
     "/iam/activity.csv": ("q", "action", "outcome"),
 }
@@ -731,7 +732,9 @@ def test_names_are_escaped_on_every_page(named):
     assert pages > 5 * len(NAMES)
 
 
-@pytest.mark.parametrize("path", ["/iam/apikeys/classic.csv", "/iam/inactive.csv", "/iam/activity.csv"])
+@pytest.mark.parametrize(
+    "path", ["/iam/apikeys/classic.csv", "/iam/users.csv", "/iam/inactive.csv", "/iam/activity.csv"]
+)
 def test_names_are_harmless_in_files(path, named):
     response = visitor(named[0]).get(path)
     assert response["Content-Type"] == "text/csv; charset=utf-8"

@@ -598,6 +598,15 @@ def look_at_users(world: World, case: Case, body: str, where: str) -> None:
     look_at_member_rows(world, case, rows, where)
 
 
+def look_at_users_csv(world: World, case: Case, body: str, where: str) -> None:
+    emails, rows = emails_of(world), list(csv.DictReader(io.StringIO(body)))
+    is_everybody = world.actor.is_owner or not case.list_is_restricted
+    listed = world.everybody_here() if is_everybody else world.seen_by_actor()
+    assert sorted(emails[row["Email"]] for row in rows) == sorted(listed), where
+    # A parent whom the actor may not see is not told either.
+    assert {emails[row["Parent"]] for row in rows if row["Parent"]} <= listed, where
+
+
 def look_at_hierarchy(world: World, case: Case, body: str, where: str) -> None:
     rows = {user_of(row): row for row in table_rows(body)}
     assert set(rows) == world.seen_by_actor(), where
@@ -752,6 +761,7 @@ LOOKS = {
     ("keys:classic-details", ""): look_at_details,
     ("accounts:users", ""): look_at_users,
     ("accounts:users", "?view=hierarchy"): look_at_hierarchy,
+    ("accounts:users-csv", ""): look_at_users_csv,
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
     ("accounts:login-sessions", ""): look_at_sessions,

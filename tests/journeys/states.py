@@ -296,6 +296,19 @@ def _invite(addresses: str) -> Callable[[Visit], None]:
     return act
 
 
+def _import(text: str, *, confirm: bool = False) -> Callable[[Visit], None]:
+    def act(visit: Visit) -> None:
+        file = {"name": "users.csv", "mimeType": "text/csv", "buffer": text.encode()}
+        visit.page.get_by_label("File").set_input_files(file)
+        with visit.page.expect_navigation():
+            visit.button("Check file").click()
+        if confirm:
+            with visit.page.expect_navigation():
+                visit.button("Invite 1 user").click()
+
+    return act
+
+
 def _add_nobody(visit: Visit) -> None:
     _fill(visit, Name="", Email="nonsense", VPN_password="short")
     visit.page.locator("form.uni-form, #main form").first.evaluate("form => (form.noValidate = true)")
