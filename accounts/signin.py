@@ -123,15 +123,6 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin) -> No
         now = timezone.now().timestamp()
         request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})
         _enter(request, member, events.SIGNED_IN, origin)
-    _note_use(member)
-
-
-def _note_use(member: Member) -> None:
-    """Note that the member's account is in use by them: after the sign-in, in a transaction of its own.
-
-    Within the sign-in's, whose event holds the account's chain, it could end in a deadlock with the move of a branch.
-    """
-    Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())
 
 
 def _whereabouts(now: float, origin: Origin) -> dict[str, Any]:
@@ -155,6 +146,11 @@ def _enter(request: HttpRequest, member: Member, action: str, origin: Origin) ->
     if ended:
         details = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
         audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=details)
+    # With the account's chain in hand, no row may be waited for: whoever has it may wait for the chain. So it is passed
+    # over while somebody changes or moves the member, and noted with the next sign-in.
+    free = Member.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=member.pk)
+    if free.values_list("pk").first() is not None:
+        Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())
 
 
 def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> None:
@@ -162,7 +158,6 @@ def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> No
     with transaction.atomic():
         request.session.cycle_key()
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
-    _note_use(member)
 
 
 def _count_or_refuse(email: str, origin: Origin) -> None:
@@ -234,7 +229,6 @@ def switch_account(request: HttpRequest, *, account_id: int, origin: Origin) -> 
         return None
     with transaction.atomic():
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
-    _note_use(member)
     return member
 
 

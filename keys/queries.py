@@ -118,7 +118,7 @@ def keys_below(viewer: Member, asked: ListRequest, branch: Member | None = None)
     """
     # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
     keys = ClassicKey.objects.exclude(holder_path=viewer.path)
-    return _listing(keys, branch or viewer, asked, insight.Filter.of(asked))
+    return _listing(keys, branch or viewer, asked, insight.Filter.of(asked), order_of(asked))
 
 
 def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
@@ -130,14 +130,15 @@ def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
 
 
 def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing[ClassicKey]:
-    """Return the list of the keys of ``viewer`` and of those below that were not used since ``before``."""
-    return _listing(ClassicKey.objects.all(), viewer, asked, insight.Filter(use=insight.UNUSED, before=before))
+    """Return the list of the keys of ``viewer`` and of those below not used since ``before``, the oldest first."""
+    chosen, order = insight.Filter(use=insight.UNUSED, before=before), asked.order(ORDERS, "created")
+    return _listing(ClassicKey.objects.all(), viewer, asked, chosen, order)
 
 
 def _listing(
-    keys: QuerySet[ClassicKey], root: Member, asked: ListRequest, chosen: insight.Filter
+    keys: QuerySet[ClassicKey], root: Member, asked: ListRequest, chosen: insight.Filter, order: Order
 ) -> Listing[ClassicKey]:
-    """Return those of ``keys`` in the branch of ``root`` that fit, searched and sorted as asked."""
+    """Return those of ``keys`` in the branch of ``root`` that fit, searched as asked."""
     rows = among = keys.filter(account_id=root.account_id)
     found: list[QuerySet[ClassicKey]] = []
     if asked.search:
@@ -159,7 +160,7 @@ def _listing(
         found = [insight.narrowed(some, chosen)[0] for some in found] or parts
     return Listing(
         rows=rows,
-        order=order_of(asked),
+        order=order,
         branch_path=None if root.is_owner else root.path,
         path_field="holder_path",
         complete=_for_list,

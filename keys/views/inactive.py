@@ -71,7 +71,7 @@ def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     return {
         "rows": [queries.unused_row(key, viewer, made_at, way=way) for key in page.rows],
         "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
-        "date_created": asked.heading("Date created", "created", "created_at", listing.order, first="-"),
+        "date_created": asked.heading("Date created", "created", "created_at", listing.order),
         "footer": asked.footer(page),
         "figures": insight.figures(viewer, viewer=viewer),
     }

@@ -299,7 +299,7 @@ def _invite(addresses: str) -> Callable[[Visit], None]:
 def _import(text: str, *, confirm: bool = False) -> Callable[[Visit], None]:
     def act(visit: Visit) -> None:
         file = {"name": "users.csv", "mimeType": "text/csv", "buffer": text.encode()}
-        visit.page.get_by_label("File").set_input_files(file)
+        visit.page.locator("#id_file").set_input_files(file)
         with visit.page.expect_navigation():
             visit.button("Check file").click()
         if confirm:
