@@ -15,6 +15,7 @@ from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
 from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.policy import MemberAction, can, can_place_below
+from accounts.prepared import Prepared
 from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
@@ -72,6 +73,18 @@ def for_menu(members: QuerySet[Member]) -> QuerySet[Member]:
     return hierarchy.with_users_below(hierarchy.with_freeze(members))
 
 
+_member_of = Prepared(
+    lambda account_id, pk: for_menu(Member.objects.filter(account_id=account_id, pk=pk)).select_related(
+        "user", "account", "parent__user", "invitation", "freeze"
+    )
+)
+
+
+def member_of(account_id: int, pk: int) -> Member | None:
+    """Return a member of an account with all that their own page asks of them, if there is one; one query."""
+    return _member_of.first(account_id, pk)
+
+
 def status_words(member: Member) -> str:
     """Return the status as pages name it; beside *Pending*, that the invitation has expired."""
     label = MemberStatus(member.status).label
@@ -79,13 +92,14 @@ def status_words(member: Member) -> str:
     return f"{label}, expired" if invitation is not None and invitation.is_expired() else label
 
 
-def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
+def with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with what their rows say, how many are below them included, in the same query."""
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
     return _with_people(members).annotate(below=BoundedCount(below))
 
 
 def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
-    return _with_people_and_branches(members).select_related("user", "parent__user")
+    return with_people_and_branches(members).select_related("user", "parent__user")
 
 
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
@@ -115,7 +129,7 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
         order=Order("path"),
         branch_path=None,
         path_field="path",
-        complete=_with_parents if _is_filtered(asked) else _with_people_and_branches,
+        complete=_with_parents if _is_filtered(asked) else with_people_and_branches,
         is_filtered=_is_filtered(asked),
         among=branch,
         by_index=by_index(anywhere, asked.terms, viewer.account_id),

@@ -22,6 +22,7 @@ from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES
 from accounts.models import Member, User
 from accounts.origin import Origin
 from accounts.policy import may_work
+from accounts.prepared import Prepared
 from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
 
 _log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class MemberBackend(BaseBackend):
 
     def get_user(self, user_id: int) -> User | None:
         """Return the signed-in user with ``memberships_to_sign_in`` filled, none when nothing is left to sign in to."""
-        members = list(_sign_in_memberships(user_id))
+        members = _prepared_memberships(user_id)
         if not members:
             return None
         user: User = members[0].user
@@ -81,6 +82,9 @@ def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     members = Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
     found = hierarchy.with_users_below(hierarchy.with_freeze(members))
     return found.select_related("user", "account").order_by("account__name", "account_id")
+
+
+_prepared_memberships = Prepared(_sign_in_memberships)
 
 
 def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User:

@@ -1,4 +1,4 @@
-"""The Users page: all users of the account, or the hierarchy below the viewer."""
+"""The Users page: all users of the account, or the hierarchy below the viewer as a table or as a picture."""
 
 from typing import Any
 
@@ -10,10 +10,11 @@ from accounts import policy, queries
 from accounts.csv_files import csv_response
 from accounts.enums import MemberStatus
 from accounts.list_request import ListRequest
+from accounts.picture import picture_of, root_of
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest
 
-VIEWS = {"users": "Account users", "hierarchy": "User hierarchy"}
+VIEWS = {"users": "Account users", "hierarchy": "User hierarchy", "picture": "Picture of the hierarchy"}
 
 
 @require_safe
@@ -21,6 +22,8 @@ def index(request: MemberRequest) -> HttpResponse:
     """List the members that the viewer may see, in the view that the address asks for."""
     viewer, asked = request.member, ListRequest.of(request)
     view = asked.choice("view", VIEWS, "users")
+    if view == "picture":
+        return _picture(request, asked)
     context: dict[str, Any] = {
         "title": "Users",
         "asked": asked,
@@ -62,3 +65,22 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     else:
         listing = queries.account_users(viewer, asked)
     return csv_response(queries.csv_rows(viewer, listing), "users.csv")
+
+
+def _picture(request: MemberRequest, asked: ListRequest) -> HttpResponse:
+    """Draw the branch of the viewer, or of somebody below them, and lead from there to each other."""
+    viewer = request.member
+    root = root_of(viewer, asked.parameters.get("root", ""))
+    url = f"{asked.path}?view=picture&root="
+    context = {
+        "title": "Users",
+        "views": VIEWS.items(),
+        "view": "picture",
+        "picture": picture_of(root, viewer, url=url, after=asked.parameters.get("after", "")),
+        "root": root,
+        "is_viewer": root.pk == viewer.pk,
+        "start_url": f"{url}{root.pk}" if "after" in asked.parameters else "",
+        "up_url": f"{url}{root.parent_id}" if root.pk != viewer.pk else "",
+        "top_url": f"{asked.path}?view=picture" if root.parent_id != viewer.pk else "",
+    }
+    return render(request, "accounts/picture.html", context)

@@ -138,7 +138,7 @@ class State:
     name: str
     who: str
     path: str
-    act: Callable[[Visit], object] = lambda _: None
+    act: Callable[[Visit], object] | None = None
     script: bool = True
     widths: tuple[int, ...] = ()  # only these, where the state exists at no other
     is_debug: bool = False
@@ -151,7 +151,8 @@ class State:
             cast.server.run(self.before)
         visit.page.set_viewport_size({"width": self.widths[0] if self.widths else 1440, "height": 900})
         visit.go(self.path.format(**cast.ids))
-        self.act(visit)
+        if self.act:
+            self.act(visit)
         return visit
 
     def without_script(self) -> Self:
@@ -414,6 +415,8 @@ STATES = (
     State("hierarchy", "olivia", f"{USERS}?view=hierarchy"),
     State("hierarchy filtered", "olivia", f"{USERS}?view=hierarchy&q=a"),
     State("hierarchy folded", "olivia", f"{USERS}?view=hierarchy&folded={{member[marcus]}}"),
+    State("picture of the hierarchy", "olivia", f"{USERS}?view=picture"),
+    State("picture of a branch below", "olivia", f"{USERS}?view=picture&root={{member[priya]}}"),
     State("user: oneself", "marcus", USER.format("marcus")),
     State("user: oneself without a key", "noor", USER.format("noor"), before=_TAKE_NOORS_KEY),
     State("user: the owner on themselves", "olivia", USER.format("olivia")),
