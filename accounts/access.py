@@ -7,7 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit, events, queries, signin
+from accounts import audit, events, passcodes, queries, second_stage, signin
 from accounts.forms import ProofForm
 from accounts.models import Member
 from accounts.policy import MemberAction, can
@@ -20,6 +20,20 @@ def for_any_status(view: View) -> View:
     """Mark a view that suspended members, and those calling from an address not allowed, may use too."""
     view.for_any_status = True  # type: ignore[attr-defined]
     return view
+
+
+def for_enrolment(view: View) -> View:
+    """Mark a view that somebody may use too who lacks the second factor that their account requires."""
+    view.for_enrolment = True  # type: ignore[attr-defined]
+    return view
+
+
+def refused_answer(response: HttpResponse, refused: signin.SignInRefused | None) -> HttpResponse:
+    """Return ``response`` as the answer to an attempt that was refused: 429 with the time to wait, where it is that."""
+    if refused is not None and refused.retry_after:
+        response.status_code = 429
+        response["Retry-After"] = str(refused.retry_after_seconds)
+    return response
 
 
 def member_or_404(viewer: Member, member_id: int) -> Member:
@@ -57,13 +71,14 @@ def ask_for_proof(
     behind: str,
     carried: Mapping[str, str | Sequence[str]] | None = None,
 ) -> HttpResponse | None:
-    """Return none when the person has just proved who they are, else the page that asks for the password.
+    """Return none when the person has just proved who they are, else the page that asks for it.
 
-    The page posts to the same address, so that the password and the request travel together and nothing of it has to
+    By the password, or by a one-time passcode where the person has them. The page posts to the same address, so that
+    the proof and the request travel together and nothing of it has to
     be kept meanwhile.
 
     Args:
-        what: what it is asked for, to complete "Enter your password to …".
+        what: what it is asked for, to complete "Confirm that it is you to …".
         back: where *Cancel* leads.
         behind: the title of the page that the question lies over.
         carried: what the request said besides, to be said again with the password, never a secret; a name may have
@@ -71,31 +86,42 @@ def ask_for_proof(
     """
     if signin.has_fresh_proof(request):
         return None
-    form = ProofForm(request.POST if "password" in request.POST else None)
-    status, headers = 200, {}
+    has_passcode = passcodes.is_on(request.member.user_id)
+    form = ProofForm(request.POST if is_proof_given(request) else None, accepts_code=has_passcode)
+    refused = None
     if form.is_valid():
         try:
-            signin.prove_identity(
-                request, member=request.member, password=form.cleaned_data["password"], origin=request.origin
-            )
-        except signin.SignInRefused as refused:
-            form.add_error("password", str(refused))
-            if refused.retry_after:
-                status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
+            _prove(request, form)
+        except signin.SignInRefused as error:
+            refused = error
+            form.add_error("proof_code" if form.is_by_code else "password", str(error))
         else:
             return None
     context = {
         "title": "Confirm that it is you",
         "what": what,
+        "has_passcode": has_passcode,
         "form": form,
         "dialog_back": back,
         "behind_title": behind,
         "carried": list(_pairs(carried or {})),
     }
-    response = render(request, "accounts/prove_identity.html", context, status=status)
-    for name, value in headers.items():
-        response[name] = value
-    return response
+    return refused_answer(render(request, "accounts/prove_identity.html", context), refused)
+
+
+def is_proof_given(request: MemberRequest) -> bool:
+    """Whether the request carries a proof of identity beside what it is for."""
+    return "password" in request.POST or "proof_code" in request.POST
+
+
+def _prove(request: MemberRequest, form: ProofForm) -> None:
+    """Take what was typed as proof of identity. Raises SignInRefused."""
+    member, origin = request.member, request.origin
+    if form.is_by_code:
+        second_stage.check_code(member.user, code=form.cleaned_data["proof_code"], origin=origin, recovers=False)
+        signin.note_proof(request, member=member, origin=origin)
+    else:
+        signin.prove_identity(request, member=member, password=form.cleaned_data["password"], origin=origin)
 
 
 def _pairs(carried: Mapping[str, str | Sequence[str]]) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,8 @@ from accounts.views import (
     joining,
     login_sessions,
     membership,
+    passwords,
+    security,
     session,
     settings,
     user_details,
@@ -17,6 +19,9 @@ from accounts.views import (
 app_name = "accounts"
 urlpatterns = [
     path("login", session.login, name="login"),
+    path("login/code", session.login_code, name="login-code"),
+    path("reset", passwords.ask, name="reset"),
+    path("reset/<str:token>", passwords.choose, name="reset-password"),
     path("logout", session.logout, name="logout"),
     path("account/switch", session.switch_account, name="switch-account"),
     path("iam/users", users.index, name="users"),
@@ -43,6 +48,11 @@ urlpatterns = [
     path("user/sessions", login_sessions.index, name="login-sessions"),
     path("user/sessions/end_all", login_sessions.end_all, name="end-all-sessions"),
     path("user/sessions/<uuid:uid>/end", login_sessions.end, name="end-session"),
+    path("user/security", security.index, name="security"),
+    path("user/security/password", passwords.change, name="change-password"),
+    path("user/security/passcode", security.passcode, name="passcode"),
+    path("user/security/passcode/remove", security.remove_passcode, name="remove-passcode"),
+    path("user/security/recovery_codes", security.recovery_codes, name="recovery-codes"),
     path("iam/activity", activity.index, name="activity"),
     path("iam/activity.csv", activity.export, name="activity-csv"),
 ]
