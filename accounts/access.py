@@ -42,7 +42,9 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     Raises Http404, the same for someone the viewer may not know of and for nobody at all.
     """
     member = (
-        queries.for_menu(Member.objects.filter(account_id=viewer.account_id, pk=member_id))
+        passcodes.with_second_factor(
+            queries.for_menu(Member.objects.filter(account_id=viewer.account_id, pk=member_id))
+        )
         .select_related("user", "account", "parent__user", "invitation", "freeze")
         .first()
     )

@@ -79,9 +79,9 @@ class MemberBackend(BaseBackend):
 
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
+    members = Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
     return (
-        hierarchy.with_freeze(Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES))
-        .annotate(has_second_factor=passcodes.has_second_factor("user_id"))  # type: ignore[no-redef]  # as with freezes
+        passcodes.with_second_factor(hierarchy.with_freeze(members))
         .select_related("user", "account")
         .order_by("account__name", "account_id")
     )

@@ -42,6 +42,7 @@ urlpatterns = [
     path("iam/users/<int:member_id>/end_sessions", login_sessions.end_all_of, name="end-user-sessions"),
     path("iam/settings", settings.index, name="settings"),
     path("iam/settings/user_list", settings.user_list, name="settings-user-list"),
+    path("iam/settings/second_factor", settings.second_factor, name="settings-second-factor"),
     path("iam/settings/addresses", settings.addresses, name="settings-addresses"),
     path("iam/settings/domains", settings.domains, name="settings-domains"),
     path("iam/settings/login_session", settings.login_session, name="settings-login-session"),

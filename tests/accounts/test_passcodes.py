@@ -15,10 +15,12 @@ from django.utils import timezone
 from accounts import factors, invitations, outbox, passcodes, sealing, signin
 from accounts.enums import Permission
 from accounts.invitees import read
-from accounts.models import Event, Mail, Member, Passcode, RecoveryCode, Session
+from accounts.models import Account, Event, Mail, Member, Passcode, RecoveryCode, Session
 from accounts.sealing import SealError
 from console import demo
+from keys import material
 from keys.models import ClassicKey
+from keys.verification import verify
 from tests.conftest import ACME, BOREALIS
 from tests.visitors import noting_writes, visitor
 
@@ -308,3 +310,60 @@ def test_operator_resets_a_lost_second_factor(cast, clock, origin, capsys):
     ] * 2
     assert Client().post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})["Location"] == "/"
     assert not factors.reset(user=cast["noor"].user, origin=origin)
+
+
+# --- Required by an account -------------------------------------------------------------------------------------------
+
+
+def require(client: Client, *, is_on: bool) -> None:
+    url, data = "/iam/settings/second_factor", {"is_on": "true" if is_on else "false"}
+    question = text_of(client.post(url, data))
+    assert "Require a second factor of every user" in question or "Require no second factor any more?" in question
+    assert client.post(url, {**data, "is_confirmed": "on"})["Location"] == "/iam/settings"
+
+
+def test_who_turns_the_requirement_on_has_a_second_factor_themselves(cast, clock):
+    olivia = visitor(cast["olivia"])
+    require(olivia, is_on=True)
+    assert "Set up a second factor for yourself first" in text_of(olivia.get("/iam/settings"))
+    assert not Account.objects.get(pk=ACME).require_second_factor
+    set_up(olivia, clock)
+    require(olivia, is_on=True)
+    assert "A second factor is required" in text_of(olivia.get("/iam/settings"))
+    changed = Event.objects.get(action="account.second_factor_changed")
+    assert (changed.actor_id, changed.facts) == (cast["olivia"].pk, {"before": "off", "after": "on"})
+    olivia.post("/user/security/passcode/remove")
+    assert "requires a second factor, and this is your last one" in text_of(olivia.get("/user/security"))
+    assert Passcode.objects.exists()
+    require(olivia, is_on=False)
+    assert olivia.post("/user/security/passcode/remove").status_code == 302
+    assert not Passcode.objects.exists()
+
+
+def test_without_the_required_factor_nothing_is_open_but_setting_one_up(cast, clock):
+    """In that account alone; and keys go on working."""
+    Account.objects.filter(pk=ACME).update(require_second_factor=True)
+    client, key = visitor(cast["noor"]), ClassicKey.objects.get(holder=cast["priya"])
+    for path in ("/", "/iam/apikeys", "/iam/users", f"/iam/users/{cast['noor'].pk}", "/iam/activity.csv"):
+        assert client.get(path)["Location"] == "/user/security", path
+    refused = client.post(f"/iam/users/{cast['noor'].pk}/classic_key")
+    assert refused.status_code == 403
+    assert "requires a second factor, and you have none yet" in text_of(refused)
+    assert Event.objects.get(action="console.refused").facts == {"why": "no second factor"}
+    page = text_of(client.get("/user/security"))
+    assert "A second factor is required" in page
+    assert "/iam/users" not in page
+    value = material.take(key).text
+    assert verify(cast["priya"].api_username, value, "127.0.0.1").accepted
+    client.post("/account/switch", {"account": BOREALIS})
+    assert is_open(client)
+    client.post("/account/switch", {"account": ACME})
+    assert not is_open(client)
+    set_up(client, clock)
+    assert is_open(client)
+    details = f"/iam/users/{cast['noor'].pk}"
+    assert "<dt>One-time passcode or passkey</dt><dd>On</dd>" in text_of(client.get(details))
+    olivia = visitor(cast["olivia"])
+    set_up(olivia, clock)
+    assert "Not set up, although this account requires one" in text_of(olivia.get(f"/iam/users/{cast['priya'].pk}"))
+    assert "One-time passcode or passkey" not in text_of(olivia.get(f"/iam/users/{cast['lena'].pk}"))

@@ -15,13 +15,13 @@ _SECONDS_BETWEEN_REPORTS = 5
 
 
 class Command(MaintenanceCommand):
-    """Moves key values, and seeds of one-time passcodes, to the key ring's current master key; ends with 1 while rows need an old one."""
+    """Moves key values and passcode seeds to the ring's current master key; ends with 1 while rows need an old one."""
 
     help = (
-        "Re-encrypt all key values and seeds of one-time passcodes under the first key of the key ring, in batches, while the console is serving; may "
-        "be stopped and begun again. First put the new key into the ring as the second entry and restart every "
-        "process; then make it the first entry and restart them again; then run this. Keep the old entries in the "
-        "ring: the audit trail's earlier events are verified with them."
+        "Re-encrypt all key values, and the seeds of one-time passcodes, under the first key of the key ring, in "
+        "batches, while the console is serving; may be stopped and begun again. First put the new key into the ring as "
+        "the second entry and restart every process; then make it the first entry and restart them again; then run "
+        "this. Keep the old entries in the ring: the audit trail's earlier events are verified with them."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,8 +39,8 @@ class Command(MaintenanceCommand):
             raise CommandError(f"{len(done.unopened):,} keys could not be opened and stay as they were.")
         if unopened_seeds:
             raise CommandError(
-                f"{unopened_seeds:,} seeds of one-time passcodes could not be opened and stay as they were: their users "
-                "need the old master key in the ring, or another second factor."
+                f"{unopened_seeds:,} seeds of one-time passcodes could not be opened and stay as they were: their "
+                "users need the old master key in the ring, or another second factor."
             )
         if left:
             raise CommandError(
