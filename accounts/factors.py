@@ -46,12 +46,13 @@ def end_other_sessions(request: HttpRequest, user_id: int) -> None:
 @one_transaction
 def remove_passcode(*, by: Member, origin: Origin) -> None:
     """Turn one-time passcodes off for the user of ``by``. Raises FactorRefused for the last one that is required."""
-    identity.lock(by.user_id)
     if not passcodes.is_on(by.user_id):
         return
+    identity.lock(by.user_id)
     if not Passkey.objects.filter(user_id=by.user_id).exists():
         require_none_required(by.user_id)
-    passcodes.take_away(by.user_id)
+    if not passcodes.take_away(by.user_id):
+        return  # somebody else just did
     forget_recovery_codes_of_none(by.user_id)
     identity.record(events.PASSCODE_REMOVED, user_id=by.user_id, by=by, origin=origin)
 

@@ -74,7 +74,9 @@ def assert_headers(response: HttpResponse, where: object, *, may_be_kept: bool =
     """The headers that every answer has, whatever its status; only static files may be kept by anybody."""
     policy = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
     assert policy == POLICY, where
-    is_secret = "invitation" in str(where) and "invite" not in str(where)
+    is_secret = ("invitation" in str(where) and "invite" not in str(where)) or re.search(
+        "reset-password|/reset/", str(where)
+    )
     for name, text in {**ALWAYS, **({"Referrer-Policy": "strict-origin"} if is_secret else {})}.items():
         assert response.headers.get(name) == text, f"{name} of {where}"
     features = dict(part.strip().split("=") for part in response["Permissions-Policy"].split(","))
