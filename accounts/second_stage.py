@@ -14,9 +14,11 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import events, identity, passcodes, sealing, signin, throttle
+from accounts import events, identity, passcodes, passkeys, sealing, signin, throttle
+from accounts.factors import FactorRefused
 from accounts.models import Member, Passkey, User
 from accounts.origin import Origin
+from accounts.passkeys import Site
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +71,20 @@ def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> None
     user = open_to[0].user
     used = check_code(user, code=code, origin=origin)
     complete(request, open_to, used=used, origin=origin)
+
+
+def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, origin: Origin) -> None:
+    """Sign the person in, if one of their passkeys signed what was asked. Raises StageOver or SignInRefused."""
+    open_to = members(request)
+    user = open_to[0].user
+    signin.count_or_refuse(user.email, origin, throttle.CODES)
+    try:
+        passkeys.use(user, credential=credential, site=site)
+    except FactorRefused as error:
+        signin.record_refusal(user, origin, "passkey not accepted")
+        raise signin.SignInRefused(str(error)) from error
+    throttle.forget_success(user.email, origin.address, throttle.CODES)
+    complete(request, open_to, used="passkey", origin=origin)
 
 
 @sensitive_variables("code")

@@ -108,6 +108,11 @@ class PasskeyForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.helper = helper("", tag=False)
 
+    def forget_answer(self) -> None:
+        """Show the form again without the browser's answer, so that it is asked anew."""
+        if self.is_bound:
+            self.data = {**self.data.dict(), "credential": ""}  # type: ignore[attr-defined]  # a request's fields
+
 
 class PasskeyAnswerForm(forms.Form):
     """What a browser answers with a passkey."""

@@ -8,6 +8,7 @@ from accounts.views import (
     joining,
     login_sessions,
     membership,
+    passkeys,
     passwords,
     security,
     session,
@@ -20,6 +21,7 @@ app_name = "accounts"
 urlpatterns = [
     path("login", session.login, name="login"),
     path("login/code", session.login_code, name="login-code"),
+    path("login/passkey", passkeys.login, name="login-passkey"),
     path("reset", passwords.ask, name="reset"),
     path("reset/<str:token>", passwords.choose, name="reset-password"),
     path("logout", session.logout, name="logout"),
@@ -54,6 +56,8 @@ urlpatterns = [
     path("user/security/passcode", security.passcode, name="passcode"),
     path("user/security/passcode/remove", security.remove_passcode, name="remove-passcode"),
     path("user/security/recovery_codes", security.recovery_codes, name="recovery-codes"),
+    path("user/security/passkeys", passkeys.add, name="add-passkey"),
+    path("user/security/passkeys/<uuid:passkey>/remove", passkeys.remove, name="remove-passkey"),
     path("iam/activity", activity.index, name="activity"),
     path("iam/activity.csv", activity.export, name="activity-csv"),
 ]

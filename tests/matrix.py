@@ -254,7 +254,7 @@ def works(case: Case) -> bool:
 
 # --- The surfaces -----------------------------------------------------------------------------------------------------
 
-KEY, MEMBER, TOKEN, SESSION, NOTHING = "key", "member", "token", "session", ""
+KEY, MEMBER, TOKEN, SESSION, PASSKEY, NOTHING = "key", "member", "token", "session", "passkey", ""
 
 
 @dataclass(frozen=True)
@@ -417,6 +417,11 @@ SURFACES = (
     Surface("accounts:passcode", "POST", changes="accounts_passcode", is_event=False),
     Surface("accounts:remove-passcode", "GET"),
     Surface("accounts:remove-passcode", "POST", 302),
+    Surface("accounts:add-passkey", "GET", 302),
+    Surface("accounts:add-passkey", "POST", changes="accounts_passkeychallenge", is_event=False),
+    # Of somebody else, or of nobody: tests/accounts/test_passkeys.py removes one's own.
+    Surface("accounts:remove-passkey", "GET", 404, about=PASSKEY),
+    Surface("accounts:remove-passkey", "POST", 404, about=PASSKEY),
     Surface("accounts:recovery-codes", "GET"),
     Surface("accounts:recovery-codes", "POST", changes="accounts_recoverycode"),
     # The account's settings.
@@ -461,6 +466,8 @@ SURFACES = (
     Surface("accounts:login-code", "GET", 302, for_any_status=True, for_strangers=True),
     Surface("accounts:login-code", "POST", 302, for_any_status=True, for_strangers=True),
     # Another password by mail: with no address typed, and with a link that nobody was sent.
+    Surface("accounts:login-passkey", "GET", 302, for_any_status=True, for_strangers=True),
+    Surface("accounts:login-passkey", "POST", 302, for_any_status=True, for_strangers=True),
     Surface("accounts:reset", "GET", for_any_status=True, for_strangers=True),
     Surface("accounts:reset", "POST", for_any_status=True, for_strangers=True),
     Surface("accounts:reset-password", "GET", 404, about=TOKEN, for_any_status=True, for_strangers=True),

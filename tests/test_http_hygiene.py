@@ -46,7 +46,7 @@ POSTS = [surface for surface in matrix.SURFACES if surface.method == "POST"]
 def numbers(cast) -> dict[str, int]:
     """The numbers that stand in addresses: Priya's, and her key's."""
     key_id = ClassicKey.objects.get(holder=cast["priya"]).pk
-    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys", "uid": NOBODYS}
+    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
 
 
 def address_of(route: str, numbers: dict[str, int]) -> str:
@@ -98,7 +98,7 @@ def test_headers_of_every_route_method_and_visitor(cast, numbers):
     statuses: Counter[int] = Counter()
     visitors = {name: visitor(cast[name]) for name in ("marcus", "sam", "dmitri")}
     visitors["a stranger"], visitors["a forged form"] = visitor(), visitor(cast["priya"], csrf_checks=True)
-    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43, "uid": NOBODYS}
+    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43, "uid": NOBODYS, "passkey": NOBODYS}
     asked = [(method, numbers) for method in METHODS] + [("GET", missing), ("POST", missing)]
     for (name, client), route, (method, found) in product(visitors.items(), routes(), asked):
         with undone():

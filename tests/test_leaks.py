@@ -407,7 +407,7 @@ def starting_points() -> Iterator[str]:
     sessions = [*Session.objects.exclude(uid=None).values_list("uid", flat=True), uuid.uuid4()]
     for name, pattern in routes().items():
         converters = list(pattern.pattern.converters)
-        about = keys if "key_id" in converters else sessions if "uid" in converters else members
+        about = keys if "key_id" in converters else sessions if {"uid", "passkey"} & set(converters) else members
         numbers = [[]] if not converters else [[n] for n in about]
         yield from (reverse(name, args=number) for number in numbers)
     for query in ({"sort": "created_by"}, {"sort": "-created"}, {"q": "a"}, {"per_page": 10}, {"q": "nothing like it"}):

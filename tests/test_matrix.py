@@ -36,7 +36,21 @@ from keys.models import ClassicKey
 from keys.policy import KeyAction
 from keys.verification import verify
 from tests import matrix
-from tests.matrix import KEY, MEMBER, SESSION, SURFACES, TOKEN, Act, Case, Stand, Surface, expected_status, may, works
+from tests.matrix import (
+    KEY,
+    MEMBER,
+    PASSKEY,
+    SESSION,
+    SURFACES,
+    TOKEN,
+    Act,
+    Case,
+    Stand,
+    Surface,
+    expected_status,
+    may,
+    works,
+)
 from tests.trees import grow, make_key
 from tests.visitors import METHODS, body_of, noting_writes, routes, signed_in_session, undone, visitor
 
@@ -313,9 +327,12 @@ class World:
 
     def ask(self, surface: Surface) -> Answer:
         """Send one request and note which tables it writes to."""
-        about = {KEY: self.key_ids[self.target.pk], TOKEN: "nobodys", SESSION: self.session_uid}.get(
-            surface.about, self.target.pk
-        )
+        about = {
+            KEY: self.key_ids[self.target.pk],
+            TOKEN: "nobodys",
+            SESSION: self.session_uid,
+            PASSKEY: self.session_uid,
+        }.get(surface.about, self.target.pk)
         url = reverse(surface.route, args=[about] if surface.about else []) + surface.query
         foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
         other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
@@ -765,7 +782,7 @@ def test_every_route_and_method_is_in_the_matrix():
     found = set()
     for name, pattern in routes().items():
         about = world.key_ids[world.target.pk] if "key_id" in str(pattern.pattern) else world.target.pk
-        about = world.session_uid if "uid" in pattern.pattern.converters else about
+        about = world.session_uid if {"uid", "passkey"} & set(pattern.pattern.converters) else about
         arguments = dict.fromkeys(pattern.pattern.converters, about)
         for method in METHODS:
             # As a member and as a stranger: a method that either may send is a method of the route.

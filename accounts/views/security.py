@@ -7,9 +7,9 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import factors, passcodes, policy
+from accounts import factors, passcodes, passkeys, policy
 from accounts.access import ask_for_proof, for_enrolment
-from accounts.models import Passcode, Passkey
+from accounts.models import Passcode
 from accounts.requests import MemberRequest
 from accounts.sealing import SealError
 from accounts.security_forms import ConfirmForm
@@ -28,7 +28,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "account": viewer.account,
         "is_due": policy.is_enrolment_due(viewer),
         "passcode": Passcode.objects.filter(user_id=viewer.user_id, confirmed_at__isnull=False).first(),
-        "passkeys": Passkey.objects.filter(user_id=viewer.user_id).order_by("created_at", "pk"),
+        "passkeys": passkeys.of_user(viewer.user_id),
         "codes_left": passcodes.recovery_codes_left(viewer.user_id),
         "codes_made": passcodes.RECOVERY_CODES,
     }

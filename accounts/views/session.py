@@ -22,7 +22,7 @@ from accounts.security_forms import CodeForm
 def login(request: MemberRequest) -> HttpResponse:
     """Ask for e-mail address and password, then for a second factor if there is one; a signed-in visitor goes on."""
     if request.user.is_authenticated:
-        return redirect(_next(request))
+        return redirect(next_page(request))
     form, refused = LoginForm(request.POST if request.method == "POST" else None), None
     if request.method == "POST" and form.is_valid():
         try:
@@ -38,7 +38,7 @@ def login(request: MemberRequest) -> HttpResponse:
             focus(form, "password")  # the address is kept, the password has to be typed again
         else:
             if waiting is None:
-                return redirect(_next(request))
+                return redirect(next_page(request))
             second_stage.begin(request, waiting)
             return redirect(_second_stage(request))
     else:
@@ -52,13 +52,13 @@ def login(request: MemberRequest) -> HttpResponse:
 def login_code(request: MemberRequest) -> HttpResponse:
     """Ask for the second factor of somebody who has given their password; everybody else goes to the login page."""
     if request.user.is_authenticated:
-        return redirect(_next(request))
+        return redirect(next_page(request))
     form, refused = CodeForm(request.POST if request.method == "POST" else None), None
     try:
         user = second_stage.members(request)[0].user
         if request.method == "POST" and form.is_valid():
             second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
-            return redirect(_next(request))
+            return redirect(next_page(request))
     except second_stage.StageOver:
         if request.method == "POST":
             messages.error(request, "That took too long\nLog in again.")
@@ -72,11 +72,11 @@ def login_code(request: MemberRequest) -> HttpResponse:
 
 def _second_stage(request: MemberRequest) -> str:
     """Return where the second stage is, which keeps where to go afterwards."""
-    asked = _next(request)
+    asked = next_page(request)
     return reverse("accounts:login-code") + ("" if asked == "/" else "?" + urlencode({"next": asked}))
 
 
-def _next(request: MemberRequest) -> str:
+def next_page(request: MemberRequest) -> str:
     """Return where to go after signing in: a page of this site alone, else the landing page."""
     asked = request.GET.get("next", "")
     allowed = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
