@@ -13,9 +13,15 @@ class FactorRefused(Exception):
     """Something about a second factor cannot be done now. The message says why, and what to do."""
 
 
+def _lock_user(user_id: int) -> None:
+    """Lock the user's row, so that of two who set up passcodes at once each finds the other done."""
+    User.objects.select_for_update().get(pk=user_id)
+
+
 @one_transaction
 def begin_passcode(*, by: Member) -> Seed:
     """Return a new seed for the user of ``by``, to be confirmed. Raises FactorRefused while another counts."""
+    _lock_user(by.user_id)
     if passcodes.is_on(by.user_id):
         raise FactorRefused("One-time passcodes are on already. Turn them off first to set up another app.")
     return passcodes.begin(by.user)
@@ -28,6 +34,7 @@ def confirm_passcode(request: HttpRequest, *, code: str, by: Member, origin: Ori
     Other sessions of the user end: they were opened by the password alone.
     """
     identity.lock(by.user_id)
+    _lock_user(by.user_id)
     had_one = passcodes.has_one(by.user_id)
     if not passcodes.confirm(by.user, code):
         return None
