@@ -126,6 +126,9 @@ def test_link_sets_another_password_once_ends_all_sessions_and_is_told(cast, lin
     events = Event.objects.filter(action="user.password_reset").order_by("account_id")
     assert [(event.account_id, event.actor_id) for event in events] == [(ACME, None), (BOREALIS, None)]
     assert told() == [("noor@acme.example", "user.password_reset")]
+    outbox.send_due()
+    assert "If it was not you: choose another password at once, at http://127.0.0.1:8000/reset" in mailoutbox[-1].body
+    assert link not in mailoutbox[-1].body
 
 
 def test_link_is_good_for_an_hour(cast, link, monkeypatch):
