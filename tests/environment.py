@@ -13,7 +13,8 @@ _MEMORY, _ENOUGH = Path("/dev/shm"), 2 * 1024**3  # bytes
 if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ENOUGH and "TMPDIR" not in os.environ:
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
-os.environ.update(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=tempfile.mkdtemp(prefix="keytree-tests-"))
+_DATA_DIR = tempfile.mkdtemp(prefix="keytree-tests-")
+os.environ.update(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=_DATA_DIR)
 for name in (
     "KEYTREE_PUBLIC_URL",
     "KEYTREE_TRUSTED_PROXIES",
@@ -33,6 +34,17 @@ def pytest_configure() -> None:
 
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(Path(os.environ["KEYTREE_DATA_DIR"]) / "tests.sqlite3")
+
+
+def pytest_unconfigure() -> None:
+    """Throw away what this process kept."""
+    shutil.rmtree(_DATA_DIR, ignore_errors=True)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """Return one worker more than there are processors: tests of servers and browsers wait a good deal."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -515,9 +515,9 @@ def every_case() -> Iterator[Case]:
 
 
 #: The stands whose cases are tried through pages one by one; of the others, whose answers are fewer, a part.
-_THOROUGH = frozenset({_S.SELF_CREATOR, _S.PARENT_CREATOR, _S.OWNER, _S.SIBLING})
+_THOROUGH = frozenset({_S.SELF_CREATOR, _S.PARENT_CREATOR})
 #: Those that are tried through pages on every database: one who may, one who may not.
-ON_EVERY_DATABASE = frozenset({_S.PARENT_CREATOR, _S.SIBLING})
+ON_EVERY_DATABASE = frozenset({_S.PARENT, _S.SIBLING})
 
 
 def page_cases(stand: Stand) -> list[Case]:
@@ -532,9 +532,10 @@ def page_cases(stand: Stand) -> list[Case]:
         Case(stand),
         Case(stand, ACTIVE, VPN_ONLY, MANAGE_USERS),
         Case(stand, ACTIVE, ACTIVE, EDITOR, True, True),
-        Case(stand, SUSPENDED, ACTIVE, MANAGE_USERS, True),
     ]
     if stand in _THOROUGH:
+        # Where one stands does not matter to somebody who may not work.
+        cases += [Case(stand, SUSPENDED, ACTIVE, MANAGE_USERS, True)]
         cases += [
             Case(stand, ACTIVE, status, granted, list_is_restricted=bool(number % 2))
             for number, (status, granted) in enumerate(zip(STATUSES, GRANTS, strict=True))

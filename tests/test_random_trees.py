@@ -558,7 +558,8 @@ def test_random_histories_agree_with_the_oracle():
     run_state_machine_as_test(
         Histories,
         settings=settings(
-            max_examples=20,
+            # The oracle is the same on both; a second database shows what its statements do otherwise.
+            max_examples=20 if connection.vendor == "sqlite" else 10,
             stateful_step_count=25,
             deadline=None,
             # Not shrunk: that takes minutes, and twenty-five steps are read in one.

@@ -171,7 +171,7 @@ class State:
     name: str
     who: str
     path: str
-    act: Callable[[Visit], object] = lambda _: None
+    act: Callable[[Visit], object] | None = None
     script: bool = True
     widths: tuple[int, ...] = ()  # only these, where the state exists at no other
     is_debug: bool = False
@@ -184,7 +184,8 @@ class State:
             cast.server.run(self.before)
         visit.page.set_viewport_size({"width": self.widths[0] if self.widths else 1440, "height": 900})
         visit.go(self.path.format(**cast.ids))
-        self.act(visit)
+        if self.act:
+            self.act(visit)
         return visit
 
     def without_script(self) -> Self:
