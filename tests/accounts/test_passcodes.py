@@ -8,7 +8,7 @@ from html import unescape
 import pyotp
 import pytest
 from django.conf import settings as django_settings
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -367,3 +367,48 @@ def test_without_the_required_factor_nothing_is_open_but_setting_one_up(cast, cl
     set_up(olivia, clock)
     assert "Not set up, although this account requires one" in text_of(olivia.get(f"/iam/users/{cast['priya'].pk}"))
     assert "One-time passcode or passkey" not in text_of(olivia.get(f"/iam/users/{cast['lena'].pk}"))
+
+
+def test_without_its_master_key_a_seed_opens_nothing_and_a_recovery_code_still_does(cast, clock, settings):
+    client, other = visitor(cast["noor"]), visitor(cast["priya"])
+    app, codes = set_up(client, clock)
+    other.post("/user/security/passcode")
+    settings.KEYTREE_KEY_RING = "new:" + base64.b64encode(b"n" * 32).decode()
+    assert not give_code(give_password(), app.code())
+    assert give_code(give_password(), codes[0])
+    other.post("/user/security/passcode", {"code": "000000"})
+    assert "The seed does not open any more. Begin anew." in text_of(other.get("/user/security"))
+    assert shown(other.post("/user/security/passcode"))
+    ClassicKey.objects.all().delete()  # theirs is another matter
+    with pytest.raises(CommandError, match="1 seeds of one-time passcodes could not be opened"):
+        call_command("rotate_keys")
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(("email", "said"), [("nobody@acme.example", "no user with this"), ("nobody", "email address")])
+def test_operator_names_somebody_who_is_there(cast, email, said):
+    with pytest.raises(CommandError, match=said):
+        call_command("reset_second_factor", email=email)
+
+
+def test_pages_of_the_second_stage_lead_on_or_back(cast, clock):
+    client = visitor(cast["noor"])
+    app, _ = set_up(client, clock)
+    for path in ("/login/code", "/login/passkey"):
+        assert client.get(path)["Location"] == "/"
+        assert Client().get(path)["Location"] == "/login"
+    waiting = give_password()
+    assert waiting.get("/login/passkey")["Location"] == "/login/code"
+    Member.objects.filter(user=cast["noor"].user).update(allowed_addresses="10.0.0.0/8")
+    refused = waiting.post("/login/code", {"code": app.code()})
+    assert "You cannot sign in from this address." in text_of(refused)
+    assert Event.objects.filter(action="user.sign_in_refused").last().facts == {"why": "address not allowed"}
+
+
+def test_second_factor_that_is_not_there_is_not_taken_away(cast):
+    client = visitor(cast["noor"])
+    assert client.post("/user/security/passcode/remove").status_code == 302
+    assert client.post("/user/security/recovery_codes").status_code == 302
+    assert "Recovery codes stand in for a second factor. Set one up first." in text_of(client.get("/user/security"))
+    assert not RecoveryCode.objects.exists()
+    assert actions("user.passcode_removed") == 0

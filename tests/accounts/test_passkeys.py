@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 from webauthn.helpers import bytes_to_base64url
 
-from accounts import signin
+from accounts import passkeys, signin
 from accounts.models import Account, Event, Mail, Passkey, PasskeyChallenge, RecoveryCode
 from console import demo
 from tests.conftest import ACME
@@ -195,6 +195,17 @@ def test_same_passkey_is_added_once_and_the_last_required_one_stays(cast, device
     assert add(client, Authenticator(b"another")).status_code == 302  # there are recovery codes already
     assert client.post(f"{ADD}/{uid}/remove").status_code == 302
     assert [bytes(row.credential_id) for row in Passkey.objects.all()] == [b"another"]
+
+
+def test_there_are_no_more_passkeys_than_there_may_be_and_each_has_a_name(cast, device, monkeypatch):
+    client = visitor(cast["noor"])
+    page = text_of(client.post(ADD))
+    unnamed = text_of(client.post(ADD, {"name": "\u202e", "credential": Authenticator(b"another").made(page)}))
+    assert 'id="id_name_error"' in unnamed
+    assert 'name="credential" value' not in unnamed  # the browser is asked anew
+    monkeypatch.setattr(passkeys, "MOST", 1)
+    assert client.post(ADD)["Location"] == "/user/security"
+    assert "as many as there may be" in text_of(client.get("/user/security"))
 
 
 def test_passkeys_are_for_those_who_have_given_their_password(cast, device):
