@@ -12,6 +12,7 @@ import hmac
 import re
 import secrets
 import uuid
+from collections.abc import Iterator
 
 import pyotp
 import segno
@@ -216,3 +217,12 @@ def rewrap_all() -> tuple[int, int]:
             same = Passcode.objects.filter(pk=row.pk, sealed_seed=old)
             moved += same.update(sealed_seed=sealed, ring_key_id=current)
     return moved, unopened
+
+
+def unopened() -> Iterator[str]:
+    """Yield, for each seed that does not open with the key ring, whose it is and why. Reads all of them."""
+    for row in Passcode.objects.order_by("pk").iterator(chunk_size=_BATCH):
+        try:
+            sealing.open_sealed(bytes(row.sealed_seed), purpose=_PURPOSE, belongs_to=_owner_of(row))
+        except sealing.SealError as error:
+            yield f"user {row.user_id}: {error}"

@@ -369,7 +369,7 @@ def test_without_the_required_factor_nothing_is_open_but_setting_one_up(cast, cl
     assert "One-time passcode or passkey" not in text_of(olivia.get(f"/iam/users/{cast['lena'].pk}"))
 
 
-def test_without_its_master_key_a_seed_opens_nothing_and_a_recovery_code_still_does(cast, clock, settings):
+def test_without_its_master_key_a_seed_opens_nothing_and_a_recovery_code_still_does(cast, clock, settings, capsys):
     client, other = visitor(cast["noor"]), visitor(cast["priya"])
     app, codes = set_up(client, clock)
     other.post("/user/security/passcode")
@@ -380,6 +380,9 @@ def test_without_its_master_key_a_seed_opens_nothing_and_a_recovery_code_still_d
     assert "The seed does not open any more. Begin anew." in text_of(other.get("/user/security"))
     assert shown(other.post("/user/security/passcode"))
     ClassicKey.objects.all().delete()  # theirs is another matter
+    with pytest.raises(CommandError):
+        call_command("check_data")
+    assert f"user {cast['noor'].user_id}: Key" in capsys.readouterr().out
     with pytest.raises(CommandError, match="1 seeds of one-time passcodes could not be opened"):
         call_command("rotate_keys")
 
