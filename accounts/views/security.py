@@ -9,7 +9,8 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import factors, passcodes, passkeys, policy
 from accounts.access import ask_for_proof, for_enrolment
-from accounts.models import Passcode
+from accounts.actions_menu import MenuItem
+from accounts.models import Passcode, Passkey
 from accounts.requests import MemberRequest
 from accounts.sealing import SealError
 from accounts.security_forms import ConfirmForm
@@ -28,11 +29,16 @@ def index(request: MemberRequest) -> HttpResponse:
         "account": viewer.account,
         "is_due": policy.is_enrolment_due(viewer),
         "passcode": Passcode.objects.filter(user_id=viewer.user_id, confirmed_at__isnull=False).first(),
-        "passkeys": passkeys.of_user(viewer.user_id),
+        "passkeys": [_row(passkey) for passkey in passkeys.of_user(viewer.user_id)],
         "codes_left": passcodes.recovery_codes_left(viewer.user_id),
         "codes_made": passcodes.RECOVERY_CODES,
     }
     return render(request, "accounts/security.html", context)
+
+
+def _row(passkey: Passkey) -> dict[str, object]:
+    url = reverse("accounts:remove-passkey", args=[passkey.uid])
+    return {"passkey": passkey, "menu": [MenuItem("Remove", url, is_dialog=True, is_danger=True)]}
 
 
 def dialog(request: MemberRequest, template: str, title: str, **more: object) -> HttpResponse:

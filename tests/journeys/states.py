@@ -76,13 +76,14 @@ print(render_to_string({template!r}))
 
 
 #: Berlin's office signs in for once, with a second factor and no more; the link of a reset of Noor's password.
-_GIVE_BERLIN_A_FACTOR = """
+_GIVE_FACTORS = """
 from django.utils import timezone
 from accounts import passcodes
 from accounts.models import Member, Passcode, Passkey, User
-user = User.objects.get(email="vpn-berlin@acme.example")
-user.set_password("keytree-demo")
-user.save()
+user = User.objects.get(email="{}@acme.example")
+if not user.has_usable_password():
+    user.set_password("keytree-demo")
+    user.save()
 Member.objects.filter(user=user).update(status="active")
 Passcode.objects.filter(user=user).delete()
 passcodes.begin(user)
@@ -90,8 +91,14 @@ now = timezone.now()
 Passcode.objects.filter(user=user).update(confirmed_at=now)
 Passkey.objects.filter(user=user).delete()
 Passkey.objects.create(
-    user=user, credential_id=b"states", public_key=b"", sign_count=0, name="Key ring", created_at=now
+    user=user, credential_id=user.email.encode(), public_key=b"", sign_count=0, name="Key ring " * 6, created_at=now
 )
+"""
+_GIVE_BERLIN_FACTORS, _GIVE_NOOR_FACTORS = (_GIVE_FACTORS.format(name) for name in ("vpn-berlin", "noor"))
+_TAKE_NOORS_FACTORS = """
+from accounts.models import Passcode, Passkey
+for model in (Passcode, Passkey):
+    model.objects.filter(user__email="noor@acme.example").delete()
 """
 _LET_BERLIN_BE = """
 from accounts.models import Member
@@ -353,6 +360,11 @@ def _show_seed(visit: Visit) -> None:
     expect(dialog.get_by_role("img", name="QR code of the secret")).to_be_visible()
 
 
+def _without_factors(visit: Visit) -> None:
+    """Take away on the server what the page shows: the states after it know nothing of it."""
+    visit.server.run(_TAKE_NOORS_FACTORS)
+
+
 def _begin_passkey(visit: Visit) -> None:
     visit.button("Add a passkey").click()
     expect(visit.dialog("Add a passkey")).to_be_visible()
@@ -459,8 +471,8 @@ STATES = (
     State("reset, asked", "nobody", "/reset", _ask_for_link),
     State("reset, another password", "nobody", "/reset", _reset_link),
     State("reset gone", "nobody", "/reset/nobodys"),
-    State("second stage, wrong code", "nobody", "/login", _second_stage, before=_GIVE_BERLIN_A_FACTOR),
-    State("second stage, passkey", "nobody", "/login", _second_stage_by_passkey, before=_GIVE_BERLIN_A_FACTOR),
+    State("second stage, wrong code", "nobody", "/login", _second_stage, before=_GIVE_BERLIN_FACTORS),
+    State("second stage, passkey", "nobody", "/login", _second_stage_by_passkey, before=_GIVE_BERLIN_FACTORS),
     # API keys.
     State("keys", "marcus", KEYS),
     State("keys sorted by name", "marcus", f"{KEYS}?sort=-created_by"),
@@ -565,6 +577,7 @@ STATES = (
     State("login sessions, ending one", "marcus", SESSIONS, _end_session),
     State("page of ending all sessions", "marcus", f"{SESSIONS}/end_all"),
     State("page of ending a user's sessions", "marcus", USER.format("priya") + "/end_sessions"),
+    State("login security", "noor", SECURITY, _without_factors, before=_GIVE_NOOR_FACTORS),
     State("login security, changing the password", "noor", SECURITY, _change_password_wrongly),
     State("login security, secret", "noor", SECURITY, _show_seed, before=_PROVED.format("noor", "time.time()")),
     State("login security, passkey", "noor", SECURITY, _begin_passkey, before=_PROVED.format("noor", "time.time()")),

@@ -87,7 +87,7 @@ def test_passkey_and_codes_from_setting_up_to_losing_them(start_shared, browse):
     expect(visit.page.get_by_text("10 of 10 left")).to_be_visible()
 
     # The passkey goes.
-    visit.link("Remove Laptop").click()
+    visit.choose("Laptop", "Remove")
     visit.dialog("Remove passkey").get_by_role("button", name="Remove").click()
     expect(visit.notification("Passkey removed")).to_be_visible()
     visit.expect_page("Login security")
