@@ -7,9 +7,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit, events, passcodes, queries, second_stage, signin
-from accounts.forms import ProofForm
+from accounts import audit, events, passcodes, passkeys, queries, second_stage, signin
+from accounts.forms import PasskeyProofForm, ProofForm
 from accounts.models import Member
+from accounts.passkeys import Site
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
 
@@ -75,9 +76,8 @@ def ask_for_proof(
 ) -> HttpResponse | None:
     """Return none when the person has just proved who they are, else the page that asks for it.
 
-    By the password, or by a one-time passcode where the person has them. The page posts to the same address, so that
-    the proof and the request travel together and nothing of it has to
-    be kept meanwhile.
+    By the password, or by a one-time passcode or a passkey of those who have them. The page posts to the same address,
+    so that the proof and the request travel together and nothing of it has to be kept meanwhile.
 
     Args:
         what: what it is asked for, to complete "Confirm that it is you to …".
@@ -88,21 +88,29 @@ def ask_for_proof(
     """
     if signin.has_fresh_proof(request):
         return None
-    has_passcode = passcodes.is_on(request.member.user_id)
-    form = ProofForm(request.POST if is_proof_given(request) else None, accepts_code=has_passcode)
+    user = request.member.user
+    has_passcode, has_passkey = passcodes.is_on(user.pk), bool(passkeys.of_user(user.pk))
+    is_typed = "password" in request.POST or "proof_code" in request.POST
+    form = ProofForm(request.POST if is_typed else None, accepts_code=has_passcode)
+    by_passkey = PasskeyProofForm(request.POST if "proof_passkey" in request.POST else None)
     refused = None
-    if form.is_valid():
-        try:
-            _prove(request, form)
-        except signin.SignInRefused as error:
-            refused = error
-            form.add_error("proof_code" if form.is_by_code else "password", str(error))
-        else:
+    try:
+        if by_passkey.is_valid():
+            _prove_by_passkey(request, by_passkey.cleaned_data["proof_passkey"])
             return None
+        if form.is_valid():
+            _prove(request, form)
+            return None
+    except signin.SignInRefused as error:
+        refused = error
+        if form.is_bound:
+            form.add_error("proof_code" if form.is_by_code else "password", str(error))
     context = {
         "title": "Confirm that it is you",
         "what": what,
         "has_passcode": has_passcode,
+        "passkey_options": passkeys.options_to_use(user, Site.of(request), passkeys.PROVE) if has_passkey else "",
+        "passkey_problem": "" if form.is_bound or refused is None else str(refused),
         "form": form,
         "dialog_back": back,
         "behind_title": behind,
@@ -113,7 +121,7 @@ def ask_for_proof(
 
 def is_proof_given(request: MemberRequest) -> bool:
     """Whether the request carries a proof of identity beside what it is for."""
-    return "password" in request.POST or "proof_code" in request.POST
+    return not {"password", "proof_code", "proof_passkey"}.isdisjoint(request.POST)
 
 
 def _prove(request: MemberRequest, form: ProofForm) -> None:
@@ -124,6 +132,13 @@ def _prove(request: MemberRequest, form: ProofForm) -> None:
         signin.note_proof(request, member=member, origin=origin)
     else:
         signin.prove_identity(request, member=member, password=form.cleaned_data["password"], origin=origin)
+
+
+def _prove_by_passkey(request: MemberRequest, credential: str) -> None:
+    """Take what a passkey signed as proof of identity. Raises SignInRefused."""
+    member, origin, site = request.member, request.origin, Site.of(request)
+    second_stage.check_passkey(member.user, credential=credential, site=site, purpose=passkeys.PROVE, origin=origin)
+    signin.note_proof(request, member=member, origin=origin)
 
 
 def _pairs(carried: Mapping[str, str | Sequence[str]]) -> Iterator[tuple[str, str]]:

@@ -66,7 +66,7 @@ def _reset(mail: Mail, reset: PasswordReset) -> EmailMultiAlternatives:
 def _notice(mail: Mail) -> EmailMultiAlternatives:
     event = mail.event
     if event is None:
-        raise ValueError("A mail is about an invitation, the reset of a password or an event.")
+        raise ValueError("A mail is about an invitation or an event, or about the reset of a password.")
     notice = NOTICES[event.action]
     account = Account.objects.get(pk=event.account_id)
     context = {

@@ -145,6 +145,12 @@ class ProofForm(forms.Form):
             self.add_error("password", "Enter your password or a one-time passcode.")
 
 
+class PasskeyProofForm(forms.Form):
+    """What a browser answers with a passkey, in place of the password again."""
+
+    proof_passkey = forms.CharField(max_length=20_000)
+
+
 class StatusForm(forms.Form):
     """The status that a user is to have."""
 

@@ -39,7 +39,8 @@ T = TypeVar("T")
 TIME = timedelta(minutes=5)
 #: How many a user may have: each is a row of their page, and is named in what a browser is asked.
 MOST = 20
-_ADD, _USE = "add", "use"
+#: What a challenge is for: one for logging in proves nothing later, nor the other way round.
+_ADD, LOG_IN, PROVE = "add", "log in", "prove"
 _NOT_RIGHT = "The passkey was not accepted. Try again, or use another way."
 
 
@@ -85,14 +86,18 @@ def options_to_add(user: User, site: Site) -> str:
     return webauthn.options_to_json(options)
 
 
-def options_to_use(user: User, site: Site) -> str:
-    """Return what the browser is asked to sign with one of the user's passkeys, as JSON, with a new challenge."""
+def options_to_use(user: User, site: Site, purpose: str) -> str:
+    """Return what the browser is asked to sign with one of the user's passkeys, as JSON, with a new challenge.
+
+    Args:
+        purpose: ``LOG_IN`` or ``PROVE``.
+    """
     options = webauthn.generate_authentication_options(
         rp_id=site.host,
         allow_credentials=_described(of_user(user.pk)),
         user_verification=UserVerificationRequirement.REQUIRED,
     )
-    _keep(user, options.challenge, _USE)
+    _keep(user, options.challenge, purpose)
     return webauthn.options_to_json(options)
 
 
@@ -180,9 +185,9 @@ def _transports_of(credential: str) -> str:
     return " ".join(transport.value for transport in AuthenticatorTransport if transport.value in said)
 
 
-def use(user: User, *, credential: str, site: Site) -> None:
-    """Accept what one of the user's passkeys signed, once. Raises FactorRefused."""
-    challenge = _take(user, _USE)
+def use(user: User, *, credential: str, site: Site, purpose: str) -> None:
+    """Accept what one of the user's passkeys signed for this purpose, once. Raises FactorRefused."""
+    challenge = _take(user, purpose)
     credential_id = _verified(lambda: webauthn.base64url_to_bytes(json.loads(credential)["id"]))
     passkey = Passkey.objects.filter(user=user, credential_id=credential_id).first()
     if passkey is None:

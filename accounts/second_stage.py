@@ -76,15 +76,19 @@ def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> None
 def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, origin: Origin) -> None:
     """Sign the person in, if one of their passkeys signed what was asked. Raises StageOver or SignInRefused."""
     open_to = members(request)
-    user = open_to[0].user
+    check_passkey(open_to[0].user, credential=credential, site=site, purpose=passkeys.LOG_IN, origin=origin)
+    complete(request, open_to, used="passkey", origin=origin)
+
+
+def check_passkey(user: User, *, credential: str, site: Site, purpose: str, origin: Origin) -> None:
+    """Use up what one of the user's passkeys signed; counted before it is looked at. Raises SignInRefused."""
     signin.count_or_refuse(user.email, origin, throttle.CODES)
     try:
-        passkeys.use(user, credential=credential, site=site)
+        passkeys.use(user, credential=credential, site=site, purpose=purpose)
     except FactorRefused as error:
         signin.record_refusal(user, origin, "passkey not accepted")
         raise signin.SignInRefused(str(error)) from error
     throttle.forget_success(user.email, origin.address, throttle.CODES)
-    complete(request, open_to, used="passkey", origin=origin)
 
 
 @sensitive_variables("code")

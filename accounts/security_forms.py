@@ -102,7 +102,9 @@ class PasskeyForm(forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
         help_text="How you tell it from others: the device or the manager that keeps it.",
     )
-    credential = forms.CharField(max_length=_LONGEST_ANSWER, widget=forms.HiddenInput(), required=False)
+    credential = forms.CharField(
+        max_length=_LONGEST_ANSWER, widget=forms.HiddenInput(attrs={"data-passkey-answer": True}), required=False
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

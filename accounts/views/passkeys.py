@@ -100,12 +100,12 @@ def login(request: MemberRequest) -> HttpResponse:
                 request, credential=form.cleaned_data["credential"], site=site, origin=request.origin
             )
             return redirect(next_page(request))
-        options = passkeys.options_to_use(user, site)
+        options = passkeys.options_to_use(user, site, passkeys.LOG_IN)
     except second_stage.StageOver:
         return redirect("accounts:login")
     except SignInRefused as error:
         refusal = error
         form.add_error(None, str(error))
-        options = passkeys.options_to_use(user, site)
+        options = passkeys.options_to_use(user, site, passkeys.LOG_IN)
     context = {"title": "Use a passkey", "form": form, "options": options}
     return refused_answer(render(request, "accounts/login_passkey.html", context), refusal)

@@ -36,7 +36,7 @@ document.addEventListener(
   async (event) => {
     const form = event.target;
     const options = form.dataset.passkeyAdd ?? form.dataset.passkeyUse;
-    const answer = form.elements.credential;
+    const answer = form.querySelector("[data-passkey-answer]");
     if (!options || answer.value) return;
     event.preventDefault();
     event.stopImmediatePropagation(); // it is sent when there is an answer

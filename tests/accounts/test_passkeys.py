@@ -18,8 +18,9 @@ from webauthn.helpers import bytes_to_base64url
 from accounts import passkeys, signin
 from accounts.models import Account, Event, Mail, Passkey, PasskeyChallenge, RecoveryCode
 from console import demo
+from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.visitors import visitor
+from tests.visitors import session_of, visitor
 
 pytestmark = pytest.mark.django_db
 PRESENT, VERIFIED, ATTESTED = 1, 4, 64  # flags. Source: Web Authentication, "Authenticator Data"
@@ -195,6 +196,21 @@ def test_same_passkey_is_added_once_and_the_last_required_one_stays(cast, device
     assert add(client, Authenticator(b"another")).status_code == 302  # there are recovery codes already
     assert client.post(f"{ADD}/{uid}/remove").status_code == 302
     assert [bytes(row.credential_id) for row in Passkey.objects.all()] == [b"another"]
+
+
+def test_passkey_is_a_proof_of_identity_and_one_for_logging_in_is_none(cast, device):
+    client, url = visitor(cast["noor"]), f"/iam/users/{cast['noor'].pk}/classic_key"
+    session = session_of(client)
+    session["proved_at"] = 0
+    session.save()
+    login = text_of(give_password().post(USE))
+    refused = text_of(client.post(url, {"proof_passkey": device.signed(login)}))
+    assert "That took too long." in refused
+    assert not ClassicKey.objects.filter(holder=cast["noor"]).exists()
+    wrong = text_of(client.post(url, {"proof_passkey": device.signed(refused, origin="https://evil.example")}))
+    assert "The passkey was not accepted." in wrong
+    assert "API key successfully created" in text_of(client.post(url, {"proof_passkey": device.signed(wrong)}))
+    assert Event.objects.filter(action="user.identity_proved").count() == 1
 
 
 def test_there_are_no_more_passkeys_than_there_may_be_and_each_has_a_name(cast, device, monkeypatch):
