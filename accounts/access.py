@@ -42,13 +42,7 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
 
     Raises Http404, the same for someone the viewer may not know of and for nobody at all.
     """
-    member = (
-        passcodes.with_second_factor(
-            queries.for_menu(Member.objects.filter(account_id=viewer.account_id, pk=member_id))
-        )
-        .select_related("user", "account", "parent__user", "invitation", "freeze")
-        .first()
-    )
+    member = queries.member_of(viewer.account_id, member_id)
     if member is None or not can(viewer, MemberAction.VIEW, member):
         raise Http404
     return member

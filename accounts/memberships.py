@@ -23,6 +23,7 @@ from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import canonical_email, sort_name
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed, can_place_below, grantable, may_work, require
+from accounts.prepared import Prepared
 from accounts.signals import member_leaving
 from accounts.transactions import one_transaction
 
@@ -160,11 +161,18 @@ def present_member(member: Member) -> Member:
 
     Raises NotAllowed if it was removed meanwhile.
     """
-    return _present(Member.objects.all(), member.pk)
+    return _there(_as_it_is.first(member.pk or 0))
 
 
-def _present(members: QuerySet[Member], pk: int | None) -> Member:
-    found = hierarchy.with_freeze(members).select_related("user", "account").filter(pk=pk or 0).first()
+def _of_policies(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with what the policies ask of them."""
+    return hierarchy.with_freeze(members).select_related("user", "account")
+
+
+_as_it_is = Prepared(lambda pk: _of_policies(Member.objects.filter(pk=pk)))
+
+
+def _there(found: Member | None) -> Member:
     if found is None:
         raise NotAllowed("This user is no longer a member of the account.")
     return found
@@ -276,7 +284,7 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin)
 
 
 def _move(member: Member, parent: Member, by: Member | None, origin: Origin) -> Member:
-    before = _present(Member.objects.all(), member.parent_id)
+    before = _there(_as_it_is.first(member.parent_id or 0))
     hierarchy.move_branch(member, parent)
     moved = present_member(member)
     details = {
@@ -380,7 +388,7 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
     ``by`` is none where the server did it. Their user goes too where nothing is left of them: no membership, and no
     password ever set.
     """
-    user, parent = member.user, _present(Member.objects.all(), member.parent_id)
+    user, parent = member.user, _there(_as_it_is.first(member.parent_id or 0))
     for child in Member.objects.filter(parent=member).order_by("pk"):
         _move(child, parent, by, origin)
     member_leaving.send(Member, member=member, by=by, origin=origin)
@@ -425,7 +433,7 @@ def working_below(member: Member) -> list[Member]:
 
 def _locked(member: Member) -> Member:
     """Return the member as it is now, its row locked to the end of the transaction. Raises NotAllowed if it is gone."""
-    return _present(Member.objects.select_for_update(of=("self",)), member.pk)
+    return _there(_of_policies(Member.objects.select_for_update(of=("self",)).filter(pk=member.pk)).first())
 
 
 def _end_sessions_without_account(user: User) -> None:

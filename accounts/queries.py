@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db.models import IntegerField, QuerySet, Subquery
 
-from accounts import hierarchy
+from accounts import hierarchy, passcodes
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
@@ -15,6 +15,7 @@ from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MemberAction, can, can_place_below
+from accounts.prepared import Prepared
 from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
@@ -68,6 +69,18 @@ def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
 def for_menu(members: QuerySet[Member]) -> QuerySet[Member]:
     """Return ``members`` with what their Actions menus and tags depend on, in the same query."""
     return hierarchy.with_freeze(members).annotate(has_users_below=hierarchy.has_users_below())
+
+
+_member_of = Prepared(
+    lambda account_id, pk: passcodes.with_second_factor(
+        for_menu(Member.objects.filter(account_id=account_id, pk=pk))
+    ).select_related("user", "account", "parent__user", "invitation", "freeze")
+)
+
+
+def member_of(account_id: int, pk: int) -> Member | None:
+    """Return a member of an account with all that their own page asks of them, if there is one; one query."""
+    return _member_of.first(account_id, pk)
 
 
 def status_words(member: Member) -> str:

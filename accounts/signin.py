@@ -22,6 +22,7 @@ from accounts.enums import SIGN_IN_STATUSES
 from accounts.models import Member, User
 from accounts.origin import Origin
 from accounts.policy import may_work
+from accounts.prepared import Prepared
 from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
 from accounts.throttle import Limits
 
@@ -68,7 +69,7 @@ class MemberBackend(BaseBackend):
 
     def get_user(self, user_id: int) -> User | None:
         """Return the signed-in user with ``memberships_to_sign_in`` filled, none when nothing is left to sign in to."""
-        members = list(_sign_in_memberships(user_id))
+        members = _prepared_memberships(user_id)
         if not members:
             return None
         user: User = members[0].user
@@ -87,9 +88,12 @@ def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     )
 
 
+_prepared_memberships = Prepared(_sign_in_memberships)
+
+
 def members_to_sign_in(user_id: int) -> Sequence[Member]:
     """Return where the user may sign in, with their user, and whether they have a second factor; one query."""
-    return list(_sign_in_memberships(user_id))
+    return _prepared_memberships(user_id)
 
 
 def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User | None:

@@ -18,6 +18,7 @@ from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Member
+from accounts.prepared import Prepared
 from accounts.text_index import by_index
 from keys import policy
 from keys.models import ClassicKey
@@ -96,19 +97,24 @@ def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     )  # fmt: skip
 
 
+_own = Prepared(lambda holder_id: _for_list(ClassicKey.objects.filter(holder_id=holder_id)))
+_held = Prepared(lambda holder_id: with_people(ClassicKey.objects.filter(holder_id=holder_id)))
+_numbered = Prepared(lambda account_id, pk: with_people(ClassicKey.objects.filter(account_id=account_id, pk=pk)))
+
+
 def own_key(viewer: Member) -> ClassicKey | None:
     """Return the viewer's own key as the list shows it, if any; one query."""
-    return _for_list(ClassicKey.objects.filter(holder_id=viewer.pk)).first()
+    return _own.first(viewer.pk)
 
 
 def key_of(holder: Member) -> ClassicKey | None:
     """Return a member's key, if any; one query. The caller asks the policy who may know."""
-    return with_people(ClassicKey.objects.filter(holder_id=holder.pk)).first()
+    return _held.first(holder.pk)
 
 
 def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
     """Return the key with that id if ``viewer`` may know of it; one query."""
-    key = with_people(ClassicKey.objects.filter(account_id=viewer.account_id, pk=key_id)).first()
+    key = _numbered.first(viewer.account_id, key_id)
     return key if key is not None and policy.can(viewer, KeyAction.VIEW, key) else None
 
 

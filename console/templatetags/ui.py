@@ -24,6 +24,7 @@ def icon_href() -> str:
 
 
 @register.simple_tag
+@cache
 def icon(name: str) -> SafeString:
     """Return an icon that assistive technology skips: what it says must be said by text too."""
     return format_html(

@@ -1,0 +1,59 @@
+"""Statements that are made once in a process and asked again with other values.
+
+Django makes the text of a query anew each time, which for those of every request takes several times as long as asking
+it. There is no public way to keep it: what is relied on is how ``QuerySet`` and ``SQLCompiler`` work together, in this
+module alone.
+"""
+
+import copy
+import inspect
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from django.db import connections
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+#: The first of the numbers that stand for values in a statement; no key comes near.
+_PLACEHOLDER = 2**62 + 1
+_LARGEST = 2**63 - 1
+
+
+class Prepared(Generic[Row]):
+    """A query whose values are numbers: ``Prepared(lambda pk: Member.objects.filter(pk=pk))``.
+
+    Whatever else it depends on must be the same for the life of the process.
+
+    Args:
+        make: makes the query; each of its arguments is a value, which may stand in it several times.
+    """
+
+    def __init__(self, make: Callable[..., QuerySet[Row]]) -> None:
+        self._make = make
+
+    def __call__(self, *values: int) -> list[Row]:
+        """Return the rows for these values: one query, none for a number that no column holds."""
+        if any(abs(value) > _LARGEST for value in values):
+            return []
+        queryset, compiler, statement, parameters = self._made
+        answered = copy.copy(compiler)
+        answered.connection = connections[queryset.db]  # each thread has its own
+        places = {_PLACEHOLDER + number: value for number, value in enumerate(values)}
+        asked = tuple(places.get(each, each) if isinstance(each, int) else each for each in parameters)
+        answered.as_sql = lambda *_, **__: (statement, asked)
+        query = copy.copy(queryset.query)
+        query.get_compiler = lambda *_, **__: answered  # type: ignore[method-assign]
+        return list(QuerySet(queryset.model, query=query, using=queryset.db))
+
+    def first(self, *values: int) -> Row | None:
+        """Return the first of the rows for these values, if any."""
+        return next(iter(self(*values)), None)
+
+    @cached_property
+    def _made(self) -> tuple[QuerySet[Row], Any, str, Sequence[Any]]:
+        count = len(inspect.signature(self._make).parameters)
+        queryset = self._make(*range(_PLACEHOLDER, _PLACEHOLDER + count))
+        compiler = queryset.query.get_compiler(using=queryset.db)
+        return queryset, compiler, *compiler.as_sql()

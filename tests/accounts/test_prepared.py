@@ -1,0 +1,70 @@
+"""Statements made once are answered like the queries that they are made from."""
+
+from collections import Counter
+from threading import Thread
+
+import pytest
+from django.db import connection, connections
+
+from accounts import hierarchy
+from accounts.memberships import freeze_branch
+from accounts.models import Member
+from accounts.prepared import Prepared
+from tests.conftest import ACME
+
+pytestmark = pytest.mark.django_db
+
+
+def people(account_id: int, pk: int):
+    """Joins, an expression and both values twice: as much as any of the product's."""
+    members = hierarchy.with_freeze(Member.objects.filter(account_id=account_id, pk__gte=pk, pk__lte=pk))
+    return members.filter(account__pk=account_id).select_related("user", "parent__user").defer("search_text")
+
+
+def told(member: Member) -> list[object]:
+    """All that was loaded of a row and of those it is joined to, and what was not."""
+    parent = [member.parent.pk, member.parent.user.name] if member.parent else None
+    return [member, member.is_frozen, member.user.email, parent, sorted(member.get_deferred_fields())]
+
+
+def test_rows_are_those_of_the_query_for_every_value(cast, origin):
+    freeze_branch(member=cast["priya"], reason="lost", by=cast["marcus"], origin=origin)
+    prepared = Prepared(people)
+    for member in cast.values():
+        expected = [told(row) for row in people(ACME, member.pk)]
+        assert len(expected) == 1
+        assert [told(row) for row in prepared(ACME, member.pk)] == expected
+    assert Counter(prepared.first(ACME, member.pk).is_frozen for member in cast.values()) == {False: 6, True: 2}
+
+
+def test_statement_is_made_once_and_asked_each_time(cast, django_assert_num_queries):
+    made: list[tuple[int, ...]] = []
+    prepared = Prepared(lambda pk: made.append(pk) or Member.objects.filter(pk=pk))
+    with django_assert_num_queries(2) as asked:
+        assert prepared.first(cast["sam"].pk) == cast["sam"]
+        assert prepared.first(cast["noor"].pk) == cast["noor"]
+    assert len(made) == 1
+    assert [str(cast[name].pk) in query["sql"] for name, query in zip(("sam", "noor"), asked, strict=True)] == [
+        True
+    ] * 2
+
+
+@pytest.mark.parametrize("pk", [0, -1, 2**63 - 1, 2**63, -(2**63), 10**30])
+def test_number_of_nobody_finds_nobody(cast, pk):
+    assert Prepared(lambda pk: Member.objects.filter(pk=pk)).first(pk) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_thread_asks_over_its_own_connection(django_db_blocker):
+    prepared, used = Prepared(lambda pk: Member.objects.filter(pk=pk)), []
+    assert prepared(1) == []
+
+    def ask():
+        with connection.execute_wrapper(lambda execute, *args: used.append(connection) or execute(*args)):
+            prepared(1)
+        connections.close_all()
+
+    thread = Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert len(used) == 1
