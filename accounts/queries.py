@@ -90,13 +90,14 @@ def status_words(member: Member) -> str:
     return f"{label}, expired" if invitation is not None and invitation.is_expired() else label
 
 
-def _with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
+def with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with what their rows say, how many are below them included, in the same query."""
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
     return _with_people(members).annotate(below=_BoundedCount(below))
 
 
 def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
-    return _with_people_and_branches(members).select_related("user", "parent__user")
+    return with_people_and_branches(members).select_related("user", "parent__user")
 
 
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
@@ -126,7 +127,7 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
         order=Order("path"),
         branch_path=None,
         path_field="path",
-        complete=_with_parents if _is_filtered(asked) else _with_people_and_branches,
+        complete=_with_parents if _is_filtered(asked) else with_people_and_branches,
         is_filtered=_is_filtered(asked),
         among=branch,
         by_index=by_index(anywhere, asked.terms, viewer.account_id),

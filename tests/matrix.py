@@ -323,6 +323,7 @@ SURFACES = (
     # Users.
     Surface("accounts:users", "GET"),
     Surface("accounts:users", "GET", query="?view=hierarchy"),
+    Surface("accounts:users", "GET", query="?view=picture"),
     Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER),
     Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER, query="?tab=manage"),
     Surface("accounts:vpn-password", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.SET_VPN_PASSWORD),

@@ -107,6 +107,7 @@ LISTS = {
     "/iam/apikeys/classic.csv": ("q", "sort"),
     "/iam/users": ("q", "sort", "view", "per_page", "at", "status"),
     "/iam/users?view=hierarchy": ("q", "per_page", "at", "status", "folded"),
+    "/iam/users?view=picture": ("root", "after"),
     "/iam/activity": ("q", "per_page", "at", "action", "outcome"),
     "/iam/activity.csv": ("q", "action", "outcome"),
 }
@@ -703,6 +704,9 @@ def named() -> list[Member]:
     return list(Member.objects.filter(account=members[0].account_id).select_related("user", "account").order_by("path"))
 
 
+VIEWS_OF = {"accounts:user": ("", "?tab=manage"), "accounts:users": ("", "?view=hierarchy", "?view=picture")}
+
+
 @pytest.mark.sqlite_only
 def test_names_are_escaped_on_every_page(named):
     """Every page with every person on it, as the owner; nothing of a name is markup, and nothing is worked out."""
@@ -713,9 +717,10 @@ def test_names_are_escaped_on_every_page(named):
     for route, found in product(routes(), numbers):
         if not routes()[route].pattern.converters and found is not numbers[0]:
             continue
-        for query in {"accounts:user": ("", "?tab=manage"), "accounts:users": ("", "?view=hierarchy")}.get(
-            route, ("",)
-        ):
+        for query in {
+            "accounts:user": ("", "?tab=manage"),
+            "accounts:users": ("", "?view=hierarchy", "?view=picture"),
+        }.get(route, ("",)):
             response = client.get(address_of(route, found) + query)
             if response.status_code != 200 or "text/html" not in response["Content-Type"]:
                 body_of(response)

@@ -615,6 +615,13 @@ def look_at_hierarchy(world: World, case: Case, body: str, where: str) -> None:
     look_at_member_rows(world, case, rows, where)
 
 
+def look_at_picture(world: World, case: Case, body: str, where: str) -> None:
+    """Three levels from the actor down: nobody who is not below them, and those right below."""
+    drawn = {int(pk) for pk in re.findall(r'href="/iam/users(?:/|\?view=picture&amp;root=)(\d+)" tabindex', body)}
+    right_below = {member.pk for member in [*world.members, *world.foreign] if member.parent_id == world.actor.pk}
+    assert {world.actor.pk} | right_below <= drawn <= world.seen_by_actor(), where
+
+
 def look_at_member_rows(world: World, case: Case, rows: dict[int, str], where: str) -> None:
     below_or_self = world.seen_by_actor()
     for pk, row in rows.items():
@@ -733,6 +740,7 @@ LOOKS = {
     ("keys:classic-details", ""): look_at_details,
     ("accounts:users", ""): look_at_users,
     ("accounts:users", "?view=hierarchy"): look_at_hierarchy,
+    ("accounts:users", "?view=picture"): look_at_picture,
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
     ("accounts:login-sessions", ""): look_at_sessions,

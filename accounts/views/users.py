@@ -1,4 +1,4 @@
-"""The Users page: all users of the account, or the hierarchy below the viewer."""
+"""The Users page: all users of the account, or the hierarchy below the viewer as a table or as a picture."""
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -7,10 +7,11 @@ from django.views.decorators.http import require_safe
 from accounts import policy, queries
 from accounts.enums import MemberStatus
 from accounts.list_request import ListRequest
+from accounts.picture import picture_of, root_of
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest
 
-VIEWS = {"users": "Account users", "hierarchy": "User hierarchy"}
+VIEWS = {"users": "Account users", "hierarchy": "User hierarchy", "picture": "Picture of the hierarchy"}
 
 
 @require_safe
@@ -18,6 +19,8 @@ def index(request: MemberRequest) -> HttpResponse:
     """List the members that the viewer may see, in the view that the address asks for."""
     viewer, asked = request.member, ListRequest.of(request)
     view = asked.choice("view", VIEWS, "users")
+    if view == "picture":
+        return _picture(request, asked)
     context = {
         "title": "Users",
         "asked": asked,
@@ -47,3 +50,22 @@ def index(request: MemberRequest) -> HttpResponse:
         "status": asked.choice("status", MemberStatus.values, ""),
     }
     return render(request, "accounts/users.html", context)
+
+
+def _picture(request: MemberRequest, asked: ListRequest) -> HttpResponse:
+    """Draw the branch of the viewer, or of somebody below them, and lead from there to each other."""
+    viewer = request.member
+    root = root_of(viewer, asked.parameters.get("root", ""))
+    url = f"{asked.path}?view=picture&root="
+    context = {
+        "title": "Users",
+        "views": VIEWS.items(),
+        "view": "picture",
+        "picture": picture_of(root, viewer, url=url, after=asked.parameters.get("after", "")),
+        "root": root,
+        "is_viewer": root.pk == viewer.pk,
+        "start_url": f"{url}{root.pk}" if "after" in asked.parameters else "",
+        "up_url": f"{url}{root.parent_id}" if root.pk != viewer.pk else "",
+        "top_url": f"{asked.path}?view=picture" if root.parent_id != viewer.pk else "",
+    }
+    return render(request, "accounts/picture.html", context)

@@ -28,6 +28,8 @@ _OTHER_PAGES = (
     ("Users, searched for nothing there is", "/iam/users?q=xyzzy", "owner"),
     ("User hierarchy", "/iam/users?view=hierarchy", "owner"),
     ("the same, from half the tree", "/iam/users?view=hierarchy", "half"),
+    ("Picture of the hierarchy", "/iam/users?view=picture", "owner"),
+    ("the same, from half the tree", "/iam/users?view=picture", "half"),
     ("Activity", "/iam/activity", "owner"),
     ("the same, from half the tree", "/iam/activity", "half"),
     ("the same, from a hundredth", "/iam/activity", "hundredth"),
@@ -66,7 +68,7 @@ class Measurement:
             self._keytree = {each.members: self._child("tests.bench.keytree", each.environment) for each in self.sizes}
             groups = (
                 self._verification_by_load, self._verification_inside, self._pages, self._queries, self._ancestors,
-                self._memory, self._other_pages, self._export, self._move,
+                self._memory, self._other_pages, self._export, self._branch, self._move,
             )  # fmt: skip
             for group in groups:
                 name = group.__name__.strip("_").replace("_", " ")
@@ -306,6 +308,25 @@ class Measurement:
         judged = "≤ 1" if self.vendor == "postgresql" and self._large else ""
         told = ", ".join(f"{kind} {wait:.2f}" for kind, wait in longest.items())
         yield Figure("… longest wait of another request meanwhile, seconds", judged, max(longest.values()), note=told)
+
+    def _branch(self) -> Iterator[Figure]:
+        """What is asked before a branch of 10,000 is moved or revoked, and the revocation itself, undone afterwards."""
+        each = self.sizes[-1]
+        child, owner, movable = self._keytree[each.members], each.facts["viewers"]["owner"], each.facts["movable"]
+        of_branch = f"/iam/users/{movable['member']}"
+        pages = {
+            "preview of a move": f"{of_branch}/parent?parent={owner}",
+            "review before revoking": f"{of_branch}/revoke_keys",
+        }
+        asked = {name: _page(child, owner, address) for name, address in pages.items()}
+        for name, median in taking_turns(asked, rounds=3).items():
+            told = f"{self._server_time(median) * 1e3:,.0f} ms"
+            yield Figure(f"{name}, {movable['members']:,} members in {each.members:,}", "", 1, measured=told)
+        keys, seconds = child("revoke", member=movable["member"])
+        yield Figure(
+            f"revoking {keys:,} keys of a branch in {each.members:,} members, seconds", "", seconds,
+            measured=f"{seconds:.1f}",
+        )  # fmt: skip
 
     def _memory(self) -> Iterator[Figure]:
         each = self.sizes[-1]

@@ -17,7 +17,7 @@ from accounts.enums import CALLING_STATUSES
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
 from console.wsgi import application
-from keys import material
+from keys import lifecycle, material
 from keys.models import ClassicKey
 from tests.bench.calls import call_well, environ
 from tests.bench.timing import Sample, timed
@@ -122,6 +122,21 @@ def move(member: int) -> list[float]:
         branch = hierarchy.move_branch(branch, parent)
         seconds.append(time.perf_counter() - started)
     return seconds
+
+
+def revoke(member: int) -> tuple[int, float]:
+    """Revoke all keys of a branch in the owner's name and undo it; return how many there were and the seconds taken."""
+    branch = Member.objects.get(pk=member)
+    owner = Member.objects.get(account_id=branch.account_id, parent=None)
+    chosen = list(ClassicKey.objects.filter(hierarchy.branch(branch, prefix="holder_")).values_list("pk", flat=True))
+    with transaction.atomic():
+        started = time.perf_counter()
+        done = lifecycle.revoke_branch(
+            member=branch, chosen=chosen, seen=chosen, reason="measured", by=owner, origin=COMMAND_LINE
+        )
+        seconds = time.perf_counter() - started
+        transaction.set_rollback(True)
+    return done.deleted, seconds
 
 
 def watch(member: int, authorizations: str, seconds: float) -> dict[str, float]:

@@ -506,6 +506,8 @@ STATES = (
     State("hierarchy", "olivia", f"{USERS}?view=hierarchy"),
     State("hierarchy filtered", "olivia", f"{USERS}?view=hierarchy&q=a"),
     State("hierarchy folded", "olivia", f"{USERS}?view=hierarchy&folded={{member[marcus]}}"),
+    State("picture of the hierarchy", "olivia", f"{USERS}?view=picture"),
+    State("picture of a branch below", "olivia", f"{USERS}?view=picture&root={{member[priya]}}"),
     State("user: oneself", "marcus", USER.format("marcus")),
     State("user: oneself without a key", "noor", USER.format("noor"), before=_TAKE_NOORS_KEY),
     State("user: the owner on themselves", "olivia", USER.format("olivia")),
