@@ -31,6 +31,8 @@ PAGES = {
     "/iam/activity?per_page=100": 6,
     # session; user with memberships; sessions
     "/user/sessions": 3,
+    # session; user with memberships; passcode; passkeys; recovery codes
+    "/user/security": 5,
     # session; user with memberships
     "/iam/settings": 2,
 }

@@ -64,6 +64,8 @@ class Member(models.Model):
     #: Whether the member's branch, or one that they are in, is frozen. Filled in by ``accounts.hierarchy.with_freeze``,
     #: with which those who act are loaded, and those of whom a page says so.
     is_frozen = False
+    #: Whether the member's user has a second factor. Filled in where a user's members are loaded with a session.
+    has_second_factor = False
 
     class Meta:
         constraints = (
