@@ -7,9 +7,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 from django.shortcuts import render
 
-from accounts import audit, events, queries, signin
-from accounts.forms import ProofForm
+from accounts import audit, events, passcodes, passkeys, queries, second_stage, signin
+from accounts.forms import PasskeyProofForm, ProofForm
 from accounts.models import Member
+from accounts.passkeys import Site
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
 
@@ -20,6 +21,20 @@ def for_any_status(view: View) -> View:
     """Mark a view that suspended members, and those calling from an address not allowed, may use too."""
     view.for_any_status = True  # type: ignore[attr-defined]
     return view
+
+
+def for_enrolment(view: View) -> View:
+    """Mark a view that somebody may use too who lacks the second factor that their account requires."""
+    view.for_enrolment = True  # type: ignore[attr-defined]
+    return view
+
+
+def refused_answer(response: HttpResponse, refused: signin.SignInRefused | None) -> HttpResponse:
+    """Return ``response`` as the answer to an attempt that was refused: 429 with the time to wait, where it is that."""
+    if refused is not None and refused.retry_after:
+        response.status_code = 429
+        response["Retry-After"] = str(refused.retry_after_seconds)
+    return response
 
 
 def member_or_404(viewer: Member, member_id: int) -> Member:
@@ -53,13 +68,13 @@ def ask_for_proof(
     behind: str,
     carried: Mapping[str, str | Sequence[str]] | None = None,
 ) -> HttpResponse | None:
-    """Return none when the person has just proved who they are, else the page that asks for the password.
+    """Return none when the person has just proved who they are, else the page that asks for it.
 
-    The page posts to the same address, so that the password and the request travel together and nothing of it has to
-    be kept meanwhile.
+    By the password, or by a one-time passcode or a passkey of those who have them. The page posts to the same address,
+    so that the proof and the request travel together and nothing of it has to be kept meanwhile.
 
     Args:
-        what: what it is asked for, to complete "Enter your password to …".
+        what: what it is asked for, to complete "Confirm that it is you to …".
         back: where *Cancel* leads.
         behind: the title of the page that the question lies over.
         carried: what the request said besides, to be said again with the password, never a secret; a name may have
@@ -67,31 +82,57 @@ def ask_for_proof(
     """
     if signin.has_fresh_proof(request):
         return None
-    form = ProofForm(request.POST if "password" in request.POST else None)
-    status, headers = 200, {}
-    if form.is_valid():
-        try:
-            signin.prove_identity(
-                request, member=request.member, password=form.cleaned_data["password"], origin=request.origin
-            )
-        except signin.SignInRefused as refused:
-            form.add_error("password", str(refused))
-            if refused.retry_after:
-                status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
-        else:
+    user = request.member.user
+    has_passcode, has_passkey = passcodes.is_on(user.pk), bool(passkeys.of_user(user.pk))
+    is_typed = "password" in request.POST or "proof_code" in request.POST
+    form = ProofForm(request.POST if is_typed else None, accepts_code=has_passcode)
+    by_passkey = PasskeyProofForm(request.POST if "proof_passkey" in request.POST else None)
+    refused = None
+    try:
+        if by_passkey.is_valid():
+            _prove_by_passkey(request, by_passkey.cleaned_data["proof_passkey"])
             return None
+        if form.is_valid():
+            _prove(request, form)
+            return None
+    except signin.SignInRefused as error:
+        refused = error
+        if form.is_bound:
+            form.add_error("proof_code" if form.is_by_code else "password", str(error))
     context = {
         "title": "Confirm that it is you",
         "what": what,
+        "has_passcode": has_passcode,
+        "passkey_options": passkeys.options_to_use(user, Site.of(request), passkeys.PROVE) if has_passkey else "",
+        "passkey_problem": "" if form.is_bound or refused is None else str(refused),
         "form": form,
         "dialog_back": back,
         "behind_title": behind,
         "carried": list(_pairs(carried or {})),
     }
-    response = render(request, "accounts/prove_identity.html", context, status=status)
-    for name, value in headers.items():
-        response[name] = value
-    return response
+    return refused_answer(render(request, "accounts/prove_identity.html", context), refused)
+
+
+def is_proof_given(request: MemberRequest) -> bool:
+    """Whether the request carries a proof of identity beside what it is for."""
+    return not {"password", "proof_code", "proof_passkey"}.isdisjoint(request.POST)
+
+
+def _prove(request: MemberRequest, form: ProofForm) -> None:
+    """Take what was typed as proof of identity. Raises SignInRefused."""
+    member, origin = request.member, request.origin
+    if form.is_by_code:
+        second_stage.check_code(member.user, code=form.cleaned_data["proof_code"], origin=origin, recovers=False)
+        signin.note_proof(request, member=member, origin=origin)
+    else:
+        signin.prove_identity(request, member=member, password=form.cleaned_data["password"], origin=origin)
+
+
+def _prove_by_passkey(request: MemberRequest, credential: str) -> None:
+    """Take what a passkey signed as proof of identity. Raises SignInRefused."""
+    member, origin, site = request.member, request.origin, Site.of(request)
+    second_stage.check_passkey(member.user, credential=credential, site=site, purpose=passkeys.PROVE, origin=origin)
+    signin.note_proof(request, member=member, origin=origin)
 
 
 def _pairs(carried: Mapping[str, str | Sequence[str]]) -> Iterator[tuple[str, str]]:

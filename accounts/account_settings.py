@@ -5,7 +5,8 @@ All lock the account first, so that each event's *before* is what was there.
 
 from dataclasses import dataclass
 
-from accounts import addresses, audit, domains, events, hierarchy
+from accounts import addresses, audit, domains, events, hierarchy, passcodes
+from accounts.factors import FactorRefused
 from accounts.memberships import present_member
 from accounts.models import Account, Member
 from accounts.origin import Origin
@@ -41,6 +42,22 @@ def restrict_user_list(*, is_on: bool, by: Member, origin: Origin) -> None:
         account.save(update_fields=["restrict_user_list"])
         details = {"before": "off" if is_on else "on", "after": "on" if is_on else "off"}
         audit.record(events.USER_LIST_CHANGED, actor=by, origin=origin, details=details)
+
+
+@one_transaction
+def require_second_factor(*, is_on: bool, by: Member, origin: Origin) -> None:
+    """Let users of the account do nothing before they have a second factor, or no longer ask for one.
+
+    Raises NotAllowed, or FactorRefused if who turns it on has none themselves: they would lock themselves out.
+    """
+    by, account = _decided_by(by)
+    if is_on and not passcodes.has_one(by.user_id):
+        raise FactorRefused("Set up a second factor for yourself first, under Login security in the profile menu.")
+    if is_on != account.require_second_factor:
+        account.require_second_factor = is_on
+        account.save(update_fields=["require_second_factor"])
+        details = {"before": "off" if is_on else "on", "after": "on" if is_on else "off"}
+        audit.record(events.SECOND_FACTOR_REQUIRED, actor=by, origin=origin, details=details)
 
 
 @one_transaction

@@ -45,6 +45,7 @@ def record(
     details: Mapping[str, Any] | None = None,
     actor_label: str = "",
     once: str | None = None,
+    is_told: bool = True,
 ) -> Event | None:
     """Add an event to its account's trail.
 
@@ -58,6 +59,7 @@ def record(
         account_id: needed only when there is neither actor nor subject.
         details: facts for the page, as JSON; never a secret.
         once: where given, a second event of the account with the same text is not written and None returned.
+        is_told: whether the mail that the event calls for is posted; not where another event says the same.
     """
     subject = subject or actor
     if account_id is None and subject is not None:
@@ -80,7 +82,7 @@ def record(
     )
     written = _written(event, once)
     if written is not None:
-        event_recorded.send(Event, event=written, actor=actor, subject=subject)
+        event_recorded.send(Event, event=written, actor=actor, subject=subject, is_told=is_told)
     return written
 
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from accounts import formats
 from accounts.events import NOTICES
-from accounts.models import Account, Invitation, Mail
-from accounts.tokens import token_of
+from accounts.models import Account, Invitation, Mail, PasswordReset
+from accounts.tokens import reset_token_of, token_of
 
 #: Of a header: names may be long, and a mail program shows no more.
 _SUBJECT_LENGTH = 150
@@ -35,6 +35,8 @@ def compose(mail: Mail) -> EmailMultiAlternatives:
     """Return the message for a row of the outbox, loaded with what it is about."""
     if mail.invitation is not None:
         return _invitation(mail, mail.invitation)
+    if mail.reset is not None:
+        return _reset(mail, mail.reset)
     return _notice(mail)
 
 
@@ -50,10 +52,21 @@ def _invitation(mail: Mail, invitation: Invitation) -> EmailMultiAlternatives:
     return _message(mail, f"Invitation to {account.name}", "invitation", context)
 
 
+def _reset(mail: Mail, reset: PasswordReset) -> EmailMultiAlternatives:
+    context = {
+        "email": mail.recipient,
+        "url": site.url + reverse("accounts:reset-password", args=[reset_token_of(reset)]),
+        "until": formats.moment(reset.expires_at),
+        "asked_at": formats.moment(reset.created_at),
+        "address": reset.address,
+    }
+    return _message(mail, "Choose another password", "reset", context)
+
+
 def _notice(mail: Mail) -> EmailMultiAlternatives:
     event = mail.event
     if event is None:
-        raise ValueError("A mail is about an invitation or an event.")
+        raise ValueError("A mail is about an invitation or an event, or about the reset of a password.")
     notice = NOTICES[event.action]
     account = Account.objects.get(pk=event.account_id)
     context = {
@@ -65,6 +78,8 @@ def _notice(mail: Mail) -> EmailMultiAlternatives:
         "address": event.address,
         "facts": {name: event.facts[name] for name in ("before", "after", "reason") if name in event.facts},
         "url": site.url + reverse("accounts:activity"),
+        "security_url": site.url + reverse("accounts:security") if notice.is_about_identity else "",
+        "reset_url": site.url + reverse("accounts:reset"),
     }
     return _message(mail, f"{notice.subject} ({account.name})", "notice", context)
 

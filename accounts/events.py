@@ -16,6 +16,8 @@ class Notice:
     sentence: str
     #: Told of what one did oneself, when it came from an address that the like never came from; else of what others do.
     is_about_oneself: bool = False
+    #: Told whoever did it, the user included: it may have been somebody with their session.
+    is_about_identity: bool = False
 
 
 #: The events that are told by mail; ``accounts.notices`` posts them.
@@ -41,12 +43,22 @@ SIGN_IN_REFUSED = "user.sign_in_refused"
 SIGNED_OUT = "user.signed_out"
 IDENTITY_PROVED = "user.identity_proved"
 ACCOUNT_SWITCHED = "user.account_switched"
+PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - a name, not a secret
+PASSWORD_RESET = "user.password_reset"  # noqa: S105 - likewise
+PASSCODE_ADDED = "user.passcode_added"
+PASSCODE_REMOVED = "user.passcode_removed"
+RECOVERY_CODES_MADE = "user.recovery_codes_made"
+RECOVERY_CODE_USED = "user.recovery_code_used"
+PASSKEY_ADDED = "user.passkey_added"
+PASSKEY_REMOVED = "user.passkey_removed"
+SECOND_FACTOR_RESET = "user.second_factor_reset"
 SESSION_ENDED = "user.session_ended"
 SESSIONS_ENDED = "user.sessions_ended"
 USER_LIST_CHANGED = "account.user_list_changed"
 ADDRESSES_CHANGED = "account.addresses_changed"
 DOMAINS_CHANGED = "account.domains_changed"
 SESSION_LIMITS_CHANGED = "account.session_limits_changed"
+SECOND_FACTOR_REQUIRED = "account.second_factor_changed"
 MEMBER_ADDED = "member.added"
 PERMISSION_REFUSED = "permission.refused"
 CONSOLE_REFUSED = "console.refused"
@@ -74,12 +86,22 @@ register(
         SIGNED_OUT: "Signed out",
         IDENTITY_PROVED: "Identity proved again",
         ACCOUNT_SWITCHED: "Switched to this account",
+        PASSWORD_CHANGED: "Password changed",
+        PASSWORD_RESET: "Password reset",
+        PASSCODE_ADDED: "One-time passcodes turned on",
+        PASSCODE_REMOVED: "One-time passcodes turned off",
+        RECOVERY_CODES_MADE: "Recovery codes made",
+        RECOVERY_CODE_USED: "Recovery code used",
+        PASSKEY_ADDED: "Passkey added",
+        PASSKEY_REMOVED: "Passkey removed",
+        SECOND_FACTOR_RESET: "Second factor reset",
         SESSION_ENDED: "Session ended",
         SESSIONS_ENDED: "Sessions ended",
         USER_LIST_CHANGED: "Restrict user list visibility changed",
         ADDRESSES_CHANGED: "Restrict IP address access changed",
         DOMAINS_CHANGED: "Restrict user domains changed",
         SESSION_LIMITS_CHANGED: "Login session settings changed",
+        SECOND_FACTOR_REQUIRED: "Require a second factor changed",
         MEMBER_ADDED: "User added",
         PERMISSION_REFUSED: "Action refused",
         CONSOLE_REFUSED: "Use of the console refused",
@@ -114,6 +136,49 @@ tell_by_mail(
             "The addresses from which you may sign in to the console were changed.",
         ),
         VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "Another VPN password was set for you."),
+        PASSWORD_CHANGED: Notice(
+            "Your password was changed",
+            "Another password was set for your user, and your other login sessions were ended.",
+            is_about_identity=True,
+        ),
+        PASSWORD_RESET: Notice(
+            "Your password was reset",
+            "Another password was set for your user by a link that was sent to this address, and all your login "
+            "sessions were ended.",
+            is_about_identity=True,
+        ),
+        PASSCODE_ADDED: Notice(
+            "One-time passcodes were turned on",
+            "From now on a code of an authenticator app is asked for when you log in.",
+            is_about_identity=True,
+        ),
+        PASSCODE_REMOVED: Notice(
+            "One-time passcodes were turned off",
+            "No code of an authenticator app is asked for any more when you log in.",
+            is_about_identity=True,
+        ),
+        RECOVERY_CODES_MADE: Notice(
+            "Recovery codes were made",
+            "New recovery codes were made for your user. Earlier ones have stopped working.",
+            is_about_identity=True,
+        ),
+        RECOVERY_CODE_USED: Notice(
+            "A recovery code was used",
+            "Somebody logged in as you with a recovery code, which cannot be used again.",
+            is_about_identity=True,
+        ),
+        PASSKEY_ADDED: Notice(
+            "A passkey was added",
+            "A passkey was added to your user: it can be used when you log in.",
+            is_about_identity=True,
+        ),
+        PASSKEY_REMOVED: Notice("A passkey was removed", "A passkey of your user was removed.", is_about_identity=True),
+        SECOND_FACTOR_RESET: Notice(
+            "Your second factor was reset",
+            "One-time passcodes, recovery codes and passkeys of your user were removed by whoever runs this "
+            "installation, and all your login sessions were ended.",
+            is_about_identity=True,
+        ),
         SESSIONS_ENDED: Notice(
             "Your login sessions were ended", "All your login sessions in the account were ended: log in again."
         ),

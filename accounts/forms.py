@@ -111,7 +111,7 @@ class SwitchForm(forms.Form):
 
 
 class ProofForm(forms.Form):
-    """The password again."""
+    """The password again; or a one-time passcode, of somebody who has them."""
 
     password = forms.CharField(
         label="Password",
@@ -120,9 +120,35 @@ class ProofForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, accepts_code: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._accepts_code = accepts_code
+        if accepts_code:
+            self.fields["password"].required = False
+            self.fields["proof_code"] = forms.CharField(
+                label="One-time passcode",
+                required=False,
+                max_length=100,
+                widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+                help_text="Either is enough.",
+            )
         self.helper = helper("", tag=False)
+
+    @property
+    def is_by_code(self) -> bool:
+        """Whether the passcode is what was given."""
+        return bool(self.cleaned_data.get("proof_code"))
+
+    def clean(self) -> None:
+        """Ask for one of the two."""
+        if self._accepts_code and not self.errors and not self.cleaned_data["password"] and not self.is_by_code:
+            self.add_error("password", "Enter your password or a one-time passcode.")
+
+
+class PasskeyProofForm(forms.Form):
+    """What a browser answers with a passkey, in place of the password again."""
+
+    proof_passkey = forms.CharField(max_length=20_000)
 
 
 class StatusForm(forms.Form):

@@ -5,12 +5,13 @@ from typing import cast
 
 from django.contrib import auth, messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.utils import timezone
 
 from accounts import audit, events, signin
 from accounts.enums import MemberStatus
 from accounts.models import Member
+from accounts.policy import is_enrolment_due
 from accounts.requests import MemberRequest
 
 Next = Callable[[HttpRequest], HttpResponse]
@@ -50,15 +51,27 @@ class MemberMiddleware:
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
             return None
         if not signin.allows_platform(member, request.origin):
-            _record_refusal(request, "address not allowed")
-            return render(request, "accounts/address_refused.html", {"title": "Address not allowed"}, status=403)
+            return _refused(request, "address not allowed", "address_refused", "Address not allowed")
         if member.status == MemberStatus.SUSPENDED:
-            _record_refusal(request, "suspended")
-            return render(request, "accounts/suspended.html", {"title": "Suspended"}, status=403)
+            return _refused(request, "suspended", "suspended", "Suspended")
         if member.is_frozen:
-            _record_refusal(request, "frozen")
-            return render(request, "accounts/frozen.html", {"title": "Frozen"}, status=403)
+            return _refused(request, "frozen", "frozen", "Frozen")
+        if is_enrolment_due(member) and not getattr(view, "for_enrolment", False):
+            return _send_to_enrol(request)
         return None
+
+
+def _send_to_enrol(request: MemberRequest) -> HttpResponse:
+    """Send somebody who lacks the second factor that the account requires to where they set one up."""
+    if request.method in {"GET", "HEAD"}:
+        return redirect("accounts:security")
+    return _refused(request, "no second factor", "factor_required", "Second factor required")
+
+
+def _refused(request: MemberRequest, why: str, template: str, title: str) -> HttpResponse:
+    """Return the page that says why, and record it."""
+    _record_refusal(request, why)
+    return render(request, f"accounts/{template}.html", {"title": title}, status=403)
 
 
 def _record_refusal(request: MemberRequest, why: str) -> None:

@@ -1,4 +1,4 @@
-"""Tells people by mail what others changed about them, and when a value was seen from a new address.
+"""Tells people by mail what others changed about them, what was changed about their login, and when a value was seen.
 
 Posted in the transaction of the event: no mail without the change, and no change without the mail. Which events, and in
 which words, is said beside their names (``accounts.events.NOTICES``).
@@ -17,13 +17,15 @@ from accounts.signals import event_recorded, events_recorded
 
 
 @receiver(event_recorded)
-def tell(*, event: Event, actor: Member | None, subject: Member | None, **_: Any) -> None:
+def tell(*, event: Event, actor: Member | None, subject: Member | None, is_told: bool, **_: Any) -> None:
     """Post what there is to tell about an event, once to each person."""
     notice = NOTICES.get(event.action)
-    if notice is None or event.outcome != audit.SUCCESS or subject is None or not outbox.is_open():
+    if notice is None or not is_told or event.outcome != audit.SUCCESS or subject is None or not outbox.is_open():
         return
     is_own = actor is not None and actor.pk == subject.pk
-    if notice.is_about_oneself:
+    if notice.is_about_identity:
+        people = [subject]
+    elif notice.is_about_oneself:
         people = [] if _was_seen_from_there(event) else [subject, actor or subject]
     else:
         people = [] if is_own or subject.status in INVITED_STATUSES else [subject]

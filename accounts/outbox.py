@@ -23,9 +23,9 @@ from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from accounts import audit, emails, events, hierarchy
+from accounts import audit, emails, events, hierarchy, resets
 from accounts.enums import MemberStatus
-from accounts.models import Event, Invitation, Mail, Member
+from accounts.models import Event, Invitation, Mail, Member, PasswordReset
 from accounts.origin import Origin
 from accounts.transactions import one_transaction
 
@@ -71,6 +71,13 @@ def post_notices(notices: Iterable[tuple[Event, str]]) -> None:
         transaction.on_commit(postman.wake)
 
 
+def post_reset(reset: PasswordReset) -> None:
+    """Post the mail with the link for another password, to whatever address was typed."""
+    now = timezone.now()
+    Mail.objects.create(recipient=reset.email, reset=reset, created_at=now, next_try_at=now)
+    transaction.on_commit(postman.wake)
+
+
 # --- Sending ----------------------------------------------------------------------------------------------------------
 
 
@@ -97,7 +104,9 @@ def send_due() -> Round:
     if is_open():
         with closing(_Connection()) as server:
             while server.is_there and (mail := _claim()) is not None:
-                if _send(mail, server):
+                if mail.reset is not None and not resets.bind(mail.reset):
+                    mail.delete()  # to nobody, or too late
+                elif _send(mail, server):
                     done.sent += 1
                 else:
                     done.failed += 1
@@ -137,7 +146,7 @@ def _claim() -> Mail | None:
     Whatever was due for too long is given up on the way.
     """
     due = Mail.objects.select_related(
-        "event", "invitation__member__user", "invitation__member__account", "invitation__invited_by__user"
+        "event", "reset", "invitation__member__user", "invitation__member__account", "invitation__invited_by__user"
     ).order_by("next_try_at", "pk")
     while True:
         now = timezone.now()

@@ -61,6 +61,15 @@ def may_work(actor: Member) -> bool:
     return actor.status in CONSOLE_STATUSES and not actor.is_frozen
 
 
+def is_enrolment_due(actor: Member) -> bool:
+    """Whether the actor has to set up a second factor before anything else in this account.
+
+    Of a member loaded with a session. Their keys do not depend on it, and it is asked beside ``may_work``: what they
+    may do is theirs, as soon as they have one.
+    """
+    return actor.account.require_second_factor and not actor.has_second_factor
+
+
 def reason_without_work(actor: Member) -> str:
     """Return why the actor can do nothing in this account, in a sentence for them."""
     if actor.status in CONSOLE_STATUSES:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from django.db.models import Case, IntegerField, Q, QuerySet, Subquery, When
 
-from accounts import formats, hierarchy
+from accounts import formats, hierarchy, passcodes
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
@@ -74,9 +74,9 @@ def for_menu(members: QuerySet[Member]) -> QuerySet[Member]:
 
 
 _member_of = Prepared(
-    lambda account_id, pk: for_menu(Member.objects.filter(account_id=account_id, pk=pk)).select_related(
-        "user", "account", "parent__user", "invitation", "freeze"
-    )
+    lambda account_id, pk: passcodes.with_second_factor(
+        for_menu(Member.objects.filter(account_id=account_id, pk=pk))
+    ).select_related("user", "account", "parent__user", "invitation", "freeze")
 )
 
 

@@ -8,7 +8,8 @@ branch_moved = Signal()
 #: A member is about to be removed: what is theirs goes with them. Arguments: member, by, origin.
 member_leaving = Signal()
 
-#: An event was recorded, in the transaction of its change. Arguments: event, actor, subject (members, or none).
+#: An event was recorded, in the transaction of its change. Arguments: event, actor, subject (members, or none),
+#: is_told (whether the mail that it calls for is posted).
 event_recorded = Signal()
 
 #: Events of one action were recorded together. Arguments: events, actor, subjects (members, one for each event).

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,17 +13,18 @@ from django.contrib.auth.backends import BaseBackend
 from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import addresses, audit, events, hierarchy, session_limits, throttle
-from accounts.enums import INVITED_STATUSES, SIGN_IN_STATUSES
+from accounts import addresses, audit, events, hierarchy, identity, passcodes, session_limits, throttle
+from accounts.enums import SIGN_IN_STATUSES
 from accounts.models import Member, User
 from accounts.origin import Origin
 from accounts.policy import may_work
 from accounts.prepared import Prepared
 from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
+from accounts.throttle import Limits
 
 _log = logging.getLogger(__name__)
 
@@ -80,53 +81,71 @@ class MemberBackend(BaseBackend):
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     members = Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
-    found = hierarchy.with_users_below(hierarchy.with_freeze(members))
+    found = hierarchy.with_users_below(passcodes.with_second_factor(hierarchy.with_freeze(members)))
     return found.select_related("user", "account").order_by("account__name", "account_id")
 
 
 _prepared_memberships = Prepared(_sign_in_memberships)
 
 
-def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User:
-    """Sign the person in, in a new session, and return the user.
+def members_to_sign_in(user_id: int) -> Sequence[Member]:
+    """Return where the user may sign in, with their user, and whether they have a second factor; one query."""
+    return _prepared_memberships(user_id)
+
+
+def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User | None:
+    """Sign the person in, in a new session, and return none; or the user, who has a second factor to prove first.
 
     Raises SignInRefused: too many attempts, wrong e-mail address or password (the same words for both), nothing to
     sign in to, or an address that no membership allows. Each refusal of a known user is an event, but for those that
     came too often: an event would take time, and the time would tell who exists.
     """
     started = time.monotonic()
-    _count_or_refuse(email, origin)
+    count_or_refuse(email, origin)
     user = auth.authenticate(request, username=email, password=password)
     if user is None:
         # Not the address that was typed: people type their password there.
         _log.warning("sign-in refused: unknown email address or wrong password, from %s", origin.address)
-        _record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
+        record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
         time.sleep(max(0.0, started + _REFUSAL_SECONDS - time.monotonic()))
         raise SignInRefused("The email or the password is not right. Check both and try again.")
-    members = list(_sign_in_memberships(user.pk))
-    open_here = [member for member in members if allows_platform(member, origin)]
-    if not open_here:
+    members = members_to_sign_in(user.pk)
+    if not members:
         # From here on the password was right: saying more than to a stranger tells a stranger nothing.
-        _record_refusal(user, origin, "address not allowed" if members else "no membership to sign in to")
-        raise SignInRefused(
-            "You cannot sign in from this address. Ask the person who invited you."
-            if members
-            else "Your user cannot sign in to any account. Ask the person who invited you."
-        )
+        record_refusal(user, origin, "no membership to sign in to")
+        raise SignInRefused("Your user cannot sign in to any account. Ask the person who invited you.")
+    member = first_open(members, origin)
     throttle.forget_success(email, origin.address)
     SessionStore.delete_expired()  # of everybody: here, because that is once for each person who gets in
-    member = next(filter(may_work, open_here), open_here[0])
+    if member.has_second_factor:
+        return user
     start_session(request, member=member, origin=origin)
-    return user
+    return None
 
 
-def start_session(request: HttpRequest, *, member: Member, origin: Origin) -> None:
-    """Sign in the member's user, who has just proved who they are, in a new session and in the member's account."""
+def first_open(members: Sequence[Member], origin: Origin) -> Member:
+    """Return the first of the user's members that may be used from there, one that may work if there is one.
+
+    Raises SignInRefused, after an event, when there is none.
+    """
+    open_here = [member for member in members if allows_platform(member, origin)]
+    if not open_here:
+        record_refusal(members[0].user, origin, "address not allowed")
+        raise SignInRefused("You cannot sign in from this address. Ask the person who invited you.")
+    return next(filter(may_work, open_here), open_here[0])
+
+
+def start_session(request: HttpRequest, *, member: Member, origin: Origin, used: str = "") -> None:
+    """Sign in the member's user, who has just proved who they are, in a new session and in the member's account.
+
+    Args:
+        used: the second factor that was proved, in words.
+    """
     with transaction.atomic():
         auth.login(request, member.user)
         now = timezone.now().timestamp()
         request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})
-        _enter(request, member, events.SIGNED_IN, origin)
+        _enter(request, member, events.SIGNED_IN, origin, {"second factor": used} if used else {})
 
 
 def _whereabouts(now: float, origin: Origin) -> dict[str, Any]:
@@ -134,7 +153,9 @@ def _whereabouts(now: float, origin: Origin) -> dict[str, Any]:
     return {SEEN: now, ADDRESS: origin.address or "", AGENT: origin.agent}
 
 
-def _enter(request: HttpRequest, member: Member, action: str, origin: Origin) -> None:
+def _enter(
+    request: HttpRequest, member: Member, action: str, origin: Origin, details: Mapping[str, str] | None = None
+) -> None:
     """Make the member's account the session's, end sessions beyond the account's number, and record ``action``.
 
     To be called inside the transaction of the change.
@@ -142,14 +163,14 @@ def _enter(request: HttpRequest, member: Member, action: str, origin: Origin) ->
     if member.account.most_sessions is not None:
         audit.lock_chain(member.account_id)
     request.session[ACCOUNT] = member.account_id
-    _store(request)
+    store(request)
     ended = session_limits.make_room(
         account=member.account, user_id=member.user_id, session_key=request.session.session_key or ""
     )
-    audit.record(action, actor=member, origin=origin)
+    audit.record(action, actor=member, origin=origin, details=details)
     if ended:
-        details = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
-        audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=details)
+        why = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
+        audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=why)
     # With the account's chain in hand, no row may be waited for: whoever has it may wait for the chain. So it is passed
     # over while somebody changes or moves the member, and noted with the next sign-in.
     free = Member.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=member.pk)
@@ -164,8 +185,9 @@ def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> No
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
 
 
-def _count_or_refuse(email: str, origin: Origin) -> None:
-    wait = throttle.count_attempt(email, origin.address)
+def count_or_refuse(email: str, origin: Origin, limits: Limits = throttle.SIGN_IN) -> None:
+    """Count an attempt. Raises SignInRefused, with the time to wait, when it is one too many."""
+    wait = throttle.count_attempt(email, origin.address, limits)
     if wait is not None:
         _log.warning("sign-in refused: too many attempts, from %s", origin.address)
         minutes = math.ceil(wait.total_seconds() / 60)
@@ -174,20 +196,15 @@ def _count_or_refuse(email: str, origin: Origin) -> None:
         )
 
 
-def _record_refusal(user: User | None, origin: Origin, why: str) -> None:
-    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell.
-
-    Not where they are only invited: whoever invites an address must not learn whether it is in use.
-    """
+def record_refusal(user: User | None, origin: Origin, why: str) -> None:
+    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell."""
     if user is None:
         return
-    invited = Q(status__in=INVITED_STATUSES, name_here__isnull=False)
     with transaction.atomic():
-        for member in Member.objects.filter(user=user).exclude(invited).select_related("user").order_by("account_id"):
-            audit.record(
-                events.SIGN_IN_REFUSED, actor=None, actor_label="somebody signing in", subject=member,
-                outcome=audit.REFUSED, origin=origin, details={"why": why},
-            )  # fmt: skip
+        identity.record(
+            events.SIGN_IN_REFUSED, user_id=user.pk, actor_label="somebody signing in", outcome=audit.REFUSED,
+            origin=origin, details={"why": why},
+        )  # fmt: skip
 
 
 def allows_platform(member: Member, origin: Origin) -> bool:
@@ -242,23 +259,28 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
     Raises SignInRefused when it is wrong or was tried too often.
     """
     check_password(member.user, password=password, origin=origin)
+    note_proof(request, member=member, origin=origin)
+
+
+def note_proof(request: HttpRequest, *, member: Member, origin: Origin) -> None:
+    """Keep that the member has just proved who they are, under a new session id."""
     with transaction.atomic():
         request.session.cycle_key()
         request.session[PROVED] = timezone.now().timestamp()
-        _store(request)
+        store(request)
         audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
 
 
 def check_password(user: User, *, password: str, origin: Origin) -> None:
     """Check a password given by, or in the name of, a user that is known. Raises SignInRefused as for a sign-in."""
-    _count_or_refuse(user.email, origin)
+    count_or_refuse(user.email, origin)
     if not user.check_password(password):
-        _record_refusal(user, origin, "wrong password given as proof")
+        record_refusal(user, origin, "wrong password given as proof")
         raise SignInRefused("This is not your password. Try again.")
     throttle.forget_success(user.email, origin.address)
 
 
-def _store(request: HttpRequest) -> None:
+def store(request: HttpRequest) -> None:
     """Write the session now, in the transaction of its event: the middleware writes it only after the answer is made.
 
     Raises SessionInterrupted, which is answered with 400, when the session was ended meanwhile.

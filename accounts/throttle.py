@@ -1,4 +1,4 @@
-"""Slows down guessing of passwords: attempts are counted in the database, before any hash is computed.
+"""Slows down guessing of passwords and codes, and floods of mail: counted in the database, before a hash is computed.
 
 Counting first and atomically is what makes guesses sent at the same moment count each. Live sessions and API keys are
 never stopped by it: otherwise anybody could lock others out.
@@ -34,12 +34,28 @@ PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one cli
 EMAIL = Limit("email", 20, timedelta(minutes=15))  # one e-mail address, wherever from
 ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, whatever e-mail address
 
+#: What counts against what: one address from one place, that address wherever from, one place whatever the address.
+Limits = tuple[Limit, Limit, Limit]
+SIGN_IN: Limits = (PAIR, EMAIL, ADDRESS)
+#: One-time passcodes and recovery codes. Their own counts: a right password must not make room for more guesses.
+CODES: Limits = (
+    Limit("code pair", 5, timedelta(minutes=5)),
+    Limit("code", 20, timedelta(minutes=15)),
+    ADDRESS,
+)
+#: Links for another password. Nobody's mailbox is filled, and nobody is kept from logging in by who asks for one.
+RESETS: Limits = (
+    Limit("reset pair", 5, timedelta(minutes=15)),
+    Limit("reset", 10, timedelta(hours=1)),
+    ADDRESS,
+)
+
 _KEPT = timedelta(days=1)
 
 
-def _keys(email: str, address: str | None) -> Sequence[tuple[Limit, str]]:
+def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], _place(address)
-    subjects = ((PAIR, f"{place} {email}"), (EMAIL, email), (ADDRESS, place))
+    subjects = zip(limits, (f"{place} {email}", email, place), strict=True)
     return [(limit, hashlib.sha256(f"{limit.name} {subject}".encode()).hexdigest()) for limit, subject in subjects]
 
 
@@ -50,14 +66,16 @@ def _place(address: str | None) -> str:
     return str(ipaddress.ip_network((address, 64), strict=False)) if ":" in address else address
 
 
-def count_attempt(email: str, address: str | None) -> timedelta | None:
-    """Count one attempt to sign in, and return how long to wait if it is one too many, none if it may go on.
+def count_attempt(email: str, address: str | None, limits: Limits = SIGN_IN) -> timedelta | None:
+    """Count one attempt, to sign in unless ``limits`` say otherwise.
+
+    Returns how long to wait if it is one too many, none if it may go on.
 
     An attempt over a limit is not counted against the others. The rows are taken in the order of their keys, so that
     two attempts never wait for each other in a circle.
     """
     now, wait = timezone.now(), timedelta()
-    keys = sorted(_keys(email, address), key=lambda item: item[1])
+    keys = sorted(_keys(email, address, limits), key=lambda item: item[1])
     with transaction.atomic():
         AttemptCount.objects.bulk_create(
             [AttemptCount(key=key, window_ends_at=now + limit.window) for limit, key in keys], ignore_conflicts=True
@@ -67,7 +85,7 @@ def count_attempt(email: str, address: str | None) -> timedelta | None:
             for row in AttemptCount.objects.select_for_update().filter(key__in=[k for _, k in keys]).order_by("key")
         }
         if len(rows) < len(keys):
-            return count_attempt(email, address)  # one was cleared away between the two statements
+            return count_attempt(email, address, limits)  # one was cleared away between the two statements
         for limit, key in keys:
             row = rows[key]
             if row.window_ends_at <= now:
@@ -87,10 +105,10 @@ def forget_old() -> int:
     return AttemptCount.objects.filter(window_ends_at__lt=timezone.now() - _KEPT).delete()[0]
 
 
-def forget_success(email: str, address: str | None) -> None:
+def forget_success(email: str, address: str | None, limits: Limits = SIGN_IN) -> None:
     """Take back a counted attempt that succeeded: its own pair starts anew, the wider counts lose just this one."""
     forget_old()  # here, because that is once for each person who gets in
     with transaction.atomic():
-        for limit, key in sorted(_keys(email, address), key=lambda item: item[1]):
-            left = Value(0) if limit is PAIR else Greatest(F("count") - 1, Value(0))
+        for limit, key in sorted(_keys(email, address, limits), key=lambda item: item[1]):
+            left = Value(0) if limit is limits[0] else Greatest(F("count") - 1, Value(0))
             AttemptCount.objects.filter(key=key).update(count=left)

@@ -1,33 +1,44 @@
-"""The secret in an invitation's link: derived when it is needed, stored nowhere.
+"""The secrets in the links of invitations and password resets: derived when they are needed, stored nowhere.
 
-A token is an HMAC under a subkey of the key ring over the invitation's random uid and its generation: 256 bits that
-neither the database nor a copy of it can give away. The row has a digest of it, to be found by, which alone opens
-nothing: what is found is compared with the token derived anew, so that nobody who writes to the database can plant one.
+A token is an HMAC under a subkey of the key ring over the row's random uid and, of an invitation, its generation: 256
+bits that neither the database nor a copy of it can give away. The row has a digest of it, to be found by, which alone
+opens nothing: what is found is compared with the token derived anew, so that nobody who writes to the database can
+plant one.
 
-*Source:* docs/security.md, "Invitations and mail".
+*Source:* docs/security.md, "Invitations and mail" and "Passwords and second factors".
 """
 
 import base64
 import hashlib
 import hmac
+from collections.abc import Callable
 
 from accounts import sealing
-from accounts.models import Invitation
+from accounts.models import Invitation, PasswordReset
 
 #: By which logs and scanners know a token.
-PREFIX = "kti_"
-_PURPOSE = "invitation"
+PREFIX, RESET_PREFIX = "kti_", "ktr_"
+_PURPOSE, _RESET_PURPOSE = "invitation", "password reset"
 
 
 def token_of(invitation: Invitation) -> str:
     """Return the token of the invitation's present generation. Raises SealError when the ring lacks its master key."""
-    said = f"{invitation.uid.hex}:{invitation.generation}".encode()
-    digest = sealing.keyed_digest(said, purpose=_PURPOSE, key_id=invitation.ring_key_id)
-    return PREFIX + base64.urlsafe_b64encode(digest).decode().rstrip("=")
+    said = f"{invitation.uid.hex}:{invitation.generation}"
+    return PREFIX + _derived(said, purpose=_PURPOSE, key_id=invitation.ring_key_id)
+
+
+def reset_token_of(reset: PasswordReset) -> str:
+    """Return the token of a reset. Raises SealError when the ring lacks its master key."""
+    return RESET_PREFIX + _derived(reset.uid.hex, purpose=_RESET_PURPOSE, key_id=reset.ring_key_id)
+
+
+def _derived(said: str, *, purpose: str, key_id: str) -> str:
+    digest = sealing.keyed_digest(said.encode(), purpose=purpose, key_id=key_id)
+    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def digest_of(token: str) -> bytes:
-    """Return what an invitation is found by."""
+    """Return what an invitation, or a reset, is found by."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
@@ -37,9 +48,24 @@ def renew(invitation: Invitation) -> None:
     invitation.token_digest = digest_of(token_of(invitation))
 
 
+def prepare(reset: PasswordReset) -> None:
+    """Give an unsaved reset the digest of its token, under the current master key."""
+    reset.ring_key_id = sealing.configured_ring().current
+    reset.token_digest = digest_of(reset_token_of(reset))
+
+
 def is_token_of(token: str, invitation: Invitation) -> bool:
     """Whether ``token`` is the invitation's own, compared in constant time."""
+    return _is_derived(token, lambda: token_of(invitation))
+
+
+def is_reset_token_of(token: str, reset: PasswordReset) -> bool:
+    """Whether ``token`` is the reset's own, compared in constant time."""
+    return _is_derived(token, lambda: reset_token_of(reset))
+
+
+def _is_derived(token: str, derive: Callable[[], str]) -> bool:
     try:
-        return hmac.compare_digest(token_of(invitation).encode(), token.encode(errors="surrogatepass"))
+        return hmac.compare_digest(derive().encode(), token.encode(errors="surrogatepass"))
     except sealing.SealError:
         return False

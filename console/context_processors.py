@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from accounts import signin
 from accounts.models import Member
+from accounts.policy import is_enrolment_due
 from console import demo, nav, theme
 from console.demo import Person
 
@@ -65,8 +66,9 @@ class Shell:
 
     @cached_property
     def nav(self) -> tuple[nav.Group, ...]:
-        """The groups of the side navigation; none for a member who may not work in the console."""
-        return nav.groups_for(self.member, self._request.path) if self.member else ()
+        """The groups of the side navigation; none for a member who may not, or not yet, work in the console."""
+        is_open = self.member is not None and not is_enrolment_due(self.member)
+        return nav.groups_for(self.member, self._request.path) if self.member and is_open else ()
 
     @property
     def other_accounts(self) -> Sequence[Member]:

@@ -15,10 +15,10 @@ from django.views.debug import SafeExceptionReporterFilter
 #: The id of the request being answered, set by the middleware.
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
-# Classic values are 64 hexadecimal digits, platform values begin with ktp_ and tokens of invitations with kti_, Basic
-# credentials hold a value. And cookies.
+# Classic values are 64 hexadecimal digits, platform values begin with ktp_, tokens of invitations with kti_ and those
+# of password resets with ktr_, Basic credentials hold a value. And cookies.
 _KEY_SHAPED = re.compile(
-    r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kti_[0-9a-z_-]{20,}|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
+    r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kt[ir]_[0-9a-z_-]{20,}|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
 )
 _BLOT = "[redacted]"
 

@@ -45,7 +45,7 @@ _ALWAYS = {
 #: Where an address is itself a secret: no page that is opened from there, and no style sheet, may learn it. Not
 #: "no-referrer", with which browsers send forms as from nowhere, and the check against forged ones refuses them.
 #: *Source:* Fetch standard, "append a request Origin header".
-_SECRET_PATHS = "/invitations/"  # noqa: S105 - where the secrets stand, not one of them
+_SECRET_PATHS = ("/invitations/", "/reset/")
 
 
 def _is_too_large(content_length: str) -> bool:

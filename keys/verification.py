@@ -8,9 +8,13 @@ shows a verdict to a caller tells ``accepted`` alone; the reason is for the acti
 """
 
 import enum
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import count
 from typing import Any
+from weakref import WeakSet
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -134,25 +138,59 @@ def _find(username: str) -> tuple[Any, ...] | None:
 def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
     """Run the statement by the driver beneath Django's connection; raises what Django makes of the driver's errors."""
     wrapper.ensure_connection()
-    driver, module = wrapper.connection, wrapper.Database  # type: ignore[attr-defined]  # the stubs do not know of it
+    driver = wrapper.connection
     with wrapper.wrap_database_errors:
-        if wrapper.vendor == "sqlite":
-            statement, constants = _statement("?")
-            cursor = driver.execute(statement, (*constants, username))
-        else:
-            # Django turns preparing off for poolers that lose prepared statements; its own cursors never prepare.
-            driver.prepare_threshold = 0
-            statement, constants = _statement("%s")
-            cursor = module.Cursor(driver).execute(statement, (*constants, username))
-        # All rows, though there is one at most: on SQLite a statement that was not read to its end keeps the state of
-        # the database it began with, and the next verification would see nothing newer.
-        rows = cursor.fetchall()
+        if wrapper.vendor == "postgresql":
+            return _ask_postgresql(driver, username)
+        statement, constants = _statement()
+        # All rows, though there is one at most: a statement that was not read to its end keeps the state of the
+        # database it began with, and the next verification would see nothing newer.
+        rows = driver.execute(statement.replace("%s", "?"), (*constants, username)).fetchall()
     return rows[0] if rows else None
 
 
+def _ask_postgresql(driver: Any, username: str) -> tuple[Any, ...] | None:
+    """Run the statement, prepared once on each connection, by libpq: a cursor takes four times as long around it.
+
+    *Source:* PostgreSQL documentation, "Extended Query" and "Binary Format"; psycopg, "psycopg.pq".
+    """
+    import psycopg  # noqa: PLC0415 - where there is PostgreSQL alone
+
+    session = driver.pgconn
+    statement, constants = _statement()
+    if driver not in _prepared:
+        numbers = count(1)
+        text = re.sub("%s", lambda _: f"${next(numbers)}", statement)
+        result = session.prepare(_NAME, text.encode())
+        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+            raise psycopg.errors.error_from_result(result)
+        _prepared.add(driver)
+    values = [*(str(int(value)).encode() for value in constants), username.encode()]
+    result = session.exec_prepared(_NAME, values, None, psycopg.pq.Format.BINARY)
+    if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
+        raise psycopg.errors.error_from_result(result)
+    if not result.ntuples:
+        return None
+    return tuple(read(result.get_value(0, place)) for place, read in enumerate(_READERS))
+
+
+def _number(value: bytes) -> int:
+    return int.from_bytes(value, "big", signed=True)
+
+
+_NAME = b"keytree_verify"
+#: The connections on which the statement is prepared.
+_prepared: WeakSet[Any] = WeakSet()
+#: How the columns of the statement are read that PostgreSQL sends in its binary form, in their order.
+_READERS: tuple[Callable[[bytes], Any], ...] = (
+    _number, bytes, bytes.decode, bytes.decode, _number, bytes.decode, bytes.decode,
+    _number, bytes.decode, bytes.decode, any,
+)  # fmt: skip
+
+
 @cache
-def _statement(placeholder: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the one statement, as the ORM writes it, and what goes into it before the API username.
+def _statement() -> tuple[str, tuple[Any, ...]]:
+    """Return the one statement, as the ORM writes it, and the numbers that go into it before the API username.
 
     Tables and columns are named by the models alone, and what a frozen branch is by the tree.
     """
@@ -161,4 +199,4 @@ def _statement(placeholder: str) -> tuple[str, tuple[Any, ...]]:
         "account_id", "account__allowed_addresses", "holder__user__email", hierarchy.frozen("holder_path"),
     )  # fmt: skip
     statement, (*constants, _) = keys.query.sql_with_params()
-    return statement.replace("%s", placeholder), tuple(constants)
+    return statement, tuple(constants)

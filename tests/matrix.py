@@ -262,7 +262,7 @@ def works(case: Case) -> bool:
 
 # --- The surfaces -----------------------------------------------------------------------------------------------------
 
-KEY, MEMBER, TOKEN, SESSION, NOTHING = "key", "member", "token", "session", ""
+KEY, MEMBER, TOKEN, SESSION, PASSKEY, NOTHING = "key", "member", "token", "session", "passkey", ""
 
 
 @dataclass(frozen=True)
@@ -279,6 +279,7 @@ class Surface:
     data: dict[str, str] = field(default_factory=dict)
     changes: str = ""  # the table that whoever may changes; nobody else changes anything
     notes: str = ""  # the one event, with no change beside it, that it leaves when somebody else than the target looks
+    is_event: bool = True  # whether the change is one: not what counts only after a further step
     gives_value: bool = False
     needs_no_key: bool = False  # tried while the target has no key, and again while there is one
     for_any_status: bool = False  # leaving and switching are for suspended members too
@@ -424,12 +425,33 @@ SURFACES = (
         "accounts:end-user-sessions", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.END_SESSIONS,
         changes="accounts_session",
     ),
+    # Login security: one's own password and factors. Who acts here has a passkey; tests/accounts/test_passwords.py and
+    # tests/accounts/test_passcodes.py go on from here.
+    Surface("accounts:security", "GET"),
+    Surface("accounts:change-password", "GET"),
+    Surface("accounts:change-password", "POST"),  # with nothing typed
+    Surface("accounts:passcode", "GET"),
+    Surface("accounts:passcode", "POST", changes="accounts_passcode", is_event=False),
+    Surface("accounts:remove-passcode", "GET"),
+    Surface("accounts:remove-passcode", "POST", 302),
+    Surface("accounts:add-passkey", "GET", 302),
+    Surface("accounts:add-passkey", "POST", changes="accounts_passkeychallenge", is_event=False),
+    # Of somebody else, or of nobody: tests/accounts/test_passkeys.py removes one's own.
+    Surface("accounts:remove-passkey", "GET", 404, about=PASSKEY),
+    Surface("accounts:remove-passkey", "POST", 404, about=PASSKEY),
+    Surface("accounts:recovery-codes", "GET"),
+    Surface("accounts:recovery-codes", "POST", changes="accounts_recoverycode"),
     # The account's settings.
     Surface("accounts:settings", "GET", allowed_by=Act.CHANGE_SETTINGS),
     Surface("accounts:settings-user-list", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
     Surface(
         "accounts:settings-user-list", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
         data={"is_on": "{other_list}", "is_confirmed": "on"}, changes="accounts_account",
+    ),
+    Surface("accounts:settings-second-factor", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-second-factor", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
+        data={"is_on": "true", "is_confirmed": "on"}, changes="accounts_account",
     ),
     Surface("accounts:settings-addresses", "GET", allowed_by=Act.CHANGE_SETTINGS),
     Surface(
@@ -462,6 +484,16 @@ SURFACES = (
     # What strangers have as well: the login page, the colours, two words for a monitor.
     Surface("accounts:login", "GET", for_any_status=True, for_strangers=True),
     Surface("accounts:login", "POST", for_any_status=True, for_strangers=True),
+    # Without a password given before, the second stage leads back to the first.
+    Surface("accounts:login-code", "GET", 302, for_any_status=True, for_strangers=True),
+    Surface("accounts:login-code", "POST", 302, for_any_status=True, for_strangers=True),
+    # Another password by mail: with no address typed, and with a link that nobody was sent.
+    Surface("accounts:login-passkey", "GET", 302, for_any_status=True, for_strangers=True),
+    Surface("accounts:login-passkey", "POST", 302, for_any_status=True, for_strangers=True),
+    Surface("accounts:reset", "GET", for_any_status=True, for_strangers=True),
+    Surface("accounts:reset", "POST", for_any_status=True, for_strangers=True),
+    Surface("accounts:reset-password", "GET", 404, about=TOKEN, for_any_status=True, for_strangers=True),
+    Surface("accounts:reset-password", "POST", 404, about=TOKEN, for_any_status=True, for_strangers=True),
     Surface("console:theme", "POST", 302, data={"theme": "dark"}, for_any_status=True, for_strangers=True),
     Surface("console:healthz", "GET", for_any_status=True, for_strangers=True),
     Surface("console:readyz", "GET", for_any_status=True, for_strangers=True),

@@ -319,7 +319,18 @@ FIELDS = {
     "accounts:end-session": (),
     "accounts:end-all-sessions": ("password",),
     "accounts:end-user-sessions": ("password",),
+    "accounts:login-code": ("code",),
+    "accounts:reset": ("email",),
+    "accounts:reset-password": ("password",),
+    "accounts:change-password": ("current", "password"),
+    "accounts:passcode": ("password",),
+    "accounts:remove-passcode": ("password",),
+    "accounts:recovery-codes": ("password",),
+    "accounts:add-passkey": ("password",),
+    "accounts:remove-passkey": ("password",),
+    "accounts:login-passkey": ("credential",),
     "accounts:settings-user-list": ("is_on",),
+    "accounts:settings-second-factor": ("is_on",),
     "accounts:settings-addresses": ("addresses",),
     "accounts:settings-domains": ("domains",),
     "accounts:settings-login-session": ("hours", "idle_hours", "idle_minutes", "concurrent", "most"),
@@ -332,7 +343,7 @@ def test_every_form_is_tried_here():
 
 @pytest.fixture
 def numbers(priya, key) -> dict[str, int]:
-    return {"member_id": priya.pk, "key_id": key.pk, "token": "nobodys", "uid": NOBODYS}
+    return {"member_id": priya.pk, "key_id": key.pk, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
 
 
 @pytest.mark.parametrize("nasty", NASTY)
@@ -709,11 +720,9 @@ VIEWS_OF = {"accounts:user": ("", "?tab=manage"), "accounts:users": ("", "?view=
 def test_names_are_escaped_on_every_page(named):
     """Every page with every person on it, as the owner; nothing of a name is markup, and nothing is worked out."""
     client, pages = visitor(named[0]), 0
-    numbers = [
-        {"member_id": member.pk, "key_id": key, "token": "nobodys", "uid": NOBODYS} for member, key in zip(
-            named, ClassicKey.objects.order_by("holder__path").values_list("pk", flat=True), strict=True
-        )
-    ]  # fmt: skip
+    keys = ClassicKey.objects.order_by("holder__path").values_list("pk", flat=True)
+    nobodys = {"token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
+    numbers = [{"member_id": member.pk, "key_id": key, **nobodys} for member, key in zip(named, keys, strict=True)]
     for route, found in product(routes(), numbers):
         if not routes()[route].pattern.converters and found is not numbers[0]:
             continue

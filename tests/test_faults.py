@@ -16,10 +16,12 @@ from django.apps import apps
 from django.contrib.sessions.exceptions import SessionInterrupted
 from django.db import IntegrityError, OperationalError, connection
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts import (
     account_settings,
     audit,
+    factors,
     hierarchy,
     importing,
     invitations,
@@ -27,13 +29,27 @@ from accounts import (
     member_files,
     memberships,
     outbox,
+    passcodes,
+    passwords,
+    resets,
     signin,
     tokens,
 )
 from accounts.account_settings import SessionSettings
 from accounts.enums import Permission
 from accounts.invitees import read
-from accounts.models import AttemptCount, Event, Invitation, Mail, Member, Session
+from accounts.models import (
+    Account,
+    AttemptCount,
+    Event,
+    Invitation,
+    Mail,
+    Member,
+    Passkey,
+    PasswordReset,
+    Session,
+    User,
+)
 from accounts.origin import Origin
 from accounts.sessions import SessionStore
 from console import demo
@@ -292,6 +308,45 @@ def writes(transactional_db) -> list[Write]:
             {"Account"},
             ["account.domains_changed"],
         ),
+        # How people log in. The passcodes' seed is one that the tests know the codes of.
+        Write(
+            "change_password",
+            lambda: change_password(noor),
+            {"Mail", "Session", "User"},
+            ["user.password_changed"] * 2,
+        ),
+        Write("ask_for_link", plain(passwords.ask_for_link, email=NEW, origin=ORIGIN), {"Mail", "PasswordReset"}, []),
+        Write(
+            "reset_password",
+            lambda: partial(passwords._reset, *reset_of(noor), "another hash", ORIGIN),
+            {"Mail", "PasswordReset", "Session", "User"},
+            ["user.password_reset"] * 2,
+        ),
+        Write("begin_passcode", plain(factors.begin_passcode, by=noor), {"Passcode"}, []),
+        Write(
+            "confirm_passcode",
+            lambda: confirm_passcode(noor),
+            {"Mail", "Passcode", "RecoveryCode"},
+            ["user.passcode_added"] * 2,
+        ),
+        Write(
+            "renew_recovery_codes",
+            plain(factors.renew_recovery_codes, **own),
+            {"Mail", "RecoveryCode"},
+            ["user.recovery_codes_made"] * 2,
+        ),
+        Write(
+            "require_second_factor",
+            lambda: require_second_factor(olivia),
+            {"Account"},
+            ["account.second_factor_changed"],
+        ),
+        Write(
+            "remove_passcode",
+            lambda: remove_passcode(noor),
+            {"Mail", "Passcode", "RecoveryCode"},
+            ["user.passcode_removed"] * 2,
+        ),
         Write("sign_out", lambda: sign_out(noor), {"Session"}, ["user.signed_out"]),
     ]
 
@@ -346,6 +401,46 @@ def prove_identity(member: Member) -> Callable[[], Any]:
 def switch_account(member: Member) -> Callable[[], Any]:
     request = request_of(member)
     return lambda: signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN)
+
+
+def change_password(member: Member) -> Callable[[], Any]:
+    """In one session, with another that ends."""
+    other = signed_in_session(member)
+    request, user = request_of(member), User.objects.get(pk=member.user_id)
+    user.set_password(demo.PASSWORD)
+    User.objects.filter(pk=user.pk).update(password=user.password)
+    member.user.password = user.password
+    assert other
+    return lambda: passwords.change(request, member=member, current=demo.PASSWORD, new="a new one", origin=ORIGIN)
+
+
+def reset_of(member: Member) -> tuple[PasswordReset, User]:
+    """A link that is good, and whose it is."""
+    PasswordReset.objects.all().delete()
+    link = resets.make(member.user.email, ORIGIN)
+    assert resets.bind(link)
+    return resets.find(tokens.reset_token_of(link))
+
+
+def confirm_passcode(member: Member) -> Callable[[], Any]:
+    request, seed = request_of(member), passcodes.being_set_up(member.user)
+    code = seed.code_of(int(timezone.now().timestamp()) // 30)
+    return lambda: factors.confirm_passcode(request, code=code, by=member, origin=ORIGIN)
+
+
+def require_second_factor(member: Member) -> Callable[[], Any]:
+    """In the name of somebody who has one."""
+    if not passcodes.has_one(member.user_id):
+        Passkey.objects.create(
+            user=member.user, credential_id=b"one", public_key=b"", sign_count=0, name="One", created_at=timezone.now()
+        )
+    return lambda: account_settings.require_second_factor(is_on=True, by=member, origin=ORIGIN)
+
+
+def remove_passcode(member: Member) -> Callable[[], Any]:
+    """Where nobody requires one."""
+    Account.objects.update(require_second_factor=False)
+    return lambda: factors.remove_passcode(by=member, origin=ORIGIN)
 
 
 def sign_out(member: Member) -> Callable[[], Any]:

@@ -46,7 +46,7 @@ POSTS = [surface for surface in matrix.SURFACES if surface.method == "POST"]
 def numbers(cast) -> dict[str, int]:
     """The numbers that stand in addresses: Priya's, and her key's."""
     key_id = ClassicKey.objects.get(holder=cast["priya"]).pk
-    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys", "uid": NOBODYS}
+    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
 
 
 def address_of(route: str, numbers: dict[str, int]) -> str:
@@ -74,7 +74,9 @@ def assert_headers(response: HttpResponse, where: object, *, may_be_kept: bool =
     """The headers that every answer has, whatever its status; only static files may be kept by anybody."""
     policy = dict(part.strip().split(" ", 1) for part in response["Content-Security-Policy"].split(";"))
     assert policy == POLICY, where
-    is_secret = "invitation" in str(where) and "invite" not in str(where)
+    is_secret = ("invitation" in str(where) and "invite" not in str(where)) or re.search(
+        "reset-password|/reset/", str(where)
+    )
     for name, text in {**ALWAYS, **({"Referrer-Policy": "strict-origin"} if is_secret else {})}.items():
         assert response.headers.get(name) == text, f"{name} of {where}"
     features = dict(part.strip().split("=") for part in response["Permissions-Policy"].split(","))
@@ -96,7 +98,7 @@ def test_headers_of_every_route_method_and_visitor(cast, numbers):
     statuses: Counter[int] = Counter()
     visitors = {name: visitor(cast[name]) for name in ("marcus", "sam", "dmitri")}
     visitors["a stranger"], visitors["a forged form"] = visitor(), visitor(cast["priya"], csrf_checks=True)
-    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43, "uid": NOBODYS}
+    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43, "uid": NOBODYS, "passkey": NOBODYS}
     asked = [("GET", numbers), ("POST", numbers), ("GET", missing), ("POST", missing)]
     further = [(method, numbers) for method in METHODS if method not in ("GET", "POST")]
     in_all = [(name, what) for name in visitors for what in asked + further * (name in ("marcus", "a stranger"))]

@@ -16,6 +16,7 @@ from html import unescape
 from types import SimpleNamespace
 from typing import Any
 
+import pyotp
 import pytest
 from django.contrib.messages import add_message, constants
 from django.contrib.messages.storage.session import SessionStorage
@@ -408,7 +409,7 @@ def starting_points() -> Iterator[str]:
     sessions = [*Session.objects.exclude(uid=None).values_list("uid", flat=True)[:2], uuid.uuid4()]
     for name, pattern in routes().items():
         converters = list(pattern.pattern.converters)
-        about = keys if "key_id" in converters else sessions if "uid" in converters else members
+        about = keys if "key_id" in converters else sessions if {"uid", "passkey"} & set(converters) else members
         numbers = [[]] if not converters else [[n] for n in about]
         yield from (reverse(name, args=number) for number in numbers)
     for query in ({"sort": "created_by"}, {"sort": "-created"}, {"q": "a"}, {"per_page": 10}, {"q": "nothing like it"}):
@@ -536,6 +537,46 @@ def test_token_of_an_invitation_is_in_its_mail_and_nowhere_else(people, cast, lo
     assert not seeker.finds(log.printed.getvalue())
     assert "/invitations/[redacted]" in log.printed.getvalue()
     assert not any(seeker.finds(message.subject) for message in mailoutbox)
+
+
+def test_secrets_of_login_security_are_in_one_answer_each_and_nowhere_else(people, log, mailoutbox, monkeypatch):
+    """The seed, the recovery codes and the link of a reset: each made and used, rightly and wrongly."""
+    noor = people["noor"]
+    page = noor.post("/user/security/passcode")
+    (seed,) = re.findall(r"data-value-text>([^<]+)<", body_of(page).decode())
+    app = pyotp.TOTP(seed.replace(" ", ""))
+    noor.post("/user/security/passcode", {"code": "000000"})
+    done = noor.post("/user/security/passcode", {"code": app.now()})
+    codes = re.search(r"data-value-text>([^<]+)<", body_of(done).decode())[1].split("\n")
+    client = visitor()
+    for code in ("wrong", codes[0], codes[0]):
+        client.post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})
+        client.get("/login/code")
+        client.post("/login/code", {"code": code})
+        client.post("/logout")
+    visitor().post("/reset", {"email": "noor@acme.example"})
+    outbox.send_due()
+    (reset,) = [message for message in mailoutbox if "/reset/ktr_" in message.body]
+    link = re.search(r"/reset/\S+", reset.body)[0]
+    seeds = [seed, seed.replace(" ", "")]
+    seeker = Seeker([*seeds, *codes, *(code.replace("-", "") for code in codes), link.rpartition("/")[2]])
+    asked = [visitor().get(link), visitor().post(link, {"password": "short"})]
+    monkeypatch.setattr("accounts.views.passwords.passwords.reset", _fails_holding("x"))
+    asked.append(visitor(raises=False).post(link, {"password": "a longer pass phrase"}))
+    assert asked[-1].status_code == 500
+    asked += [noor.get(path) for path in ("/user/security", "/iam/activity", "/iam/activity.csv", "/user/sessions")]
+    asked += [noor.get("/user/security/passcode"), noor.get("/user/security/recovery_codes")]
+    asked += [people["marcus"].get(path) for path in ("/iam/activity", "/iam/users")]
+    for response in asked:
+        # The page of a link says its own address once: choosing a theme comes back to it.
+        text = body_of(response).decode().replace(link, "")
+        headers = dict(response.headers.items())
+        assert not seeker.finds(text + str(headers) + response.cookies.output()), response.request["PATH_INFO"]
+    kept = [(place, content) for place, content in everything_kept() if "Choose another password" not in place]
+    assert not [place for place, content in kept if seeker.finds(content)]
+    assert not [line for line in log.made if Seeker([*seeds, *codes]).finds(line)]
+    assert not seeker.finds(log.printed.getvalue())
+    assert "/reset/[redacted]" in log.printed.getvalue()
 
 
 def test_an_error_while_verifying_does_not_print_the_value(known, seeker, log, monkeypatch):

@@ -39,6 +39,8 @@ PAGES = {
     "/iam/inactive?per_page=100&tab=keys": 5,
     # session; user with memberships; sessions
     "/user/sessions": 3,
+    # session; user with memberships; passcode; passkeys; recovery codes
+    "/user/security": 5,
     # session; user with memberships
     "/iam/settings": 2,
 }

@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
     """Adds a column, filled, and its index; ``accounts_member`` is not made anew, so that its triggers stay."""
 
     dependencies = [
-        ("accounts", "0007_events_by_actor"),
+        ("accounts", "0008_second_factors_and_resets"),
     ]
 
     operations = [

@@ -54,6 +54,13 @@ class Account(models.Model):
         "Concurrent sessions", null=True, help_text="How many a user may have at once; none is unlimited."
     )
 
+    require_second_factor = models.BooleanField(
+        "Require a second factor",
+        default=False,
+        db_default=False,
+        help_text="Users without one can do nothing in the console but set one up.",
+    )
+
     class Meta:
         constraints = (
             models.CheckConstraint(

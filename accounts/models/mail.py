@@ -5,17 +5,20 @@ from django.db.models import Q
 
 from accounts.models.event import Event
 from accounts.models.invitation import Invitation
+from accounts.models.reset import PasswordReset
 from accounts.names import EMAIL_BYTES
 
 
 class Mail(models.Model):
     """A mail in the outbox: to whom, and what about. Its text is written when it is sent; then the row goes.
 
-    What it is about is an invitation, which takes its unsent mails along when it goes, or an event.
+    What it is about is an invitation or the reset of a password, which take their unsent mails along when they go, or
+    an event.
     """
 
     recipient = models.CharField(max_length=EMAIL_BYTES)
     invitation = models.ForeignKey(Invitation, on_delete=models.CASCADE, null=True)
+    reset = models.ForeignKey(PasswordReset, on_delete=models.CASCADE, null=True, related_name="+")
     # Without a constraint: events are never removed, and nothing should refer to their table that could be in the way
     # of the triggers there.
     event = models.ForeignKey(
@@ -30,7 +33,9 @@ class Mail(models.Model):
         constraints = (
             models.CheckConstraint(
                 name="mail_about_one_thing",
-                condition=Q(invitation=None, event__isnull=False) | Q(invitation__isnull=False, event=None),
+                condition=Q(invitation=None, event__isnull=False, reset=None)
+                | Q(invitation__isnull=False, event=None, reset=None)
+                | Q(invitation=None, event=None, reset__isnull=False),
             ),
         )
         indexes = (models.Index(name="mail_due_idx", fields=("next_try_at", "id")),)

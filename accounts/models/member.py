@@ -71,6 +71,8 @@ class Member(models.Model):
     #: Whether there are users below. Filled in by ``accounts.hierarchy.with_users_below``, with which those who act are
     #: loaded, and those whose menus a page shows.
     has_users_below = False
+    #: Whether the member's user has a second factor. Filled in where a user's members are loaded with a session.
+    has_second_factor = False
 
     class Meta:
         constraints = (

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods
 
-from accounts import invitations, signin
+from accounts import invitations, passcodes, signin
 from accounts.forms import JoinForm, NewUserForm, ProofForm, helper
 from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
 from accounts.models import Invitation, Member
@@ -89,6 +89,8 @@ def _join(request: MemberRequest, token: str, invited: Member, form: AnyForm) ->
         signin.start_session(request, member=member, origin=origin)
     elif isinstance(form, ProofForm):
         signin.check_password(invited.user, password=form.cleaned_data["password"], origin=origin)
+        if passcodes.has_one(invited.user_id):
+            raise signin.SignInRefused("Your user has a second factor. Log in with it, then open this link again.")
         member = invitations.accept_as(token=token, user=invited.user, origin=origin)
         signin.start_session(request, member=member, origin=origin)
     else:

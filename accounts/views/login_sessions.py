@@ -49,7 +49,7 @@ def _row(session: LoginSession) -> dict[str, object]:
     }
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def end(request: MemberRequest, uid: uuid.UUID) -> HttpResponse:
     """Ask whether to end one of the viewer's own sessions, and do it; for the present one it is logging out."""
@@ -82,7 +82,7 @@ def _after_end(request: MemberRequest, told: str, *, is_present: bool) -> HttpRe
     return redirect("accounts:login" if is_present else "accounts:login-sessions")
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def end_all(request: MemberRequest) -> HttpResponse:
     """Ask whether to end all sessions of the viewer, this one included, and do it."""
@@ -97,7 +97,7 @@ def end_all(request: MemberRequest) -> HttpResponse:
     return render(request, "accounts/end_all_sessions.html", context)
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def end_all_of(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to end all sessions that another user has in the account, and do it."""

@@ -158,7 +158,7 @@ def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpRespons
     return redirect("accounts:user", member.pk)
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to remove a user, or oneself, from the account, and do it."""

@@ -4,49 +4,79 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme, urlencode
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts import signin
-from accounts.access import for_any_status
+from accounts import second_stage, signin
+from accounts.access import for_any_status, refused_answer
 from accounts.forms import LoginForm, SwitchForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest
+from accounts.security_forms import CodeForm
 
 
 @sensitive_post_parameters("password")
 @login_not_required
 @require_http_methods(["GET", "HEAD", "POST"])
 def login(request: MemberRequest) -> HttpResponse:
-    """Ask for e-mail address and password; a signed-in visitor goes on at once."""
+    """Ask for e-mail address and password, then for a second factor if there is one; a signed-in visitor goes on."""
     if request.user.is_authenticated:
-        return redirect(_next(request))
-    form = LoginForm(request.POST if request.method == "POST" else None)
-    status, headers = 200, {}
+        return redirect(next_page(request))
+    form, refused = LoginForm(request.POST if request.method == "POST" else None), None
     if request.method == "POST" and form.is_valid():
         try:
-            signin.sign_in(
+            waiting = signin.sign_in(
                 request,
                 email=form.cleaned_data["username"],
                 password=form.cleaned_data["password"],
                 origin=request.origin,
             )
-        except signin.SignInRefused as refusal:
-            form.add_error(None, str(refusal))
+        except signin.SignInRefused as error:
+            refused = error
+            form.add_error(None, str(error))
             focus(form, "password")  # the address is kept, the password has to be typed again
-            if refusal.retry_after:
-                status, headers = 429, {"Retry-After": str(refusal.retry_after_seconds)}
         else:
-            return redirect(_next(request))
+            if waiting is None:
+                return redirect(next_page(request))
+            second_stage.begin(request, waiting)
+            return redirect(_second_stage(request))
     else:
         focus_first_mistake(form)
-    response = render(request, "accounts/login.html", {"title": "Log in to Keytree", "form": form}, status=status)
-    for name, value in headers.items():
-        response[name] = value
-    return response
+    return refused_answer(render(request, "accounts/login.html", {"title": "Log in to Keytree", "form": form}), refused)
 
 
-def _next(request: MemberRequest) -> str:
+@sensitive_post_parameters("code")
+@login_not_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def login_code(request: MemberRequest) -> HttpResponse:
+    """Ask for the second factor of somebody who has given their password; everybody else goes to the login page."""
+    if request.user.is_authenticated:
+        return redirect(next_page(request))
+    form, refused = CodeForm(request.POST if request.method == "POST" else None), None
+    try:
+        user = second_stage.members(request)[0].user
+        if request.method == "POST" and form.is_valid():
+            second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
+            return redirect(next_page(request))
+    except second_stage.StageOver:
+        if request.method == "POST":
+            messages.error(request, "That took too long\nLog in again.")
+        return redirect("accounts:login")
+    except signin.SignInRefused as error:
+        refused = error
+        form.add_error("code", str(error))
+    context = {"title": "Prove that it is you", "form": form, **second_stage.ways(user.pk)}
+    return refused_answer(render(request, "accounts/login_code.html", context), refused)
+
+
+def _second_stage(request: MemberRequest) -> str:
+    """Return where the second stage is, which keeps where to go afterwards."""
+    asked = next_page(request)
+    return reverse("accounts:login-code") + ("" if asked == "/" else "?" + urlencode({"next": asked}))
+
+
+def next_page(request: MemberRequest) -> str:
     """Return where to go after signing in: a page of this site alone, else the landing page."""
     asked = request.GET.get("next", "")
     allowed = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())

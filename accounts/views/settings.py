@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import account_settings, policy
 from accounts.access import refusal
 from accounts.account_settings import SessionSettings
+from accounts.factors import FactorRefused
 from accounts.models import Account
 from accounts.policy import MemberAction, NotAllowed
 from accounts.requests import MemberRequest
@@ -125,6 +126,35 @@ def user_list(request: MemberRequest) -> HttpResponse:
         lambda: account_settings.restrict_user_list(is_on=is_on, by=request.member, origin=request.origin),
         f"User list visibility is {'' if is_on else 'no longer '}restricted",
     )
+
+
+@form_or_post
+def second_factor(request: MemberRequest) -> HttpResponse:
+    """Ask whether to require a second factor of everybody, or no longer, and do it."""
+    _require(request)
+    form = QuestionForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return redirect("accounts:settings")
+    is_on = form.cleaned_data["is_on"]
+    if not form.cleaned_data["is_confirmed"]:
+        question = (
+            "Require a second factor of every user of the account? Whoever has none has to set one up before they can "
+            "do anything else here, from their next request on. API keys go on working."
+            if is_on
+            else "Require no second factor any more? Users who have one keep it, and may then remove it."
+        )
+        return _dialog(
+            request, "settings_question", "Require a second factor", question=question, is_on=is_on, url=request.path
+        )
+    try:
+        return _write(
+            request,
+            lambda: account_settings.require_second_factor(is_on=is_on, by=request.member, origin=request.origin),
+            f"A second factor is {'' if is_on else 'no longer '}required",
+        )
+    except FactorRefused as error:
+        messages.error(request, f"Nothing was changed\n{error}")
+        return redirect("accounts:settings")
 
 
 @form_or_post

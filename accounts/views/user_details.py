@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import history, memberships
 from accounts.access import member_or_404, refusal
-from accounts.enums import Permission
+from accounts.enums import SIGN_IN_STATUSES, Permission
 from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
 from accounts.hierarchy import freezes_over
 from accounts.memberships import permission_names
@@ -52,6 +52,7 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "status_form": _status_form(viewer, member),
         "changes_parent": can(viewer, MemberAction.CHANGE_PARENT, member),
         "changes_login": can(viewer, MemberAction.CHANGE_LOGIN, member),
+        "factor_state": _factor_state(member) if sees_care else "",
         "ends_sessions": can(viewer, MemberAction.END_SESSIONS, member),
         "permissions_form": _permissions_form(viewer, member),
         "permission_names": permission_names(member.granted),
@@ -63,6 +64,18 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         **more,
     }
     return render(request, "accounts/user_details.html", context)
+
+
+def _factor_state(member: Member) -> str:
+    """Return in words whether the member's user has a second factor; empty where they sign in to this account not.
+
+    Nor of those who were only invited: whose the address is besides, is not this account's business.
+    """
+    if member.status not in SIGN_IN_STATUSES or member.name_here is not None:
+        return ""
+    if member.has_second_factor:
+        return "On"
+    return "Not set up, although this account requires one" if member.account.require_second_factor else "Off"
 
 
 def _looking_back(request: MemberRequest, member: Member) -> dict[str, Any]:

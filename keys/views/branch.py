@@ -17,7 +17,7 @@ from keys.forms import RevokeForm, packed
 from keys.lifecycle import Revoked
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @require_http_methods(["GET", "HEAD", "POST"])
 def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
     """Show the keys of a user and of everybody below, and revoke those that are left ticked."""

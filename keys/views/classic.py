@@ -14,7 +14,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts import formats
-from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusal
 from accounts.csv_files import csv_response
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.hierarchy import descendants_of
@@ -82,7 +82,7 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked, branch)), "api-keys.csv")
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @sensitive_variables("value")
 @form_or_post
 def create(request: MemberRequest, member_id: int) -> HttpResponse:
@@ -193,7 +193,7 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
     return render(request, "keys/classic_details.html", context)
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @sensitive_variables("value")
 @form_or_post
 def show(request: MemberRequest, key_id: int) -> HttpResponse:
@@ -205,7 +205,7 @@ def show(request: MemberRequest, key_id: int) -> HttpResponse:
     return value if isinstance(value, HttpResponse) else _details(request, key, value)
 
 
-@sensitive_post_parameters("password")
+@sensitive_post_parameters("password", "proof_code")
 @sensitive_variables("value", "content")
 @form_or_post
 def download(request: MemberRequest, key_id: int) -> HttpResponse:
@@ -239,8 +239,8 @@ def _value_or_answer(
         proof = ask_for_proof(request, what=what, back=_details_url(request, key), behind=behind)
         if proof is not None:
             return proof
-        if download and "password" in request.POST:
-            # A file would leave the question for the password on the screen: browsers stay on the page before.
+        if download and is_proof_given(request):
+            # A file would leave the question for the proof on the screen: browsers stay on the page before.
             messages.success(request, "Confirmed\nDownload the key now.")
             return redirect(_details_url(request, key, confirmed="download"))
         return lifecycle.show_value(key=key, by=request.member, origin=request.origin, download=download)
@@ -284,12 +284,19 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
     return render(request, "keys/classic_restrict.html", context)
 
 
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def delete(request: MemberRequest, key_id: int) -> HttpResponse:
-    """Ask whether to delete a key, and delete it."""
+    """Ask whether to delete a key, and delete it; somebody else's after a proof of identity."""
     key = _key_or_404(request, key_id)
     if request.method == "POST":
         try:
+            policy.require(request.member, KeyAction.DELETE, key)
+            if key.holder_id != request.member.pk:
+                back, behind = _page_behind(request, key)
+                proof = ask_for_proof(request, what="delete the key", back=back, behind=behind)
+                if proof is not None:
+                    return proof
             lifecycle.delete_classic_key(key=key, by=request.member, origin=request.origin)
         except NotAllowed as error:
             raise refusal(request, subject=key.holder, what=KeyAction.DELETE.value, why=error) from error

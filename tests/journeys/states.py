@@ -75,6 +75,46 @@ print(render_to_string({template!r}))
 """
 
 
+#: Berlin's office signs in for once, with a second factor and no more; the link of a reset of Noor's password.
+_GIVE_FACTORS = """
+from django.utils import timezone
+from accounts import passcodes
+from accounts.models import Member, Passcode, Passkey, User
+user = User.objects.get(email="{}@acme.example")
+if not user.has_usable_password():
+    user.set_password("keytree-demo")
+    user.save()
+Member.objects.filter(user=user).update(status="active")
+Passcode.objects.filter(user=user).delete()
+passcodes.begin(user)
+now = timezone.now()
+Passcode.objects.filter(user=user).update(confirmed_at=now)
+Passkey.objects.filter(user=user).delete()
+Passkey.objects.create(
+    user=user, credential_id=user.email.encode(), public_key=b"", sign_count=0, name="Key ring " * 6, created_at=now
+)
+"""
+_GIVE_BERLIN_FACTORS, _GIVE_NOOR_FACTORS = (_GIVE_FACTORS.format(name) for name in ("vpn-berlin", "noor"))
+_TAKE_NOORS_FACTORS = """
+from accounts.models import Passcode, Passkey
+for model in (Passcode, Passkey):
+    model.objects.filter(user__email="noor@acme.example").delete()
+"""
+_LET_BERLIN_BE = """
+from accounts.models import Member
+Member.objects.filter(user__email="vpn-berlin@acme.example").update(status="vpn_only")
+"""
+_RESET_NOOR = """
+from accounts import resets, tokens
+from accounts.origin import COMMAND_LINE
+reset = resets.make("noor@acme.example", COMMAND_LINE)
+resets.bind(reset)
+print("/reset/" + tokens.reset_token_of(reset))
+"""
+_REQUIRE_A_FACTOR = """
+from accounts.models import Account
+Account.objects.filter(pk=7654321).update(require_second_factor={})
+"""
 #: An invitation to Acme from Marcus, of somebody who is new or has a user elsewhere; its path.
 _INVITE = """
 from datetime import timedelta
@@ -279,6 +319,65 @@ def _post_without_token(visit: Visit) -> None:
     visit.expect_page("Page out of date")
 
 
+def _reset_link(visit: Visit) -> None:
+    visit.go(visit.server.run(_RESET_NOOR).strip())
+
+
+def _ask_for_link(visit: Visit) -> None:
+    _fill(visit, Email="nobody@acme.example")
+    with visit.page.expect_navigation():
+        visit.button("Send link").click()
+
+
+def _second_stage(visit: Visit) -> None:
+    _log_in("vpn-berlin@acme.example", "keytree-demo")(visit)
+    visit.page.get_by_label("Code").fill("000000")
+    with visit.page.expect_navigation():
+        visit.button("Continue").click()
+    visit.server.run(_LET_BERLIN_BE)
+
+
+def _second_stage_by_passkey(visit: Visit) -> None:
+    _log_in("vpn-berlin@acme.example", "keytree-demo")(visit)
+    with visit.page.expect_navigation():
+        visit.button("Use a passkey").click()
+    visit.server.run(_LET_BERLIN_BE)
+
+
+def _change_password_wrongly(visit: Visit) -> None:
+    visit.link("Change password").click()
+    dialog = visit.dialog("Change password")
+    dialog.get_by_label("Current password").fill("not this one")
+    dialog.get_by_label("New password").fill("short")
+    dialog.get_by_role("button", name="Change password").click()
+    expect(dialog.locator("[aria-invalid=true]")).to_be_visible()
+
+
+def _show_seed(visit: Visit) -> None:
+    visit.link("Set up one-time passcodes").click()
+    dialog = visit.dialog("Set up one-time passcodes")
+    dialog.get_by_role("button", name="Continue").click()
+    expect(dialog.get_by_role("img", name="QR code of the secret")).to_be_visible()
+
+
+def _without_factors(visit: Visit) -> None:
+    """Take away on the server what the page shows: the states after it know nothing of it."""
+    visit.server.run(_TAKE_NOORS_FACTORS)
+
+
+def _begin_passkey(visit: Visit) -> None:
+    visit.button("Add a passkey").click()
+    expect(visit.dialog("Add a passkey")).to_be_visible()
+
+
+def _switch_to_requiring(visit: Visit) -> None:
+    """Go to an account that requires a second factor, which they lack; the states after it know nothing of it."""
+    visit.button("1234567 - Acme Robotics").click()
+    visit.button("7654321 - Borealis Labs").click()
+    visit.expect_page("Login security")
+    visit.server.run(_REQUIRE_A_FACTOR.format(False))
+
+
 def _link(email: str, account: int = 1234567, *, is_expired: bool = False) -> Callable[[Visit], None]:
     """Open the link of an invitation to that address."""
 
@@ -368,7 +467,7 @@ def _plain(template: str) -> Callable[[Visit], None]:
 
 KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
 INACTIVE = "/iam/inactive"
-SESSIONS = "/user/sessions"
+SESSIONS, SECURITY = "/user/sessions", "/user/security"
 KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
 
 STATES = (
@@ -382,6 +481,12 @@ STATES = (
     State("request not understood", "nobody", "/login", _plain("400.html")),
     State("something went wrong", "nobody", "/login", _plain("500.html")),
     State("busy", "nobody", "/login", _plain("503.html")),
+    State("reset", "nobody", "/reset"),
+    State("reset, asked", "nobody", "/reset", _ask_for_link),
+    State("reset, another password", "nobody", "/reset", _reset_link),
+    State("reset gone", "nobody", "/reset/nobodys"),
+    State("second stage, wrong code", "nobody", "/login", _second_stage, before=_GIVE_BERLIN_FACTORS),
+    State("second stage, passkey", "nobody", "/login", _second_stage_by_passkey, before=_GIVE_BERLIN_FACTORS),
     # API keys.
     State("keys", "marcus", KEYS),
     State("keys sorted by name", "marcus", f"{KEYS}?sort=-created_by"),
@@ -493,6 +598,17 @@ STATES = (
     State("login sessions, ending one", "marcus", SESSIONS, _end_session),
     State("page of ending all sessions", "marcus", f"{SESSIONS}/end_all"),
     State("page of ending a user's sessions", "marcus", USER.format("priya") + "/end_sessions"),
+    State("login security", "noor", SECURITY, _without_factors, before=_GIVE_NOOR_FACTORS),
+    State("login security, changing the password", "noor", SECURITY, _change_password_wrongly),
+    State("login security, secret", "noor", SECURITY, _show_seed, before=_PROVED.format("noor", "time.time()")),
+    State("login security, passkey", "noor", SECURITY, _begin_passkey, before=_PROVED.format("noor", "time.time()")),
+    State(
+        "login security, required",
+        "noor",
+        KEYS,
+        _switch_to_requiring,
+        before=_REQUIRE_A_FACTOR.format(True),
+    ),
     # What is not used.
     State("inactive users", "olivia", INACTIVE),
     State("inactive users, none", "marcus", f"{INACTIVE}?as_of=1000000000"),

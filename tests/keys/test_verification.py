@@ -12,6 +12,7 @@ from keys import lifecycle, material, usage, verification
 from keys.models import ClassicKey
 from keys.verification import Reason, Unavailable, verify
 from tests.conftest import ACME
+from tests.trail import without_triggers
 
 # --- The rule ---------------------------------------------------------------------------------------------------------
 
@@ -196,7 +197,7 @@ def test_statement_finds_its_row_by_unique_indexes(cast):
             # Of tables this small it would rather read all.
             cursor.execute("SET LOCAL enable_seqscan = off")
         prefix = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-        statement, constants = verification._statement("%s")
+        statement, constants = verification._statement()
         cursor.execute(f"{prefix} {statement}", [*constants, "1234567_priya@acme.example"])
         plan = "\n".join(str(row) for row in cursor.fetchall())
     assert "api_username" in plan
@@ -257,3 +258,24 @@ def test_verify_in_a_transaction_never_asks_on_another_connection(cast, value_of
     with pytest.raises(Unavailable):
         verify("1234567_priya@acme.example", value, HERE)
     assert (fake.asked, fake.closed) == (1, 0)
+
+
+@pytest.fixture(scope="module")
+def events_can_go(django_db_setup, django_db_blocker):
+    """The tables are emptied after a test with transactions of its own, which the trail's triggers refuse."""
+    with django_db_blocker.unblock(), without_triggers():
+        yield
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.django_db(transaction=True)
+def test_statement_that_its_connection_lost_is_prepared_anew(events_can_go, cast, value_of):
+    """As after a pooler gave the connection to somebody else: one more connection, and no call is refused."""
+    username, value = cast["olivia"].api_username, value_of("olivia")
+    assert verify(username, value, "10.0.0.1").accepted
+    before = connection.connection
+    with connection.cursor() as cursor:
+        cursor.execute("DEALLOCATE ALL")
+    assert verify(username, value, "10.0.0.1").accepted
+    assert connection.connection is not before
+    assert verify(username, value, "10.0.0.1").accepted

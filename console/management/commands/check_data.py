@@ -6,7 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from accounts.models import Account
+from accounts import passcodes
+from accounts.models import Account, Passcode
 from console import audit_check, tree_check
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
 from keys.value_check import check_values
@@ -18,16 +19,22 @@ class Command(MaintenanceCommand):
     """Opens every value, walks every tree and verifies every chain; ends with 1 when anything is wrong."""
 
     help = (
-        "Check that every key's value opens with the key ring and is what calls are compared with, that every tree is "
-        "sound, and that every chain of audit events is whole. Changes nothing, and may run while the console is "
-        "serving. Ends with status 1 when something is wrong: check_tree and verify_audit then tell more."
+        "Check that every key's value opens with the key ring and is what calls are compared with, that every seed of "
+        "one-time passcodes opens, that every tree is sound, and that every chain of audit events is whole. Changes "
+        "nothing, and may run while the console is serving. Ends with status 1 when something is wrong: check_tree and "
+        "verify_audit then tell more."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Check, and print the findings."""
         require_ring()
         with no_statement_limit():
-            wrong = self._check_values() + self._check("trees", self._trees()) + self._check("trails", self._trails())
+            wrong = (
+                self._check_values()
+                + self._check_seeds()
+                + self._check("trees", self._trees())
+                + self._check("trails", self._trails())
+            )
         if wrong:
             raise CommandError(f"{wrong:,} finding{'s' * (wrong > 1)}. Something that is stored is damaged.")
         self.stdout.write("Everything that is stored is sound.")
@@ -42,6 +49,10 @@ class Command(MaintenanceCommand):
                 "they are deleted"
             )
         return wrong
+
+    def _check_seeds(self) -> int:
+        """Check the seeds of one-time passcodes, where there are any."""
+        return self._check("seeds of one-time passcodes", passcodes.unopened()) if Passcode.objects.exists() else 0
 
     @staticmethod
     def _trees() -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from accounts import passcodes
 from console.maintenance import MaintenanceCommand, require_ring
 from keys import rotation
 from keys.rotation import Rotation
@@ -14,13 +15,13 @@ _SECONDS_BETWEEN_REPORTS = 5
 
 
 class Command(MaintenanceCommand):
-    """Moves key values to the key ring's current master key; ends with 1 while rows need an old one."""
+    """Moves key values and passcode seeds to the ring's current master key; ends with 1 while rows need an old one."""
 
     help = (
-        "Re-encrypt all key values under the first key of the key ring, in batches, while the console is serving; may "
-        "be stopped and begun again. First put the new key into the ring as the second entry and restart every "
-        "process; then make it the first entry and restart them again; then run this. Keep the old entries in the "
-        "ring: the audit trail's earlier events are verified with them."
+        "Re-encrypt all key values, and the seeds of one-time passcodes, under the first key of the key ring, in "
+        "batches, while the console is serving; may be stopped and begun again. First put the new key into the ring as "
+        "the second entry and restart every process; then make it the first entry and restart them again; then run "
+        "this. Keep the old entries in the ring: the audit trail's earlier events are verified with them."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,11 +29,19 @@ class Command(MaintenanceCommand):
         self._last_report = time.monotonic()
         require_ring()
         done = rotation.rotate(self._report)
+        seeds, unopened_seeds = passcodes.rewrap_all()
         left = rotation.keys_by_old_master_key()
         self.stdout.write(f"{done.moved:,} keys moved; {_needing(left)}.")
+        if seeds:
+            self.stdout.write(f"{seeds:,} seeds of one-time passcodes moved.")
         if done.unopened:
             self._name(done.unopened)
             raise CommandError(f"{len(done.unopened):,} keys could not be opened and stay as they were.")
+        if unopened_seeds:
+            raise CommandError(
+                f"{unopened_seeds:,} seeds of one-time passcodes could not be opened and stay as they were: their "
+                "users need the old master key in the ring, or another second factor."
+            )
         if left:
             raise CommandError(
                 "Some process still makes keys with an old master key, or holds rows. Restart every process with the "

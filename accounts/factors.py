@@ -1,0 +1,107 @@
+"""Writes about a user's second factors: each changes and records in one transaction. Proof is asked for before."""
+
+from django.http import HttpRequest
+
+from accounts import events, identity, passcodes
+from accounts.models import Member, Passcode, Passkey, RecoveryCode, Session, User
+from accounts.origin import Origin
+from accounts.passcodes import Seed
+from accounts.transactions import one_transaction
+
+
+class FactorRefused(Exception):
+    """Something about a second factor cannot be done now. The message says why, and what to do."""
+
+
+def _lock_user(user_id: int) -> None:
+    """Lock the user's row, so that of two who set up passcodes at once each finds the other done."""
+    User.objects.select_for_update().get(pk=user_id)
+
+
+@one_transaction
+def begin_passcode(*, by: Member) -> Seed:
+    """Return a new seed for the user of ``by``, to be confirmed. Raises FactorRefused while another counts."""
+    _lock_user(by.user_id)
+    if passcodes.is_on(by.user_id):
+        raise FactorRefused("One-time passcodes are on already. Turn them off first to set up another app.")
+    return passcodes.begin(by.user)
+
+
+@one_transaction
+def confirm_passcode(request: HttpRequest, *, code: str, by: Member, origin: Origin) -> list[str] | None:
+    """Turn one-time passcodes on, if the code is right, and return new recovery codes; none if it is not.
+
+    Other sessions of the user end: they were opened by the password alone.
+    """
+    identity.lock(by.user_id)
+    _lock_user(by.user_id)
+    had_one = passcodes.has_one(by.user_id)
+    if not passcodes.confirm(by.user, code):
+        return None
+    codes = passcodes.make_recovery_codes(by.user)
+    if not had_one:
+        end_other_sessions(request, by.user_id)
+    identity.record(events.PASSCODE_ADDED, user_id=by.user_id, by=by, origin=origin)
+    return codes
+
+
+def end_other_sessions(request: HttpRequest, user_id: int) -> None:
+    """End the user's sessions but the one of the request."""
+    Session.objects.filter(user_id=user_id).exclude(pk=request.session.session_key or "").delete()
+
+
+@one_transaction
+def remove_passcode(*, by: Member, origin: Origin) -> None:
+    """Turn one-time passcodes off for the user of ``by``. Raises FactorRefused for the last one that is required."""
+    if not passcodes.is_on(by.user_id):
+        return
+    identity.lock(by.user_id)
+    if not Passkey.objects.filter(user_id=by.user_id).exists():
+        require_none_required(by.user_id)
+    if not passcodes.take_away(by.user_id):
+        return  # somebody else just did
+    forget_recovery_codes_of_none(by.user_id)
+    identity.record(events.PASSCODE_REMOVED, user_id=by.user_id, by=by, origin=origin)
+
+
+def require_none_required(user_id: int) -> None:
+    """Raise FactorRefused if an account that the user is in requires a second factor."""
+    members = identity.members_of(user_id).select_related("account")
+    requiring = members.filter(account__require_second_factor=True).first()
+    if requiring is not None:
+        raise FactorRefused(
+            f"The account {requiring.account} requires a second factor, and this is your last one. Add another first."
+        )
+
+
+def forget_recovery_codes_of_none(user_id: int) -> None:
+    """Delete the recovery codes of somebody who has no second factor left that they could stand in for."""
+    if not passcodes.has_one(user_id):
+        RecoveryCode.objects.filter(user_id=user_id).delete()
+
+
+@one_transaction
+def renew_recovery_codes(*, by: Member, origin: Origin) -> list[str]:
+    """Make new recovery codes in place of all earlier ones, and return them. Raises FactorRefused without a factor."""
+    identity.lock(by.user_id)
+    if not passcodes.has_one(by.user_id):
+        raise FactorRefused("Recovery codes stand in for a second factor. Set one up first.")
+    codes = passcodes.make_recovery_codes(by.user)
+    identity.record(events.RECOVERY_CODES_MADE, user_id=by.user_id, by=by, origin=origin)
+    return codes
+
+
+@one_transaction
+def reset(*, user: User, origin: Origin) -> bool:
+    """Take all second factors from the user and end their sessions; return whether there was one to take.
+
+    For a command: whoever may run it decides, after they made sure who is asking.
+    """
+    identity.lock(user.pk)
+    if not passcodes.has_one(user.pk):
+        return False
+    for model in (Passcode, Passkey, RecoveryCode):
+        model.objects.filter(user=user).delete()
+    Session.objects.filter(user=user).delete()
+    identity.record(events.SECOND_FACTOR_RESET, user_id=user.pk, actor_label="The server", origin=origin)
+    return True

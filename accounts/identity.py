@@ -1,0 +1,59 @@
+"""A user's events: what happens to an identity is told in each account that it works in. Writes the trail, no more."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from accounts import audit
+from accounts.enums import INVITED_STATUSES
+from accounts.models import Member
+from accounts.origin import Origin
+
+
+def members_of(user_id: int) -> QuerySet[Member]:
+    """Return the user's members with their user, in the order in which their accounts are locked.
+
+    Not where they are only invited: whoever invites an address must not learn whether it is in use.
+    """
+    invited = Q(status__in=INVITED_STATUSES, name_here__isnull=False)
+    return Member.objects.filter(user_id=user_id).exclude(invited).select_related("user").order_by("account_id")
+
+
+def lock(user_id: int) -> None:
+    """Lock the trails of the user's accounts, as whatever takes somebody out of an account does first."""
+    for account_id in members_of(user_id).values_list("account_id", flat=True):
+        audit.lock_chain(account_id)
+
+
+def record(
+    action: str,
+    *,
+    user_id: int,
+    origin: Origin,
+    by: Member | None = None,
+    actor_label: str = "",
+    outcome: str = audit.SUCCESS,
+    details: Mapping[str, Any] | None = None,
+) -> None:
+    """Add an event about the user to the trail of each of their accounts; whoever is told by mail is told once.
+
+    To be called inside the transaction of the change, last.
+
+    Args:
+        by: the user's own member in the account that they did it in; none for a stranger or a command, then
+            ``actor_label`` says who.
+    """
+    members = list(members_of(user_id))
+    told = by.pk if by is not None else members[0].pk if members else None
+    for member in members:
+        audit.record(
+            action,
+            actor=member if by is not None else None,
+            actor_label=actor_label,
+            subject=member,
+            origin=origin,
+            outcome=outcome,
+            details=details,
+            is_told=member.pk == told,
+        )

@@ -1,0 +1,75 @@
+"""Writes about passwords: changed by their user, or chosen anew by a link. Each ends sessions in its transaction."""
+
+from django.contrib import auth
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import events, identity, outbox, resets, signin, throttle
+from accounts.models import Member, PasswordReset, Session, User
+from accounts.origin import Origin
+from accounts.sessions import PROVED
+from accounts.transactions import one_transaction
+
+
+@sensitive_variables("current", "new")
+def change(request: HttpRequest, *, member: Member, current: str, new: str, origin: Origin) -> None:
+    """Set another password for the member's user, which ends their other sessions; this one goes on under a new id.
+
+    Raises SignInRefused when the current password is wrong, was tried too often, or was changed meanwhile. Whether the
+    new one is good enough is a matter of the form.
+    """
+    user = member.user
+    signin.check_password(user, password=current, origin=origin)
+    encoded = make_password(new)  # before the transaction: hashing takes a while
+    with transaction.atomic():
+        identity.lock(user.pk)
+        if not User.objects.filter(pk=user.pk, password=user.password).update(password=encoded):
+            raise signin.SignInRefused("The password was changed meanwhile. Log in with the new one.")
+        user.password = encoded
+        auth.update_session_auth_hash(request, user)
+        request.session[PROVED] = timezone.now().timestamp()
+        signin.store(request)
+        ended = _end_sessions(user, but=request.session.session_key)
+        identity.record(
+            events.PASSWORD_CHANGED, user_id=user.pk, by=member, origin=origin, details={"sessions ended": ended}
+        )
+
+
+def ask_for_link(*, email: str, origin: Origin) -> None:
+    """Have a link for another password sent, if the address is somebody's who signs in: what is done here is the same.
+
+    Raises SignInRefused when it was asked for too often.
+    """
+    signin.count_or_refuse(email, origin, throttle.RESETS)
+    with transaction.atomic():
+        outbox.post_reset(resets.make(email, origin))
+
+
+@sensitive_variables("new")
+def reset(*, link: PasswordReset, user: User, new: str, origin: Origin) -> None:
+    """Set another password for the user of a link that is good, which ends all their sessions. Raises ResetGone.
+
+    A second factor stays: whoever reads the mail has not got the other device.
+    """
+    _reset(link, user, make_password(new), origin)
+
+
+@one_transaction
+def _reset(link: PasswordReset, user: User, encoded: str, origin: Origin) -> None:
+    identity.lock(user.pk)
+    resets.use(link)
+    # Only in place of the password that the link is bound to.
+    if not User.objects.filter(pk=user.pk, password=user.password, email=user.email).update(password=encoded):
+        raise resets.ResetGone
+    ended = _end_sessions(user)
+    identity.record(
+        events.PASSWORD_RESET, user_id=user.pk, actor_label="somebody with the link in the mail", origin=origin,
+        details={"sessions ended": ended},
+    )  # fmt: skip
+
+
+def _end_sessions(user: User, *, but: str | None = None) -> int:
+    return Session.objects.filter(user=user).exclude(pk=but or "").delete()[0]

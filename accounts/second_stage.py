@@ -1,0 +1,125 @@
+"""The second stage of signing in: after the password, a code or a passkey. Nothing of the account is open between.
+
+What is kept meanwhile is a session of nobody, with the user's number, a digest of the password that was given, and the
+time. So a change of the password, or ten minutes, end the stage, and no page takes it for somebody signed in.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.debug import sensitive_variables
+
+from accounts import events, identity, passcodes, passkeys, sealing, signin, throttle
+from accounts.factors import FactorRefused
+from accounts.models import Member, Passkey, User
+from accounts.origin import Origin
+from accounts.passkeys import Site
+
+_log = logging.getLogger(__name__)
+
+#: How long the second stage may take.
+TIME = timedelta(minutes=10)
+_USER, _PASSWORD, _SINCE = "second_stage_user", "second_stage_password", "second_stage_since"
+
+
+class StageOver(Exception):
+    """There is no second stage to go through: the password has to be given, again or first."""
+
+
+def begin(request: HttpRequest, user: User) -> None:
+    """Keep that the user gave their password, in a new session of nobody, and let them go on to the second stage."""
+    with transaction.atomic():
+        request.session.flush()
+        request.session[_USER] = user.pk
+        request.session[_PASSWORD] = user.get_session_auth_hash()
+        request.session[_SINCE] = timezone.now().timestamp()
+        signin.store(request)
+
+
+def members(request: HttpRequest) -> Sequence[Member]:
+    """Return where the person in the second stage may sign in, with their user. Raises StageOver."""
+    age = timezone.now().timestamp() - request.session.get(_SINCE, 0)
+    if not 0 <= age <= TIME.total_seconds():
+        raise StageOver
+    found = signin.members_to_sign_in(request.session.get(_USER, 0))
+    password = str(request.session.get(_PASSWORD, ""))
+    if not found or not constant_time_compare(password, found[0].user.get_session_auth_hash()):
+        raise StageOver
+    return found
+
+
+def ways(user_id: int) -> dict[str, bool]:
+    """Return by which ways the user can go on; two queries."""
+    return {
+        "has_passcode": passcodes.is_on(user_id),
+        "has_passkey": Passkey.objects.filter(user_id=user_id).exists(),
+    }
+
+
+@sensitive_variables("code")
+def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> None:
+    """Sign the person in, if the code is a one-time passcode or a recovery code of theirs that was not used yet.
+
+    Raises StageOver, or SignInRefused as for a sign-in.
+    """
+    open_to = members(request)
+    user = open_to[0].user
+    used = check_code(user, code=code, origin=origin)
+    complete(request, open_to, used=used, origin=origin)
+
+
+def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, origin: Origin) -> None:
+    """Sign the person in, if one of their passkeys signed what was asked. Raises StageOver or SignInRefused."""
+    open_to = members(request)
+    check_passkey(open_to[0].user, credential=credential, site=site, purpose=passkeys.LOG_IN, origin=origin)
+    complete(request, open_to, used="passkey", origin=origin)
+
+
+def check_passkey(user: User, *, credential: str, site: Site, purpose: str, origin: Origin) -> None:
+    """Use up what one of the user's passkeys signed; counted before it is looked at. Raises SignInRefused."""
+    signin.count_or_refuse(user.email, origin, throttle.CODES)
+    try:
+        passkeys.use(user, credential=credential, site=site, purpose=purpose)
+    except FactorRefused as error:
+        signin.record_refusal(user, origin, "passkey not accepted")
+        raise signin.SignInRefused(str(error)) from error
+    throttle.forget_success(user.email, origin.address, throttle.CODES)
+
+
+@sensitive_variables("code")
+def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True) -> str:
+    """Use up a code of the user and return what it was, in words; counted before it is looked at. Raises SignInRefused.
+
+    Args:
+        recovers: whether a recovery code will do as well.
+    """
+    signin.count_or_refuse(user.email, origin, throttle.CODES)
+    try:
+        is_passcode = passcodes.use_passcode(user, code)
+    except sealing.SealError as error:
+        _log.error("the seed of user %s does not open: %s", user.pk, error)
+        is_passcode = False
+    if not is_passcode and not (recovers and passcodes.use_recovery_code(user.pk, code)):
+        signin.record_refusal(user, origin, "wrong code")
+        raise signin.SignInRefused("This code is not right, or was used already. Wait for the next one and try again.")
+    throttle.forget_success(user.email, origin.address, throttle.CODES)
+    return "one-time passcode" if is_passcode else "recovery code"
+
+
+def complete(request: HttpRequest, open_to: Sequence[Member], *, used: str, origin: Origin) -> None:
+    """Sign in somebody who has just proved the second factor too. Raises SignInRefused where no address allows it."""
+    member = signin.first_open(open_to, origin)
+    for name in (_USER, _PASSWORD, _SINCE):
+        request.session.pop(name, None)
+    with transaction.atomic():
+        signin.start_session(request, member=member, origin=origin, used=used)
+        if used == "recovery code":
+            left = passcodes.recovery_codes_left(member.user_id)
+            identity.record(
+                events.RECOVERY_CODE_USED, user_id=member.user_id, by=member, origin=origin, details={"left": left}
+            )

@@ -1,0 +1,90 @@
+"""Passwords: changed by their user, and chosen anew by a link that is sent by mail. The second is open to strangers."""
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_http_methods
+
+from accounts import outbox, passwords, resets
+from accounts.access import for_enrolment, refused_answer
+from accounts.forms import focus, focus_first_mistake
+from accounts.requests import MemberRequest
+from accounts.security_forms import ChangePasswordForm, NewPasswordForm, ResetForm
+from accounts.signin import SignInRefused
+
+form_or_post = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@sensitive_post_parameters("current", "password")
+@for_enrolment
+@form_or_post
+def change(request: MemberRequest) -> HttpResponse:
+    """Ask for the present password and another one, and set it."""
+    back, refused = reverse("accounts:security"), None
+    form = ChangePasswordForm(request.member.user, request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            passwords.change(
+                request,
+                member=request.member,
+                current=form.cleaned_data["current"],
+                new=form.cleaned_data["password"],
+                origin=request.origin,
+            )
+        except SignInRefused as error:
+            refused = error
+            form.add_error("current", str(error))
+        else:
+            messages.success(request, "Password changed\nYour other login sessions have ended.")
+            return redirect(back)
+    focus_first_mistake(form)
+    context = {
+        "title": "Change password",
+        "behind_title": "Login security",
+        "dialog_back": back,
+        "form": form,
+    }
+    return refused_answer(render(request, "accounts/change_password.html", context), refused)
+
+
+@login_not_required
+@form_or_post
+def ask(request: MemberRequest) -> HttpResponse:
+    """Ask for an address, and have a link sent there; what is said does not depend on whose it is."""
+    form, refused = ResetForm(request.POST if request.method == "POST" else None), None
+    if request.method == "POST" and form.is_valid() and outbox.is_open():
+        try:
+            passwords.ask_for_link(email=form.cleaned_data["email"], origin=request.origin)
+        except SignInRefused as error:
+            refused = error
+            form.add_error(None, str(error))
+        else:
+            context = {"title": "Look into your mail", "email": form.cleaned_data["email"]}
+            return render(request, "accounts/reset_asked.html", context)
+    focus_first_mistake(form)
+    context = {"title": "Reset password", "form": form, "sends_mail": outbox.is_open()}
+    return refused_answer(render(request, "accounts/reset.html", context), refused)
+
+
+@sensitive_post_parameters("password")
+@sensitive_variables("token")
+@login_not_required
+@form_or_post
+def choose(request: MemberRequest, token: str) -> HttpResponse:
+    """Ask for another password, and set it, once; the person then logs in with it."""
+    try:
+        link, user = resets.find(token)
+        form = NewPasswordForm(user, request.POST if request.method == "POST" else None)
+        if request.method == "POST" and form.is_valid():
+            passwords.reset(link=link, user=user, new=form.cleaned_data["password"], origin=request.origin)
+            messages.success(request, "Password set\nLog in with it.")
+            return redirect("accounts:login")
+    except resets.ResetGone:
+        return render(request, "accounts/reset_gone.html", {"title": "This link cannot be used"}, status=404)
+    if form.errors:
+        focus(form, "password")
+    context = {"title": "Choose another password", "form": form, "email": user.email}
+    return render(request, "accounts/reset_password.html", context)

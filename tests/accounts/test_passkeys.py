@@ -1,0 +1,230 @@
+"""Passkeys as a browser's answers bring them: what is accepted, and of all that is not, each once."""
+
+import hashlib
+import json
+import re
+import struct
+from datetime import timedelta
+from html import unescape
+
+import cbor2
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from django.test import Client
+from django.utils import timezone
+from webauthn.helpers import bytes_to_base64url
+
+from accounts import passkeys, signin
+from accounts.models import Account, Event, Mail, Passkey, PasskeyChallenge, RecoveryCode
+from console import demo
+from keys.models import ClassicKey
+from tests.conftest import ACME
+from tests.visitors import session_of, visitor
+
+pytestmark = pytest.mark.django_db
+PRESENT, VERIFIED, ATTESTED = 1, 4, 64  # flags. Source: Web Authentication, "Authenticator Data"
+HERE = "http://testserver"
+ADD, USE = "/user/security/passkeys", "/login/passkey"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch) -> None:
+    """A refusal takes no time."""
+    monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
+
+
+class Authenticator:
+    """A device with one passkey, as honest as it is told to be."""
+
+    def __init__(self, name: bytes = b"a passkey") -> None:
+        self._key, self.id, self.count = ec.generate_private_key(ec.SECP256R1()), name, 0
+
+    def _said(self, kind: str, page: str, origin: str) -> bytes:
+        options = json.loads(unescape(re.search(r'data-passkey-\w+="([^"]+)"', page)[1]))
+        return json.dumps({"type": f"webauthn.{kind}", "challenge": options["challenge"], "origin": origin}).encode()
+
+    def _data(self, flags: int, host: str, more: bytes = b"") -> bytes:
+        self.count += 1
+        return hashlib.sha256(host.encode()).digest() + struct.pack(">BI", flags, self.count) + more
+
+    def _answer(self, **response: bytes) -> str:
+        said = {name: bytes_to_base64url(value) for name, value in response.items()}
+        name = bytes_to_base64url(self.id)
+        return json.dumps({"id": name, "rawId": name, "type": "public-key", "response": said})
+
+    def made(self, page: str, *, flags: int = PRESENT | VERIFIED, origin: str = HERE, host: str = "testserver") -> str:
+        """The answer to a page that asks for a new passkey."""
+        numbers = self._key.public_key().public_numbers()
+        x, y = (number.to_bytes(32, "big") for number in (numbers.x, numbers.y))
+        public = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+        attested = bytes(16) + struct.pack(">H", len(self.id)) + self.id + public
+        data = self._data(flags | ATTESTED, host, attested)
+        attestation = cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})
+        return self._answer(clientDataJSON=self._said("create", page, origin), attestationObject=attestation)
+
+    def signed(
+        self, page: str, *, flags: int = PRESENT | VERIFIED, origin: str = HERE, host: str = "testserver"
+    ) -> str:
+        """The answer to a page that asks for a signature."""
+        said, data = self._said("get", page, origin), self._data(flags, host)
+        signature = self._key.sign(data + hashlib.sha256(said).digest(), ec.ECDSA(SHA256()))
+        return self._answer(clientDataJSON=said, authenticatorData=data, signature=signature)
+
+
+def text_of(answer) -> str:
+    return answer.content.decode()
+
+
+def add(client: Client, device: Authenticator, name: str = "Phone"):
+    page = text_of(client.post(ADD))
+    return client.post(ADD, {"name": name, "credential": device.made(page)})
+
+
+def give_password() -> Client:
+    client = Client()
+    answer = client.post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})
+    assert answer["Location"] == "/login/code"
+    assert "Use a passkey" in text_of(client.get("/login/code"))
+    return client
+
+
+def is_open(client: Client) -> bool:
+    return client.get("/iam/apikeys").status_code == 200
+
+
+@pytest.fixture
+def device(cast) -> Authenticator:
+    """A device with a passkey of Noor's."""
+    made = Authenticator()
+    answer = add(visitor(cast["noor"]), made)
+    assert "Recovery codes" in text_of(answer)
+    return made
+
+
+def test_passkey_is_added_listed_used_and_removed(cast):
+    client, elsewhere, made = visitor(cast["noor"]), visitor(cast["noor"]), Authenticator()
+    answer = text_of(add(client, made, "My <b>phone"))
+    assert len(re.search(r"data-value-text>([^<]+)<", answer)[1].split("\n")) == 10
+    assert [is_open(client), is_open(elsewhere)] == [True, False]
+    assert "My &lt;b&gt;phone" in text_of(client.get("/user/security"))
+    assert Event.objects.filter(action="user.passkey_added", account_id=ACME).get().facts == {"name": "My <b>phone"}
+    assert Mail.objects.filter(event__action="user.passkey_added").count() == 1
+    other = give_password()
+    page = text_of(other.post(USE))
+    assert other.post(USE, {"credential": made.signed(page)})["Location"] == "/"
+    assert is_open(other)
+    assert Event.objects.get(action="user.signed_in").facts == {"second factor": "passkey"}
+    row = Passkey.objects.get()
+    assert (row.sign_count, row.last_used_at is None) == (2, False)
+    assert visitor(cast["priya"]).post(f"{ADD}/{row.uid}/remove").status_code == 404
+    assert client.get(f"{ADD}/{row.uid}/remove").status_code == 200
+    assert client.post(f"{ADD}/{row.uid}/remove").status_code == 302
+    assert (Passkey.objects.count(), RecoveryCode.objects.count()) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"flags": PRESENT},
+        {"origin": "https://evil.example"},
+        {"host": "evil.example"},
+        {"origin": "http://testserver:81"},
+    ],
+    ids=str,
+)
+def test_answer_from_elsewhere_or_without_the_person_is_not_accepted(cast, device, wrong):
+    client = visitor(cast["priya"])
+    page = text_of(client.post(ADD))
+    answer = client.post(ADD, {"name": "Phone", "credential": Authenticator(b"another").made(page, **wrong)})
+    assert "The passkey was not accepted." in text_of(answer)
+    assert Passkey.objects.count() == 1
+    waiting = give_password()
+    answer = waiting.post(USE, {"credential": device.signed(text_of(waiting.post(USE)), **wrong)})
+    assert "The passkey was not accepted." in text_of(answer)
+    assert Event.objects.filter(action="user.sign_in_refused").first().facts == {"why": "passkey not accepted"}
+    assert not is_open(waiting)
+
+
+def test_challenge_is_good_once_for_one_person_and_for_five_minutes(cast, device, monkeypatch):
+    first, second = give_password(), give_password()
+    page = text_of(first.post(USE))
+    answer = device.signed(page)
+    assert first.post(USE, {"credential": answer}).status_code == 302
+    assert "That took too long." in text_of(second.post(USE, {"credential": answer}))  # used up, whoever sends it
+    assert not is_open(second)
+    page = text_of(second.post(USE))
+    device.count = 0  # a copy of the passkey that counts from the beginning
+    assert "not accepted" in text_of(second.post(USE, {"credential": device.signed(page)}))
+    device.count = 10
+    page = text_of(second.post(USE))
+    now = timezone.now()
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(minutes=5, seconds=1))
+    assert "That took too long." in text_of(second.post(USE, {"credential": device.signed(page)}))
+    assert not is_open(second)
+
+
+def test_passkey_of_somebody_else_or_made_up_is_not_accepted(cast, device):
+    others = Authenticator(b"another")
+    add(visitor(cast["priya"]), others)
+    client = give_password()
+    stolen = Authenticator(device.id)  # the right name, another key
+    for answer in (
+        others.signed,
+        stolen.signed,
+        lambda _: "{}",
+        lambda _: "[1]",
+        lambda _: '{"id": 5}',
+        lambda _: "x" * 500,
+    ):
+        page = text_of(client.post(USE))
+        assert "not accepted" in text_of(client.post(USE, {"credential": answer(page)})) or (
+            "Too many attempts" in text_of(client.post(USE, {"credential": "{}"}))
+        )
+    assert not is_open(client)
+    assert client.post(USE, {"credential": "{}"}).status_code == 429  # counted like other guesses
+
+
+def test_same_passkey_is_added_once_and_the_last_required_one_stays(cast, device):
+    client = visitor(cast["noor"])
+    assert "This passkey is there already." in text_of(add(client, device))
+    Account.objects.filter(pk=ACME).update(require_second_factor=True)
+    assert is_open(client)
+    uid = Passkey.objects.get().uid
+    client.post(f"{ADD}/{uid}/remove")
+    assert "requires a second factor, and this is your last one" in text_of(client.get("/user/security"))
+    assert add(client, Authenticator(b"another")).status_code == 302  # there are recovery codes already
+    assert client.post(f"{ADD}/{uid}/remove").status_code == 302
+    assert [bytes(row.credential_id) for row in Passkey.objects.all()] == [b"another"]
+
+
+def test_passkey_is_a_proof_of_identity_and_one_for_logging_in_is_none(cast, device):
+    client, url = visitor(cast["noor"]), f"/iam/users/{cast['noor'].pk}/classic_key"
+    session = session_of(client)
+    session["proved_at"] = 0
+    session.save()
+    login = text_of(give_password().post(USE))
+    refused = text_of(client.post(url, {"proof_passkey": device.signed(login)}))
+    assert "That took too long." in refused
+    assert not ClassicKey.objects.filter(holder=cast["noor"]).exists()
+    wrong = text_of(client.post(url, {"proof_passkey": device.signed(refused, origin="https://evil.example")}))
+    assert "The passkey was not accepted." in wrong
+    assert "API key successfully created" in text_of(client.post(url, {"proof_passkey": device.signed(wrong)}))
+    assert Event.objects.filter(action="user.identity_proved").count() == 1
+
+
+def test_there_are_no_more_passkeys_than_there_may_be_and_each_has_a_name(cast, device, monkeypatch):
+    client = visitor(cast["noor"])
+    page = text_of(client.post(ADD))
+    unnamed = text_of(client.post(ADD, {"name": "\u202e", "credential": Authenticator(b"another").made(page)}))
+    assert 'id="id_name_error"' in unnamed
+    assert 'name="credential" value' not in unnamed  # the browser is asked anew
+    monkeypatch.setattr(passkeys, "MOST", 1)
+    assert client.post(ADD)["Location"] == "/user/security"
+    assert "as many as there may be" in text_of(client.get("/user/security"))
+
+
+def test_passkeys_are_for_those_who_have_given_their_password(cast, device):
+    assert Client().post(USE)["Location"] == "/login"
+    assert Client().post(USE, {"credential": "{}"})["Location"] == "/login"
+    assert not PasskeyChallenge.objects.exists()
