@@ -16,8 +16,9 @@ from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 
-#: The first of the numbers that stand for values in a statement; no key comes near.
-_PLACEHOLDER = 2**62 + 1
+#: The numbers that stand for values while a statement is made, from here downwards: every column can hold them, and no
+#: query has one of its own.
+_PLACEHOLDER = 2**31 - 1
 _LARGEST = 2**63 - 1
 
 
@@ -40,7 +41,7 @@ class Prepared(Generic[Row]):
         queryset, compiler, statement, parameters = self._made
         answered = copy.copy(compiler)
         answered.connection = connections[queryset.db]  # each thread has its own
-        places = {_PLACEHOLDER + number: value for number, value in enumerate(values)}
+        places = {_PLACEHOLDER - number: value for number, value in enumerate(values)}
         asked = tuple(places.get(each, each) if isinstance(each, int) else each for each in parameters)
         answered.as_sql = lambda *_, **__: (statement, asked)
         query = copy.copy(queryset.query)
@@ -54,6 +55,6 @@ class Prepared(Generic[Row]):
     @cached_property
     def _made(self) -> tuple[QuerySet[Row], Any, str, Sequence[Any]]:
         count = len(inspect.signature(self._make).parameters)
-        queryset = self._make(*range(_PLACEHOLDER, _PLACEHOLDER + count))
+        queryset = self._make(*range(_PLACEHOLDER, _PLACEHOLDER - count, -1))
         compiler = queryset.query.get_compiler(using=queryset.db)
         return queryset, compiler, *compiler.as_sql()

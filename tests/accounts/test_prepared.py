@@ -54,8 +54,7 @@ def test_number_of_nobody_finds_nobody(cast, pk):
     assert Prepared(lambda pk: Member.objects.filter(pk=pk)).first(pk) is None
 
 
-@pytest.mark.django_db(transaction=True)
-def test_each_thread_asks_over_its_own_connection(django_db_blocker):
+def test_each_thread_asks_over_its_own_connection():
     prepared, used = Prepared(lambda pk: Member.objects.filter(pk=pk)), []
     assert prepared(1) == []
 
