@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 
 from accounts import audit
-from accounts.enums import INVITED_STATUSES
+from accounts.enums import SIGN_IN_STATUSES
 from accounts.models import Member
 from accounts.origin import Origin
 
@@ -14,15 +14,20 @@ from accounts.origin import Origin
 def members_of(user_id: int) -> QuerySet[Member]:
     """Return the user's members with their user, in the order in which their accounts are locked.
 
-    Not where they are only invited: whoever invites an address must not learn whether it is in use.
+    Not where others added them and they have not joined by themselves, invited, VPN-only or whatever they were made
+    since: whoever types an address must not learn whether it is in use. Of somebody who has joined nowhere, those
+    accounts are told that they sign in to.
     """
-    invited = Q(status__in=INVITED_STATUSES, name_here__isnull=False)
-    return Member.objects.filter(user_id=user_id).exclude(invited).select_related("user").order_by("account_id")
+    members = Member.objects.filter(user_id=user_id)
+    joined = Q(name_here=None)
+    is_nowhere_else = Q(status__in=SIGN_IN_STATUSES) & ~Exists(members.filter(joined))
+    return members.filter(joined | is_nowhere_else).select_related("user").order_by("account_id")
 
 
 def lock(user_id: int) -> None:
     """Lock the trails of the user's accounts, as whatever takes somebody out of an account does first."""
-    for account_id in members_of(user_id).values_list("account_id", flat=True):
+    accounts = Member.objects.filter(user_id=user_id).order_by("account_id")
+    for account_id in accounts.values_list("account_id", flat=True):
         audit.lock_chain(account_id)
 
 
@@ -45,7 +50,7 @@ def record(
             ``actor_label`` says who.
     """
     members = list(members_of(user_id))
-    told = by.pk if by is not None else members[0].pk if members else None
+    told = by if by in members else next(iter(members), None)
     for member in members:
         audit.record(
             action,
@@ -55,5 +60,5 @@ def record(
             origin=origin,
             outcome=outcome,
             details=details,
-            is_told=member.pk == told,
+            is_told=member == told,
         )

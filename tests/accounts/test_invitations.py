@@ -11,11 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import audit, emails, events, invitations, memberships, outbox, tokens
+from accounts import audit, emails, events, invitations, memberships, outbox, signin, tokens
 from accounts.enums import MemberStatus, Permission
 from accounts.invitees import read
 from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
 from accounts.policy import NotAllowed
+from console import demo
 from tests.mail_server import link_in, mail_server
 from tests.visitors import session_of, visitor
 
@@ -464,6 +465,28 @@ def test_vpn_only_user_is_called_what_the_account_called_them_whoever_they_are_e
     assert "A gateway" in page
     assert "Raman" not in page
     assert member("priya@acme.example").name == "Priya Raman"
+
+
+def test_account_that_added_somebody_hears_nothing_of_them_elsewhere(cast, monkeypatch):
+    monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    visitor(owner).post("/iam/users/add_vpn_user", {"name": "A gateway", "email": "priya@acme.example"})
+    added = Member.objects.filter(account_id=7654321, user=cast["priya"].user)
+
+    def heard() -> list[str]:
+        Client().post("/login", {"username": "priya@acme.example", "password": "not the right one"})
+        told = Event.objects.filter(account_id=7654321, subject_id=added.get().pk).order_by("number")
+        return list(told.values_list("action", flat=True))
+
+    assert heard() == [events.MEMBER_ADDED]
+    added.update(status=MemberStatus.ACTIVE)
+    assert heard() == [events.MEMBER_ADDED]
+    Mail.objects.all().delete()
+    change = {"current": demo.PASSWORD, "password": "a better pass phrase"}
+    assert visitor(added.get()).post("/user/security/password", change).status_code == 302
+    assert Mail.objects.get().event.account_id == 1234567  # told once, wherever it was done
+    Member.objects.filter(pk=cast["priya"].pk).update(name_here="Priya")  # who has joined nowhere is told of there
+    assert heard() == [events.MEMBER_ADDED, events.SIGN_IN_REFUSED]
 
 
 # --- The mail server --------------------------------------------------------------------------------------------------
