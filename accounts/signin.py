@@ -143,8 +143,14 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin, used:
 
     Args:
         used: the second factor that was proved, in words.
+
+    Raises SignInRefused when the password was enough before, and is not any more.
     """
     with transaction.atomic():
+        # Whoever adds a first factor has this lock, and ends the sessions that there are by then.
+        audit.lock_chain(member.account_id)
+        if not used and passcodes.has_one(member.user_id):
+            raise SignInRefused("A second factor was set up meanwhile. Log in again.")
         auth.login(request, member.user)
         now = timezone.now().timestamp()
         request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})
