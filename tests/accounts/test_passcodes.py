@@ -409,6 +409,12 @@ def test_password_alone_begins_no_session_beside_the_first_factor(cast, clock, m
     assert not is_open(client)
 
 
+def test_stranger_in_the_second_stage_leaves_nothing_behind(cast):
+    with noting_writes() as written:
+        assert Client().post("/login/code", {"code": "123456"})["Location"] == "/login"
+    assert written == set()
+
+
 def test_pages_of_the_second_stage_lead_on_or_back(cast, clock):
     client = visitor(cast["noor"])
     app, _ = set_up(client, clock)
