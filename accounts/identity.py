@@ -3,25 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from django.db.models import Exists, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from accounts import audit
-from accounts.enums import SIGN_IN_STATUSES
 from accounts.models import Member
 from accounts.origin import Origin
+
+#: Where a user is by their own doing: they have joined the account, or they own it. Elsewhere others added them.
+JOINED = Q(name_here=None) | Q(parent=None)
 
 
 def members_of(user_id: int) -> QuerySet[Member]:
     """Return the user's members with their user, in the order in which their accounts are locked.
 
     Not where others added them and they have not joined by themselves, invited, VPN-only or whatever they were made
-    since: whoever types an address must not learn whether it is in use. Of somebody who has joined nowhere, those
-    accounts are told that they sign in to.
+    since: whoever types an address must not learn whether it is in use.
     """
-    members = Member.objects.filter(user_id=user_id)
-    joined = Q(name_here=None)
-    is_nowhere_else = Q(status__in=SIGN_IN_STATUSES) & ~Exists(members.filter(joined))
-    return members.filter(joined | is_nowhere_else).select_related("user").order_by("account_id")
+    return Member.objects.filter(JOINED, user_id=user_id).select_related("user").order_by("account_id")
 
 
 def lock(user_id: int) -> None:

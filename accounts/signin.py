@@ -80,7 +80,7 @@ class MemberBackend(BaseBackend):
 
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
-    members = Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
+    members = Member.objects.filter(identity.JOINED, user_id=user_id, status__in=SIGN_IN_STATUSES)
     return (
         passcodes.with_second_factor(hierarchy.with_freeze(members))
         .select_related("user", "account")

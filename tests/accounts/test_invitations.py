@@ -485,8 +485,20 @@ def test_account_that_added_somebody_hears_nothing_of_them_elsewhere(cast, monke
     change = {"current": demo.PASSWORD, "password": "a better pass phrase"}
     assert visitor(added.get()).post("/user/security/password", change).status_code == 302
     assert Mail.objects.get().event.account_id == 1234567  # told once, wherever it was done
-    Member.objects.filter(pk=cast["priya"].pk).update(name_here="Priya")  # who has joined nowhere is told of there
-    assert heard() == [events.MEMBER_ADDED, events.SIGN_IN_REFUSED]
+
+
+def test_whoever_was_added_without_an_invitation_is_in_by_no_status(cast, monkeypatch):
+    """Else an account could take in users of others unasked, and would learn from where they sign in."""
+    monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    visitor(owner).post("/iam/users/add_vpn_user", {"name": "A gateway", "email": "dmitri@acme.example"})
+    added = Member.objects.get(account_id=7654321, user=cast["dmitri"].user)
+    assert visitor(owner).post(f"/iam/users/{added.pk}/status", {"status": "active"}).status_code == 302
+    client = Client()
+    client.post("/login", {"username": "dmitri@acme.example", "password": demo.PASSWORD})
+    assert client.get("/iam/users").status_code == 403  # suspended in the one account that he joined
+    assert client.post("/account/switch", {"account": 7654321}).status_code == 404
+    assert not Event.objects.filter(account_id=7654321, action=events.SIGNED_IN).exists()
 
 
 # --- The mail server --------------------------------------------------------------------------------------------------
