@@ -113,9 +113,10 @@ def freezes_over(member: Member) -> QuerySet[BranchFreeze]:
     return found.select_related("member__user", "by__user").order_by(Length("member__path"))
 
 
-def has_users_below() -> Exists:
-    """Return the expression "has users below", for annotating members."""
-    return Exists(Member.objects.filter(parent=OuterRef("pk")))
+def with_users_below(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with ``has_users_below`` filled in, in the same query."""
+    below = Exists(Member.objects.filter(parent=OuterRef("pk")))
+    return members.annotate(has_users_below=below)  # type: ignore[no-redef]  # as above
 
 
 def ancestor_paths(path: str) -> list[str]:
@@ -159,7 +160,15 @@ def place(member: Member, parent: Member | None) -> Member:
 
 def place_all(members: Sequence[Member], parent: Member | None) -> Sequence[Member]:
     """Do for unsaved ``members`` of one account what ``place`` does for one; one query for all."""
-    for member, member_id in zip(members, reserve_ids(len(members)), strict=True):
+    return place_each(members, [parent] * len(members))
+
+
+def place_each(members: Sequence[Member], parents: Iterable[Member | None]) -> Sequence[Member]:
+    """Do the same with a parent for each, who may be one of ``members`` that stands before; one query for all.
+
+    ``parents`` is asked for one at a time, each when those before have their place.
+    """
+    for member, member_id, parent in zip(members, reserve_ids(len(members)), parents, strict=True):
         if parent is not None:
             _check_place(parent, member.account_id, levels=1)
         member.pk = member_id

@@ -127,13 +127,14 @@ def _insert(emails: Sequence[str], granted: Permission, by: Member) -> dict[str,
         status=MemberStatus.PROCESSING,
         permissions=granted,
     )
-    invitations = [_new(member, by) for member in members]
+    invitations = [new_invitation(member, by) for member in members]
     Invitation.objects.bulk_create(invitations)
     outbox.post_invitations(invitations)
     return {member.user.email: member for member in members}
 
 
-def _new(member: Member, by: Member) -> Invitation:
+def new_invitation(member: Member, by: Member) -> Invitation:
+    """Return an invitation of ``member`` by ``by`` that is not saved yet, good from now on for ``VALID_FOR``."""
     invitation = Invitation(member=member, invited_by=by, expires_at=timezone.now() + VALID_FOR)
     tokens.renew(invitation)
     return invitation
@@ -150,7 +151,7 @@ def resend(*, member: Member, by: Member, origin: Origin) -> None:
     require(by, MemberAction.RESEND_INVITE, member)
     invitation = Invitation.objects.filter(member=member).first()
     if invitation is None:
-        invitation = _new(member, by)
+        invitation = new_invitation(member, by)
     else:
         invitation.generation += 1
         invitation.invited_by, invitation.sent_at = by, None

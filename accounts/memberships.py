@@ -99,7 +99,7 @@ def _insert(
     permissions: Permission = Permission(0),
     api_username: str = "",
 ) -> Member:
-    member = _new(account, user, status, permissions)
+    member = new_member(account, user, status, permissions)
     if api_username:
         # Folded like the address in it: that is how a call's user name is looked up.
         member.api_username = canonical_email(api_username)
@@ -108,7 +108,7 @@ def _insert(
     return member
 
 
-def _new(
+def new_member(
     account: Account, user: User, status: MemberStatus, permissions: Permission, name_here: str | None = None
 ) -> Member:
     """Return a member that has no place yet."""
@@ -134,7 +134,7 @@ def insert_members(
     To be called under the account's lock, by a write that asked the policy and records the event. Raises TreeError
     below the deepest level, IntegrityError for a user already in the account.
     """
-    members = [_new(parent.account, user, status, permissions, name) for name, user in users.items()]
+    members = [new_member(parent.account, user, status, permissions, name) for name, user in users.items()]
     hierarchy.place_all(members, parent)
     Member.objects.bulk_create(members)
     text_index.catch_up()

@@ -30,6 +30,7 @@ class MemberAction(enum.Enum):
     CANCEL_INVITE = "cancel this user's invitation"
     END_SESSIONS = "end this user's login sessions"  # those in this account
     CHANGE_SETTINGS = "change the account's settings"  # the target is the actor
+    VIEW_INACTIVE = "see which users and keys are not used"  # likewise
 
 
 _ABOUT_ONES_PLACE = frozenset(
@@ -134,6 +135,12 @@ def _changes_settings(actor: Member, target: Member) -> bool:
     return actor.pk == target.pk and Permission.IDENTITY_ADMINISTRATOR in actor.granted
 
 
+def _sees_inactive(actor: Member, target: Member) -> bool:
+    """Whether there is anybody whom the actor would look after by it: the account's users, or those below."""
+    is_administrator = Permission.IDENTITY_ADMINISTRATOR in actor.granted
+    return actor.pk == target.pk and (is_administrator or actor.has_users_below)
+
+
 def _is_self_or_above(actor: Member, target: Member) -> bool:
     return relation(actor, target) in {Relation.SELF, Relation.ANCESTOR}
 
@@ -158,6 +165,7 @@ _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.CANCEL_INVITE: _decides_on_invitation,
     MemberAction.END_SESSIONS: _ends_sessions,
     MemberAction.CHANGE_SETTINGS: _changes_settings,
+    MemberAction.VIEW_INACTIVE: _sees_inactive,
 }
 
 
@@ -168,6 +176,15 @@ def can(actor: Member, action: MemberAction, target: Member) -> bool:
     if not _is_self_or_above(actor, target) and actor.account.restrict_user_list:
         return False  # whom one may not see, one can do nothing about
     return _RULES[action](actor, target)
+
+
+def sees_whole_account_inactive(actor: Member) -> bool:
+    """Whether ``actor``, who sees inactive users, sees those of the whole account, and not of their branch alone.
+
+    The permission gives no sight of users whom the account hides from its holder. Takes no query.
+    """
+    is_administrator = Permission.IDENTITY_ADMINISTRATOR in actor.granted
+    return actor.is_owner or (is_administrator and not actor.account.restrict_user_list)
 
 
 def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
@@ -222,6 +239,8 @@ def _special_reason(actor: Member, action: MemberAction, target: Member) -> str:
     """Return why the actor may not, where the usual reason does not fit; empty where it does."""
     if action is MemberAction.CHANGE_SETTINGS:
         return "You need the role IAM identity: Administrator to change the account's settings."
+    if action is MemberAction.VIEW_INACTIVE:
+        return "You need the role IAM identity: Administrator, or users below you, to see who is inactive."
     if action is MemberAction.END_SESSIONS and relation(actor, target) is Relation.SELF:
         return "Your own sessions are listed under Login sessions, in the profile menu."
     if action is MemberAction.END_SESSIONS and target.status not in SIGN_IN_STATUSES:

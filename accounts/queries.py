@@ -1,19 +1,19 @@
 """What a viewer can see of members: lists ready to print, and the chain above somebody. No writes."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
-from django.db.models import IntegerField, QuerySet, Subquery
+from django.db.models import Case, IntegerField, Q, QuerySet, Subquery, When
 
-from accounts import hierarchy, passcodes
+from accounts import formats, hierarchy, passcodes
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
-from accounts.models.member import MAX_MEMBER_ID
+from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.policy import MemberAction, can, can_place_below
 from accounts.prepared import Prepared
 from accounts.text_index import by_index
@@ -25,6 +25,8 @@ LEVELS_INDENTED = 9
 COUNTED_BELOW = 1_000
 #: How many users are offered as another parent at once: a search finds the others.
 MOST_PARENTS = 25
+#: How many managers who are not above a user are named.
+MOST_MANAGERS = 100
 #: How many branches may be folded at once: the state travels in the address.
 MOST_FOLDED = 50
 
@@ -55,7 +57,7 @@ class MemberRow:
     key_state: str = ""
 
 
-class _BoundedCount(Subquery):
+class BoundedCount(Subquery):
     """Counts the rows of a correlated subquery that has a limit: a branch of a million must not cost a million."""
 
     template = "(SELECT COUNT(*) FROM (%(subquery)s) AS bounded)"
@@ -68,7 +70,7 @@ def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
 
 def for_menu(members: QuerySet[Member]) -> QuerySet[Member]:
     """Return ``members`` with what their Actions menus and tags depend on, in the same query."""
-    return hierarchy.with_freeze(members).annotate(has_users_below=hierarchy.has_users_below())
+    return hierarchy.with_users_below(hierarchy.with_freeze(members))
 
 
 _member_of = Prepared(
@@ -93,7 +95,7 @@ def status_words(member: Member) -> str:
 def with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
     """Return ``members`` with what their rows say, how many are below them included, in the same query."""
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
-    return _with_people(members).annotate(below=_BoundedCount(below))
+    return _with_people(members).annotate(below=BoundedCount(below))
 
 
 def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
@@ -201,8 +203,23 @@ def _freeze_entries(member: Member) -> Iterator[tuple[MemberAction, str, str, bo
     """Yield the entry about the freezing of a member's branch, if there is a branch or it is frozen."""
     if getattr(member, "freeze", None) is not None:
         yield MemberAction.FREEZE_BRANCH, "Thaw branch", "accounts:thaw", False
-    elif vars(member).get("has_users_below", False):  # annotated by ``for_menu``
+    elif member.has_users_below:
         yield MemberAction.FREEZE_BRANCH, "Freeze branch", "accounts:freeze", True
+
+
+def csv_rows(viewer: Member, listing: Listing[Member]) -> Iterator[list[object]]:
+    """Yield heading and rows of a list of users as a file; the parent's address where ``viewer`` may see the parent."""
+    yield ["User", "Email", "Status", "Parent", "Joined"]
+    for member in replace(listing, complete=_with_parents_of_file).everything():
+        parent = member.parent if member.parent and can(viewer, MemberAction.VIEW, member.parent) else None
+        yield [
+            member.name, member.user.email, status_words(member), parent.user.email if parent else "",
+            formats.iso(member.joined_at) if member.joined_at else "",
+        ]  # fmt: skip
+
+
+def _with_parents_of_file(members: QuerySet[Member]) -> QuerySet[Member]:
+    return members.select_related("user", "parent__user", "invitation")
 
 
 def users_below_text(member: Member) -> str:
@@ -264,15 +281,22 @@ def chain_above(member: Member) -> list[Member]:
     return list(hierarchy.with_freeze(hierarchy.ancestors_of(member)).select_related("user", "account"))
 
 
-def other_managers(member: Member) -> list[Member]:
-    """Return those who are not above ``member`` but may manage any user of the account; one query, at most 100."""
+def managers_of(member: Member) -> list[Member]:
+    """Return whoever may have a say about ``member``: those above, nearest first, then others; one query.
+
+    The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account.
+    """
     powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR)
     # Every number that holds one of the two bits: a bit operation in the condition would be no index's business.
     holding = [number for number in range(32) if any(number & power for power in powers)]
+    is_above = Q(path__in=hierarchy.ancestor_paths(member.path))
     found = (
-        hierarchy.with_freeze(Member.objects.filter(account_id=member.account_id, permissions__in=holding))
+        hierarchy.with_freeze(Member.objects.filter(account_id=member.account_id))
+        .filter(is_above | Q(permissions__in=holding))
         .exclude(pk=member.pk)
         .select_related("user", "account")
-        .order_by("sort_name")[:100]
+        .order_by(Case(When(is_above, then=0), default=1), "sort_name")[: MAX_DEPTH + MOST_MANAGERS]
     )
-    return [other for other in found if hierarchy.relation(other, member) is not Relation.ANCESTOR]
+    above = [other for other in found if hierarchy.relation(other, member) is Relation.ANCESTOR]
+    others = [other for other in found if other not in above]
+    return [*sorted(above, key=lambda other: -other.level), *others[:MOST_MANAGERS]]

@@ -81,11 +81,8 @@ class MemberBackend(BaseBackend):
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     members = Member.objects.filter(identity.JOINED, user_id=user_id, status__in=SIGN_IN_STATUSES)
-    return (
-        passcodes.with_second_factor(hierarchy.with_freeze(members))
-        .select_related("user", "account")
-        .order_by("account__name", "account_id")
-    )
+    found = hierarchy.with_users_below(passcodes.with_second_factor(hierarchy.with_freeze(members)))
+    return found.select_related("user", "account").order_by("account__name", "account_id")
 
 
 _prepared_memberships = Prepared(_sign_in_memberships)
@@ -180,6 +177,11 @@ def _enter(
     if ended:
         why = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
         audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=why)
+    # With the account's chain in hand, no row may be waited for: whoever has it may wait for the chain. So it is passed
+    # over while somebody changes or moves the member, and noted with the next sign-in.
+    free = Member.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=member.pk)
+    if free.values_list("pk").first() is not None:
+        Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())
 
 
 def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> None:

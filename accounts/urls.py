@@ -4,6 +4,7 @@ from django.urls import path
 
 from accounts.views import (
     activity,
+    importing,
     invitations,
     joining,
     login_sessions,
@@ -27,7 +28,9 @@ urlpatterns = [
     path("logout", session.logout, name="logout"),
     path("account/switch", session.switch_account, name="switch-account"),
     path("iam/users", users.index, name="users"),
+    path("iam/users.csv", users.export, name="users-csv"),
     path("iam/users/invite_users", invitations.invite, name="invite"),
+    path("iam/users/import", importing.import_members, name="import"),
     path("iam/users/add_vpn_user", invitations.add_vpn_user, name="add-vpn-user"),
     path("iam/users/<int:member_id>", user_details.show, name="user"),
     path("iam/users/<int:member_id>/vpn_password", user_details.vpn_password, name="vpn-password"),

@@ -19,6 +19,11 @@ def changes_settings(member: Member) -> bool:
     return can(member, MemberAction.CHANGE_SETTINGS, member)
 
 
+def sees_inactive(member: Member) -> bool:
+    """Whether the member may open the report of who and what is not used."""
+    return can(member, MemberAction.VIEW_INACTIVE, member)
+
+
 @dataclass(frozen=True)
 class Entry:
     """One page in the navigation."""
@@ -47,7 +52,10 @@ class Group:
 
 NAVIGATION: tuple[tuple[str, tuple[Entry, ...]], ...] = (
     ("Manage identities", (Entry("Users", "accounts:users"), Entry("API keys", "keys:classic-list"))),
-    ("Gain insight", (Entry("Activity", "accounts:activity"),)),
+    (
+        "Gain insight",
+        (Entry("Inactive identities", "keys:inactive", sees_inactive), Entry("Activity", "accounts:activity")),
+    ),
     ("", (Entry("Settings", "accounts:settings", changes_settings),)),
 )
 

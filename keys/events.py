@@ -8,6 +8,7 @@ DOWNLOADED = "classic_key.downloaded"
 RESTRICTED = "classic_key.restriction_changed"
 DELETED = "classic_key.deleted"
 REVOKED = "classic_key.revoked"
+OPENED = "classic_key.details_opened"
 CALL_REFUSED = "classic_key.call_refused"
 
 register(
@@ -18,6 +19,7 @@ register(
         RESTRICTED: "Classic infrastructure address restriction changed",
         DELETED: "Classic infrastructure API key deleted",
         REVOKED: "Classic infrastructure API key revoked with its branch",
+        OPENED: "Details of a classic infrastructure API key opened",
         CALL_REFUSED: "Call with a classic infrastructure API key refused",
     }
 )

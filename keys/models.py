@@ -2,7 +2,7 @@
 
 from django.db import models
 from django.db.models import F
-from django.db.models.functions import Right
+from django.db.models.functions import Length, Right
 from django.db.models.lookups import Exact
 
 from accounts.models import Account, Member
@@ -34,6 +34,8 @@ class ClassicKey(models.Model):
     )
     last_used_at = models.DateTimeField(null=True)
     last_used_from = models.CharField(max_length=45, blank=True)
+    # A column of its own, which changes once a day: an index of ``last_used_at`` would be written to with every use.
+    last_used_day = models.DateField(null=True, help_text="The day (UTC) of ``last_used_at``: what an index knows.")
 
     class Meta:
         constraints = (
@@ -53,6 +55,10 @@ class ClassicKey(models.Model):
             models.Index(name="classic_key_by_date_idx", fields=("account", "created_at", "id", "holder_path")),
             models.Index(name="classic_key_by_name_idx", fields=("account", "holder_sort_name", "id", "holder_path")),
             models.Index(name="classic_key_ring_idx", fields=("ring_key_id", "id")),
+            models.Index(
+                name="classic_key_by_use_idx", fields=("account", "last_used_day", "created_at", "holder_path")
+            ),
+            models.Index(F("account"), Length("allowed_addresses"), F("holder_path"), name="classic_key_by_limit_idx"),
         )
 
     def __str__(self) -> str:

@@ -5,7 +5,7 @@ Rows come as plain values, ready to print: a page of a hundred rows must not cos
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from urllib.parse import urlencode
 
 from django.db.models import F, Q, QuerySet
@@ -14,22 +14,21 @@ from django.utils import timezone
 
 from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
+from accounts.inactivity import UNUSED_AFTER
 from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Member
+from accounts.models.member import MAX_MEMBER_ID
 from accounts.prepared import Prepared
 from accounts.text_index import by_index
-from keys import policy
+from keys import insight, policy
 from keys.models import ClassicKey
 from keys.policy import KeyAction
 
 #: What the list sorts by: the name in the address to the column.
 ORDERS = {"created_by": "holder_sort_name", "created": "created_at"}
 DEFAULT_ORDER = "-created"
-#: A key not used for so long counts as unused. Source: IBM Cloud documentation, "Inactive identities".
-UNUSED_AFTER = timedelta(days=30)
-
 #: How many keys a review names: each is a field of its form, and a request may hold 500.
 MOST_NAMED = 400
 #: How many keys are revoked in one step: their numbers have to fit into the form.
@@ -118,11 +117,35 @@ def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
     return key if key is not None and policy.can(viewer, KeyAction.VIEW, key) else None
 
 
-def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
-    """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it."""
+def keys_below(viewer: Member, asked: ListRequest, branch: Member | None = None) -> Listing[ClassicKey]:
+    """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it.
+
+    With ``branch``, a member below the viewer, those of that member and of everybody below them.
+    """
     # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
     keys = ClassicKey.objects.exclude(holder_path=viewer.path)
-    rows = among = keys.filter(account_id=viewer.account_id)
+    return _listing(keys, branch or viewer, asked, insight.Filter.of(asked), order_of(asked))
+
+
+def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
+    """Return the member below ``viewer`` whose branch alone the address asks for, if any; one query if it does."""
+    text = asked.parameters.get("branch", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_MEMBER_ID))):
+        return None
+    return hierarchy.descendants_of(viewer).select_related("user").filter(pk=int(text)).first()
+
+
+def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing[ClassicKey]:
+    """Return the list of the keys of ``viewer`` and of those below not used since ``before``, the oldest first."""
+    chosen, order = insight.Filter(use=insight.UNUSED, before=before), asked.order(ORDERS, "created")
+    return _listing(ClassicKey.objects.all(), viewer, asked, chosen, order)
+
+
+def _listing(
+    keys: QuerySet[ClassicKey], root: Member, asked: ListRequest, chosen: insight.Filter, order: Order
+) -> Listing[ClassicKey]:
+    """Return those of ``keys`` in the branch of ``root`` that fit, searched as asked."""
+    rows = among = keys.filter(account_id=root.account_id)
     found: list[QuerySet[ClassicKey]] = []
     if asked.search:
         # A search looks for the holder, or for the parent, whom the description names.
@@ -133,18 +156,21 @@ def keys_below(viewer: Member, asked: ListRequest) -> Listing[ClassicKey]:
             (by_holder, "holder__", "holder_id"),
             (by_parent, "holder__parent__", "holder__parent_id"),
         ):
-            found += by_index(keys.filter(condition), asked.terms, viewer.account_id, member=member, key=key)
+            found += by_index(keys.filter(condition), asked.terms, root.account_id, member=member, key=key)
         if not found:
             # Too short for the index: all texts are read, but in the order of their table and not of the keys.
-            members = Member.objects.filter(asked.search_condition("search_text"), account_id=viewer.account_id)
+            members = Member.objects.filter(asked.search_condition("search_text"), account_id=root.account_id)
             found = [keys.filter(**{f"{key}__in": members.values("pk")}) for key in ("holder_id", "holder__parent_id")]
+    if chosen:
+        rows, parts = insight.narrowed(rows, chosen)
+        found = [insight.narrowed(some, chosen)[0] for some in found] or parts
     return Listing(
         rows=rows,
-        order=order_of(asked),
-        branch_path=None if viewer.is_owner else viewer.path,
+        order=order,
+        branch_path=None if root.is_owner else root.path,
         path_field="holder_path",
         complete=_for_list,
-        is_filtered=bool(asked.search),
+        is_filtered=bool(asked.search or chosen),
         among=among,
         by_index=found,
     )
@@ -155,9 +181,9 @@ def order_of(asked: ListRequest) -> Order:
     return asked.order(ORDERS, DEFAULT_ORDER)
 
 
-def matches_search(key: ClassicKey, asked: ListRequest) -> bool:
-    """Whether the viewer's own key, which is shown apart from the list, fits the list's search."""
-    return all(term in key.holder.search_text for term in asked.terms)
+def matches(key: ClassicKey, asked: ListRequest) -> bool:
+    """Whether the viewer's own key, which is shown apart from the list, fits the list's search and filters."""
+    return all(term in key.holder.search_text for term in asked.terms) and insight.Filter.of(asked).fits(key)
 
 
 def description(key: ClassicKey, viewer: Member) -> str:
@@ -202,6 +228,13 @@ def row(key: ClassicKey, viewer: Member, now: datetime, *, way: str = "") -> Key
         last_used_iso=formats.iso(used) if used else "",
         menu=menu(viewer, key, way=way),
     )
+
+
+def unused_row(key: ClassicKey, viewer: Member, made_at: datetime, *, way: str) -> KeyRow:
+    """Return a key as the report of unused ones prints it, to be deleted from there; ``way`` as in ``menu``."""
+    made = row(key, viewer, made_at, way=way)
+    made.menu[:] = [item for item in made.menu if item.is_danger]
+    return made
 
 
 def csv_rows(viewer: Member, own: ClassicKey | None, listing: Listing[ClassicKey]) -> Iterator[list[object]]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys.views import branch, classic, restrictions
+from keys.views import branch, classic, inactive, restrictions
 
 app_name = "keys"
 urlpatterns = [
@@ -13,6 +13,8 @@ urlpatterns = [
     path("iam/apikeys/classic/<int:key_id>/download", classic.download, name="classic-download"),
     path("iam/apikeys/classic/<int:key_id>/restriction", classic.restrict, name="classic-restrict"),
     path("iam/apikeys/classic/<int:key_id>/delete", classic.delete, name="classic-delete"),
+    path("iam/inactive", inactive.index, name="inactive"),
+    path("iam/inactive.csv", inactive.export, name="inactive-csv"),
     path("iam/users/<int:member_id>/classic_key", classic.create, name="classic-create"),
     path("iam/users/<int:member_id>/revoke_keys", branch.revoke, name="revoke-branch"),
     path("iam/users/<int:member_id>/restrictions", restrictions.save, name="restrictions"),

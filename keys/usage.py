@@ -217,8 +217,8 @@ def flush() -> None:
 # for one would keep the others locked meanwhile, and could end in a deadlock with the move of a branch.
 _POSTGRESQL = """
     WITH used AS (
-        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::text[])
-            AS used (id, used_at, not_after, used_from)
+        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::date[], %s::text[])
+            AS used (id, used_at, not_after, used_day, used_from)
     ), due AS (
         SELECT key.id FROM keys_classickey AS key JOIN used USING (id)
         WHERE key.last_used_at IS NULL OR key.last_used_at <= used.not_after
@@ -227,16 +227,19 @@ _POSTGRESQL = """
         WHERE key.last_used_at IS NULL OR key.last_used_at <= used.not_after
         FOR NO KEY UPDATE OF key SKIP LOCKED
     ), written AS (
-        UPDATE keys_classickey AS key SET last_used_at = used.used_at, last_used_from = used.used_from
+        UPDATE keys_classickey AS key
+        SET last_used_at = used.used_at, last_used_day = used.used_day, last_used_from = used.used_from
         FROM used JOIN free USING (id) WHERE key.id = used.id RETURNING key.id
     )
     SELECT id FROM due EXCEPT SELECT id FROM written
 """
 _SQLITE = """
-    UPDATE keys_classickey SET last_used_at = used.used_at, last_used_from = used.used_from
+    UPDATE keys_classickey
+    SET last_used_at = used.used_at, last_used_day = used.used_day, last_used_from = used.used_from
     FROM (
         SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS used_at,
-            json_extract(value, '$[2]') AS not_after, json_extract(value, '$[3]') AS used_from
+            json_extract(value, '$[2]') AS not_after, json_extract(value, '$[3]') AS used_day,
+            json_extract(value, '$[4]') AS used_from
         FROM json_each(%s)
     ) AS used
     WHERE keys_classickey.id = used.id AND (last_used_at IS NULL OR last_used_at <= used.not_after)
@@ -249,7 +252,8 @@ def _write_last_used(used: Mapping[int, tuple[float, str]]) -> list[int]:
     for key_id, (at, address) in used.items():
         moment = datetime.fromtimestamp(at, UTC)
         before = moment - timedelta(seconds=_MINUTE)
-        rows.append((key_id, *map(connection.ops.adapt_datetimefield_value, (moment, before)), address))
+        moments = map(connection.ops.adapt_datetimefield_value, (moment, before))
+        rows.append((key_id, *moments, connection.ops.adapt_datefield_value(moment.date()), address))
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute(_SQLITE, [json.dumps(rows)])

@@ -56,6 +56,8 @@ OWNERS = frozenset({_S.OWNER_SELF, _S.OWNER, _S.OTHER_OWNER})
 NOT_ABOVE = frozenset({_S.CHILD, _S.GRANDCHILD, _S.SIBLING, _S.COUSIN, _S.COUSIN_CREATOR, _S.BELOW_OWNER})
 #: Those who are in the target's branch.
 BELOW = frozenset({_S.CHILD, _S.GRANDCHILD, _S.BELOW_OWNER})
+#: Of those who are neither the target nor above: who has somebody below in the tree that the cases are tried in.
+WITH_USERS_BELOW = frozenset({_S.CHILD})
 TARGET_IS_OWNER = frozenset({_S.OWNER_SELF, _S.BELOW_OWNER})
 CREATED_THE_KEY = frozenset({_S.SELF_CREATOR, _S.OWNER_SELF, _S.PARENT_CREATOR, _S.COUSIN_CREATOR})
 
@@ -104,6 +106,7 @@ class Act(enum.Enum):
     END_SESSIONS = "end all sessions that the user has in the account"
     SEE_SESSION = "see one of the user's sessions, and end it"
     CHANGE_SETTINGS = "change the account's settings"
+    SEE_INACTIVE = "see which users and keys are not used"
 
 
 def _always(_: Case) -> bool:
@@ -207,6 +210,11 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
         (OWNERS, _always),
         (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
     ),
+    # "IAM identity: Administrator: … inactive identities"; and whoever has users below, for their branch.
+    Act.SEE_INACTIVE: (
+        (OWNERS | SELF | ABOVE | WITH_USERS_BELOW, _always),
+        (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
+    ),
     # "your own key, and the keys of every descendant. Nobody else's: not your ancestors', not your siblings'." No
     # permission gives sight of another's classic key.
     Act.KNOW_OF_KEY: ((SELF | ABOVE, _always),),
@@ -270,6 +278,7 @@ class Surface:
     query: str = ""
     data: dict[str, str] = field(default_factory=dict)
     changes: str = ""  # the table that whoever may changes; nobody else changes anything
+    notes: str = ""  # the one event, with no change beside it, that it leaves when somebody else than the target looks
     is_event: bool = True  # whether the change is one: not what counts only after a further step
     gives_value: bool = False
     needs_no_key: bool = False  # tried while the target has no key, and again while there is one
@@ -288,7 +297,7 @@ SURFACES = (
     Surface("keys:classic-list", "GET"),
     Surface("keys:classic-csv", "GET"),
     # One key.
-    Surface("keys:classic-details", "GET", about=KEY, known_by=Act.SEE_KEY),
+    Surface("keys:classic-details", "GET", about=KEY, known_by=Act.SEE_KEY, notes="classic_key.details_opened"),
     Surface("keys:classic-delete", "GET", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY),
     Surface(
         "keys:classic-delete", "POST", 302, about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY,
@@ -323,6 +332,7 @@ SURFACES = (
     # Users.
     Surface("accounts:users", "GET"),
     Surface("accounts:users", "GET", query="?view=hierarchy"),
+    Surface("accounts:users-csv", "GET"),
     Surface("accounts:users", "GET", query="?view=picture"),
     Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER),
     Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER, query="?tab=manage"),
@@ -378,6 +388,12 @@ SURFACES = (
     Surface("accounts:invite", "GET", allowed_by=Act.INVITE),
     Surface(
         "accounts:invite", "POST", allowed_by=Act.INVITE, data={"addresses": "new@matrix.example"},
+        changes="accounts_invitation",
+    ),
+    Surface("accounts:import", "GET", allowed_by=Act.INVITE),
+    # "email" and an address, with the yes to it.
+    Surface(
+        "accounts:import", "POST", allowed_by=Act.INVITE, data={"packed": "ZW1haWwKbmV3QG1hdHJpeC5leGFtcGxl"},
         changes="accounts_invitation",
     ),
     Surface("accounts:add-vpn-user", "GET", allowed_by=Act.ADD_VPN_USER),
@@ -455,6 +471,11 @@ SURFACES = (
     # The audit trail.
     Surface("accounts:activity", "GET"),
     Surface("accounts:activity-csv", "GET"),
+    # The report of what is not used, as a page and as a file.
+    Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE),
+    Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
+    Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE),
+    Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
     # What everybody has who is signed in.
     Surface("console:landing", "GET", 302),
     Surface("accounts:logout", "POST", 302, for_any_status=True, changes="accounts_session"),

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import time
+from datetime import timedelta
 from html import unescape
 from itertools import cycle, product
 from urllib.parse import quote, urlencode
@@ -16,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -105,10 +107,14 @@ def text_of(response: HttpResponse) -> str:
 
 #: What each list reads of its address, and one thing that it does not.
 LISTS = {
-    "/iam/apikeys": ("q", "sort", "view", "per_page", "at", "nonsense"),
-    "/iam/apikeys/classic.csv": ("q", "sort"),
+    "/iam/apikeys": ("q", "sort", "view", "per_page", "at", "used", "restriction", "branch", "nonsense"),
+    "/iam/apikeys/classic.csv": ("q", "sort", "branch"),
+    "/iam/inactive": ("sort", "per_page", "at", "tab", "as_of"),
+    "/iam/inactive?tab=keys": ("sort", "at", "as_of"),
+    "/iam/inactive.csv": ("tab", "as_of"),
     "/iam/users": ("q", "sort", "view", "per_page", "at", "status"),
     "/iam/users?view=hierarchy": ("q", "per_page", "at", "status", "folded"),
+    "/iam/users.csv": ("q", "sort", "view", "status", "folded"),
     "/iam/users?view=picture": ("root", "after"),
     "/iam/activity": ("q", "per_page", "at", "action", "outcome"),
     "/iam/activity.csv": ("q", "action", "outcome"),
@@ -234,7 +240,9 @@ CURSORS = (
 def test_cursor_of_any_make_is_a_page(cast):
     """Whatever it holds, in a list by date and in one by text; the other lists take turns."""
     client = visitor(cast["olivia"], raises=False)
-    others = cycle(["/iam/apikeys?sort=created_by&", "/iam/users?view=hierarchy&", "/iam/activity?"])
+    others = cycle(
+        ["/iam/apikeys?sort=created_by&", "/iam/users?view=hierarchy&", "/iam/inactive?tab=keys&", "/iam/activity?"]
+    )
     for cursor, address in (
         (cursor, address)
         for cursor in dict.fromkeys(CURSORS)
@@ -711,6 +719,7 @@ def named() -> list[Member]:
         make_key(member)
         audit.record(events.MEMBER_ADDED, actor=member, origin=Origin(None), details={"name": name})
     Account.objects.filter(pk=members[0].account_id).update(name="<i>\"'=1</i>")
+    Member.objects.update(joined_at=timezone.now() - timedelta(days=40))  # and on the page of those who never came
     return list(Member.objects.filter(account=members[0].account_id).select_related("user", "account").order_by("path"))
 
 
@@ -744,13 +753,15 @@ def test_names_are_escaped_on_every_page(named):
     assert pages > 5 * len(NAMES)
 
 
-@pytest.mark.parametrize("path", ["/iam/apikeys/classic.csv", "/iam/activity.csv"])
+@pytest.mark.parametrize(
+    "path", ["/iam/apikeys/classic.csv", "/iam/users.csv", "/iam/inactive.csv", "/iam/activity.csv"]
+)
 def test_names_are_harmless_in_files(path, named):
     response = visitor(named[0]).get(path)
     assert response["Content-Type"] == "text/csv; charset=utf-8"
     assert response["Content-Disposition"].startswith("attachment; filename=")
     rows = list(csv.reader(io.StringIO(text_of(response), newline="")))
-    assert len(rows) == 1 + len(NAMES)
+    assert len(rows) == 1 + len(NAMES) - ("inactive" in path)  # who looks is not inactive
     assert len({len(row) for row in rows}) == 1  # no comma, quote or line end made a cell more
     cells = [cell for row in rows for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]

@@ -23,8 +23,10 @@ from accounts import (
     audit,
     factors,
     hierarchy,
+    importing,
     invitations,
     login_sessions,
+    member_files,
     memberships,
     outbox,
     passcodes,
@@ -62,6 +64,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 ORIGIN = Origin(address="127.0.0.1", request_id="faults")
 NEW = "newcomer@new.example"
+FILE = b"email,parent\nlower@new.example,upper@new.example\nupper@new.example,\n"
 #: More statements than any write has: one that never came to its end would be tried for ever.
 MOST_STATEMENTS = 60
 
@@ -201,6 +204,12 @@ def writes(transactional_db) -> list[Write]:
             ["invitation.created"],
         ),
         Write(
+            "import",
+            plain(importing.carry_out, content=member_files.read(FILE), **from_above),
+            {"Invitation", "Mail", "Member", "User"},
+            ["invitation.created", "invitation.created"],
+        ),
+        Write(
             "settle",
             lambda: partial(outbox._settle, mail_to_new()),
             {"Invitation", "Mail", "Member"},
@@ -236,9 +245,9 @@ def writes(transactional_db) -> list[Write]:
             {"Member", "User"},
             ["member.added"],
         ),
-        Write("sign_in", lambda: sign_in(noor), {"Session", "User"}, ["user.signed_in"]),
+        Write("sign_in", lambda: sign_in(noor), {"Member", "Session", "User"}, ["user.signed_in"]),
         Write("prove_identity", lambda: prove_identity(noor), {"Session"}, ["user.identity_proved"]),
-        Write("switch_account", lambda: switch_account(noor), {"Session"}, ["user.account_switched"]),
+        Write("switch_account", lambda: switch_account(noor), {"Member", "Session"}, ["user.account_switched"]),
         Write(
             "end_own",
             lambda: partial(login_sessions.end_own, uid=session_of(noor), **own),
@@ -266,7 +275,7 @@ def writes(transactional_db) -> list[Write]:
         Write(
             "sign_in_once_more",
             lambda: sign_in(noor) if session_of(noor) else None,
-            {"Session", "User"},
+            {"Member", "Session", "User"},
             ["user.signed_in", "user.sessions_ended"],
         ),
         Write(

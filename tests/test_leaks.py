@@ -418,6 +418,7 @@ def starting_points() -> Iterator[str]:
     for action in ("classic_key.created", "classic_key.shown", "classic_key.downloaded", "classic_key.call_refused"):
         yield "/iam/activity?" + urlencode({"action": action})
         yield "/iam/activity.csv?" + urlencode({"action": action})
+    yield "/iam/inactive.csv?tab=keys"
 
 
 def links_in(page: str) -> Iterator[str]:

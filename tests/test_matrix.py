@@ -13,6 +13,7 @@ import io
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -100,6 +101,8 @@ class PureWorld:
     @staticmethod
     def _member(account: Account, pk: int, parent: Member | None) -> Member:
         path = (parent.path if parent else "") + hierarchy.code(pk)
+        if parent is not None:
+            parent.has_users_below = True  # as when it was asked
         member = Member(pk=pk, account=account, user=User(name=f"Member {pk}"), parent=parent, path=path)
         # As when they were asked for, and there are none.
         member._state.fields_cache |= {"invitation": None, "freeze": None}
@@ -152,6 +155,10 @@ QUESTIONS = {
     Act.CHANGE_SETTINGS: [
         lambda w: policy.can(w.actor, MemberAction.CHANGE_SETTINGS, w.actor),
         lambda w: nav.changes_settings(w.actor),
+    ],
+    Act.SEE_INACTIVE: [
+        lambda w: policy.can(w.actor, MemberAction.VIEW_INACTIVE, w.actor),
+        lambda w: nav.sees_inactive(w.actor),
     ],
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
@@ -209,7 +216,7 @@ def test_every_action_of_the_policies_is_in_the_table():
     assert {action.name for action in MemberAction} == {
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
         "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
-        "END_SESSIONS", "CHANGE_SETTINGS",
+        "END_SESSIONS", "CHANGE_SETTINGS", "VIEW_INACTIVE",
         "FREEZE_BRANCH",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
@@ -302,6 +309,10 @@ class World:
             key = make_key(member, self.creator if member.pk == self.target.pk else None)
             self.key_ids[member.pk], self.values[member.pk] = key.pk, material.take(key).text
             audit.record(events.MEMBER_ADDED, actor=None, subject=member, origin=Origin(None))
+        # Nobody came back since, and no key was ever used: everybody is inactive.
+        long_ago = timezone.now() - timedelta(days=40)
+        Member.objects.update(joined_at=long_ago)
+        ClassicKey.objects.update(created_at=long_ago)
         self.number_of = {member.pk: number for number, member in enumerate(self.members)}
         self.session_key = ""
         Passkey.objects.create(
@@ -387,6 +398,7 @@ FURTHER = {
     "accounts:remove": INDEX | IDENTITY | {"accounts_invitation", "accounts_branchfreeze"},
     "accounts:cancel-invite": INDEX | IDENTITY | {"accounts_invitation", "accounts_branchfreeze"},
     "accounts:invite": INDEX | {"accounts_member", "accounts_user"},
+    "accounts:import": INDEX | {"accounts_member", "accounts_user"},
     "accounts:add-vpn-user": INDEX | {"accounts_user"},
     "accounts:resend-invite": {"accounts_member"},
 }
@@ -433,7 +445,7 @@ class Checker:
             assert {event.outcome for event in new} == ({"success"} if surface.is_event else set()), where
             if surface.route in ("accounts:remove", "accounts:cancel-invite"):
                 self._check_removal(where)
-            elif surface.route in ("accounts:invite", "accounts:add-vpn-user"):
+            elif surface.route in ("accounts:invite", "accounts:import", "accounts:add-vpn-user"):
                 self._check_newcomer(surface, where)
             else:
                 self._check_change(surface, where)
@@ -447,6 +459,11 @@ class Checker:
             assert ("You are suspended in" if is_suspended else "Not allowed") in answer.body, where
             reason = r'<p class="lead">(?!You may see this, but not)[A-Z][^<]{20,}\.</p>'
             assert is_suspended or re.search(reason, answer.body), where
+        elif surface.notes and answer.status == 200 and world.actor.pk != world.target.pk:
+            assert answer.written == TRAIL, where
+            assert [(e.action, e.outcome, e.actor_id) for e in new] == [(surface.notes, "success", world.actor.pk)], (
+                where
+            )
         else:
             allowed = {"accounts_session"} if answer.status == 302 else set()
             assert answer.written <= allowed, where
@@ -542,7 +559,7 @@ class Checker:
             parent=self.world.actor, user__email__endswith="@matrix.example"
         )
         assert Member.objects.exclude(pk__in=known).get() == newcomer, where
-        status = "processing" if surface.route == "accounts:invite" else "vpn_only"
+        status = "vpn_only" if surface.route == "accounts:add-vpn-user" else "processing"
         assert (newcomer.status, newcomer.permissions) == (status, 0), where
         assert not newcomer.user.has_usable_password(), where
 
@@ -607,6 +624,15 @@ def look_at_users(world: World, case: Case, body: str, where: str) -> None:
     assert ('href="/iam/users/add_vpn_user"' in body) is may(Act.ADD_VPN_USER, case), where
     assert set(rows) == (world.everybody_here() if all_of_them else world.seen_by_actor()), where
     look_at_member_rows(world, case, rows, where)
+
+
+def look_at_users_csv(world: World, case: Case, body: str, where: str) -> None:
+    emails, rows = emails_of(world), list(csv.DictReader(io.StringIO(body)))
+    is_everybody = world.actor.is_owner or not case.list_is_restricted
+    listed = world.everybody_here() if is_everybody else world.seen_by_actor()
+    assert sorted(emails[row["Email"]] for row in rows) == sorted(listed), where
+    # A parent whom the actor may not see is not told either.
+    assert {emails[row["Parent"]] for row in rows if row["Parent"]} <= listed, where
 
 
 def look_at_hierarchy(world: World, case: Case, body: str, where: str) -> None:
@@ -711,6 +737,36 @@ def stand_of(world: World, pk: int) -> Stand:
     return Stand.GRANDPARENT if target in below(number) else Stand.SIBLING
 
 
+def look_at_inactive_users(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): row for row in table_rows(body)}
+    assert set(rows) == inactive_users_of(world, case), where
+    for pk, row in rows.items():
+        # Whether there is a key is for its holder and those above alone.
+        state = re.search(r'data-label="Classic key">(.*?)</td>', row)[1]
+        assert bool(state) is (pk in world.seen_by_actor()), where
+    if world.target.pk in rows:
+        assert menu_of(rows[world.target.pk]) == ["Remove"] * may(Act.REMOVE, case), where
+
+
+def inactive_users_of(world: World, case: Case) -> set[int]:
+    """Who is in the actor's report: the account's users or those below, if they sign in at all; never the actor."""
+    is_administrator = bool(case.granted & matrix.IDENTITY) and not case.list_is_restricted
+    listed = world.everybody_here() if world.actor.is_owner or is_administrator else world.seen_by_actor()
+    return listed - {world.actor.pk} - (set() if case.target_status in matrix.SIGNED_IN else {world.target.pk})
+
+
+def look_at_inactive_users_csv(world: World, case: Case, body: str, where: str) -> None:
+    emails = emails_of(world)
+    listed = [emails[row["Email"]] for row in csv.DictReader(io.StringIO(body))]
+    assert sorted(listed) == sorted(inactive_users_of(world, case)), where
+
+
+def look_at_inactive_keys(world: World, case: Case, body: str, where: str) -> None:
+    rows = {user_of(row): menu_of(row) for row in table_rows(body)}
+    assert set(rows) == world.seen_by_actor(), where
+    assert all(menu == ["Delete"] for menu in rows.values()), where
+
+
 def emails_of(world: World) -> dict[str, int]:
     return {member.user.email: member.pk for member in [*world.members, *world.foreign]}
 
@@ -740,10 +796,15 @@ LOOKS = {
     ("keys:classic-details", ""): look_at_details,
     ("accounts:users", ""): look_at_users,
     ("accounts:users", "?view=hierarchy"): look_at_hierarchy,
+    ("accounts:users-csv", ""): look_at_users_csv,
     ("accounts:users", "?view=picture"): look_at_picture,
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
     ("accounts:login-sessions", ""): look_at_sessions,
+    ("keys:inactive", ""): look_at_inactive_users,
+    ("keys:inactive", "?tab=keys"): look_at_inactive_keys,
+    ("keys:inactive-csv", ""): look_at_inactive_users_csv,
+    ("keys:inactive-csv", "?tab=keys"): look_at_key_csv,
     ("accounts:activity", ""): look_at_activity,
     ("accounts:activity-csv", ""): look_at_activity_csv,
 }

@@ -9,7 +9,7 @@ from threading import Barrier, Event, Lock
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.test import Client
 
 from accounts import audit, hierarchy, invitations, memberships, outbox, signin, throttle, tokens
@@ -461,6 +461,29 @@ def test_simultaneous_sign_ins_each_get_a_session_of_their_own(people, hashed):
     assert all(len(session) == 32 for session in sessions)
     assert actions_about(people["olivia"])[account_events.SIGNED_IN] == 15
     assert_sound()
+
+
+@pytest.mark.postgresql_only
+def test_sign_in_waits_for_nobody_who_changes_the_user(people, hashed):
+    """Whoever changes a user may wait for the chain that a sign-in holds: the two must not wait for each other."""
+    held, signed_in, answers = Event(), Event(), []
+
+    def change() -> None:
+        with transaction.atomic():
+            Member.objects.select_for_update().get(pk=people["olivia"].pk)
+            held.set()
+            assert signed_in.wait(timeout=20)
+
+    def sign_in() -> None:
+        held.wait(timeout=20)
+        answers.append(Client().post("/login", {"username": "olivia@acme.example", "password": demo.PASSWORD}))
+        signed_in.set()
+
+    assert not errors(at_once(change, sign_in)[0])
+    assert answers[0].status_code == 302
+    assert Member.objects.get(pk=people["olivia"].pk).signed_in_at is None
+    Client().post("/login", {"username": "olivia@acme.example", "password": demo.PASSWORD})
+    assert Member.objects.get(pk=people["olivia"].pk).signed_in_at is not None
 
 
 def test_simultaneous_sign_ins_leave_no_more_sessions_than_there_may_be(people, hashed):

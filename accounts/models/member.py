@@ -2,7 +2,7 @@
 
 from django.db import models
 from django.db.models import F, Q, Value
-from django.db.models.functions import Concat, Length, NullIf, Right, Substr
+from django.db.models.functions import Coalesce, Concat, Length, NullIf, Right, Substr
 from django.db.models.lookups import Exact, LessThanOrEqual
 
 from accounts.enums import MemberStatus, Permission
@@ -51,6 +51,10 @@ class Member(models.Model):
         editable=False,
         help_text="What they were added as, until they join by themselves: who invites an address learns no name.",
     )
+    # Null and without a default for the same reason.
+    signed_in_at = models.DateTimeField(
+        null=True, editable=False, help_text="When they last signed in to this account, or switched to it."
+    )
     api_username = models.CharField(
         "API username", max_length=EMAIL_BYTES + 11, unique=True, help_text="Also the VPN user name."
     )
@@ -64,6 +68,9 @@ class Member(models.Model):
     #: Whether the member's branch, or one that they are in, is frozen. Filled in by ``accounts.hierarchy.with_freeze``,
     #: with which those who act are loaded, and those of whom a page says so.
     is_frozen = False
+    #: Whether there are users below. Filled in by ``accounts.hierarchy.with_users_below``, with which those who act are
+    #: loaded, and those whose menus a page shows.
+    has_users_below = False
     #: Whether the member's user has a second factor. Filled in where a user's members are loaded with a session.
     has_second_factor = False
 
@@ -94,6 +101,7 @@ class Member(models.Model):
         indexes = (
             models.Index(name="member_parent_path_idx", fields=("account", "parent_path")),
             models.Index(name="member_by_name_idx", fields=("account", "sort_name", "id", "path")),
+            models.Index(F("account"), Coalesce("signed_in_at", "joined_at"), F("path"), name="member_by_use_idx"),
         )
 
     def __str__(self) -> str:

@@ -50,12 +50,12 @@ def invite(request: MemberRequest) -> HttpResponse:
         "title": "Invite users",
         "form": form,
         "patterns": viewer.account.domains_in_force.split(),
-        "mails": _mails(),
+        "mails": mails(),
     }
     return render(request, "accounts/invite.html", context)
 
 
-def _mails() -> dict[str, object]:
+def mails() -> dict[str, object]:
     """Return where mails go, as far as whoever invites should know."""
     writes_files = settings.KEYTREE_SENDS_MAIL and settings.EMAIL_BACKEND.endswith(".filebased.EmailBackend")
     return {"are_sent": settings.KEYTREE_SENDS_MAIL, "folder": settings.EMAIL_FILE_PATH if writes_files else ""}
@@ -70,7 +70,7 @@ def _results(request: MemberRequest, results: list[Result]) -> HttpResponse:
         "invited": invited,
         "headline": f"{invited:,} user{'' if invited == 1 else 's'} invited",
         "others": len(results) - invited,
-        "mails": _mails(),
+        "mails": mails(),
     }
     return render(request, "accounts/invited.html", context)
 

@@ -1,6 +1,7 @@
 """What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 from django.contrib import auth, messages
 from django.http import Http404, HttpResponse
@@ -171,7 +172,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         label=f"{member.parent.name} takes over the users below",
     )
-    back = reverse("accounts:user", args=[member.pk])
+    back, behind = _page_behind_removal(request, member)
     if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
         hand_over = form.cleaned_data["hand_over"]
         what = "leave the account" if is_self else "remove the user"
@@ -179,7 +180,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
             request,
             what=what,
             back=back,
-            behind=f"Manage {member.name}",
+            behind=behind,
             carried={"hand_over": "on"} if hand_over else {},
         )
         if proof is not None:
@@ -197,8 +198,9 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         focus_first_mistake(form)
     context = {
         "title": "Leave the account" if is_self else "Remove user",
-        "behind_title": f"Manage {member.name}",
+        "behind_title": behind,
         "dialog_back": back,
+        "way": f"?{urlencode({'next': back})}" if behind == _REPORT else "",
         "member": member,
         "is_self": is_self,
         "form": form,
@@ -208,6 +210,19 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     return render(request, "accounts/remove_user.html", context)
 
 
+def _page_behind_removal(request: MemberRequest, member: Member) -> tuple[str, str]:
+    """Return address and title of the page that a removal was opened from: the user's, or the report of inactive ones.
+
+    ``next`` can be made up by anybody, so it counts only if it is that report.
+    """
+    asked = request.GET.get("next", "")
+    if asked.partition("?")[0] == reverse("keys:inactive"):
+        return asked, _REPORT
+    return reverse("accounts:user", args=[member.pk]), f"Manage {member.name}"
+
+
+#: The title of the report that a removal may be opened from.
+_REPORT = "Inactive identities"
 #: How many of the users below are named in the question.
 _NAMED = 10
 
@@ -221,7 +236,8 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
     messages.success(
         request, f"User removed\n{member.name} is no longer in the account; their key has stopped working."
     )
-    return redirect("accounts:users")
+    back, behind = _page_behind_removal(request, member)
+    return redirect(back if behind == _REPORT else "accounts:users")
 
 
 @form_or_post

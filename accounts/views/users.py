@@ -1,10 +1,13 @@
 """The Users page: all users of the account, or the hierarchy below the viewer as a table or as a picture."""
 
-from django.http import HttpResponse
+from typing import Any
+
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from accounts import policy, queries
+from accounts.csv_files import csv_response
 from accounts.enums import MemberStatus
 from accounts.list_request import ListRequest
 from accounts.picture import picture_of, root_of
@@ -21,7 +24,7 @@ def index(request: MemberRequest) -> HttpResponse:
     view = asked.choice("view", VIEWS, "users")
     if view == "picture":
         return _picture(request, asked)
-    context = {
+    context: dict[str, Any] = {
         "title": "Users",
         "asked": asked,
         "view": view,
@@ -30,6 +33,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "statuses": MemberStatus.choices,
         # The same permissions allow adding VPN-only users.
         "may_invite": policy.can(viewer, MemberAction.INVITE, viewer),
+        "csv_query": request.GET.urlencode(),
     }
     if view == "hierarchy":
         folded = queries.folded_members(viewer, asked)
@@ -50,6 +54,17 @@ def index(request: MemberRequest) -> HttpResponse:
         "status": asked.choice("status", MemberStatus.values, ""),
     }
     return render(request, "accounts/users.html", context)
+
+
+@require_safe
+def export(request: MemberRequest) -> StreamingHttpResponse:
+    """Send the users of the present view and filter as a file."""
+    viewer, asked = request.member, ListRequest.of(request)
+    if asked.choice("view", VIEWS, "users") == "hierarchy":
+        listing = queries.user_hierarchy(viewer, asked, queries.folded_members(viewer, asked))
+    else:
+        listing = queries.account_users(viewer, asked)
+    return csv_response(queries.csv_rows(viewer, listing), "users.csv")
 
 
 def _picture(request: MemberRequest, asked: ListRequest) -> HttpResponse:

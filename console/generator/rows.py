@@ -2,6 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from functools import lru_cache
 
 from django.contrib.auth.hashers import make_password
@@ -100,6 +101,8 @@ class _Rows:
             permissions=int(facts.permissions),
             user_managed_login=facts.manages_login,
             joined_at=facts.joined_at,
+            # Whoever signs in does so about as often as their key is used.
+            signed_in_at=facts.key.last_used_at if facts.signs_in and facts.key else None,
             api_username=memberships.default_api_username(self.owner.account_id, user.email),
             allowed_addresses=facts.allowed_addresses,
             sort_name=sort_name(user.name),
@@ -119,6 +122,7 @@ class _Rows:
             created_at=facts.created_at,
             allowed_addresses=facts.allowed_addresses,
             last_used_at=facts.last_used_at,
+            last_used_day=facts.last_used_at and facts.last_used_at.astimezone(UTC).date(),
             last_used_from=facts.last_used_from,
         )
         material.put(key, material.new_value())

@@ -9,15 +9,16 @@ from typing import Any
 from django import template
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
 from accounts.enums import Relation
 from accounts.hierarchy import relation
-from accounts.models import Member
+from accounts.models import Event, Member
 from accounts.policy import MemberAction, can, cares_for, may_work
-from accounts.queries import MemberRow, chain_above, other_managers
-from keys import policy, queries
+from accounts.queries import MemberRow, chain_above, managers_of
+from keys import events, insight, openings, policy, queries
 from keys.policy import KeyAction
 from keys.views import restrictions
 
@@ -40,8 +41,7 @@ def with_key_states(rows: Sequence[MemberRow], viewer: Member) -> Sequence[Membe
 @register.simple_tag
 def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) -> list[MenuItem]:
     """Return a user's Actions menu with what ``viewer`` may do with the keys of their branch. Takes no query."""
-    has_users_below = vars(member).get("has_users_below", False)  # annotated where members are loaded for a menu
-    if not has_users_below or not policy.can_revoke_branch(viewer, member):
+    if not member.has_users_below or not policy.can_revoke_branch(viewer, member):
         return menu
     url = reverse("keys:revoke-branch", args=[member.pk])
     return [*menu, MenuItem("Revoke keys in branch", url, is_danger=True)]
@@ -49,7 +49,10 @@ def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) ->
 
 @register.simple_tag(takes_context=True)
 def key_cards(context: template.Context) -> dict[str, Any]:
-    """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer; one query."""
+    """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer.
+
+    One query, and one more where there are users below.
+    """
     viewer, member = context["viewer"], context["member"]
     sees_keys = policy.can_see_keys_of(viewer, member)
     key = queries.key_of(member) if sees_keys else None
@@ -64,17 +67,38 @@ def key_cards(context: template.Context) -> dict[str, Any]:
         "menu": queries.menu(viewer, key, way=queries.way_back(own_page)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
+        "figures": insight.figures(member, viewer=viewer) if sees_keys and member.has_users_below else (),
     }
 
 
 @register.simple_tag(takes_context=True)
-def who_can_manage(context: template.Context) -> list[dict[str, Any]]:
-    """Return who may do what with a member and their key now, in the words of the policies; at most three queries."""
-    member = context["member"]
-    key = queries.key_of(member) if policy.can_see_keys_of(context["viewer"], member) else None
-    managers = [member, *reversed(chain_above(member)), *other_managers(member)]
-    rows = [_manager_row(manager, member, key, context["viewer"]) for manager in managers]
-    return [row for row in rows if row["may"] or row["is_above"]]
+def who_can_manage(context: template.Context) -> dict[str, Any]:
+    """Return who may do what with a member and their key now, in the words of the policies, and who opened its details.
+
+    At most three queries.
+    """
+    member, viewer = context["member"], context["viewer"]
+    key = queries.key_of(member) if policy.can_see_keys_of(viewer, member) else None
+    managers = [member, *managers_of(member)]
+    rows = [_manager_row(manager, member, key, viewer) for manager in managers]
+    seen = {manager.pk for manager in managers if can(viewer, MemberAction.VIEW, manager)}
+    asked = urlencode({"action": events.OPENED, "q": member.user.email})
+    return {
+        "rows": [row for row in rows if row["may"] or row["is_above"]],
+        "key": key,
+        "openings": [_opening(event, seen) for event in openings.latest(key)] if key else [],
+        "activity_url": f"{reverse('accounts:activity')}?{asked}",
+    }
+
+
+def _opening(event: Event, seen: set[int]) -> dict[str, Any]:
+    is_seen = event.actor_id in seen
+    return {
+        "name": event.actor_label.rpartition(" <")[0],
+        "url": reverse("accounts:user", args=[event.actor_id]) if is_seen else "",
+        "at": event.at,
+        "address": event.address,
+    }
 
 
 @register.simple_tag

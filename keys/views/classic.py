@@ -22,7 +22,7 @@ from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import NotAllowed
 from accounts.requests import MemberRequest
-from keys import lifecycle, policy, queries
+from keys import insight, lifecycle, openings, policy, queries
 from keys.forms import KeyRestrictionForm
 from keys.material import PlainValue, SealError
 from keys.models import ClassicKey
@@ -40,12 +40,13 @@ form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 def index(request: MemberRequest) -> HttpResponse:
     """List the viewer's own key and those of everyone below them."""
     viewer, asked = request.member, ListRequest.of(request)
-    own = queries.own_key(viewer)
-    pinned = own if own is not None and queries.matches_search(own, asked) else None
-    listing = queries.keys_below(viewer, asked)
+    own, branch = queries.own_key(viewer), queries.branch_asked_for(viewer, asked)
+    pinned = own if own is not None and branch is None and queries.matches(own, asked) else None
+    listing = queries.keys_below(viewer, asked, branch)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor, pinned=1 if pinned else 0)
     shown = [pinned, *page.rows] if pinned and page.previous is None else page.rows
-    now, here = timezone.now(), asked.url()
+    now, here, chosen = timezone.now(), asked.url(), insight.Filter.of(asked)
+    is_filtered = bool(asked.search or chosen or branch)
     way = queries.way_back(here) if here != request.path else ""
     context = {
         "title": "API keys",
@@ -53,15 +54,21 @@ def index(request: MemberRequest) -> HttpResponse:
         "views": VIEWS.items(),
         "view_hidden": asked.but("view"),
         "rows": [queries.row(key, viewer, now, way=way) for key in shown],
-        "is_listed": bool(shown or asked.search),
+        "is_listed": bool(shown or is_filtered),
+        "is_filtered": is_filtered,
+        "branch": branch,
+        "filters": [
+            ("used", "Last used", "Used at any time", insight.USES.items(), chosen.use),
+            ("restriction", "Restriction", "Restricted or not", insight.RESTRICTIONS.items(), chosen.restriction),
+        ],
         "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
         "date_created": asked.heading("Date created", "created", "created_at", listing.order, first="-"),
         "footer": asked.footer(page),
         "can_create": own is None and policy.can_create(viewer, viewer),
-        "clear_url": asked.url(q=None, at=None),
+        "clear_url": asked.url(q=None, used=None, restriction=None, branch=None, at=None),
         "csv_query": request.GET.urlencode(),
     }
-    if not shown and not asked.search:
+    if not shown and not is_filtered:
         context["looks_after_others"] = descendants_of(viewer).exists()
     return render(request, "keys/classic_list.html", context)
 
@@ -70,9 +77,9 @@ def index(request: MemberRequest) -> HttpResponse:
 def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the keys of the present filter as a file: never a value."""
     viewer, asked = request.member, ListRequest.of(request)
-    own = queries.own_key(viewer)
-    own = own if own is not None and queries.matches_search(own, asked) else None
-    return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked)), "api-keys.csv")
+    own, branch = queries.own_key(viewer), queries.branch_asked_for(viewer, asked)
+    own = own if own is not None and branch is None and queries.matches(own, asked) else None
+    return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked, branch)), "api-keys.csv")
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -146,22 +153,30 @@ def _details_url(request: MemberRequest, key: ClassicKey, **more: str) -> str:
 
 
 def _page_behind(request: MemberRequest, key: ClassicKey) -> tuple[str, str]:
-    """Return address and title of the page that a dialog was opened from: the list in some state, or the holder's.
+    """Return address and title of the page that a dialog was opened from: a list in some state, or the holder's.
 
-    ``next`` can be made up by anybody, so it counts only if it is one of these two.
+    ``next`` can be made up by anybody, so it counts only if it is one of these.
     """
     asked = request.GET.get("next", "")
     path = asked.partition("?")[0]
     if path == reverse("accounts:user", args=[key.holder_id]):
         return asked, f"Manage {key.holder.name}"
+    if path == reverse("keys:inactive"):
+        return asked, "Inactive identities"
     list_url = reverse("keys:classic-list")
     return asked if path == list_url else list_url, "API keys"
 
 
 @require_safe
 def details(request: MemberRequest, key_id: int) -> HttpResponse:
-    """Show what is known of a key. Its value is not in the page: *Show* asks for it."""
-    return _details(request, _key_or_404(request, key_id))
+    """Show what is known of a key. Its value is not in the page: *Show* asks for it.
+
+    Its holder finds out who else looked: the one event that reading leaves.
+    """
+    key = _key_or_404(request, key_id)
+    if request.method == "GET":
+        openings.note(key=key, by=request.member, origin=request.origin)
+    return _details(request, key)
 
 
 def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None = None) -> HttpResponse:
@@ -299,7 +314,7 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
 
 
 def _list_behind(request: MemberRequest, key: ClassicKey) -> str:
-    """Return the list, in the state that the dialog was opened from if it was: a deletion always ends there."""
+    """Return the list, in the state that the dialog was opened from if it was: a deletion always ends in one."""
     list_url = reverse("keys:classic-list")
     back, _ = _page_behind(request, key)
-    return back if back.partition("?")[0] == list_url else list_url
+    return back if back.partition("?")[0] in (list_url, reverse("keys:inactive")) else list_url

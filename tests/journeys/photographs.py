@@ -14,8 +14,9 @@ from pathlib import Path
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.journeys.browser import launch
+from tests.journeys.cast import Cast
 from tests.journeys.live import ROOT, LiveServer, Template
-from tests.journeys.states import ALL_STATES, Cast
+from tests.journeys.states import ALL_STATES
 from tests.journeys.visit import DESKTOP, PHONE
 
 _THEMES = ("light", "dark")

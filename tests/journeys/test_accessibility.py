@@ -10,7 +10,8 @@ from importlib.resources import files
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.journeys.states import ALL_STATES, Cast, State
+from tests.journeys.cast import Cast, State
+from tests.journeys.states import ALL_STATES
 from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, Visit, scrolls_sideways
 
 pytest_plugins = ["tests.journeys.browser"]

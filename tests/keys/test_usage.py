@@ -76,7 +76,7 @@ def test_accepted_from_unknown_address_says_no_address(key_of, last_used, collec
 
 
 def test_flush_writes_all_keys_in_one_statement(cast, collector, clock, django_assert_num_queries):
-    keys = list(ClassicKey.objects.all())
+    keys = list(ClassicKey.objects.order_by("id"))
     for number, key in enumerate(keys):
         clock.now += number
         collector.accepted(key.pk, f"10.0.0.{number}")

@@ -1,0 +1,255 @@
+"""Invites everybody in a file at once, each below the parent that the file names, or nobody.
+
+A plan is made first, which names every mistake; the write makes it anew under the account's lock, in its transaction,
+and goes on only if there is none. Each of the invited is *Processing* and gets the same mail as anybody invited.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+from django.core.exceptions import ValidationError
+
+from accounts import audit, events, hierarchy, outbox, text_index
+from accounts.domains import Patterns
+from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, MemberStatus, Permission, Relation
+from accounts.invitations import new_invitation
+from accounts.member_files import Content, Entry, Problem, shown
+from accounts.memberships import default_api_username, new_member, permission_names, present_member, users_of
+from accounts.models import Invitation, Member
+from accounts.models.member import MAX_DEPTH
+from accounts.names import canonical_email, clean_email
+from accounts.origin import Origin
+from accounts.policy import MemberAction, require
+from accounts.transactions import one_transaction
+
+Item = TypeVar("Item")
+
+#: How many go into one statement.
+_AT_ONCE = 2_000
+
+
+@dataclass(frozen=True)
+class Planned:
+    """Somebody who can be invited, and below whom: a member, or somebody planned before them."""
+
+    entry: Entry
+    email: str
+    parent: "Member | Planned"
+    level: int
+
+
+@dataclass
+class Plan:
+    """What would become of a file: whom it invites, parents before those below, and every mistake by its line."""
+
+    people: list[Planned] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+class ImportRefused(Exception):
+    """The file has mistakes, and nobody was invited."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__(f"The file has {len(plan.problems):,} mistakes. Nobody was invited.")
+        self.plan = plan
+
+
+def make_plan(content: Content, by: Member) -> Plan:
+    """Return what would become of a file if ``by`` imported it now: the dry run, which changes nothing.
+
+    A few queries for each two thousand entries. Raises NotAllowed when ``by`` may invite nobody.
+    """
+    require(by, MemberAction.INVITE, by)
+    return _Planner(content, by).plan()
+
+
+class _Planner:
+    """Looks for the mistakes: in each address, then in each parent, then on the way from the top down."""
+
+    def __init__(self, content: Content, by: Member) -> None:
+        self._by, self._found = by, Plan(problems=list(content.problems))
+        self._entries: dict[str, Entry] = {}
+        self._wrong: set[str] = set()  # addresses in the file whose entry has a mistake
+        self._parents: dict[str, str] = {}
+        self._read(content.entries)
+        self._members = self._members_by_email()
+
+    def plan(self) -> Plan:
+        """Return the plan."""
+        self._check_addresses()
+        self._check_parents()
+        self._place()
+        self._found.problems.sort(key=lambda problem: problem.line)
+        return self._found
+
+    def _refuse(self, entry: Entry, what: str) -> None:
+        self._found.problems.append(Problem(entry.line, shown(entry.email or "(empty)"), what))
+
+    def _read(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            try:
+                email = clean_email(entry.email)
+            except ValidationError as error:
+                self._refuse(entry, " ".join(error.messages))
+                self._wrong.add(canonical_email(entry.email))
+                continue
+            if email in self._entries:
+                self._refuse(entry, f"This address is in line {self._entries[email].line} already.")
+            else:
+                self._entries[email] = entry
+                self._parents[email] = canonical_email(entry.parent)
+
+    def _members_by_email(self) -> dict[str, Member]:
+        """Return those of the account who are named in the file, as themselves or as a parent."""
+        named = sorted({*self._entries, *filter(None, self._parents.values())})
+        in_account = Member.objects.filter(account_id=self._by.account_id).select_related("user")
+        return {
+            member.user.email: member for some in _pieces(named) for member in in_account.filter(user__email__in=some)
+        }
+
+    def _check_addresses(self) -> None:
+        patterns = Patterns(self._by.account.domains_in_force)
+        taken = self._taken_usernames()
+        for email, entry in self._entries.items():
+            member = self._members.get(email)
+            if member is not None and member.status in INVITED_STATUSES:
+                problem = "This address is invited already."
+            elif member is not None:
+                problem = "This address belongs to a user of the account already."
+            elif not patterns.allow(email):
+                problem = "The account's domains do not allow this address."
+            elif default_api_username(self._by.account_id, email) in taken:
+                problem = "Another user has the API username that this address would get."
+            else:
+                continue
+            self._refuse(entry, problem)
+            self._wrong.add(email)
+
+    def _taken_usernames(self) -> set[str]:
+        names = [default_api_username(self._by.account_id, email) for email in self._entries]
+        found = (
+            Member.objects.filter(api_username__in=some).values_list("api_username", flat=True)
+            for some in _pieces(names)
+        )
+        return {name for some in found for name in some}
+
+    def _check_parents(self) -> None:
+        for email, entry in self._entries.items():
+            parent = self._parents[email]
+            problem = self._problem_with_parent(email, parent) if parent else ""
+            if problem:
+                self._refuse(entry, problem)
+                self._wrong.add(email)
+
+    def _problem_with_parent(self, email: str, parent: str) -> str:
+        if parent == email:
+            return "A user cannot be their own parent."
+        member = self._members.get(parent)
+        if member is None:
+            is_there = parent in self._entries or parent in self._wrong
+            return "" if is_there else f"The parent is neither in the account nor in the file: {shown(parent)}"
+        if hierarchy.relation(self._by, member) not in {Relation.SELF, Relation.ANCESTOR}:
+            # In the words for one who does not exist: the list of users may be hidden from whoever imports.
+            return f"The parent is not you, nor a user below you: {shown(parent)}"
+        if member.status not in CONSOLE_STATUSES | INVITED_STATUSES:
+            return f"The parent cannot have users below, being {member.get_status_display()}: {shown(parent)}"
+        return ""
+
+    def _place(self) -> None:
+        """Go from the top down; whoever is not reached is in a circle, or below a mistake that was named."""
+        below: dict[str, list[str]] = {}
+        ready: list[Planned] = []
+        for email, entry in self._entries.items():
+            parent = self._parents[email]
+            member = self._members.get(parent) if parent else self._by
+            if member is not None:
+                ready.append(Planned(entry, email, member, member.level + 1))
+            else:
+                below.setdefault(parent, []).append(email)
+        reached = set()
+        for planned in ready:  # grows while it is gone through
+            reached.add(planned.email)
+            if planned.level > MAX_DEPTH:
+                self._refuse(planned.entry, f"The hierarchy would have more than {MAX_DEPTH} levels here.")
+            elif planned.email not in self._wrong:
+                self._found.people.append(planned)
+            ready += [
+                Planned(self._entries[email], email, planned, planned.level + 1)
+                for email in below.get(planned.email, ())
+            ]
+        for email in self._in_circles(self._entries.keys() - reached - self._wrong):
+            self._refuse(self._entries[email], "The parents lead round in a circle here.")
+
+    def _in_circles(self, unreached: AbstractSet[str]) -> Iterator[str]:
+        """Yield those of ``unreached`` who are above themselves, going over each once."""
+        seen: set[str] = set()
+        for start in unreached:
+            way: dict[str, None] = {}
+            at = start
+            while at in unreached and at not in seen:
+                seen.add(at)
+                way[at] = None
+                at = self._parents[at]
+            if at in way:
+                steps = list(way)
+                yield from steps[steps.index(at) :]
+
+
+@one_transaction
+def carry_out(
+    content: Content, *, by: Member, origin: Origin, progress: Callable[[int, int], None] = lambda _done, _all: None
+) -> int:
+    """Invite everybody in the file, and return how many they are; one transaction for all.
+
+    Args:
+        content: the file.
+        by: who imports it: the inviter of all, and the parent of those without one.
+        origin: where the write comes from.
+        progress: called with how many are done, and of how many, now and then.
+
+    Raises NotAllowed, and ImportRefused with all mistakes when there is any: then nobody was invited.
+    """
+    hierarchy.lock_account(by.account_id)
+    by = present_member(by)
+    plan = make_plan(content, by)
+    if plan.problems or not plan.people:
+        raise ImportRefused(plan)
+    members: dict[str, Member] = {}
+    for number, some in enumerate(_pieces(plan.people)):
+        progress(number * _AT_ONCE, len(plan.people))
+        _insert(some, members, by, origin)
+    text_index.catch_up()
+    progress(len(plan.people), len(plan.people))
+    return len(plan.people)
+
+
+def _insert(people: Sequence[Planned], members: dict[str, Member], by: Member, origin: Origin) -> None:
+    """Insert these, whose parents are members or inserted before them, with invitations, mails and events."""
+    users = users_of([planned.email for planned in people])
+    made = [
+        new_member(by.account, users[planned.email], MemberStatus.PROCESSING, Permission(0), planned.email)
+        for planned in people
+    ]
+    members |= zip((planned.email for planned in people), made, strict=True)
+    hierarchy.place_each(made, _parents_of(people, members))
+    Member.objects.bulk_create(made, batch_size=_AT_ONCE)
+    invitations = [new_invitation(member, by) for member in made]
+    Invitation.objects.bulk_create(invitations, batch_size=_AT_ONCE)
+    outbox.post_invitations(invitations)
+    details = {"permissions": permission_names(Permission(0)), "from": "a file"}
+    audit.record_all(events.INVITED, actor=by, subjects=made, origin=origin, details=details)
+
+
+def _parents_of(people: Sequence[Planned], members: dict[str, Member]) -> Iterator[Member]:
+    for planned in people:
+        yield planned.parent if isinstance(planned.parent, Member) else members[planned.parent.email]
+
+
+def _pieces(items: Sequence[Item]) -> Iterator[Sequence[Item]]:
+    """Yield ``items`` in order, ``_AT_ONCE`` at a time."""
+    rest = iter(items)
+    while piece := list(islice(rest, _AT_ONCE)):
+        yield piece

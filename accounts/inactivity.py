@@ -1,0 +1,108 @@
+"""Which users did not sign in for long: the report, worked out at the moment that its address names. No writes.
+
+*Source:* IBM Cloud documentation, "Identifying inactive identities".
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
+from accounts import formats
+from accounts.actions_menu import MenuItem
+from accounts.enums import SIGN_IN_STATUSES, MemberStatus
+from accounts.links import link
+from accounts.list_request import ListRequest
+from accounts.listing import Listing
+from accounts.models import Member
+from accounts.policy import MemberAction, can, sees_whole_account_inactive
+
+#: Whoever and whatever was not used for so long is inactive.
+UNUSED_AFTER = timedelta(days=30)
+ORDERS = {"user": "sort_name"}
+#: The parameter that says of which moment a report is, in seconds since 1970.
+MOMENT = "as_of"
+_LONGEST_MOMENT = 11  # digits
+
+
+def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
+    """Return what the address asks for with the moment of its report, the present where it names none, in it.
+
+    So that the pages of a report, its tabs and its file are about the same moment, however long somebody reads.
+    """
+    now, text = timezone.now(), asked.parameters.get(MOMENT, "")
+    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_MOMENT
+    seconds = int(text) if is_number and int(text) <= now.timestamp() else int(now.timestamp())
+    asked = replace(asked, parameters={**asked.parameters, MOMENT: str(seconds)})
+    return asked, datetime.fromtimestamp(seconds, UTC)
+
+
+def inactive_users(viewer: Member, asked: ListRequest, made_at: datetime) -> Listing[Member]:
+    """Return the list of those who may sign in and did not for ``UNUSED_AFTER`` before ``made_at``.
+
+    Of the whole account, or of those below ``viewer``, who may see inactive users; never the viewer.
+    """
+    in_account = Member.objects.filter(account_id=viewer.account_id)
+    used, before = Coalesce("signed_in_at", "joined_at"), made_at - UNUSED_AFTER
+    signing_in = in_account.filter(status__in=SIGN_IN_STATUSES).exclude(pk=viewer.pk)
+    return Listing(
+        # By a column that no index serves: these are read in a small branch, or followed in their order.
+        rows=signing_in.alias(walled_use=Coalesce(used, used)).filter(walled_use__lt=before),
+        order=asked.order(ORDERS, "user"),
+        branch_path=None if sees_whole_account_inactive(viewer) else viewer.path,
+        path_field="path",
+        complete=_with_people,
+        is_filtered=True,
+        among=in_account,
+        by_index=[signing_in.alias(used_at=used).filter(used_at__lt=before)],
+    )
+
+
+def _with_people(members: QuerySet[Member]) -> QuerySet[Member]:
+    return members.select_related("user", "parent__user")
+
+
+@dataclass(slots=True)
+class InactiveUser:
+    """A row of the report, ready to print. ``key_state`` is filled in by the app that has the keys."""
+
+    id: int
+    member: Member
+    name: str
+    url: str
+    email: str
+    status: str
+    last_used: str
+    last_used_iso: str
+    menu: list[MenuItem]
+    key_state: str = ""
+
+
+def row(member: Member, viewer: Member, made_at: datetime, *, way: str) -> InactiveUser:
+    """Return a member as the report prints it; ``way`` is the query by which a removal leads back. Takes no query."""
+    at, menu = member.signed_in_at, []
+    if can(viewer, MemberAction.REMOVE, member):
+        menu.append(MenuItem("Remove", link("accounts:remove", member.pk) + way, is_dialog=True, is_danger=True))
+    return InactiveUser(
+        id=member.pk,
+        member=member,
+        name=member.name,
+        url=link("accounts:user", member.pk),
+        email=member.user.email,
+        status=MemberStatus(member.status).label,
+        last_used=formats.ago(at, made_at) if at else "Never",
+        last_used_iso=formats.iso(at) if at else "",
+        menu=menu,
+    )
+
+
+def csv_rows(listing: Listing[Member]) -> Iterator[list[object]]:
+    """Yield heading and rows of the report as a file."""
+    yield ["User", "Email", "Status", "Parent", "Joined", "Last sign-in"]
+    for member in listing.everything():
+        parent = member.parent.user.email if member.parent else ""
+        moments = [formats.iso(at) if at else "" for at in (member.joined_at, member.signed_in_at)]
+        yield [member.name, member.user.email, MemberStatus(member.status).label, parent, *moments]

@@ -1,0 +1,239 @@
+"""Reads files with people to be invited: CSV with a heading, or LDIF as directories write it. No model, no request.
+
+Whatever is wrong with an entry is said with its line; a file that cannot be read at all raises FileError. Takes time
+and memory in proportion to the file, whose size the caller has limited.
+
+*Source:* RFC 4180 (CSV), RFC 2849 (LDIF), RFC 2798 (inetOrgPerson).
+"""
+
+import base64
+import binascii
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+#: Bytes of the largest file, and entries in it.
+LARGEST_FILE = 20 * 1024 * 1024
+MOST_ENTRIES = 100_000
+
+_LONGEST_CELL = 10_000  # characters
+_SHOWN = 100  # characters of what is quoted
+_DELIMITERS = ",;\t"
+#: Names of the columns that are read, folded; others are not read.
+_EMAIL_COLUMNS = ("email", "e-mail", "mail", "email address")
+_PARENT_COLUMNS = ("parent", "parent email", "manager", "invited by")
+
+
+class FileError(ValueError):
+    """A file of which nothing can be read; the message says why, and where."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Somebody to be invited: where it stands, and what it says. Without a parent, whoever imports is the parent."""
+
+    line: int
+    email: str
+    parent: str = ""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong at a line."""
+
+    line: int
+    text: str
+    what: str
+
+
+@dataclass
+class Content:
+    """What a file holds."""
+
+    entries: list[Entry] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry. Raises FileError when there are too many."""
+        if len(self.entries) >= MOST_ENTRIES:
+            raise FileError(f"The file has more than {MOST_ENTRIES:,} entries.")
+        self.entries.append(entry)
+
+    def refuse(self, line: int, text: str, what: str) -> None:
+        """Add what is wrong at a line."""
+        self.problems.append(Problem(line, shown(text), what))
+
+
+def shown(text: str) -> str:
+    """Return a text as a report quotes it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} …"
+
+
+def read(data: bytes) -> Content:
+    """Return what a file holds, CSV or LDIF by how it begins. Raises FileError."""
+    if len(data) > LARGEST_FILE:
+        raise FileError(f"The file is larger than {LARGEST_FILE // 1024 // 1024} MiB.")
+    text = _decoded(data)
+    begins = re.search(r"^(?![#\s])(.*)$", text, re.MULTILINE)
+    is_ldif = begins is not None and re.match(r"(version|dn)\s*:", begins[1], re.IGNORECASE) is not None
+    content = _read_ldif(text) if is_ldif else _read_csv(text)
+    if not content.entries and not content.problems:
+        raise FileError("The file holds nobody.")
+    return content
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise FileError(f"Line {line} is not in UTF-8. Save the file in UTF-8 and try again.") from None
+    if "\0" in text:
+        raise FileError(f"Line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a NUL: this is no text file.")
+    return text
+
+
+# --- CSV --------------------------------------------------------------------------------------------------------------
+
+
+def _read_csv(text: str) -> Content:
+    heading = text.lstrip().partition("\n")[0]
+    delimiter = max(_DELIMITERS, key=heading.count)
+    csv.field_size_limit(_LONGEST_CELL)
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    content, columns = Content(), None
+    try:
+        last = 0
+        for cells in rows:
+            line, last = last + 1, rows.line_num
+            if not any(cell.strip() for cell in cells):
+                continue
+            if columns is None:
+                columns = _columns(cells)
+            elif len(cells) != columns.width:
+                quoted = delimiter.join(cells)
+                content.refuse(line, quoted, f"The heading has {columns.width} cells, and this line {len(cells)}.")
+            else:
+                parent = cells[columns.parent] if columns.parent is not None else ""
+                content.add(Entry(line, _plain(cells[columns.email]), _plain(parent)))
+    except csv.Error as error:
+        raise FileError(f"Line {rows.line_num} cannot be read as CSV: {error}.") from None
+    return content
+
+
+@dataclass(frozen=True)
+class _Columns:
+    width: int
+    email: int
+    parent: int | None
+
+
+def _columns(cells: list[str]) -> _Columns:
+    """Find the columns by the heading. Raises FileError when none holds addresses."""
+    names = [cell.strip().casefold() for cell in cells]
+    places = [[names.index(name) for name in known if name in names] for known in (_EMAIL_COLUMNS, _PARENT_COLUMNS)]
+    if not places[0]:
+        raise FileError('The first line has to be a heading with a column "email", and "parent" where there is one.')
+    return _Columns(len(cells), places[0][0], places[1][0] if places[1] else None)
+
+
+def _plain(cell: str) -> str:
+    """Return a cell without the apostrophe that keeps spreadsheets from reading it as a formula."""
+    cell = cell.strip()
+    return cell[1:] if re.match(r"'[=+\-@]", cell) else cell
+
+
+# --- LDIF -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Record:
+    line: int
+    values: dict[str, list[str]] = field(default_factory=dict)
+    problem: str = ""
+
+    def first(self, *names: str) -> str:
+        return next((self.values[name][0] for name in names if self.values.get(name)), "")
+
+
+def _read_ldif(text: str) -> Content:
+    content, people = Content(), list[tuple[_Record, str]]()
+    emails: dict[str, str] = {}
+    for record in _records(text):
+        dn, email = _folded_dn(record.first("dn")), record.first("mail")
+        if not record.problem and "dn" not in record.values:
+            if set(record.values) <= {"version"}:
+                continue
+            record.problem = "The entry does not begin with its name (dn)."
+        if record.first("changetype") not in ("", "add"):
+            record.problem = "Only entries are read, no changes of entries (changetype)."
+        classes = {name.casefold() for name in record.values.get("objectclass", [])}
+        is_person = bool(email or classes & {"person", "inetorgperson"})
+        if record.problem or (is_person and not email):
+            content.refuse(record.line, record.first("dn"), record.problem or "The entry has no address (mail).")
+        elif is_person:
+            if dn in emails:
+                content.refuse(record.line, record.first("dn"), "There is another entry of this name (dn) above.")
+                continue
+            emails[dn] = email
+            people.append((record, email))
+    for record, email in people:
+        manager = record.first("manager")
+        if manager and _folded_dn(manager) not in emails:
+            content.refuse(record.line, email, f"The manager is not in the file: {shown(manager)}")
+        else:
+            content.add(Entry(record.line, email, emails[_folded_dn(manager)] if manager else ""))
+    return content
+
+
+def _records(text: str) -> Iterator[_Record]:
+    """Yield the entries, which blank lines separate, each with its attributes by folded name."""
+    record: _Record | None = None
+    for number, line in _unfolded(text):
+        if not line:
+            if record is not None:
+                yield record
+            record = None
+            continue
+        record = record or _Record(number)
+        match = re.match(r"([A-Za-z][\w.-]*)(?:;[\w.;-]*)?:([:<]?)[ ]*(.*)$", line)
+        if match is None:
+            record.problem = record.problem or f"Line {number} is not an attribute and its value: {shown(line)}"
+            continue
+        name, kind, value = match[1].casefold(), match[2], match[3]
+        if kind == "<":
+            record.problem = record.problem or f"Line {number} refers to another file, which is not read."
+        elif kind == ":" and name in _READ:
+            try:
+                value = base64.b64decode(value.strip(), validate=True).decode()
+            except (binascii.Error, ValueError):
+                record.problem = record.problem or f"Line {number} is not text in base64."
+        if name in _READ:
+            record.values.setdefault(name, []).append(value.strip())
+    if record is not None:
+        yield record
+
+
+_READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}
+
+
+def _unfolded(text: str) -> Iterator[tuple[int, str]]:
+    """Yield lines with their numbers, those that go on put together, comments left out; a blank one at the end."""
+    begun, parts = 0, list[str]()
+    for number, line in enumerate([*text.splitlines(), ""], start=1):
+        if line.startswith(" ") and parts:
+            parts.append(line[1:])
+            continue
+        if parts and not parts[0].startswith("#"):
+            yield begun, "".join(parts)
+        begun, parts = number, [line] if line.strip() else []
+        if not parts:
+            yield number, ""
+
+
+def _folded_dn(name: str) -> str:
+    """Return a distinguished name in one form: its parts without spaces around them and in one case."""
+    parts = re.split(r"(?<!\\)[,;]", name)
+    return ",".join("=".join(side.strip() for side in part.partition("=")[::2]) for part in parts).casefold()

@@ -1,0 +1,80 @@
+"""``manage.py import_members``: invite everybody in a file, or, as a dry run, say what would become of it."""
+
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+
+from accounts import importing, member_files
+from accounts.member_files import Content, FileError
+from accounts.models import Member
+from accounts.names import clean_email
+from accounts.origin import COMMAND_LINE
+from accounts.policy import NotAllowed
+from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+
+
+class Command(MaintenanceCommand):
+    """Invites everybody, or nobody."""
+
+    help = (
+        "Invite everybody in a CSV or LDIF file, each below the parent that the file names, in one transaction: if "
+        "anything is wrong, every mistake is named with its line and nobody is invited. On SQLite nobody else can "
+        "write meanwhile."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Declare the options."""
+        parser.add_argument("file", type=Path, help="CSV with a column email, and parent where there is one; or LDIF")
+        parser.add_argument("--account", type=int, required=True, metavar="ID", help="the account")
+        parser.add_argument("--by", required=True, metavar="EMAIL", help="who invites, and may: a user of the account")
+        parser.add_argument("--dry-run", action="store_true", help="only say what would become of the file")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import the file, or report on it; fails when anything is wrong."""
+        require_ring()
+        by, content = self._member(options["account"], options["by"]), self._content(options["file"])
+        try:
+            with no_statement_limit():
+                if options["dry_run"]:
+                    plan = importing.make_plan(content, by)
+                    count = len(plan.people)
+                else:
+                    plan = importing.Plan()
+                    count = importing.carry_out(content, by=by, origin=COMMAND_LINE, progress=self._tell)
+        except NotAllowed as error:
+            raise CommandError(f"Nobody was invited. {error}") from error
+        except importing.ImportRefused as refused:
+            plan, count = refused.plan, 0
+        if plan.problems:
+            for problem in plan.problems:
+                self.stdout.write(f"line {problem.line}: {problem.text}: {problem.what}")
+            raise CommandError(f"{len(plan.problems):,} mistakes. Nobody was invited.")
+        self.stdout.write(f"{count:,} {'would be' if options['dry_run'] else 'are'} invited.")
+
+    def _tell(self, done: int, total: int) -> None:
+        self.stdout.write(f"  {done:,} of {total:,}")
+        self.stdout.flush()
+
+    @staticmethod
+    def _content(path: Path) -> Content:
+        try:
+            with path.open("rb") as file:
+                return member_files.read(file.read(member_files.LARGEST_FILE + 1))
+        except (OSError, FileError) as error:
+            raise CommandError(f"Nobody was invited. {error}") from error
+
+    @staticmethod
+    def _member(account_id: int, email: str) -> Member:
+        """Return the member with that address. Raises CommandError when there is none."""
+        try:
+            wanted = clean_email(email)
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from error
+        found = Member.objects.filter(account_id=account_id, user__email=wanted)
+        member = found.select_related("user", "account").first()
+        if member is None:
+            raise CommandError(f"There is no user with this address in an account {account_id}.")
+        return member

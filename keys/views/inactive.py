@@ -1,0 +1,89 @@
+"""The page *Inactive identities*: users who did not sign in, and keys that were not used, for thirty days."""
+
+from typing import Any
+
+from django.http import HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts import inactivity
+from accounts.access import refusal
+from accounts.csv_files import csv_response
+from accounts.inactivity import UNUSED_AFTER
+from accounts.list_request import ListRequest
+from accounts.policy import MemberAction, can, reason, sees_whole_account_inactive
+from accounts.requests import MemberRequest
+from keys import insight, queries
+
+USERS, KEYS = "users", "keys"
+TABS = {USERS: "Users", KEYS: "API keys"}
+
+
+def _require(request: MemberRequest) -> None:
+    """Refuse, with an event and 403, whoever has nobody to look after."""
+    action, viewer = MemberAction.VIEW_INACTIVE, request.member
+    if not can(viewer, action, viewer):
+        raise refusal(request, subject=viewer, what=action.value, why=reason(viewer, action, viewer))
+
+
+@require_safe
+def index(request: MemberRequest) -> HttpResponse:
+    """List the users, or the keys, that the viewer may see and that were not used for long."""
+    _require(request)
+    viewer, (asked, made_at) = request.member, inactivity.pinned(ListRequest.of(request))
+    tab = asked.choice("tab", TABS, USERS)
+    context = {
+        "title": "Inactive identities",
+        "asked": asked,
+        "tab": tab,
+        "tabs": [(asked.url(tab=name, sort=None, at=None), label, name == tab) for name, label in TABS.items()],
+        "made_at": made_at,
+        "since": made_at - UNUSED_AFTER,
+        "is_whole_account": sees_whole_account_inactive(viewer),
+        "csv_url": f"{reverse('keys:inactive-csv')}?{asked.url(at=None).partition('?')[2]}",
+        **(_keys(request, asked) if tab == KEYS else _users(request, asked)),
+    }
+    return render(request, "keys/inactive.html", context)
+
+
+def _users(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
+    viewer, made_at = request.member, inactivity.pinned(asked)[1]
+    listing = inactivity.inactive_users(viewer, asked, made_at)
+    page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
+    way = queries.way_back(asked.url())
+    rows = [inactivity.row(member, viewer, made_at, way=way) for member in page.rows]
+    states = queries.key_states(viewer, [row.member for row in rows]) if rows else {}
+    for row in rows:
+        row.key_state = states.get(row.id, "")
+    return {
+        "rows": rows,
+        "heading": asked.heading("User", "user", "sort_name", listing.order),
+        "footer": asked.footer(page, "Users per page:"),
+    }
+
+
+def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
+    viewer, made_at = request.member, inactivity.pinned(asked)[1]
+    listing = queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
+    page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
+    way = queries.way_back(asked.url())
+    return {
+        "rows": [queries.unused_row(key, viewer, made_at, way=way) for key in page.rows],
+        "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
+        "date_created": asked.heading("Date created", "created", "created_at", listing.order),
+        "footer": asked.footer(page),
+        "figures": insight.figures(viewer, viewer=viewer),
+    }
+
+
+@require_safe
+def export(request: MemberRequest) -> StreamingHttpResponse:
+    """Send the report's users, or its keys, as a file."""
+    _require(request)
+    viewer, (asked, made_at) = request.member, inactivity.pinned(ListRequest.of(request))
+    if asked.choice("tab", TABS, USERS) == KEYS:
+        listing = queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
+        return csv_response(queries.csv_rows(viewer, None, listing), "inactive-api-keys.csv")
+    rows = inactivity.csv_rows(inactivity.inactive_users(viewer, asked, made_at))
+    return csv_response(rows, "inactive-users.csv")
