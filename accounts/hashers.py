@@ -54,6 +54,11 @@ class MaximumLengthValidator:
         return f"Use at most {MAXIMUM_PASSWORD_LENGTH} characters."
 
 
+def _without_signs_before(text: str) -> str:
+    """Return the text from its first letter on. In linear time: a search for the end of a run of signs is not."""
+    return re.sub(r"^[\W\d_]+", "", text)
+
+
 class CommonCoreValidator(CommonPasswordValidator):
     """Refuses passwords made of common ones: few common ones are twelve characters long, so people stretch them.
 
@@ -67,7 +72,7 @@ class CommonCoreValidator(CommonPasswordValidator):
         """Raise ValidationError when the core is a common password, two of them, or one that is repeated."""
         super().validate(password, user)
         folded = password.casefold()
-        core = re.sub(r"^[\W\d_]+|[\W\d_]+$", "", folded)
+        core = _without_signs_before(_without_signs_before(folded)[::-1])[::-1]
         if len(set(folded)) < _FEWEST_DISTINCT or self._is_common(folded) or self._is_common(core):
             raise ValidationError(
                 "This password is too common. Use several words that do not belong together.",

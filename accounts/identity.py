@@ -6,23 +6,26 @@ from typing import Any
 from django.db.models import Q, QuerySet
 
 from accounts import audit
-from accounts.enums import INVITED_STATUSES
 from accounts.models import Member
 from accounts.origin import Origin
+
+#: Where a user is by their own doing: they have joined the account, or they own it. Elsewhere others added them.
+JOINED = Q(name_here=None) | Q(parent=None)
 
 
 def members_of(user_id: int) -> QuerySet[Member]:
     """Return the user's members with their user, in the order in which their accounts are locked.
 
-    Not where they are only invited: whoever invites an address must not learn whether it is in use.
+    Not where others added them and they have not joined by themselves, invited, VPN-only or whatever they were made
+    since: whoever types an address must not learn whether it is in use.
     """
-    invited = Q(status__in=INVITED_STATUSES, name_here__isnull=False)
-    return Member.objects.filter(user_id=user_id).exclude(invited).select_related("user").order_by("account_id")
+    return Member.objects.filter(JOINED, user_id=user_id).select_related("user").order_by("account_id")
 
 
 def lock(user_id: int) -> None:
     """Lock the trails of the user's accounts, as whatever takes somebody out of an account does first."""
-    for account_id in members_of(user_id).values_list("account_id", flat=True):
+    accounts = Member.objects.filter(user_id=user_id).order_by("account_id")
+    for account_id in accounts.values_list("account_id", flat=True):
         audit.lock_chain(account_id)
 
 
@@ -45,7 +48,7 @@ def record(
             ``actor_label`` says who.
     """
     members = list(members_of(user_id))
-    told = by.pk if by is not None else members[0].pk if members else None
+    told = by if by in members else next(iter(members), None)
     for member in members:
         audit.record(
             action,
@@ -55,5 +58,5 @@ def record(
             origin=origin,
             outcome=outcome,
             details=details,
-            is_told=member.pk == told,
+            is_told=member == told,
         )

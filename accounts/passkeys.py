@@ -30,6 +30,7 @@ from webauthn.helpers.structs import (
 from accounts import events, factors, identity, passcodes
 from accounts.factors import FactorRefused
 from accounts.models import Member, Passkey, PasskeyChallenge, User
+from accounts.models.factor import PASSKEY_ID_BYTES, PASSKEY_KEY_BYTES
 from accounts.origin import Origin
 
 _log = logging.getLogger(__name__)
@@ -156,6 +157,9 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
             require_user_verification=True,
         )
     )
+    # No column holds them to it, and an index of PostgreSQL's fails at what is longer still.
+    if len(made.credential_id) > PASSKEY_ID_BYTES or len(made.credential_public_key) > PASSKEY_KEY_BYTES:
+        raise FactorRefused(_NOT_RIGHT)
     try:
         with transaction.atomic():
             identity.lock(by.user_id)
@@ -181,7 +185,9 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
 
 def _transports_of(credential: str) -> str:
     """Return how the new passkey is reached, as far as its answer, which was accepted, says so in known words."""
-    said = json.loads(credential).get("response", {}).get("transports") or []
+    said = json.loads(credential)["response"].get("transports")
+    if not isinstance(said, list):
+        return ""  # nothing vouches for this part of the answer
     return " ".join(transport.value for transport in AuthenticatorTransport if transport.value in said)
 
 

@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from accounts import tokens
+from accounts import identity, tokens
 from accounts.enums import SIGN_IN_STATUSES
 from accounts.models import Member, PasswordReset, User
 from accounts.names import canonical_email
@@ -82,7 +82,8 @@ def use(reset: PasswordReset) -> None:
 
 
 def _may_reset(user: User) -> bool:
-    return user.has_usable_password() and Member.objects.filter(user=user, status__in=SIGN_IN_STATUSES).exists()
+    members = Member.objects.filter(identity.JOINED, user=user, status__in=SIGN_IN_STATUSES)
+    return user.has_usable_password() and members.exists()
 
 
 def _state_of(user: User) -> bytes:

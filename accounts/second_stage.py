@@ -41,6 +41,11 @@ def begin(request: HttpRequest, user: User) -> None:
         signin.store(request)
 
 
+def was_begun(request: HttpRequest) -> bool:
+    """Whether somebody gave a password in this session, which may be over by now."""
+    return _SINCE in request.session
+
+
 def members(request: HttpRequest) -> Sequence[Member]:
     """Return where the person in the second stage may sign in, with their user. Raises StageOver."""
     age = timezone.now().timestamp() - request.session.get(_SINCE, 0)

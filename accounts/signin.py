@@ -80,7 +80,7 @@ class MemberBackend(BaseBackend):
 
 
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
-    members = Member.objects.filter(user_id=user_id, status__in=SIGN_IN_STATUSES)
+    members = Member.objects.filter(identity.JOINED, user_id=user_id, status__in=SIGN_IN_STATUSES)
     found = hierarchy.with_users_below(passcodes.with_second_factor(hierarchy.with_freeze(members)))
     return found.select_related("user", "account").order_by("account__name", "account_id")
 
@@ -140,8 +140,14 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin, used:
 
     Args:
         used: the second factor that was proved, in words.
+
+    Raises SignInRefused when the password was enough before, and is not any more.
     """
     with transaction.atomic():
+        # Whoever adds a first factor has this lock, and ends the sessions that there are by then.
+        audit.lock_chain(member.account_id)
+        if not used and passcodes.has_one(member.user_id):
+            raise SignInRefused("A second factor was set up meanwhile. Log in again.")
         auth.login(request, member.user)
         now = timezone.now().timestamp()
         request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})

@@ -93,6 +93,7 @@ def count_attempt(email: str, address: str | None, limits: Limits = SIGN_IN) -> 
             if row.count >= limit.attempts:
                 wait = max(wait, row.window_ends_at - now)
         if wait:
+            transaction.set_rollback(True)  # else whoever is over a limit could go on making rows for made-up addresses
             return wait
         for row in rows.values():
             row.count += 1

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+import time
 from datetime import timedelta
 from html import unescape
 from itertools import cycle, product
@@ -21,6 +22,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from accounts import audit, events, queries
+from accounts.hashers import CommonCoreValidator
 from accounts.list_request import ListRequest
 from accounts.listing import Cursor
 from accounts.models import Account, AttemptCount, Event, Member, Session, User
@@ -524,6 +526,14 @@ def test_bad_vpn_password_is_named_and_not_shown_again(password, error, priya):
     assert not re.search(r'<input type="password"[^>]* value=', page)
     assert not password or password not in page
     assert state() == before
+
+
+def test_no_password_takes_long_to_judge():
+    """Nor keeps everybody else of its process waiting: five times this is what one took whose end was looked for."""
+    validator = CommonCoreValidator()
+    before = time.thread_time()
+    validator.validate("a" + "1b" + "1" * 4_092 + "c")
+    assert time.thread_time() - before < 0.08
 
 
 @pytest.mark.parametrize(

@@ -730,8 +730,10 @@ def test_twenty_guesses_of_an_email_wherever_from(cast, hashed, clock):
 def test_a_hundred_guesses_from_an_address_whoever_for(cast, hashed, clock):
     for number in range(100):
         assert log_in(f"somebody{number}", "wrong", REMOTE_ADDR="10.0.0.1").status_code == 200
+    kept = AttemptCount.objects.count()
     refused = log_in("priya", REMOTE_ADDR="10.0.0.1")
     assert (refused.status_code, refused["Retry-After"]) == (429, "900")
+    assert AttemptCount.objects.count() == kept  # nor does it fill the table with addresses that it makes up
     assert log_in("priya", REMOTE_ADDR="10.0.0.2").status_code == 302
 
 

@@ -8,6 +8,8 @@ from accounts.models.user import User
 
 #: How long the name of a passkey may be.
 PASSKEY_NAME_LENGTH = 60
+#: How long a passkey's id and its public key may be. *Source* for the id: Web Authentication, "Credential ID".
+PASSKEY_ID_BYTES, PASSKEY_KEY_BYTES = 1023, 2000
 
 
 class Passcode(models.Model):
@@ -44,8 +46,8 @@ class Passkey(models.Model):
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passkeys")
     uid = models.UUIDField(default=uuid.uuid4, unique=True, help_text="Names it in addresses.")
-    credential_id = models.BinaryField(max_length=1023, unique=True)
-    public_key = models.BinaryField(max_length=2000)
+    credential_id = models.BinaryField(max_length=PASSKEY_ID_BYTES, unique=True)
+    public_key = models.BinaryField(max_length=PASSKEY_KEY_BYTES)
     sign_count = models.BigIntegerField(help_text="Grows with each use, where the authenticator counts at all.")
     transports = models.CharField(max_length=100, blank=True, help_text="How browsers reach it, as it said itself.")
     name = models.CharField(max_length=PASSKEY_NAME_LENGTH)

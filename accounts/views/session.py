@@ -60,7 +60,7 @@ def login_code(request: MemberRequest) -> HttpResponse:
             second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
             return redirect(next_page(request))
     except second_stage.StageOver:
-        if request.method == "POST":
+        if request.method == "POST" and second_stage.was_begun(request):  # a stranger's message would make a session
             messages.error(request, "That took too long\nLog in again.")
         return redirect("accounts:login")
     except signin.SignInRefused as error:

@@ -11,11 +11,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import audit, emails, events, invitations, memberships, outbox, tokens
+from accounts import audit, emails, events, invitations, memberships, outbox, signin, tokens
 from accounts.enums import MemberStatus, Permission
 from accounts.invitees import read
 from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
 from accounts.policy import NotAllowed
+from console import demo
 from tests.mail_server import link_in, mail_server
 from tests.visitors import session_of, visitor
 
@@ -464,6 +465,40 @@ def test_vpn_only_user_is_called_what_the_account_called_them_whoever_they_are_e
     assert "A gateway" in page
     assert "Raman" not in page
     assert member("priya@acme.example").name == "Priya Raman"
+
+
+def test_account_that_added_somebody_hears_nothing_of_them_elsewhere(cast, monkeypatch):
+    monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    visitor(owner).post("/iam/users/add_vpn_user", {"name": "A gateway", "email": "priya@acme.example"})
+    added = Member.objects.filter(account_id=7654321, user=cast["priya"].user)
+
+    def heard() -> list[str]:
+        Client().post("/login", {"username": "priya@acme.example", "password": "not the right one"})
+        told = Event.objects.filter(account_id=7654321, subject_id=added.get().pk).order_by("number")
+        return list(told.values_list("action", flat=True))
+
+    assert heard() == [events.MEMBER_ADDED]
+    added.update(status=MemberStatus.ACTIVE)
+    assert heard() == [events.MEMBER_ADDED]
+    Mail.objects.all().delete()
+    change = {"current": demo.PASSWORD, "password": "a better pass phrase"}
+    assert visitor(added.get()).post("/user/security/password", change).status_code == 302
+    assert Mail.objects.get().event.account_id == 1234567  # told once, wherever it was done
+
+
+def test_whoever_was_added_without_an_invitation_is_in_by_no_status(cast, monkeypatch):
+    """Else an account could take in users of others unasked, and would learn from where they sign in."""
+    monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    visitor(owner).post("/iam/users/add_vpn_user", {"name": "A gateway", "email": "dmitri@acme.example"})
+    added = Member.objects.get(account_id=7654321, user=cast["dmitri"].user)
+    assert visitor(owner).post(f"/iam/users/{added.pk}/status", {"status": "active"}).status_code == 302
+    client = Client()
+    client.post("/login", {"username": "dmitri@acme.example", "password": demo.PASSWORD})
+    assert client.get("/iam/users").status_code == 403  # suspended in the one account that he joined
+    assert client.post("/account/switch", {"account": 7654321}).status_code == 404
+    assert not Event.objects.filter(account_id=7654321, action=events.SIGNED_IN).exists()
 
 
 # --- The mail server --------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from accounts import factors, invitations, outbox, passcodes, sealing, signin
+from accounts import factors, invitations, outbox, passcodes, sealing, signin, throttle
 from accounts.enums import Permission
 from accounts.invitees import read
 from accounts.models import Account, Event, Mail, Member, Passcode, RecoveryCode, Session
@@ -392,6 +392,27 @@ def test_without_its_master_key_a_seed_opens_nothing_and_a_recovery_code_still_d
 def test_operator_names_somebody_who_is_there(cast, email, said):
     with pytest.raises(CommandError, match=said):
         call_command("reset_second_factor", email=email)
+
+
+def test_password_alone_begins_no_session_beside_the_first_factor(cast, clock, monkeypatch):
+    """One that is on its way while the factor is added would not be among those that it ends."""
+    forget_success = throttle.forget_success
+
+    def added_meanwhile(*args) -> None:
+        monkeypatch.setattr(throttle, "forget_success", forget_success)
+        set_up(visitor(cast["noor"]), clock)
+
+    monkeypatch.setattr(throttle, "forget_success", added_meanwhile)
+    client = Client()
+    answer = client.post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})
+    assert "A second factor was set up meanwhile. Log in again." in text_of(answer)
+    assert not is_open(client)
+
+
+def test_stranger_in_the_second_stage_leaves_nothing_behind(cast):
+    with noting_writes() as written:
+        assert Client().post("/login/code", {"code": "123456"})["Location"] == "/login"
+    assert written == set()
 
 
 def test_pages_of_the_second_stage_lead_on_or_back(cast, clock):

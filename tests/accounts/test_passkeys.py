@@ -146,6 +146,19 @@ def test_answer_from_elsewhere_or_without_the_person_is_not_accepted(cast, devic
     assert not is_open(waiting)
 
 
+def test_odd_answers_about_a_new_passkey_are_no_fault_of_ours(cast, device):
+    client = visitor(cast["noor"])
+    long = add(client, Authenticator(bytes(1024)))
+    assert "The passkey was not accepted." in text_of(long)
+    for number, transports in enumerate((5, True, "usb", {"usb": 1}, None, [[], None, 5, "usb"])):
+        made = json.loads(Authenticator(bytes(1022) + bytes([number])).made(text_of(client.post(ADD))))
+        made["response"]["transports"] = transports
+        answer = client.post(ADD, {"name": "Phone", "credential": json.dumps(made)})
+        assert answer.status_code == 302, transports
+    added = Passkey.objects.exclude(credential_id=device.id).order_by("pk")
+    assert list(added.values_list("transports", flat=True)) == ["", "", "", "", "", "usb"]
+
+
 def test_challenge_is_good_once_for_one_person_and_for_five_minutes(cast, device, monkeypatch):
     first, second = give_password(), give_password()
     page = text_of(first.post(USE))
