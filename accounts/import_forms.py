@@ -15,6 +15,8 @@ LARGEST_FILE = 700_000
 #: Entries in it: the write keeps its request waiting.
 MOST_ENTRIES = 5_000
 
+_SPOILT = "The file did not come back as it was sent. Choose it again."
+
 
 class ImportForm(forms.Form):
     """A file, or what ``again`` made of one."""
@@ -32,7 +34,7 @@ class ImportForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._data = b""
-        self.fields["file"].required = not self.data.get("packed")
+        self.fields["file"].required = not self.data.get("packed", "").strip()
         self.helper = helper("Check file", form_id="import-form")
         self.helper.attrs = {"enctype": "multipart/form-data"}
 
@@ -44,6 +46,8 @@ class ImportForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Read the file: ``content`` is what it holds. A mistake of the whole file is one of the field."""
         cleaned: dict[str, Any] = super().clean() or {}
+        if self.errors.pop("packed", None):  # nobody sees that field
+            self.add_error("file", _SPOILT)
         if not self.errors:
             try:
                 self._data = self._bytes(cleaned)
@@ -60,7 +64,7 @@ class ImportForm(forms.Form):
         try:
             return base64.b64decode(cleaned["packed"], validate=True)
         except (binascii.Error, ValueError):
-            raise FileError("The file did not come back as it was sent. Choose it again.") from None
+            raise FileError(_SPOILT) from None
 
     def again(self) -> str:
         """Return the file as text for the form that says yes to it."""

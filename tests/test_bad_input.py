@@ -314,6 +314,7 @@ FIELDS = {
     "accounts:freeze": ("reason",),
     "accounts:thaw": (),
     "accounts:invite": ("addresses", "permissions"),
+    "accounts:import": ("packed",),
     "accounts:add-vpn-user": ("name", "email", "password"),
     "accounts:resend-invite": (),
     "accounts:cancel-invite": (),
@@ -388,8 +389,7 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
 #: What nobody does to themselves.
 ABOUT_OTHERS = (
     "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
-    "accounts:end-user-sessions",
-    "accounts:freeze",
+    "accounts:end-user-sessions", "accounts:freeze", "accounts:import",
 )  # fmt: skip
 
 #: Empty is a meaning of its own there: every address is allowed.
