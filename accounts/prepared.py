@@ -45,7 +45,7 @@ class Prepared(Generic[Row]):
         asked = tuple(places.get(each, each) if isinstance(each, int) else each for each in parameters)
         answered.as_sql = lambda *_, **__: (statement, asked)
         query = copy.copy(queryset.query)
-        query.get_compiler = lambda *_, **__: answered  # type: ignore[method-assign]
+        query.get_compiler = lambda *_, **__: answered  # type: ignore[method-assign]  # of this copy alone
         return list(QuerySet(queryset.model, query=query, using=queryset.db))
 
     def first(self, *values: int) -> Row | None:

@@ -536,8 +536,8 @@ def every_case() -> Iterator[Case]:
                 yield Case(stand, actor_status, target_status, *rest)
 
 
-#: The stands whose cases are tried through pages one by one; of the others, whose answers are fewer, a part.
-_THOROUGH = frozenset({_S.SELF_CREATOR, _S.PARENT_CREATOR})
+#: The stand that has every answer: its cases are tried through pages one by one, of the others a part.
+_THOROUGH = frozenset({_S.PARENT_CREATOR})
 #: Those that are tried through pages on every database: one who may, one who may not.
 ON_EVERY_DATABASE = frozenset({_S.PARENT, _S.SIBLING})
 

@@ -491,7 +491,7 @@ def failing(number: int, kind: type[Exception]) -> Iterator[list[str]]:
         yield failed
 
 
-@pytest.mark.parametrize("kind", [Fault, IntegrityError])
+@pytest.mark.parametrize("kind", [Fault, pytest.param(IntegrityError, marks=pytest.mark.sqlite_only)])
 def test_fault_at_any_statement_changes_nothing_and_leaves_no_event(writes, kind, monkeypatch):
     monkeypatch.setattr(signin.throttle, "count_attempt", lambda *_: None)
     for write in writes:

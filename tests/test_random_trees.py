@@ -559,7 +559,7 @@ def test_random_histories_agree_with_the_oracle():
         Histories,
         settings=settings(
             # The oracle is the same on both; a second database shows what its statements do otherwise.
-            max_examples=20 if connection.vendor == "sqlite" else 10,
+            max_examples=15 if connection.vendor == "sqlite" else 8,
             stateful_step_count=25,
             deadline=None,
             # Not shrunk: that takes minutes, and twenty-five steps are read in one.
