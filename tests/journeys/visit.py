@@ -114,8 +114,8 @@ class Visit:
 
     @property
     def heading(self) -> Locator:
-        """The page's title; a modal dialog has another, and makes this one inert."""
-        return self.page.locator("h1:not(dialog:modal h1)")
+        """The page's title; a modal dialog has another and makes this one inert, one just closed is about to go."""
+        return self.page.locator("h1:not(dialog:modal h1, dialog:not([open]) h1)")
 
     def dialog(self, title: str) -> Locator:
         """The open dialog with this title."""
