@@ -182,6 +182,7 @@ def test_a_taken_account_id_and_a_bad_name_are_refused(cast):
 # --- People ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only
 def test_names_and_addresses_are_as_forms_would_take_them():
     for member in members_of(generate(members=2_000)):
         assert clean_name(member.user.name) == member.user.name
@@ -221,6 +222,7 @@ def test_the_owner_alone_can_have_the_password():
     assert not any(member.user.has_usable_password() for member in others)
 
 
+@pytest.mark.sqlite_only
 def test_statuses_permissions_and_restrictions_are_mixed():
     account = generate(members=2_000)
     members = list(members_of(account))
@@ -244,6 +246,7 @@ def test_those_who_invited_somebody_could():
             assert member.status not in never_joined
 
 
+@pytest.mark.sqlite_only
 def test_times_spread_over_years_and_nobody_joins_before_their_parent():
     account = generate(members=2_000)
     joined = {member.pk: member.joined_at for member in members_of(account)}
@@ -313,6 +316,7 @@ def test_values_are_real_and_open_in_their_own_row():
         assert material.matches(value, bytes(key.digest), key.ring_key_id)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(("share", "low", "high"), [(0, 0, 0), (0.25, 0.2, 0.3), (1, 1, 1)])
 def test_the_share_counts_among_those_who_may_have_a_key(share, low, high):
     account = generate(members=2_000, keys_share=share)
@@ -330,6 +334,7 @@ def test_keys_are_made_by_their_holders_and_those_of_vpn_only_members_by_their_p
         assert key.creator_id == (key.holder.parent_id if vpn_only else key.holder_id)
 
 
+@pytest.mark.sqlite_only
 def test_keys_were_used_just_now_long_ago_and_never():
     account = generate(members=2_000, keys_share=1)
     keys = list(ClassicKey.objects.filter(account=account).select_related("holder"))
@@ -344,6 +349,7 @@ def test_keys_were_used_just_now_long_ago_and_never():
     assert sum(key.last_used_at > UNTIL - timedelta(days=7) for key in used) > len(used) / 2
 
 
+@pytest.mark.sqlite_only
 def test_a_restricted_key_was_last_used_from_where_it_may_be():
     account = generate(members=2_000, keys_share=1)
     restricted = ClassicKey.objects.filter(account=account).exclude(allowed_addresses="")
@@ -365,6 +371,7 @@ def levels(parents):
     return found
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("shape", list(Shape))
 @pytest.mark.parametrize("members", [1, 2, 3, 256, 257, 5_000])
 def test_parents_come_before_children_and_no_tree_is_too_deep(shape, members):

@@ -74,6 +74,7 @@ def test_call_with_a_key_arrives_with_its_identity(nginx, good):
     assert call.header("Authorization") == []  # the value is not the API's business
 
 
+@pytest.mark.sqlite_only
 @needs_nginx
 def test_call_without_a_key_that_works_does_not_arrive(nginx, keytree, good):
     for header in ("", "Basic", basic("1234567_olivia@acme.example", "wrong"), basic("nobody", "x"), good[1] + "x"):
@@ -85,6 +86,7 @@ def test_call_without_a_key_that_works_does_not_arrive(nginx, keytree, good):
     assert nginx.api.received == []
 
 
+@pytest.mark.sqlite_only
 @needs_nginx
 def test_key_that_is_deleted_is_refused_from_the_next_call_on(nginx, keytree, good):
     assert is_let_through(nginx, good)
@@ -92,6 +94,7 @@ def test_key_that_is_deleted_is_refused_from_the_next_call_on(nginx, keytree, go
     assert not is_let_through(nginx, good)
 
 
+@pytest.mark.sqlite_only
 @needs_nginx
 def test_restricted_key_works_from_its_addresses_whatever_a_client_says(nginx, keytree, good):
     assert is_let_through(nginx, good)
@@ -129,6 +132,7 @@ ON_THE_WIRE = [
 ]
 
 
+@pytest.mark.sqlite_only
 @needs_nginx
 def test_identity_that_a_client_makes_up_does_not_arrive(nginx, good):
     lies = [
@@ -143,6 +147,7 @@ def test_identity_that_a_client_makes_up_does_not_arrive(nginx, good):
     assert call.header("X-Forwarded-For") == [CLIENT]
 
 
+@pytest.mark.sqlite_only
 @needs_nginx
 def test_keytree_down_lets_nobody_through(nginx, keytree, good):
     assert is_let_through(nginx, good)
@@ -162,6 +167,7 @@ def test_database_away_lets_nobody_through(nginx, keytree, good):
     assert len(nginx.api.received) == 1
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("proxies", ["", PROXY])
 def test_forgeries_sent_directly_do_not_help(start_live, proxies):
     keytree = start_live(KEYTREE_TRUSTED_PROXIES=proxies)

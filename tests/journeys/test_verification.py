@@ -117,6 +117,7 @@ def test_worker_writes_by_itself_within_seconds(live):
         assert time.monotonic() < deadline, live.log
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -138,6 +139,7 @@ def test_answer_does_not_wait_for_a_body(live, request_text):
             answer += received
 
 
+@pytest.mark.sqlite_only
 def test_body_that_was_not_read_is_not_the_next_request(live):
     name, value = good(live)
     smuggled = f"GET /verify HTTP/1.1\r\n{name}: {value}\r\n\r\n"
@@ -209,6 +211,7 @@ server.shutdown()
 """
 
 
+@pytest.mark.sqlite_only
 def test_development_server_answers_too(live):
     said = live.run(DEVELOPMENT_SERVER.format(header=good(live)))
     assert f"answered 204 {OLIVIA}" in said.splitlines()
