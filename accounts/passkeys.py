@@ -11,21 +11,15 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
+from importlib import import_module
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-import webauthn
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    AuthenticatorTransport,
-    PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
+from django.utils.functional import SimpleLazyObject
 
 from accounts import events, factors, identity, passcodes
 from accounts.factors import FactorRefused
@@ -35,6 +29,10 @@ from accounts.origin import Origin
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
+
+# Loaded with the first passkey that is asked about: they take fifteen MiB of a worker's memory.
+webauthn: Any = SimpleLazyObject(lambda: import_module("webauthn"))
+structs: Any = SimpleLazyObject(lambda: import_module("webauthn.helpers.structs"))
 
 #: How long an answer may take.
 TIME = timedelta(minutes=5)
@@ -78,13 +76,14 @@ def options_to_add(user: User, site: Site) -> str:
         user_id=str(user.pk).encode(),
         user_name=user.email,
         user_display_name=user.name,
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED, user_verification=UserVerificationRequirement.REQUIRED
+        authenticator_selection=structs.AuthenticatorSelectionCriteria(
+            resident_key=structs.ResidentKeyRequirement.PREFERRED,
+            user_verification=structs.UserVerificationRequirement.REQUIRED,
         ),
         exclude_credentials=_described(known),
     )
     _keep(user, options.challenge, _ADD)
-    return webauthn.options_to_json(options)
+    return str(webauthn.options_to_json(options))
 
 
 def options_to_use(user: User, site: Site, purpose: str) -> str:
@@ -96,18 +95,18 @@ def options_to_use(user: User, site: Site, purpose: str) -> str:
     options = webauthn.generate_authentication_options(
         rp_id=site.host,
         allow_credentials=_described(of_user(user.pk)),
-        user_verification=UserVerificationRequirement.REQUIRED,
+        user_verification=structs.UserVerificationRequirement.REQUIRED,
     )
     _keep(user, options.challenge, purpose)
-    return webauthn.options_to_json(options)
+    return str(webauthn.options_to_json(options))
 
 
-def _described(passkeys: list[Passkey]) -> list[PublicKeyCredentialDescriptor]:
-    known = {transport.value for transport in AuthenticatorTransport}
+def _described(passkeys: list[Passkey]) -> list[Any]:
+    known = {transport.value for transport in structs.AuthenticatorTransport}
     return [
-        PublicKeyCredentialDescriptor(
+        structs.PublicKeyCredentialDescriptor(
             id=bytes(passkey.credential_id),
-            transports=[AuthenticatorTransport(name) for name in passkey.transports.split() if name in known],
+            transports=[structs.AuthenticatorTransport(name) for name in passkey.transports.split() if name in known],
         )
         for passkey in passkeys
     ]
@@ -188,7 +187,7 @@ def _transports_of(credential: str) -> str:
     said = json.loads(credential)["response"].get("transports")
     if not isinstance(said, list):
         return ""  # nothing vouches for this part of the answer
-    return " ".join(transport.value for transport in AuthenticatorTransport if transport.value in said)
+    return " ".join(transport.value for transport in structs.AuthenticatorTransport if transport.value in said)
 
 
 def use(user: User, *, credential: str, site: Site, purpose: str) -> None:
