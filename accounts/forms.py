@@ -225,27 +225,40 @@ class FreezeForm(forms.Form):
         self.helper = helper("", tag=False)
 
 
-class VpnPasswordForm(forms.Form):
-    """A new VPN password for a member."""
+class PasswordForm(forms.Form):
+    """Another password for a user that is known."""
 
     password = forms.CharField(
-        label="Password",
+        label="New password",
         strip=False,
         max_length=MAXIMUM_PASSWORD_LENGTH,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "autofocus": True}),
-        help_text="At least 12 characters. Nobody can see it afterwards, only set another.",
+        help_text="At least 12 characters.",
     )
 
     def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._user = user
-        self.helper = helper("", tag=False)
+        self.helper = helper("Set password")
 
     def clean_password(self) -> str:
         """Return the password if the rules for passwords allow it."""
         password: str = self.cleaned_data["password"]
         password_validation.validate_password(password, self._user)
         return password
+
+
+class VpnPasswordForm(PasswordForm):
+    """A new VPN password for a member."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["password"]
+        field.label, field.help_text = (
+            "Password",
+            "At least 12 characters. Nobody can see it afterwards, only set another.",
+        )
+        self.helper = helper("", tag=False)
 
 
 class InviteForm(forms.Form):

@@ -130,7 +130,6 @@ def _children(parents: Sequence[int], most: int, *, after: int) -> QuerySet[Memb
 
 def _box(member: Member, viewer: Member, url: str) -> Box:
     row = queries.row(member, viewer)
-    row.level = member.level - viewer.level + 1
     below: int = vars(member)["below"]  # annotated by ``with_people_and_branches``
     row.users_below = f"{below:,} below" if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,} below"
     return Box(member.pk, row, f"{url}{member.pk}" if below else row.url, count_below=below)

@@ -3,11 +3,9 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth import password_validation
 
-from accounts.forms import AddressField, NameField, helper
+from accounts.forms import AddressField, NameField, PasswordForm, helper
 from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
-from accounts.models import User
 from accounts.models.factor import PASSKEY_NAME_LENGTH
 
 #: Codes are short; what is longer is none.
@@ -22,30 +20,7 @@ def code_field(label: str, **attrs: Any) -> forms.CharField:
     return forms.CharField(label=label, max_length=_LONGEST_CODE, widget=forms.TextInput(attrs=attrs))
 
 
-class NewPasswordForm(forms.Form):
-    """Another password for a user that is known."""
-
-    password = forms.CharField(
-        label="New password",
-        strip=False,
-        max_length=MAXIMUM_PASSWORD_LENGTH,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "autofocus": True}),
-        help_text="At least 12 characters.",
-    )
-
-    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._user = user
-        self.helper = helper("Set password")
-
-    def clean_password(self) -> str:
-        """Return the password if the rules for passwords allow it."""
-        password: str = self.cleaned_data["password"]
-        password_validation.validate_password(password, self._user)
-        return password
-
-
-class ChangePasswordForm(NewPasswordForm):
+class ChangePasswordForm(PasswordForm):
     """The present password, and another one."""
 
     current = forms.CharField(

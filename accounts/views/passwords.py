@@ -10,9 +10,9 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import outbox, passwords, resets
 from accounts.access import for_enrolment, refused_answer
-from accounts.forms import focus, focus_first_mistake
+from accounts.forms import PasswordForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest
-from accounts.security_forms import ChangePasswordForm, NewPasswordForm, ResetForm
+from accounts.security_forms import ChangePasswordForm, ResetForm
 from accounts.signin import SignInRefused
 
 form_or_post = require_http_methods(["GET", "HEAD", "POST"])
@@ -77,7 +77,7 @@ def choose(request: MemberRequest, token: str) -> HttpResponse:
     """Ask for another password, and set it, once; the person then logs in with it."""
     try:
         link, user = resets.find(token)
-        form = NewPasswordForm(user, request.POST if request.method == "POST" else None)
+        form = PasswordForm(user, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             passwords.reset(link=link, user=user, new=form.cleaned_data["password"], origin=request.origin)
             messages.success(request, "Password set\nLog in with it.")

@@ -37,6 +37,13 @@ for number, name in enumerate(name.strip() for name in names * 2):
     create_classic_key(holder=parent, by=parent, origin=COMMAND_LINE)
 print(parent.pk)
 """
+# Nobody of the demo has had a key for a month.
+LONG_AGO = """
+from datetime import timedelta
+from django.utils import timezone
+from keys.models import ClassicKey
+ClassicKey.objects.update(created_at=timezone.now() - timedelta(days=60))
+"""
 IS_TOO_WIDE = "box => box.scrollWidth > box.clientWidth"
 GENERATED = """
 from console import generator
@@ -507,6 +514,63 @@ def _link_in_mail(folder: Path, recipient: str) -> str:
                 return found[1]
         time.sleep(0.1)
     raise AssertionError(f"no mail to {recipient}")
+
+
+@phone_and_desk
+def test_picture_of_the_hierarchy_is_walked_by_its_boxes_and_by_its_list(console, browse, script, width):
+    olivia = browse(console, script=script, width=width).sign_in("olivia").go("/iam/users")
+    olivia.choose_view("View", "Picture of the hierarchy")
+    branch = olivia.page.get_by_role("region", name="Your branch")
+    expect(branch.get_by_role("listitem").first).to_contain_text("Olivia Reyes")
+    olivia.page.locator("svg.picture__tree a", has_text="Marcus Lindqvist").click()
+    branch = olivia.page.get_by_role("region", name="Branch of Marcus Lindqvist")
+    expect(branch).to_contain_text("Priya Raman")
+    expect(branch).not_to_contain_text("Sam Okafor")
+    branch.get_by_role("listitem").get_by_role("link", name="Priya Raman").focus()
+    olivia.page.keyboard.press("Enter")
+    expect(olivia.page.get_by_role("region", name="Branch of Priya Raman")).to_contain_text("Noor Haddad")
+    olivia.link("Up to Marcus Lindqvist").click()
+    olivia.link("Up to Olivia Reyes").click()
+    expect(olivia.page.get_by_role("region", name="Your branch")).to_be_visible()
+    assert not scrolls_sideways(olivia.page)
+
+
+@phone_and_desk
+def test_file_of_users_is_told_its_mistakes_and_goes_in_when_corrected(start_live, browse, script, width):
+    marcus = browse(start_live(), script=script, width=width).sign_in("marcus").go("/iam/users")
+    marcus.link("Import users").click()
+    _choose_file(marcus, "email,parent\nrui@new.example,priya@acme.example\nno address,\n")
+    expect(marcus.page.get_by_text("Nobody was invited")).to_be_visible()
+    expect(marcus.page.get_by_role("row", name="Line 3")).to_contain_text("no address")
+    marcus.link("Choose the file again").click()
+    _choose_file(marcus, "email,parent\nrui@new.example,priya@acme.example\n")
+    expect(marcus.page.get_by_role("row", name="rui@new.example")).to_contain_text("priya@acme.example")
+    marcus.button("Invite 1 user").click()
+    expect(marcus.notification("1 user invited")).to_be_visible()
+    marcus.go("/iam/users?view=hierarchy")
+    expect(marcus.row("rui@new.example")).to_contain_text("Level 3")
+    assert not scrolls_sideways(marcus.page)
+
+
+def _choose_file(visit: Visit, text: str) -> None:
+    file = {"name": "users.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    visit.page.get_by_label("File", exact=True).set_input_files(file)
+    visit.button("Check file").click()
+
+
+@phone_and_desk
+def test_inactive_keys_are_reported_and_lead_to_their_deletion_and_back(start_live, browse, script, width):
+    server = start_live()
+    server.run(LONG_AGO)
+    marcus = browse(server, script=script, width=width).sign_in("marcus").go("/iam/inactive")
+    marcus.expect_page("Inactive identities")
+    marcus.link("API keys").last.click()
+    expect(marcus.row("Priya Raman")).to_be_visible()
+    marcus.choose("Priya Raman", "Delete")
+    marcus.dialog("Delete API key").get_by_role("button", name="Delete").click()
+    expect(marcus.notification("API key deleted")).to_be_visible()
+    marcus.expect_page("Inactive identities")
+    expect(marcus.row("Priya Raman")).to_have_count(0)
 
 
 # --- The shell -------------------------------------------------------------------------------------------------------
