@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from accounts import hierarchy, sealing
+from accounts.events import ACTIVITY_TRIMMED
 from accounts.models import AuditChain, Event, Member
 from accounts.origin import Origin
 from accounts.signals import event_recorded, events_recorded
@@ -188,26 +189,61 @@ def _shortened(text: str, longest: int = 200) -> str:
 
 
 def breaks(account_id: int) -> Iterator[tuple[int, str]]:
-    """Yield (number, what is wrong) where the account's chain is broken: the first break says all that is certain."""
-    previous, expected = b"", 1
-    for event in Event.objects.filter(account_id=account_id).order_by("number").iterator(chunk_size=2_000):
-        if event.number != expected:
-            yield expected, f"events {expected} to {event.number - 1} are missing"
-            return
-        link = bytes(event.link)
-        key_id = link.split(b":", 1)[0].decode("ascii", "replace")
-        try:
-            genuine = hmac.compare_digest(link, _link(previous, event, key_id))
-        except sealing.SealError:
-            yield event.number, f"its key, {key_id}, is not in the key ring"
-            return
-        if not genuine:
-            yield event.number, "it was changed after it was written"
-            return
-        previous, expected = link, expected + 1
+    """Yield (number, what is wrong) where the account's chain is broken: the first break says all that is certain.
+
+    Of an account whose old events were cleared away it begins after these; see ``trim_break``.
+    """
     chain = AuditChain.objects.filter(pk=account_id).first()
+    begun = chain or AuditChain(account_id=account_id)
+    if (moved := trim_break(begun)) is not None:
+        yield moved
+        return
+    previous, expected = bytes(begun.trimmed_link), begun.trimmed_until + 1
+    for event in Event.objects.filter(account_id=account_id).order_by("number").iterator(chunk_size=2_000):
+        if (wrong := break_at(event, previous=previous, expected=expected)) is not None:
+            yield wrong
+            return
+        previous, expected = bytes(event.link), expected + 1
     if chain is None or (chain.number, bytes(chain.link)) != (expected - 1, previous):
         yield expected, "events are missing at the end"
+
+
+def break_at(event: Event, *, previous: bytes, expected: int) -> tuple[int, str] | None:
+    """Return (number, what is wrong) unless ``event`` has the expected number and follows the link ``previous``."""
+    if event.number < expected:
+        return event.number, f"it is there, although the events up to {expected - 1} were cleared away"
+    if event.number > expected:
+        return expected, f"events {expected} to {event.number - 1} are missing"
+    link = bytes(event.link)
+    key_id = link.split(b":", 1)[0].decode("ascii", "replace")
+    try:
+        is_genuine = hmac.compare_digest(link, _link(previous, event, key_id))
+    except sealing.SealError:
+        return event.number, f"its key, {key_id}, is not in the key ring"
+    return None if is_genuine else (event.number, "it was changed after it was written")
+
+
+def trim_break(chain: AuditChain) -> tuple[int, str] | None:
+    """Return (number, what is wrong) unless the chain's mark is where the newest event of a trim says that it is.
+
+    The mark is a row that can be written without the ring. The event is a link of the chain, which cannot; it always
+    outlives the events that it tells of, because a later trim that takes it is a newer event.
+    """
+    mark, link = chain.trimmed_until, bytes(chain.trimmed_link)
+    trims = Event.objects.filter(account_id=chain.account_id, action=ACTIVITY_TRIMMED)
+    newest = trims.order_by("-number").first()
+    if newest is None:
+        return None if (mark, link) == (0, b"") else (mark, "no event tells that those up to it were cleared away")
+    if newest.details != json.dumps(trim_details(mark, link), sort_keys=True):
+        return newest.number, f"it tells of other events that were cleared away than those up to {mark}"
+    before = Event.objects.filter(account_id=chain.account_id, number=newest.number - 1).first()
+    previous = bytes(before.link) if before else link  # none is left but itself: it follows what was cleared away
+    return break_at(newest, previous=previous, expected=newest.number)
+
+
+def trim_details(until: int, link: bytes) -> dict[str, Any]:
+    """Return the details of the event that tells that those up to ``until``, whose link that is, were cleared away."""
+    return {"link": link.hex(), "until": until}
 
 
 def visible_events(viewer: Member) -> QuerySet[Event]:

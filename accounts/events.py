@@ -36,6 +36,7 @@ def tell_by_mail(notices: dict[str, Notice]) -> None:
     NOTICES.update(notices)
 
 
+ACTIVITY_TRIMMED = "activity.trimmed"
 ACCOUNT_CREATED = "account.created"
 OWNER_CHANGED = "account.owner_changed"
 SIGNED_IN = "user.signed_in"
@@ -79,6 +80,7 @@ VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not
 
 register(
     {
+        ACTIVITY_TRIMMED: "Old activity cleared away",
         ACCOUNT_CREATED: "Account created",
         OWNER_CHANGED: "Owner of the account changed",
         SIGNED_IN: "Signed in",

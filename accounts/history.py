@@ -11,10 +11,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from accounts import events, hierarchy
-from accounts.models import Event, Member
+from accounts.models import AuditChain, Event, Member
 
+_COMINGS = (events.ACCOUNT_CREATED, events.INVITED, events.MEMBER_ADDED)
 _LEAVINGS = (events.REMOVED, events.INVITATION_CANCELLED)
 _CHANGES = (events.PARENT_CHANGED, events.OWNER_CHANGED, *_LEAVINGS)
+
+
+class NotRecordedError(Exception):
+    """What happened since then is not all recorded any more: old activity was cleared away."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +34,20 @@ class Stood:
 def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
     """Return who stood above ``member`` at any time on that day, GMT, nearest first; none before they were added.
 
-    Two queries for the present chain, and two more each time that a change leads to people who are not in it.
+    Four queries for the present chain, and two more each time that a change leads to people who are not in it.
+
+    Raises NotRecordedError for a day that began before the latest event that was cleared away as old.
     """
     starts = datetime.combine(day, time(), UTC)
     ends = starts + timedelta(days=1)
+    if AuditChain.objects.filter(account_id=member.account_id, trimmed_at__gt=starts).exists():
+        raise NotRecordedError
     first = Event.objects.filter(account_id=member.account_id, subject_id=member.pk).order_by("number").first()
-    if first is not None and first.at >= ends:
-        return None
-    starts = max(starts, first.at) if first is not None else starts
+    # Of somebody whose coming was cleared away, the first event that is left is any: they were there before it.
+    if first is not None and first.action in _COMINGS:
+        if first.at >= ends:
+            return None
+        starts = max(starts, first.at)
     past = _Past(member.account_id, starts)
     now = set(hierarchy.ancestors_of(member).values_list("pk", flat=True))
     past.load([member.pk, *now])

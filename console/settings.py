@@ -34,6 +34,9 @@ def _is_url(text: str) -> None:
         raise ValidationError("Must be a URL like https://keys.example.com.") from error
 
 
+#: A hundred years: more days than that lead to no date.
+_MOST_DAYS = 36_500
+
 #: How mail travels, by the scheme of EMAIL_URL, with the usual port.
 _MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
@@ -55,6 +58,11 @@ def _is_sender(text: str) -> None:
         raise ValidationError("Must be an address like Keytree <keytree@example.com>.")
 
 
+def _is_retention(days: int) -> None:
+    if days and not 90 <= days <= _MOST_DAYS:
+        raise ValidationError(f"Must be 0, which keeps activity for good, or a number of days from 90 to {_MOST_DAYS}.")
+
+
 # --- The environment, read as a whole so that every mistake is named at once ----------------------------------------
 env = Env(eager=False)
 KEYTREE_ENV = env.str("KEYTREE_ENV", "production", validate=validate.OneOf(["production", "demo"]))
@@ -74,6 +82,7 @@ _mail_from = env.str("KEYTREE_MAIL_FROM", "", validate=_is_sender)
 KEYTREE_ALLOW_PLAIN_MAIL = env.bool("KEYTREE_ALLOW_PLAIN_MAIL", False)
 KEYTREE_SESSION_IDLE_MINUTES = env.int("KEYTREE_SESSION_IDLE_MINUTES", 30, validate=validate.Range(min=1, max=24 * 60))
 KEYTREE_SESSION_HOURS = env.int("KEYTREE_SESSION_HOURS", 12, validate=validate.Range(min=1, max=720))
+KEYTREE_ACTIVITY_DAYS = env.int("KEYTREE_ACTIVITY_DAYS", 0, validate=_is_retention)
 KEYTREE_LOG_LEVEL = env.str("KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 env.seal()
 

@@ -7,6 +7,7 @@ from importlib import import_module
 from django.db import connection
 
 _TRIGGERS = import_module("accounts.migrations.0002_audit_insert_only").Migration.operations[0]
+_LETTING_GO = import_module("accounts.migrations.0010_trimmed_trail").Migration.operations[-1]
 
 
 class _Statements:
@@ -26,6 +27,7 @@ def remove_triggers() -> None:
 
 def restore_triggers() -> None:
     _TRIGGERS.code(None, _Statements)
+    _LETTING_GO.code(None, _Statements)
 
 
 @contextmanager

@@ -1,4 +1,7 @@
-"""The audit trail's tables. Rows are only ever inserted: triggers refuse the rest, see migration 0002."""
+"""The audit trail's tables. Rows of events are inserted, and cleared away up to a mark: triggers refuse the rest.
+
+See migrations 0002 and 0010, and ``accounts.retention``.
+"""
 
 import json
 from typing import Any
@@ -51,11 +54,14 @@ class Event(models.Model):
 
 
 class AuditChain(models.Model):
-    """The last link of an account's chain of events; its row is locked while an event is added."""
+    """The last link of an account's chain of events, and how far it was trimmed; locked while an event is added."""
 
     account_id = models.PositiveIntegerField(primary_key=True)
     number = models.PositiveIntegerField(default=0)
     link = models.BinaryField(max_length=49, default=b"")
+    trimmed_until = models.PositiveIntegerField(default=0, help_text="Number of the last event that was cleared away.")
+    trimmed_link = models.BinaryField(max_length=49, default=b"", help_text="Link of that event.")
+    trimmed_at = models.DateTimeField(null=True, help_text="Latest time of an event that was cleared away.")
 
     def __str__(self) -> str:
         return f"{self.account_id} at {self.number}"

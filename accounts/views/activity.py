@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
+from django.conf import settings
 from django.db.models import Q
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -10,7 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import audit, formats
 from accounts.csv_files import csv_response
-from accounts.events import SENTENCES
+from accounts.events import ACTIVITY_TRIMMED, SENTENCES
 from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
@@ -31,6 +32,7 @@ def index(request: MemberRequest) -> HttpResponse:
     action, outcome = asked.choice("action", SENTENCES, ""), asked.choice("outcome", OUTCOMES, "")
     context = {
         "title": "Activity",
+        "kept_days": settings.KEYTREE_ACTIVITY_DAYS,
         "asked": asked,
         "rows": [_row(event, seen) for event in page.rows],
         "footer": asked.footer(page),
@@ -103,6 +105,8 @@ def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:
 def _details(event: Event) -> str:
     """Return the facts of an event in words: a change as *from … to …*, the others by name."""
     facts = {name: fact for name, fact in event.facts.items() if not name.endswith("_id")}
+    if event.action == ACTIVITY_TRIMMED:
+        return f"up to number {facts['until']}"  # the link beside it is for whoever verifies the chain
     before, after = facts.pop("before", None), facts.pop("after", None)
     said = [f"{name}: {fact}" for name, fact in facts.items()]
     if after is not None:

@@ -83,8 +83,12 @@ def _looking_back(request: MemberRequest, member: Member) -> dict[str, Any]:
     form = DayForm(request.GET if "on" in request.GET else None, tab=MANAGE)
     context: dict[str, Any] = {"day_form": form}
     if form.is_valid():
-        viewer, stood = request.member, history.stood_above(member, form.cleaned_data["on"])
+        viewer = request.member
         context["day"] = form.cleaned_data["on"].strftime("%d-%m-%Y")
+        try:
+            stood = history.stood_above(member, form.cleaned_data["on"])
+        except history.NotRecordedError:
+            return {**context, "is_not_recorded": True}
         context["was_there"] = stood is not None
         context["stood"] = [_stood_row(each, viewer) for each in stood or ()]
     return context

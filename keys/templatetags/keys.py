@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import template
+from django.conf import settings
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
@@ -88,6 +89,7 @@ def who_can_manage(context: template.Context) -> dict[str, Any]:
         "key": key,
         "openings": [_opening(event, seen) for event in openings.latest(key)] if key else [],
         "activity_url": f"{reverse('accounts:activity')}?{asked}",
+        "kept_days": settings.KEYTREE_ACTIVITY_DAYS,
     }
 
 

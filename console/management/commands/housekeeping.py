@@ -1,23 +1,26 @@
 """``manage.py housekeeping``: clear away what is over; for a timer."""
 
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
+from django.utils import timezone
 
-from accounts import invitations, resets, throttle
+from accounts import invitations, resets, retention, throttle
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
 
 
 class Command(MaintenanceCommand):
-    """Clears away ended sessions, counts and requests of long ago, and invitations that nobody accepted."""
+    """Clears away ended sessions, counts and requests of long ago, invitations that nobody accepted, old activity."""
 
     help = (
         "Clear away what is over: login sessions that have ended, counts of attempts to sign in, requests for another "
-        "password, and invited users who never came. May run at any time, beside the server and beside itself. The "
-        "activity log is kept for good."
+        "password, invited users who never came, and activity that is older than KEYTREE_ACTIVITY_DAYS; without that "
+        "setting activity is kept for good. May run at any time, beside the server and beside itself."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -41,3 +44,24 @@ class Command(MaintenanceCommand):
             resets.forget_old()
             ended = invitations.end_expired(days=days, origin=COMMAND_LINE)
         self.stdout.write(f"Cleared away: {sessions:,} sessions, {counts:,} counts of attempts, {ended:,} invitations.")
+        if settings.KEYTREE_ACTIVITY_DAYS:
+            self._trim(settings.KEYTREE_ACTIVITY_DAYS)
+
+    def _trim(self, days: int) -> None:
+        """Clear away old activity, account by account; one whose trail is broken keeps the others from nothing."""
+        if not retention.may_trim():
+            raise CommandError(
+                "Old activity stays: this database role may not remove events. Run housekeeping as the role that owns "
+                "the tables; see docs/operations.md, Old activity."
+            )
+        before, removed, broken = timezone.now() - timedelta(days=days), 0, False
+        with no_statement_limit():
+            for account_id in retention.account_ids():
+                try:
+                    removed += retention.trim(account_id, before=before, origin=COMMAND_LINE)
+                except retention.TrailBrokenError as error:
+                    broken = True
+                    self.stdout.write(f"{error}. Its old activity stays.")
+        self.stdout.write(f"Cleared away: {removed:,} events of more than {days:,} days ago.")
+        if broken:
+            raise CommandError("The audit trail is broken. See docs/security.md, Audit; verify_audit tells more.")

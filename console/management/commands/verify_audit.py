@@ -60,7 +60,9 @@ class Command(MaintenanceCommand):
         """Print whether the account's chain is whole, and return whether it is broken."""
         found = audit_check.first_break(account_id)
         if found is None:
-            self.stdout.write(f"Account {account_id}: whole")
+            until, _ = audit_check.mark(account_id)
+            trimmed = f" from event {until + 1} on; those before it were cleared away as old" if until else ""
+            self.stdout.write(f"Account {account_id}: whole{trimmed}")
             return False
         number, what = found
         self.stdout.write(f"Account {account_id}: broken at event {number}: {what}")
@@ -68,6 +70,9 @@ class Command(MaintenanceCommand):
 
     def _compare(self, earlier: Head) -> bool:
         """Print how today's trail contradicts an earlier head, and return whether it does."""
+        if earlier.number < audit_check.mark(earlier.account_id)[0]:
+            self.stdout.write(f"Account {earlier.account_id}: event {earlier.number} was cleared away; not compared")
+            return False
         what = audit_check.contradiction(earlier)
         if what is not None:
             self.stdout.write(f"Account {earlier.account_id}: {what}")
