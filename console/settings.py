@@ -34,8 +34,8 @@ def _is_url(text: str) -> None:
         raise ValidationError("Must be a URL like https://keys.example.com.") from error
 
 
-#: A hundred years: more days than that lead to no date.
-_MOST_DAYS = 36_500
+#: The fewest days leave time to notice what happened and to look it up; the most are a hundred years.
+_FEWEST_DAYS, _MOST_DAYS = 90, 36_500
 
 #: How mail travels, by the scheme of EMAIL_URL, with the usual port.
 _MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
@@ -59,8 +59,8 @@ def _is_sender(text: str) -> None:
 
 
 def _is_retention(days: int) -> None:
-    if days and not 90 <= days <= _MOST_DAYS:
-        raise ValidationError(f"Must be 0, which keeps activity for good, or a number of days from 90 to {_MOST_DAYS}.")
+    if days and not _FEWEST_DAYS <= days <= _MOST_DAYS:
+        raise ValidationError(f"Must be 0, which is for good, or a number of days from {_FEWEST_DAYS} to {_MOST_DAYS}.")
 
 
 # --- The environment, read as a whole so that every mistake is named at once ----------------------------------------

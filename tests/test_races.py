@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 from django.test import Client
+from django.utils import timezone
 
-from accounts import audit, hierarchy, invitations, memberships, outbox, signin, throttle, tokens
+from accounts import audit, hierarchy, invitations, memberships, outbox, retention, signin, throttle, tokens
 from accounts import events as account_events
 from accounts.enums import MemberStatus, Permission
 from accounts.hierarchy import TreeError
@@ -647,3 +648,26 @@ def test_throttle_without_a_race_counts_the_same(people, hashed, origin):
         signin.sign_in(None, email="priya@acme.example", password=demo.PASSWORD, origin=origin)
     assert refused.value.retry_after
     connections.close_all()
+
+
+# --- Old activity -----------------------------------------------------------------------------------------------------
+
+
+def test_old_activity_cleared_away_by_two_while_events_are_written(people, origin, monkeypatch):
+    """Each event goes once, and each step has one event of its own; what is written meanwhile stays."""
+    monkeypatch.setattr(retention, "AT_ONCE", 4)
+    noor, before, there = people["noor"], timezone.now(), AuditEvent.objects.filter(account_id=ACME).count()
+
+    def trim() -> int:
+        return retention.trim(ACME, before=before, origin=origin)
+
+    def write() -> None:
+        audit.record_refusal("console.refused", actor=noor, subject=noor, origin=origin, details={})
+
+    ((one, other, written),) = at_once(trim, trim, write)
+
+    assert not errors([one, other, written])
+    assert one + other == there
+    assert AuditEvent.objects.filter(account_id=ACME, action="console.refused").count() == 1
+    assert AuditEvent.objects.filter(account_id=ACME, action="activity.trimmed").count() == -(-there // 4)
+    assert_sound()

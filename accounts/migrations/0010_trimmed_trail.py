@@ -8,42 +8,41 @@ from typing import Any
 
 from django.db import migrations, models
 
-_REFUSAL = "audit events cannot be changed or removed"
-
 # The table is named with its schema: whatever a session's search path finds first may be somebody's temporary table.
 _POSTGRESQL = (
-    f"""
+    """
     CREATE OR REPLACE FUNCTION accounts_event_refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ DECLARE is_trimmed boolean; BEGIN
         IF TG_OP = 'DELETE' THEN
-            EXECUTE format(
-                'SELECT EXISTS (SELECT FROM %I.accounts_auditchain WHERE account_id = $1 AND trimmed_until >= $2)',
-                TG_TABLE_SCHEMA
-            ) INTO is_trimmed USING OLD.account_id, OLD.number;
+            EXECUTE 'SELECT EXISTS (SELECT FROM ' || quote_ident(TG_TABLE_SCHEMA) || '.accounts_auditchain'
+                ' WHERE account_id = $1 AND trimmed_until >= $2)'
+            INTO is_trimmed USING OLD.account_id, OLD.number;
             IF is_trimmed THEN RETURN OLD; END IF;
         END IF;
-        RAISE EXCEPTION '{_REFUSAL}';
+        RAISE EXCEPTION 'audit events cannot be changed or removed';
     END $$
     """,
 )
 _POSTGRESQL_BACK = (
-    f"""
+    """
     CREATE OR REPLACE FUNCTION accounts_event_refuse() RETURNS trigger LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION '{_REFUSAL}'; END $$
+    $$ BEGIN RAISE EXCEPTION 'audit events cannot be changed or removed'; END $$
     """,
 )
 _SQLITE = (
     "DROP TRIGGER accounts_event_no_delete",
-    f"""
+    """
     CREATE TRIGGER accounts_event_no_delete BEFORE DELETE ON accounts_event WHEN NOT EXISTS (
         SELECT 1 FROM accounts_auditchain WHERE account_id = OLD.account_id AND trimmed_until >= OLD.number
-    ) BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END
+    ) BEGIN SELECT RAISE(ABORT, 'audit events cannot be changed or removed'); END
     """,
 )
 _SQLITE_BACK = (
     "DROP TRIGGER accounts_event_no_delete",
-    f"CREATE TRIGGER accounts_event_no_delete BEFORE DELETE ON accounts_event "
-    f"BEGIN SELECT RAISE(ABORT, '{_REFUSAL}'); END",
+    """
+    CREATE TRIGGER accounts_event_no_delete BEFORE DELETE ON accounts_event
+    BEGIN SELECT RAISE(ABORT, 'audit events cannot be changed or removed'); END
+    """,
 )
 
 

@@ -119,7 +119,7 @@ def restored(backup: Path, app: str) -> Iterator[str]:
 @pytest.mark.postgresql_only
 @pytest.mark.skipif(not shutil.which("pg_dump"), reason="needs pg_dump and pg_restore")
 def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str], tmp_path: Path) -> None:
-    _, app = two_roles
+    owner, app = two_roles
     production = {**documented_environment(tmp_path), "DATABASE_URL": app, "KEYTREE_ALLOW_PLAIN_DATABASE": "true"}
     password = tmp_path / "password"
     password.write_text("a long enough pass phrase")
@@ -138,6 +138,10 @@ def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str]
         done = manage(*command, **production)
         assert (done.returncode, done.stderr) == (0, "")
     refuse_more_than_work(app)
+    done = manage("housekeeping", **production, KEYTREE_ACTIVITY_DAYS="90")
+    assert "Run housekeeping as the role that owns the tables" in done.stderr
+    done = manage("housekeeping", **{**production, "DATABASE_URL": owner}, KEYTREE_ACTIVITY_DAYS="90")
+    assert (done.returncode, done.stderr) == (0, "")
     with restored(tmp_path / "backup", app) as app_there:
         done = manage("check_data", **{**production, "DATABASE_URL": app_there})
         assert (done.returncode, done.stderr) == (0, "")

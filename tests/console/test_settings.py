@@ -21,6 +21,7 @@ from tests.console.programs import ROOT, manage, settings_module
         ("KEYTREE_SESSION_IDLE_MINUTES", "0"),
         ("KEYTREE_SESSION_IDLE_MINUTES", "half an hour"),
         ("KEYTREE_SESSION_HOURS", "721"),
+        ("KEYTREE_ACTIVITY_DAYS", "89"),
         ("KEYTREE_LOG_LEVEL", "LOUD"),
         ("DATABASE_URL", "mysql://localhost/keytree"),
         ("DATABASE_URL", "nonsense"),
