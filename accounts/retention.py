@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import takewhile
 
-from django.db import connection
+from django.db import ProgrammingError, transaction
 
 from accounts import audit
 from accounts.events import ACTIVITY_TRIMMED
@@ -17,8 +17,8 @@ from accounts.models import AuditChain, Event
 from accounts.origin import Origin
 from accounts.transactions import one_transaction
 
-#: Events cleared away in one transaction: whoever writes in the account waits for it, two seconds at most.
-AT_ONCE = 5_000
+#: Events verified and cleared away in one transaction: who writes in the account waits for it, and gives up after 2 s.
+AT_ONCE = 2_000
 
 
 class TrailBrokenError(Exception):
@@ -30,11 +30,12 @@ class TrailBrokenError(Exception):
 
 def may_trim() -> bool:
     """Whether this database role may remove rows of events at all: the one that serves may not, on PostgreSQL."""
-    if connection.vendor != "postgresql":
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT has_table_privilege('accounts_event', 'DELETE')")
-        return bool(cursor.fetchone()[0])
+    try:
+        with transaction.atomic():
+            Event.objects.filter(account_id=0, number=0).delete()  # of no account: the right is looked at all the same
+    except ProgrammingError:
+        return False
+    return True
 
 
 def account_ids() -> Sequence[int]:

@@ -5,7 +5,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, ProgrammingError, connection, transaction
 
 from accounts import audit, events, memberships, retention
 from accounts.models import AuditChain, Event
@@ -98,6 +98,19 @@ def test_above_the_mark_no_event_is_removed_and_below_it_none_changed(trail):
         with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
     assert Event.objects.filter(account_id=ACME, number__lte=2).delete()[0] == 2
+
+
+def test_a_database_role_that_may_remove_no_events_is_told_so(trail, monkeypatch):
+    """On PostgreSQL with two roles; see test_the_serving_role_can_do_its_work_and_no_more."""
+
+    class Refusing:
+        @staticmethod
+        def filter(**_: int) -> None:
+            raise ProgrammingError("permission denied for table accounts_event")
+
+    monkeypatch.setattr("accounts.retention.Event", type("Event", (), {"objects": Refusing}))
+    assert "Cleared away: 0 sessions" in said_on_error("housekeeping", error="as the role that owns the tables")
+    assert numbers() == [*range(1, trail + 3)]
 
 
 # --- What somebody with the database does ----------------------------------------------------------------------------
