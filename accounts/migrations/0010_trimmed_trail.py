@@ -1,7 +1,8 @@
 """How far an account's trail was trimmed, and triggers that let go of events up to there and of no others.
 
 From here on a trigger of ``accounts_event`` reads ``accounts_auditchain``: on SQLite, a migration that makes that table
-anew has to take the trigger away first and to put it back.
+anew has to take the trigger away first and to put it back. Going back from here forgets where a
+trimmed trail begins, which ``verify_audit`` then reports.
 """
 
 from typing import Any
