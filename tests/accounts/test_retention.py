@@ -134,6 +134,7 @@ def test_a_mark_that_was_moved_is_found(trail):
         what = f"it tells of other events that were cleared away than those up to {until}"
         said = said_on_error("verify_audit", error="is broken")
         assert f"Account {ACME}: broken at event {trail + 3}: {what}\n" in said
+        assert list(audit.breaks(ACME)) == [(trail + 3, what)]
 
 
 def test_a_mark_without_a_trim_is_found_and_housekeeping_does_not_cover_it_up(trail):
