@@ -463,6 +463,11 @@ SURFACES = (
         "accounts:settings-domains", "POST", 302, allowed_by=Act.CHANGE_SETTINGS, data={"domains": "matrix.example"},
         changes="accounts_account",
     ),
+    Surface("accounts:settings-remove-domain", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-remove-domain", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
+        data={"pattern": "kept.example"}, changes="accounts_account",
+    ),
     Surface("accounts:settings-login-session", "GET", allowed_by=Act.CHANGE_SETTINGS),
     Surface(
         "accounts:settings-login-session", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,

@@ -348,6 +348,7 @@ FIELDS = {
     "accounts:settings-second-factor": ("is_on",),
     "accounts:settings-addresses": ("addresses",),
     "accounts:settings-domains": ("domains",),
+    "accounts:settings-remove-domain": ("pattern",),
     "accounts:settings-login-session": ("hours", "idle_hours", "idle_minutes", "concurrent", "most"),
 }
 

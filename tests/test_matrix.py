@@ -313,6 +313,7 @@ class World:
         long_ago = timezone.now() - timedelta(days=40)
         Member.objects.update(joined_at=long_ago)
         ClassicKey.objects.update(created_at=long_ago)
+        Account.objects.update(user_domains="kept.example")
         self.number_of = {member.pk: number for number, member in enumerate(self.members)}
         self.session_key = ""
         Passkey.objects.create(
@@ -548,7 +549,9 @@ class Checker:
             case "accounts:settings-addresses":
                 assert account.allowed_addresses == "0.0.0.0/0", where
             case "accounts:settings-domains":
-                assert account.domains_in_force == "matrix.example", where
+                assert account.domains_in_force == "kept.example\nmatrix.example", where
+            case "accounts:settings-remove-domain":
+                assert account.user_domains == "", where
             case "accounts:settings-login-session":
                 assert account.most_sessions == 3, where
 
