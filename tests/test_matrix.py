@@ -397,11 +397,13 @@ IDENTITY = {
 #: Further tables that a route may write to when it does what was asked.
 FURTHER = {
     "accounts:remove": INDEX | IDENTITY | {"accounts_invitation", "accounts_branchfreeze"},
-    "accounts:cancel-invite": INDEX | IDENTITY | {"accounts_invitation", "accounts_branchfreeze"},
-    "accounts:invite": INDEX | {"accounts_member", "accounts_user"},
-    "accounts:import": INDEX | {"accounts_member", "accounts_user"},
+    "accounts:cancel-invite": INDEX
+    | IDENTITY
+    | {"accounts_attemptcount", "accounts_invitation", "accounts_branchfreeze"},
+    "accounts:invite": INDEX | {"accounts_attemptcount", "accounts_member", "accounts_user"},
+    "accounts:import": INDEX | {"accounts_attemptcount", "accounts_member", "accounts_user"},
     "accounts:add-vpn-user": INDEX | {"accounts_user"},
-    "accounts:resend-invite": {"accounts_member"},
+    "accounts:resend-invite": {"accounts_attemptcount", "accounts_member"},
 }
 
 
