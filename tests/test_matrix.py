@@ -27,7 +27,7 @@ from django.utils import timezone
 
 from accounts import audit, events, hierarchy, policy, queries
 from accounts.enums import Permission
-from accounts.models import Account, Event, Member, Passkey, Session, User
+from accounts.models import Account, BranchFreeze, Event, Member, Passkey, Session, User
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed
 from console import nav
@@ -48,6 +48,7 @@ from tests.matrix import (
     TOKEN,
     Act,
     Case,
+    Freeze,
     Stand,
     Surface,
     expected_status,
@@ -84,7 +85,7 @@ class PureWorld:
 
     def __init__(self, stand: Stand) -> None:
         account, other = Account(pk=1_000_001), Account(pk=1_000_002)
-        members: list[Member] = []
+        self.members = members = []
         for number, parent in enumerate([None, *PARENTS]):
             above = members[parent] if parent is not None else None
             members.append(self._member(account, number + 1, above))
@@ -92,6 +93,7 @@ class PureWorld:
         foreign.append(self._member(other, 102, foreign[0]))
         target = OWNER if stand in matrix.TARGET_IS_OWNER else TARGET
         self.target = members[target]
+        self.everybody = [*members, *foreign]
         self.actor = {Stand.OTHER_ACCOUNT: foreign[1], Stand.OTHER_OWNER: foreign[0]}.get(
             stand, members[ACTORS.get(stand, TARGET)]
         )
@@ -116,6 +118,22 @@ class PureWorld:
         self.actor.permissions, self.actor.user_managed_login = case.granted, case.manages_own_login
         for member in (self.actor, self.target):
             member.account.restrict_user_list = case.list_is_restricted
+        root = root_of(case.freeze, self.members, self.target, self.actor)
+        for member in self.everybody:
+            member.is_frozen = _is_below_or(member, root)
+
+
+def root_of(freeze: Freeze, members: list[Member], target: Member, actor: Member) -> Member | None:
+    """The member whose branch is frozen."""
+    return {
+        Freeze.NOTHING: None, Freeze.TARGET: target, Freeze.PARENT: members[PARENT], Freeze.ACTOR: actor,
+        Freeze.ELSEWHERE: members[DISTANT],
+    }[freeze]  # fmt: skip
+
+
+def _is_below_or(member: Member | None, root: Member | None) -> bool:
+    """Whether the way up from a member comes by ``root``."""
+    return root is not None and member is not None and (member is root or _is_below_or(member.parent, root))
 
 
 #: How each act is asked for. Several ways to ask must all give the one answer.
@@ -245,7 +263,8 @@ def test_every_refusal_has_its_reason(stand):
     world = PureWorld(stand)
     for status in matrix.STATUSES:
         for granted in (matrix.NONE, matrix.MANAGE_USERS, matrix.EDITOR):
-            world.become(Case(stand, status, status, granted))
+            freeze = Freeze.ACTOR if granted == matrix.EDITOR and stand not in matrix.OWNERS else Freeze.NOTHING
+            world.become(Case(stand, status, status, granted, freeze=freeze))
             asked = [(policy.can, policy.require, action, world.target) for action in MemberAction] + [
                 (key_policy.can, key_policy.require, action, world.key) for action in KeyAction
             ]
@@ -338,6 +357,10 @@ class World:
             )
         ids = {self.target.account_id, self.actor.account_id}
         Account.objects.filter(pk__in=ids).update(restrict_user_list=case.list_is_restricted)
+        BranchFreeze.objects.all().delete()
+        root = root_of(case.freeze, self.members, self.target, self.actor)
+        if root is not None:
+            BranchFreeze.objects.create(account_id=root.account_id, member=root, reason="An audit", at=timezone.now())
 
     def ask(self, surface: Surface) -> Answer:
         """Send one request and note which tables it writes to."""
@@ -457,11 +480,12 @@ class Checker:
                 self._check_place(surface, where)
                 self._check_sessions_and_settings(surface, where)
         elif answer.status == 403:
-            is_suspended = case.actor_status == matrix.SUSPENDED
+            is_suspended = case.actor_status == matrix.SUSPENDED or case.actor_is_frozen
             refused = "console.refused" if is_suspended else "permission.refused"
             assert answer.written == TRAIL, where
             assert [(e.action, e.outcome, e.actor_id) for e in new] == [(refused, "refused", world.actor.pk)], where
-            assert ("You are suspended in" if is_suspended else "Not allowed") in answer.body, where
+            told = "You are in a branch of users of" if case.actor_is_frozen else "You are suspended in"
+            assert (told if is_suspended else "Not allowed") in answer.body, where
             reason = r'<p class="lead">(?!You may see this, but not)[A-Z][^<]{20,}\.</p>'
             assert is_suspended or re.search(reason, answer.body), where
         elif surface.notes and answer.status == 200 and world.actor.pk != world.target.pk:
@@ -870,7 +894,8 @@ def test_pages_agree_with_the_table_in_every_cell(stand):
         checker = Checker(world, case)
         for surface in SURFACES:
             # What depends on the actor's status alone is asked once for each status.
-            if number == 0 or case.actor_status != matrix.ACTIVE or not is_for_everybody(surface):
+            is_kept_out = case.actor_status != matrix.ACTIVE or case.actor_is_frozen
+            if number == 0 or is_kept_out or not is_for_everybody(surface):
                 checker.check(surface)
         verdict = verify(world.target.api_username, world.values[world.target.pk], "10.1.2.3")
         assert verdict.accepted is works(case), case
