@@ -13,6 +13,7 @@ from accounts.models import Member
 from accounts.passkeys import Site
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
+from accounts.throttle import TryLater
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
@@ -29,7 +30,7 @@ def for_enrolment(view: View) -> View:
     return view
 
 
-def refused_answer(response: HttpResponse, refused: signin.SignInRefused | None) -> HttpResponse:
+def refused_answer(response: HttpResponse, refused: TryLater | None) -> HttpResponse:
     """Return ``response`` as the answer to an attempt that was refused: 429 with the time to wait, where it is that."""
     if refused is not None and refused.retry_after:
         response.status_code = 429

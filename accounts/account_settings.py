@@ -6,6 +6,7 @@ All lock the account first, so that each event's *before* is what was there.
 from dataclasses import dataclass
 
 from accounts import addresses, audit, domains, events, hierarchy, passcodes
+from accounts.domains import PatternError
 from accounts.factors import FactorRefused
 from accounts.memberships import present_member
 from accounts.models import Account, Member
@@ -94,15 +95,30 @@ def _set_addresses(account: Account, canonical: str, by: Member | None, origin: 
 
 @one_transaction
 def restrict_domains(*, patterns_text: str, by: Member, origin: Origin) -> None:
-    """Let nobody be invited or added whom none of these patterns fits.
+    """Let nobody be invited or added whom none of the patterns fits that the account has, and these, which it gets.
 
-    Raises NotAllowed, PatternError naming each bad pattern, or ValueError when there is none.
+    Raises NotAllowed, or PatternError: naming each bad pattern, or when there is none at all, or too many together.
     """
-    patterns = domains.parse(patterns_text)
-    if not patterns:
-        raise ValueError("Without a pattern there is nothing to restrict to.")
+    new = domains.parse(patterns_text)
     by, account = _decided_by(by)
+    patterns = domains.parse("\n".join([account.user_domains, *new]))
+    if not patterns:
+        raise PatternError(["Enter at least one pattern."])
     _set_domains(account, "\n".join(patterns), is_on=True, by=by, origin=origin)
+
+
+@one_transaction
+def remove_domain(*, pattern: str, by: Member, origin: Origin) -> None:
+    """Let those no longer be invited whom this pattern alone fits. One that is not there is no error.
+
+    Raises NotAllowed, or PatternError for the last one while it restricts: nobody could be invited any more, or
+    everybody, and neither was asked for.
+    """
+    by, account = _decided_by(by)
+    left = [kept for kept in account.user_domains.split("\n") if kept != pattern]
+    if not left and account.restrict_user_domains:
+        raise PatternError([f"“{pattern}” is the last pattern: add another one first, or turn the restriction off."])
+    _set_domains(account, "\n".join(left), is_on=account.restrict_user_domains, by=by, origin=origin)
 
 
 @one_transaction

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from accounts import audit, events, hierarchy, outbox, text_index
 from accounts.domains import Patterns
 from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, MemberStatus, Permission, Relation
-from accounts.invitations import new_invitation
+from accounts.invitations import count_invitations, new_invitation, sent_too_many
 from accounts.member_files import Content, Entry, Problem, shown
 from accounts.memberships import default_api_username, new_member, permission_names, present_member, users_of
 from accounts.models import Invitation, Member
@@ -113,6 +113,7 @@ class _Planner:
     def _check_addresses(self) -> None:
         patterns = Patterns(self._by.account.domains_in_force)
         taken = self._taken_usernames()
+        tired = {email for some in _pieces(list(self._entries)) for email in sent_too_many(self._by.account_id, some)}
         for email, entry in self._entries.items():
             member = self._members.get(email)
             if member is not None and member.status in INVITED_STATUSES:
@@ -121,6 +122,8 @@ class _Planner:
                 problem = "This address belongs to a user of the account already."
             elif not patterns.allow(email):
                 problem = "The account's domains do not allow this address."
+            elif email in tired:
+                problem = "This address was sent too many invitations today."
             elif default_api_username(self._by.account_id, email) in taken:
                 problem = "Another user has the API username that this address would get."
             else:
@@ -200,7 +203,12 @@ class _Planner:
 
 @one_transaction
 def carry_out(
-    content: Content, *, by: Member, origin: Origin, progress: Callable[[int, int], None] = lambda _done, _all: None
+    content: Content,
+    *,
+    by: Member,
+    origin: Origin,
+    is_limited: bool = True,
+    progress: Callable[[int, int], None] = lambda _done, _all: None,
 ) -> int:
     """Invite everybody in the file, and return how many they are; one transaction for all.
 
@@ -208,15 +216,19 @@ def carry_out(
         content: the file.
         by: who imports it: the inviter of all, and the parent of those without one.
         origin: where the write comes from.
+        is_limited: whether the account's limit of invitations counts; not for whoever runs the server.
         progress: called with how many are done, and of how many, now and then.
 
-    Raises NotAllowed, and ImportRefused with all mistakes when there is any: then nobody was invited.
+    Raises NotAllowed, TooManyInvitations, and ImportRefused with all mistakes when there is any: then nobody was
+    invited.
     """
     hierarchy.lock_account(by.account_id)
     by = present_member(by)
     plan = make_plan(content, by)
     if plan.problems or not plan.people:
         raise ImportRefused(plan)
+    if is_limited:
+        count_invitations(by.account_id, len(plan.people))
     members: dict[str, Member] = {}
     for number, some in enumerate(_pieces(plan.people)):
         progress(number * _AT_ONCE, len(plan.people))

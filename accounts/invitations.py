@@ -5,16 +5,18 @@ token is used up with its row.
 """
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.utils import timezone
 
-from accounts import audit, events, hierarchy, outbox, text_index, tokens
+from accounts import audit, events, hierarchy, outbox, text_index, throttle, tokens
 from accounts.domains import Patterns
 from accounts.enums import INVITED_STATUSES, MemberStatus, Permission
+from accounts.formats import moment
 from accounts.invitees import Invitee
 from accounts.memberships import (
     insert_members,
@@ -33,6 +35,9 @@ from accounts.transactions import one_transaction
 
 #: How long a link is good for.
 VALID_FOR = timedelta(days=30)
+#: How often an account may send one address an invitation anew. Cancelling counts too, as inviting again may follow it:
+#: nobody's mailbox is filled by either way.
+SENT_ANEW = throttle.Limit("sent anew", 20, timedelta(days=1))
 
 
 class Outcome(enum.Enum):
@@ -42,6 +47,7 @@ class Outcome(enum.Enum):
     ALREADY_MEMBER = "Already a user of this account"
     ALREADY_INVITED = "Invited already"
     NOT_ALLOWED = "Not allowed by the account's domains"
+    TOO_OFTEN = "Sent too many invitations today"
     NOT_AN_ADDRESS = "Not an address"
 
 
@@ -70,12 +76,17 @@ class IdentityKnown(Exception):
     """The invited person has a password, set meanwhile in another account: they have to give it."""
 
 
+class TooManyInvitations(throttle.TryLater):
+    """The account, or one of those it invites, was sent as many invitations as there may be in a day."""
+
+
 @one_transaction
 def invite(*, invitees: Sequence[Invitee], granted: Permission, by: Member, origin: Origin) -> list[Result]:
     """Invite everybody who can be, below ``by``, with the same permissions, and return what became of each entry.
 
     Costs a fixed number of statements for each few hundred entries, and one event for each who is invited. Raises
-    NotAllowed, also where ``granted`` holds a permission that ``by`` lacks, and TreeError below the deepest level.
+    NotAllowed, also where ``granted`` holds a permission that ``by`` lacks, TooManyInvitations where the account may
+    not send so many today, and TreeError below the deepest level.
     """
     hierarchy.lock_account(by.account_id)
     by = present_member(by)
@@ -84,6 +95,7 @@ def invite(*, invitees: Sequence[Invitee], granted: Permission, by: Member, orig
         raise NotAllowed("Nobody gives a permission that they do not have.")
     outcomes = _outcomes(invitees, by)
     new = [invitee.email for invitee, outcome in zip(invitees, outcomes, strict=True) if outcome is Outcome.INVITED]
+    count_invitations(by.account_id, len(new))
     members = _insert(new, granted, by) if new else {}
     if members:
         audit.record_all(
@@ -104,7 +116,7 @@ def _outcomes(invitees: Sequence[Invitee], by: Member) -> list[Outcome]:
     emails = [invitee.email for invitee in invitees if invitee.email]
     there = Member.objects.filter(account_id=by.account_id, user__email__in=emails)
     statuses = dict(there.values_list("user__email", "status"))
-    patterns = Patterns(by.account.domains_in_force)
+    patterns, tired = Patterns(by.account.domains_in_force), sent_too_many(by.account_id, emails)
 
     def outcome(invitee: Invitee) -> Outcome:
         if not invitee.email:
@@ -112,9 +124,38 @@ def _outcomes(invitees: Sequence[Invitee], by: Member) -> list[Outcome]:
         if invitee.email in statuses:
             is_waiting = statuses[invitee.email] in INVITED_STATUSES
             return Outcome.ALREADY_INVITED if is_waiting else Outcome.ALREADY_MEMBER
-        return Outcome.INVITED if patterns.allow(invitee.email) else Outcome.NOT_ALLOWED
+        if not patterns.allow(invitee.email):
+            return Outcome.NOT_ALLOWED
+        return Outcome.TOO_OFTEN if invitee.email in tired else Outcome.INVITED
 
     return [outcome(invitee) for invitee in invitees]
+
+
+def count_invitations(account_id: int, number: int) -> None:
+    """Count invitations that the account sends now, in the transaction that sends them.
+
+    Raises TooManyInvitations, which says how many may go now and when there is room for more.
+    """
+    limit = throttle.Limit("invitations", settings.KEYTREE_INVITATIONS_PER_DAY, timedelta(days=1))
+    full = throttle.count(limit, str(account_id), number) if number else None
+    if full is None:
+        return
+    when = f"{full.left:,} can be sent now, more" if full.left else "More can be sent"
+    raise TooManyInvitations(
+        f"This account may send {limit.attempts:,} invitations in a day. {when} from "
+        f"{moment(timezone.now() + full.wait)} on. Nothing was sent.",
+        retry_after=full.wait,
+    )
+
+
+def sent_too_many(account_id: int, emails: Iterable[str]) -> set[str]:
+    """Return those of ``emails`` whom the account may send no invitation today; one query."""
+    subjects = {_recipient(account_id, email): email for email in emails}
+    return {subjects[subject] for subject in throttle.used_up(SENT_ANEW, subjects)}
+
+
+def _recipient(account_id: int, email: str) -> str:
+    return f"{account_id} {email}"
 
 
 def _insert(emails: Sequence[str], granted: Permission, by: Member) -> dict[str, Member]:
@@ -144,11 +185,19 @@ def new_invitation(member: Member, by: Member) -> Invitation:
 def resend(*, member: Member, by: Member, origin: Origin) -> None:
     """Send the member's invitation anew, good for another ``VALID_FOR``: the earlier link is worth nothing any more.
 
-    Whoever sends it is named in it. Raises NotAllowed.
+    Whoever sends it is named in it. Raises NotAllowed, or TooManyInvitations.
     """
     hierarchy.lock_account(member.account_id)
     by, member = present_member(by), present_member(member)
     require(by, MemberAction.RESEND_INVITE, member)
+    full = throttle.count(SENT_ANEW, _recipient(member.account_id, member.user.email))
+    if full is not None:
+        raise TooManyInvitations(
+            f"An invitation can be sent anew {SENT_ANEW.attempts} times in a day. It can be sent again from "
+            f"{moment(timezone.now() + full.wait)} on.",
+            retry_after=full.wait,
+        )
+    count_invitations(member.account_id, 1)
     invitation = Invitation.objects.filter(member=member).first()
     if invitation is None:
         invitation = new_invitation(member, by)
@@ -171,6 +220,7 @@ def cancel(*, member: Member, by: Member, origin: Origin) -> None:
     """Take an invited member out of the account again; the link is worth nothing any more. Raises NotAllowed."""
     by, member = present_for_leaving(member, by)
     require(by, MemberAction.CANCEL_INVITE, member)
+    throttle.count(SENT_ANEW, _recipient(member.account_id, member.user.email))  # never in the way of cancelling
     take_out(member, by=by, origin=origin, action=events.INVITATION_CANCELLED, details={})
 
 

@@ -16,6 +16,7 @@ class MemberAction(enum.Enum):
 
     VIEW = "see this user"
     VIEW_CARE = "see how this user is looked after"  # restrictions, VPN user name, who can manage
+    VIEW_EVENTS = "see the events about this user in Activity"
     EDIT_RESTRICTION = "restrict the addresses this user signs in from"
     EDIT_VPN_PASSWORD = "set this user's VPN password"  # noqa: S105 - a sentence, not a secret
     CHANGE_STATUS = "change this user's status"
@@ -149,6 +150,7 @@ def _is_self_or_above(actor: Member, target: Member) -> bool:
 _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.VIEW: lambda *_: True,
     MemberAction.VIEW_CARE: lambda actor, target: _is_self_or_above(actor, target) or cares_for(actor, target),
+    MemberAction.VIEW_EVENTS: _is_self_or_above,  # audit.visible_events is the same as a condition
     MemberAction.EDIT_RESTRICTION: lambda actor, target: (
         (actor.pk == target.pk and actor.user_managed_login) or cares_for(actor, target)
     ),
@@ -185,6 +187,32 @@ def sees_whole_account_inactive(actor: Member) -> bool:
     """
     is_administrator = Permission.IDENTITY_ADMINISTRATOR in actor.granted
     return actor.is_owner or (is_administrator and not actor.account.restrict_user_list)
+
+
+#: What an actor does for themselves: nobody who is in the account already is concerned.
+_NOBODYS = frozenset({MemberAction.INVITE, MemberAction.ADD_VPN_USER})
+
+
+def rights_over(actor: Member, member: Member) -> list[str]:
+    """Return all that ``actor`` may do now about ``member``, also as one of all users, in words. Takes no query."""
+    return [_right(action, actor, member) for action in MemberAction if _is_right_over(actor, action, member)]
+
+
+def _is_right_over(actor: Member, action: MemberAction, member: Member) -> bool:
+    if action in _NOBODYS:
+        return False
+    if action is MemberAction.CHANGE_SETTINGS:
+        return can(actor, action, actor)
+    if action is MemberAction.VIEW_INACTIVE:  # whoever is above somebody has users below
+        is_above = relation(actor, member) is Relation.ANCESTOR
+        sees_them = is_above or (actor.pk != member.pk and sees_whole_account_inactive(actor))
+        return may_work(actor) and sees_them
+    return can(actor, action, member)
+
+
+def _right(action: MemberAction, actor: Member, member: Member) -> str:
+    is_leaving = action is MemberAction.REMOVE and actor.pk == member.pk
+    return "leave the account" if is_leaving else action.value
 
 
 def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
@@ -241,6 +269,8 @@ def _special_reason(actor: Member, action: MemberAction, target: Member) -> str:
         return "You need the role IAM identity: Administrator to change the account's settings."
     if action is MemberAction.VIEW_INACTIVE:
         return "You need the role IAM identity: Administrator, or users below you, to see who is inactive."
+    if action is MemberAction.VIEW_EVENTS:
+        return "Only the user and those above them may see the events about this user."
     if action is MemberAction.END_SESSIONS and relation(actor, target) is Relation.SELF:
         return "Your own sessions are listed under Login sessions, in the profile menu."
     if action is MemberAction.END_SESSIONS and target.status not in SIGN_IN_STATUSES:

@@ -284,10 +284,10 @@ def chain_above(member: Member) -> list[Member]:
 def managers_of(member: Member) -> list[Member]:
     """Return whoever may have a say about ``member``: those above, nearest first, then others; one query.
 
-    The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account.
+    The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account, or its settings.
     """
-    powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR)
-    # Every number that holds one of the two bits: a bit operation in the condition would be no index's business.
+    powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR, Permission.IDENTITY_ADMINISTRATOR)
+    # Every number that holds one of these bits: a bit operation in the condition would be no index's business.
     holding = [number for number in range(32) if any(number & power for power in powers)]
     is_above = Q(path__in=hierarchy.ancestor_paths(member.path))
     found = (

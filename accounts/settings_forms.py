@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.urls import reverse
 
 from accounts import domains
 from accounts.account_settings import SessionSettings
@@ -32,30 +33,36 @@ class AccountAddressesForm(LockoutForm):
 
 
 class DomainsForm(forms.Form):
-    """The patterns of the addresses that may be invited."""
+    """One more pattern of the addresses that may be invited, or several."""
 
     domains = forms.CharField(
-        label="Allowed domains",
-        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "false", "autocomplete": "off"}),
+        label="Domain",
+        widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
         help_text=(
-            "Patterns such as example.com or *@example.com, one a line: * is any run without . and @, ** any run, "
-            "? one character."
+            "A pattern such as example.com or *@example.com, or several, separated by commas: * is any run without . "
+            "and @, ** any run, ? one character."
         ),
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, button: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.helper = helper("", tag=False)
+        self.helper = helper(button, action=reverse("accounts:settings-domains"), tag=bool(button))
 
     def clean_domains(self) -> str:
         """Return the patterns in canonical form, one a line. Raises ValidationError naming each bad one."""
         try:
             patterns = domains.parse(self.cleaned_data["domains"])
         except domains.PatternError as error:
-            raise forms.ValidationError([forms.ValidationError(problem) for problem in error.problems]) from error
-        if not patterns:
+            raise forms.ValidationError(list(error.problems)) from error
+        if not patterns and self.fields["domains"].required:
             raise forms.ValidationError("Enter at least one pattern.")
         return "\n".join(patterns)
+
+
+class RemoveDomainForm(forms.Form):
+    """The pattern that goes; one that is not there does nothing."""
+
+    pattern = forms.CharField(max_length=domains.LONGEST_PATTERN)
 
 
 class AllowDomainsForm(forms.Form):

@@ -38,17 +38,8 @@ _REFUSAL_SECONDS = 0.25
 _NOTED_AFTER = timedelta(minutes=1)
 
 
-class SignInRefused(Exception):
+class SignInRefused(throttle.TryLater):
     """The person cannot sign in. The message is for them and says nothing of who exists."""
-
-    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-    @property
-    def retry_after_seconds(self) -> int:
-        """Whole seconds to wait before the next attempt; 0 when waiting is not what is wanted."""
-        return math.ceil(self.retry_after.total_seconds()) if self.retry_after else 0
 
 
 class MemberBackend(BaseBackend):

@@ -8,7 +8,8 @@ Source: docs/security.md, "Signing in".
 
 import hashlib
 import ipaddress
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -28,6 +29,27 @@ class Limit:
     name: str
     attempts: int
     window: timedelta
+
+
+@dataclass(frozen=True)
+class Full:
+    """There is not enough room for what was to be counted: how many would go in, and how long until there is more."""
+
+    left: int
+    wait: timedelta
+
+
+class TryLater(Exception):
+    """Something is refused; ``retry_after`` is for how long, where waiting helps. The message is for who asked."""
+
+    def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+    @property
+    def retry_after_seconds(self) -> int:
+        """Whole seconds to wait before the next attempt; 0 when waiting is not what is wanted."""
+        return math.ceil(self.retry_after.total_seconds()) if self.retry_after else 0
 
 
 PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one client address
@@ -56,7 +78,11 @@ _KEPT = timedelta(days=1)
 def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], _place(address)
     subjects = zip(limits, (f"{place} {email}", email, place), strict=True)
-    return [(limit, hashlib.sha256(f"{limit.name} {subject}".encode()).hexdigest()) for limit, subject in subjects]
+    return [(limit, _key(limit, subject)) for limit, subject in subjects]
+
+
+def _key(limit: Limit, subject: str) -> str:
+    return hashlib.sha256(f"{limit.name} {subject}".encode()).hexdigest()
 
 
 def _place(address: str | None) -> str:
@@ -74,8 +100,30 @@ def count_attempt(email: str, address: str | None, limits: Limits = SIGN_IN) -> 
     An attempt over a limit is not counted against the others. The rows are taken in the order of their keys, so that
     two attempts never wait for each other in a circle.
     """
-    now, wait = timezone.now(), timedelta()
-    keys = sorted(_keys(email, address, limits), key=lambda item: item[1])
+    full = _count(_keys(email, address, limits), 1)
+    return full.wait if full else None
+
+
+def count(limit: Limit, subject: str, amount: int = 1) -> Full | None:
+    """Count ``amount`` of what ``subject`` does, all or nothing; none when there was room for it.
+
+    In the caller's transaction, if there is one: what is undone was not done.
+    """
+    return _count([(limit, _key(limit, subject))], amount)
+
+
+def used_up(limit: Limit, subjects: Iterable[str]) -> set[str]:
+    """Return those of ``subjects`` for whom there is no room left; counts nothing, takes one query."""
+    keys = {_key(limit, subject): subject for subject in subjects}
+    full = AttemptCount.objects.filter(
+        key__in=keys, count__gte=limit.attempts, window_ends_at__gt=timezone.now()
+    ).values_list("key", flat=True)
+    return {keys[key] for key in full}
+
+
+def _count(limited: Sequence[tuple[Limit, str]], amount: int) -> Full | None:
+    now, full = timezone.now(), None
+    keys = sorted(limited, key=lambda item: item[1])
     with transaction.atomic():
         AttemptCount.objects.bulk_create(
             [AttemptCount(key=key, window_ends_at=now + limit.window) for limit, key in keys], ignore_conflicts=True
@@ -85,18 +133,19 @@ def count_attempt(email: str, address: str | None, limits: Limits = SIGN_IN) -> 
             for row in AttemptCount.objects.select_for_update().filter(key__in=[k for _, k in keys]).order_by("key")
         }
         if len(rows) < len(keys):
-            return count_attempt(email, address, limits)  # one was cleared away between the two statements
+            return _count(limited, amount)  # one was cleared away between the two statements
         for limit, key in keys:
             row = rows[key]
             if row.window_ends_at <= now:
                 row.count, row.window_ends_at = 0, now + limit.window
-            if row.count >= limit.attempts:
-                wait = max(wait, row.window_ends_at - now)
-        if wait:
+            if row.count + amount > limit.attempts:
+                this = Full(max(0, limit.attempts - row.count), row.window_ends_at - now)
+                full = this if full is None else max(full, this, key=lambda one: one.wait)
+        if full is not None:
             transaction.set_rollback(True)  # else whoever is over a limit could go on making rows for made-up addresses
-            return wait
+            return full
         for row in rows.values():
-            row.count += 1
+            row.count += amount
         AttemptCount.objects.bulk_update(rows.values(), ["count", "window_ends_at"])
     return None
 

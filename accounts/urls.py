@@ -50,6 +50,7 @@ urlpatterns = [
     path("iam/settings/second_factor", settings.second_factor, name="settings-second-factor"),
     path("iam/settings/addresses", settings.addresses, name="settings-addresses"),
     path("iam/settings/domains", settings.domains, name="settings-domains"),
+    path("iam/settings/domains/remove", settings.remove_domain, name="settings-remove-domain"),
     path("iam/settings/login_session", settings.login_session, name="settings-login-session"),
     path("user/sessions", login_sessions.index, name="login-sessions"),
     path("user/sessions/end_all", login_sessions.end_all, name="end-all-sessions"),

@@ -87,6 +87,23 @@ def can_create(actor: Member, holder: Member) -> bool:
     )
 
 
+#: What there is beside the actions on one key; the words complete "You may …".
+_ABOUT_HOLDER = {
+    "know whether this user has a key": can_see_keys_of,
+    "revoke the keys in this user's branch": can_revoke_branch,
+    "create this user's key while there is none": can_create,
+}
+
+
+def rights_over(actor: Member, holder: Member, key: ClassicKey | None) -> list[str]:
+    """Return all that ``actor`` may do now about the keys of ``holder``, in words. Takes no query.
+
+    ``key`` is that of ``holder``, or none where whoever is told may not know of it.
+    """
+    about_key = [action.value for action in KeyAction if key is not None and can(actor, action, key)]
+    return about_key + [words for words, rule in _ABOUT_HOLDER.items() if rule(actor, holder)]
+
+
 def require_create(actor: Member, holder: Member) -> None:
     """Raise NotAllowed, with the reason in words, unless ``actor`` may create a key for ``holder``."""
     if can_create(actor, holder):

@@ -62,6 +62,27 @@ TARGET_IS_OWNER = frozenset({_S.OWNER_SELF, _S.BELOW_OWNER})
 CREATED_THE_KEY = frozenset({_S.SELF_CREATOR, _S.OWNER_SELF, _S.PARENT_CREATOR, _S.COUSIN_CREATOR})
 
 
+class Freeze(enum.Enum):
+    """Which branch is frozen, if any; the words complete "frozen is …"."""
+
+    NOTHING = "nothing"
+    TARGET = "the target's branch"
+    PARENT = "the branch of the target's parent"
+    ACTOR = "the actor's branch"
+    ELSEWHERE = "a branch that neither of them is in"
+
+
+#: Of each freeze: which actors it holds, and of which actors' targets it holds the target. "The member and everybody
+#: below", and nobody else.
+HOLDS: dict[Freeze, tuple[frozenset[Stand], frozenset[Stand]]] = {
+    Freeze.NOTHING: (frozenset(), frozenset()),
+    Freeze.TARGET: (SELF | BELOW, frozenset(Stand)),
+    Freeze.PARENT: (SELF | BELOW | {_S.PARENT, _S.PARENT_CREATOR, _S.SIBLING}, frozenset(Stand)),
+    Freeze.ACTOR: (frozenset(Stand), SELF | ABOVE),
+    Freeze.ELSEWHERE: (frozenset(), frozenset()),
+}
+
+
 class Case(NamedTuple):
     """One situation."""
 
@@ -71,6 +92,17 @@ class Case(NamedTuple):
     granted: int = NONE
     manages_own_login: bool = False
     list_is_restricted: bool = False
+    freeze: Freeze = Freeze.NOTHING
+
+    @property
+    def actor_is_frozen(self) -> bool:
+        """Whether the actor is in a frozen branch, and so can do nothing in the account."""
+        return self.stand in HOLDS[self.freeze][0]
+
+    @property
+    def target_is_frozen(self) -> bool:
+        """Whether the target is in one: it changes nothing of what others may do about them."""
+        return self.stand in HOLDS[self.freeze][1]
 
     @property
     def is_signed_in(self) -> bool:
@@ -252,12 +284,14 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
 
 def may(act: Act, case: Case) -> bool:
     """Whether the actor of this case may."""
-    return case.actor_status in WORKING and any(case.stand in stands and when(case) for stands, when in TABLE[act])
+    if case.actor_status not in WORKING or case.actor_is_frozen:
+        return False
+    return any(case.stand in stands and when(case) for stands, when in TABLE[act])
 
 
 def works(case: Case) -> bool:
     """Whether the key of this case's target is accepted when it calls with the right value, from any address."""
-    return case.target_status in CALLING
+    return case.target_status in CALLING and not case.target_is_frozen
 
 
 # --- The surfaces -----------------------------------------------------------------------------------------------------
@@ -463,6 +497,11 @@ SURFACES = (
         "accounts:settings-domains", "POST", 302, allowed_by=Act.CHANGE_SETTINGS, data={"domains": "matrix.example"},
         changes="accounts_account",
     ),
+    Surface("accounts:settings-remove-domain", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-remove-domain", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
+        data={"pattern": "kept.example"}, changes="accounts_account",
+    ),
     Surface("accounts:settings-login-session", "GET", allowed_by=Act.CHANGE_SETTINGS),
     Surface(
         "accounts:settings-login-session", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
@@ -512,7 +551,7 @@ def expected_status(surface: Surface, case: Case) -> int:
         answer = 302  # whoever is signed in goes on at once
     elif surface.for_any_status:
         pass
-    elif case.actor_status == SUSPENDED:
+    elif case.actor_status == SUSPENDED or case.actor_is_frozen:
         answer = 403
     elif surface.known_by and not may(surface.known_by, case):
         answer = 404
@@ -534,10 +573,23 @@ def every_case() -> Iterator[Case]:
         for actor_status, target_status, *rest in itertools.product(*dimensions):
             if stand not in SELF or actor_status == target_status:
                 yield Case(stand, actor_status, target_status, *rest)
+        yield from _frozen_cases(stand)
+
+
+def _frozen_cases(stand: Stand) -> Iterator[Case]:
+    """Each freeze there can be with each target status and each grant; nobody freezes the owner's branch."""
+    for freeze, target_status, granted in itertools.product(Freeze, STATUSES, GRANTS):
+        is_the_owners = stand in (TARGET_IS_OWNER if freeze in (Freeze.TARGET, Freeze.PARENT) else OWNERS)
+        if freeze is Freeze.NOTHING or (is_the_owners and freeze is not Freeze.ELSEWHERE):
+            continue
+        actor_status = target_status if stand in SELF else ACTIVE
+        yield Case(stand, actor_status, target_status, granted, manages_own_login=True, freeze=freeze)
 
 
 #: The stand that has every answer: its cases are tried through pages one by one, of the others a part.
 _THOROUGH = frozenset({_S.PARENT_CREATOR})
+#: The stand whose pages are tried with frozen branches: one that is not held by that of the target's parent.
+_FROZEN = _S.GRANDPARENT
 #: Those that are tried through pages on every database: one who may, one who may not.
 ON_EVERY_DATABASE = frozenset({_S.PARENT, _S.SIBLING})
 
@@ -564,6 +616,8 @@ def page_cases(stand: Stand) -> list[Case]:
         ]
         cases += [Case(stand, ACTIVE, ACTIVE, EDITOR), Case(stand, ACTIVE, ACTIVE, MANAGE_USERS)]
         cases += [Case(stand, status, ACTIVE, MANAGE_USERS, True) for status in (DISABLED, INVALID)]
+    if stand is _FROZEN:
+        cases += [Case(stand, ACTIVE, ACTIVE, MANAGE_USERS, freeze=freeze) for freeze in (Freeze.PARENT, Freeze.ACTOR)]
     if stand in SELF:
         cases = [case._replace(target_status=case.actor_status) for case in cases]
     return list(dict.fromkeys(cases))

@@ -308,6 +308,12 @@ def writes(transactional_db) -> list[Write]:
             {"Account"},
             ["account.domains_changed"],
         ),
+        Write(
+            "remove_domain",
+            lambda: remove_domain(olivia),
+            {"Account"},
+            ["account.domains_changed"],
+        ),
         # How people log in. The passcodes' seed is one that the tests know the codes of.
         Write(
             "change_password",
@@ -426,6 +432,12 @@ def confirm_passcode(member: Member) -> Callable[[], Any]:
     request, seed = request_of(member), passcodes.being_set_up(member.user)
     code = seed.code_of(int(timezone.now().timestamp()) // 30)
     return lambda: factors.confirm_passcode(request, code=code, by=member, origin=ORIGIN)
+
+
+def remove_domain(member: Member) -> Callable[[], Any]:
+    """One that is there, in the name of somebody who may."""
+    Account.objects.filter(pk=member.account_id).update(user_domains="a.example", restrict_user_domains=False)
+    return lambda: account_settings.remove_domain(pattern="a.example", by=member, origin=ORIGIN)
 
 
 def require_second_factor(member: Member) -> Callable[[], Any]:

@@ -7,13 +7,14 @@ from html import unescape
 import pytest
 from django.utils import timezone
 
-from accounts.enums import CALLING_STATUSES, MemberStatus
+from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.list_request import ListRequest
 from accounts.listing import Page
-from accounts.models import Event, Member
+from accounts.models import Account, Event, Member
 from accounts.sessions import SessionStore
 from console import demo
 from keys.models import ClassicKey
+from tests.conftest import ACME
 from tests.trees import chain, make_account
 from tests.visitors import session_of, visitor
 
@@ -301,8 +302,21 @@ def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_th
 def test_who_can_manage_reads_as_sentences(cast):
     body = page(visitor(cast["marcus"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage"))
     said = re.findall(r'data-label="May">(.*?)</td>', body)
-    assert said[0].startswith("See that the key exists, see its value, ")
+    assert said[0].startswith("View this key, see the value of this key, ")
     assert "Their own account" in body
+
+
+def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast):
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    url, client = f"{USERS}/{cast['priya'].pk}?tab=manage", visitor(cast["priya"])
+    body = page(client.get(url))
+    row = body.partition('data-label="Because of">IAM identity: Administrator<')[2]
+    rights = re.search(r'data-label="May">(.*?)</td>', row)
+    assert rights[1] == "See this user, change the account's settings, see which users and keys are not used"
+    Account.objects.filter(pk=ACME).update(restrict_user_list=True)
+    body = page(client.get(url))
+    assert "Sam Okafor" not in body
+    assert "end this user's login sessions" in body  # of those above, named all the same
 
 
 def test_print_says_of_which_account_and_when(cast):

@@ -5,9 +5,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_http_methods
 
 from accounts import importing
-from accounts.access import refusal
+from accounts.access import refusal, refused_answer
 from accounts.import_forms import ImportForm
 from accounts.importing import ImportRefused, Plan
+from accounts.invitations import TooManyInvitations
 from accounts.policy import MemberAction, NotAllowed, can, reason
 from accounts.requests import MemberRequest
 from accounts.views.invitations import mails
@@ -41,6 +42,10 @@ def import_members(request: MemberRequest) -> HttpResponse:
         raise refusal(request, subject=viewer, what=action.value, why=error) from error
     except ImportRefused as refused:
         plan = refused.plan
+    except TooManyInvitations as error:
+        refusal(request, subject=viewer, what=action.value, why=error)
+        form.add_error("file", str(error))
+        return refused_answer(render(request, "accounts/import.html", context), error)
     return _report(request, form, plan, context)
 
 

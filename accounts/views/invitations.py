@@ -1,5 +1,7 @@
 """Bringing people into the account: invitations, sent anew and cancelled, and users without one."""
 
+from functools import partial
+
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
@@ -9,10 +11,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from accounts import invitations, memberships, policy
-from accounts.access import refusal
+from accounts.access import refusal, refused_answer
 from accounts.forms import InviteForm, VpnUserForm
 from accounts.hierarchy import TreeError
-from accounts.invitations import Outcome, Result
+from accounts.invitations import Outcome, Result, TooManyInvitations
 from accounts.policy import MemberAction, NotAllowed
 from accounts.requests import MemberRequest
 from accounts.views.membership import target_of, write
@@ -35,6 +37,7 @@ def invite(request: MemberRequest) -> HttpResponse:
     form = InviteForm(
         request.POST if request.method == "POST" else None, grantable=policy.grantable_with_invitation(viewer)
     )
+    refused: TooManyInvitations | None = None
     if request.method == "POST" and form.is_valid():
         try:
             results = invitations.invite(
@@ -44,6 +47,10 @@ def invite(request: MemberRequest) -> HttpResponse:
             raise refusal(request, subject=viewer, what=action.value, why=error) from error
         except TreeError as error:
             form.add_error(None, str(error))
+        except TooManyInvitations as error:
+            refusal(request, subject=viewer, what=action.value, why=error)
+            form.add_error("addresses", str(error))
+            refused = error
         else:
             return _results(request, results)
     context = {
@@ -52,7 +59,7 @@ def invite(request: MemberRequest) -> HttpResponse:
         "patterns": viewer.account.domains_in_force.split(),
         "mails": mails(),
     }
-    return render(request, "accounts/invite.html", context)
+    return refused_answer(render(request, "accounts/invite.html", context), refused)
 
 
 def mails() -> dict[str, object]:
@@ -81,9 +88,13 @@ def resend(request: MemberRequest, member_id: int) -> HttpResponse:
     action = MemberAction.RESEND_INVITE
     member = target_of(request, member_id, action)
     if request.method == "POST":
-        write(
-            request, member, action, lambda: invitations.resend(member=member, by=request.member, origin=request.origin)
-        )
+        try:
+            resent = partial(invitations.resend, member=member, by=request.member, origin=request.origin)
+            write(request, member, action, resent)
+        except TooManyInvitations as error:
+            refusal(request, subject=member, what=action.value, why=error)
+            messages.error(request, f"No mail was sent\n{error}")
+            return redirect("accounts:user", member.pk)
         if settings.KEYTREE_SENDS_MAIL:
             messages.success(
                 request, f"Invitation sent anew\n{member.name} gets another link; the earlier one has stopped working."

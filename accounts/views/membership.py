@@ -1,6 +1,6 @@
 """What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from django.contrib import auth, messages
@@ -240,6 +240,7 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
     return redirect(back if behind == _REPORT else "accounts:users")
 
 
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask why the branch of a user is to be frozen, and freeze it."""
@@ -248,6 +249,9 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
     form = FreezeForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         reason = form.cleaned_data["reason"]
+        proof = _proof_for_branch(request, member, "freeze the branch", {"reason": reason})
+        if proof is not None:
+            return proof
         write(
             request,
             member,
@@ -264,12 +268,16 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
     return render(request, "accounts/freeze_branch.html", context)
 
 
+@sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to undo the freezing of a branch, and do it."""
     action = MemberAction.FREEZE_BRANCH
     member = target_of(request, member_id, action)
     if request.method == "POST":
+        proof = _proof_for_branch(request, member, "thaw the branch", {})
+        if proof is not None:
+            return proof
         write(
             request,
             member,
@@ -279,6 +287,18 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
         messages.success(request, f"Branch thawed\n{member.name} and the users below are what they were before.")
         return redirect("accounts:user", member.pk)
     return render(request, "accounts/thaw_branch.html", _branch_dialog("Thaw branch", member))
+
+
+def _proof_for_branch(
+    request: MemberRequest, member: Member, what: str, carried: Mapping[str, str]
+) -> HttpResponse | None:
+    return ask_for_proof(
+        request,
+        what=what,
+        back=reverse("accounts:user", args=[member.pk]),
+        behind=f"Manage {member.name}",
+        carried=carried,
+    )
 
 
 def _branch_dialog(title: str, member: Member) -> dict[str, object]:

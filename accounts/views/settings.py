@@ -12,7 +12,9 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import account_settings, policy
 from accounts.access import refusal
 from accounts.account_settings import SessionSettings
+from accounts.domains import PatternError
 from accounts.factors import FactorRefused
+from accounts.forms import focus_first_mistake
 from accounts.models import Account
 from accounts.policy import MemberAction, NotAllowed
 from accounts.requests import MemberRequest
@@ -21,6 +23,7 @@ from accounts.settings_forms import (
     AllowDomainsForm,
     DomainsForm,
     QuestionForm,
+    RemoveDomainForm,
     SessionSettingsForm,
 )
 
@@ -58,14 +61,22 @@ def _dialog(request: MemberRequest, template: str, title: str, **more: object) -
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
     """Show both cards."""
-    account = _require(request)
+    return _page(request, _require(request), DomainsForm(button="Add"))
+
+
+def _page(request: MemberRequest, account: Account, domains_form: DomainsForm) -> HttpResponse:
     context = {
         "title": "Settings",
         "account": account,
-        "patterns": account.user_domains.split(),
+        "patterns": _patterns(account),
+        "domains_form": domains_form,
         "sessions": _sessions_in_words(account),
     }
     return render(request, "accounts/settings.html", context)
+
+
+def _patterns(account: Account) -> list[str]:
+    return account.user_domains.split("\n") if account.user_domains else []
 
 
 def _of_installation() -> SessionSettings:
@@ -195,20 +206,51 @@ def _allow_all_addresses(request: MemberRequest, *, is_confirmed: bool) -> HttpR
 
 @form_or_post
 def domains(request: MemberRequest) -> HttpResponse:
-    """Ask for the patterns of whoever may be invited, and whether to restrict it to them, or no longer; do it."""
+    """Restrict who may be invited, or no longer, each after a question; while it is restricted, add a pattern."""
     account = _require(request)
     switch = QuestionForm(request.POST if request.method == "POST" else None)
     if switch.is_valid() and not switch.cleaned_data["is_on"]:
         return _allow_all_domains(request)
-    form = DomainsForm(request.POST if "domains" in request.POST else None, initial={"domains": account.user_domains})
+    if account.restrict_user_domains and "domains" not in request.POST:
+        return redirect("accounts:settings")
+    form = DomainsForm(
+        request.POST if "domains" in request.POST else None, button="Add" if account.restrict_user_domains else ""
+    )
+    form.fields["domains"].required = account.restrict_user_domains or not account.user_domains
     if form.is_valid():
         text = form.cleaned_data["domains"]
+        told = "Domain added" if account.restrict_user_domains else "User domains are restricted"
+        try:
+            return _write(
+                request,
+                lambda: account_settings.restrict_domains(patterns_text=text, by=request.member, origin=request.origin),
+                f"{told}\nIt applies to whoever is invited or added from now on.",
+            )
+        except PatternError as error:
+            form.add_error("domains", list(error.problems))
+    if account.restrict_user_domains:
+        focus_first_mistake(form)
+        return _page(request, account, form)
+    return _dialog(request, "settings_domains", "Restrict user domains", form=form, patterns=_patterns(account))
+
+
+@form_or_post
+def remove_domain(request: MemberRequest) -> HttpResponse:
+    """Take one pattern from the list."""
+    _require(request)
+    form = RemoveDomainForm(request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return redirect("accounts:settings")
+    pattern = form.cleaned_data["pattern"]
+    try:
         return _write(
             request,
-            lambda: account_settings.restrict_domains(patterns_text=text, by=request.member, origin=request.origin),
-            "User domains are restricted\nIt applies to whoever is invited or added from now on.",
+            lambda: account_settings.remove_domain(pattern=pattern, by=request.member, origin=request.origin),
+            "Domain removed\nUsers who are in the account already stay.",
         )
-    return _dialog(request, "settings_domains", "Restrict user domains", form=form)
+    except PatternError as error:
+        messages.error(request, f"Nothing was changed\n{error}")
+        return redirect("accounts:settings")
 
 
 def _allow_all_domains(request: MemberRequest) -> HttpResponse:

@@ -14,13 +14,12 @@ from django.utils.http import urlencode
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
-from accounts.enums import Relation
+from accounts.enums import Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Event, Member
-from accounts.policy import MemberAction, can, cares_for, may_work
+from accounts.policy import MemberAction, can, cares_for, may_work, rights_over
 from accounts.queries import MemberRow, chain_above, managers_of
 from keys import events, insight, openings, policy, queries
-from keys.policy import KeyAction
 from keys.views import restrictions
 
 register = template.Library()
@@ -85,7 +84,8 @@ def who_can_manage(context: template.Context) -> dict[str, Any]:
     seen = {manager.pk for manager in managers if can(viewer, MemberAction.VIEW, manager)}
     asked = urlencode({"action": events.OPENED, "q": member.user.email})
     return {
-        "rows": [row for row in rows if row["may"] or row["is_above"]],
+        # Who is neither above nor to be seen in the list of users is not named here either.
+        "rows": [row for row in rows if row["is_above"] or (row["may"] and row["is_seen"])],
         "key": key,
         "openings": [_opening(event, seen) for event in openings.latest(key)] if key else [],
         "activity_url": f"{reverse('accounts:activity')}?{asked}",
@@ -136,38 +136,22 @@ def key_that_goes(context: template.Context, member: Member) -> str:
 
 
 def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:
-    powers = []
-    if key is not None:
-        named = (
-            (KeyAction.VIEW, "see that the key exists"),
-            (KeyAction.SHOW_VALUE, "see its value"),
-            (KeyAction.EDIT_RESTRICTION, "restrict its addresses"),
-            (KeyAction.DELETE, "delete it"),
-        )
-        powers += [words for action, words in named if policy.can(manager, action, key)]
-    named_of_member = (
-        (MemberAction.EDIT_RESTRICTION, "restrict where the user signs in from"),
-        (MemberAction.EDIT_VPN_PASSWORD, "set the VPN password"),
-        (MemberAction.CHANGE_STATUS, "change the user's status"),
-        (MemberAction.CHANGE_PARENT, "change the user's parent and permissions"),
-        (MemberAction.FREEZE_BRANCH, "freeze or thaw the user's branch"),
-        (MemberAction.REMOVE, "leave the account" if manager.pk == member.pk else "remove the user"),
-    )
-    powers += [words for action, words in named_of_member if can(manager, action, member)]
+    rights = policy.rights_over(manager, member, key) + rights_over(manager, member)
     sees = can(viewer, MemberAction.VIEW, manager)
     return {
         "name": manager.name,
         "url": reverse("accounts:user", args=[manager.pk]) if sees else "",
         "is_self": manager.pk == viewer.pk,
+        "is_seen": sees,
         "is_above": relation(manager, member) is Relation.ANCESTOR,
         "why": _why(manager, member),
         "status": f"{manager.get_status_display()}{', frozen' if manager.is_frozen else ''}",
-        "may": _sentence(powers),
+        "may": _sentence(rights),
     }
 
 
-def _sentence(powers: list[str]) -> str:
-    text = ", ".join(powers)
+def _sentence(rights: list[str]) -> str:
+    text = ", ".join(rights)
     return text[:1].upper() + text[1:]
 
 
@@ -180,4 +164,7 @@ def _why(manager: Member, member: Member) -> str:
     if relation(manager, member) is Relation.ANCESTOR:
         above = "Parent" if manager.pk == member.parent_id else "Above in the hierarchy"
         return f"{above}, with Manage users" if may_work(manager) and cares_for(manager, member) else above
-    return "User management"
+    is_user_manager = bool(manager.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
+    is_administrator = Permission.IDENTITY_ADMINISTRATOR in manager.granted
+    roles = {"User management": is_user_manager, "IAM identity: Administrator": is_administrator}
+    return ", ".join(role for role, is_held in roles.items() if is_held)

@@ -5,12 +5,14 @@ import re
 import pytest
 from django.core import mail
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts import audit, hierarchy, memberships, outbox
 from accounts.enums import MemberStatus, Permission
 from accounts.models import BranchFreeze, Event, Member
 from accounts.policy import NotAllowed
+from console import demo
 from keys import lifecycle, material, usage
 from keys.models import ClassicKey
 from keys.verification import Reason, verify
@@ -200,12 +202,31 @@ def test_branch_is_frozen_and_thawed_from_the_menu(cast):
         assert frozen == {"Priya Raman", "Noor Haddad"}
     managers = marcus.get(f"/iam/users/{cast['noor'].pk}?tab=manage").content.decode()
     assert "Active, frozen" in managers
-    assert "freeze or thaw the user&#x27;s branch" in managers
+    assert "freeze or thaw this user&#x27;s branch" in managers
     assert "Thaw</button>" in marcus.get(f"/iam/users/{pk}/thaw").content.decode()
     page = marcus.post(f"/iam/users/{pk}/thaw", follow=True).content.decode()
     assert "Branch thawed" in page
     assert "frozen</span>" not in page
     assert not BranchFreeze.objects.exists()
+
+
+def test_freezing_and_thawing_take_a_fresh_proof_of_identity(cast):
+    marcus, url = visitor(cast["marcus"]), f"/iam/users/{cast['priya'].pk}"
+    for path, fields, is_frozen in (("freeze", {"reason": "An audit"}, True), ("thaw", {}, False)):
+        _forget_proof(marcus)
+        page = marcus.post(f"{url}/{path}", fields).content.decode()
+        assert "Confirm that it is you" in page
+        assert all(f'type="hidden" name="{name}" value="{text}"' in page for name, text in fields.items())
+        refused = marcus.post(f"{url}/{path}", {**fields, "password": "not the password"})
+        assert (refused.status_code, BranchFreeze.objects.exists()) == (200, not is_frozen)
+        assert marcus.post(f"{url}/{path}", {**fields, "password": demo.PASSWORD}).status_code == 302
+        assert BranchFreeze.objects.exists() is is_frozen
+
+
+def _forget_proof(client: Client) -> None:
+    session = client.session
+    session["proved_at"] = 0
+    session.save()
 
 
 def test_menu_offers_freezing_where_there_are_users_below(cast):

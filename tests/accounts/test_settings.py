@@ -7,6 +7,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 
 from accounts import account_settings
+from accounts.domains import PatternError
 from accounts.enums import Permission
 from accounts.models import Account, Event, Member
 from accounts.policy import NotAllowed
@@ -51,10 +52,9 @@ def test_page_is_for_the_owner_and_identity_administrators(cast, olivia):
 
 @pytest.mark.parametrize("path", ["user_list", "addresses", "domains"])
 def test_a_switch_asks_before_anything_changes(olivia, path):
-    Account.objects.filter(pk=ACME).update(
-        allowed_addresses="127.0.0.1", user_domains="acme.example", restrict_user_domains=True
-    )
+    Account.objects.filter(pk=ACME).update(allowed_addresses="127.0.0.1", user_domains="acme.example")
     for is_on in ("true", "false"):
+        Account.objects.filter(pk=ACME).update(restrict_user_domains=is_on == "false")
         with noting_writes() as written:
             answer = olivia.post(f"/iam/settings/{path}", {"is_on": is_on})
         assert answer.status_code == 200
@@ -95,12 +95,13 @@ def test_addresses(olivia, cast):
 
 def test_domains(olivia):
     url, invite = "/iam/settings/domains", "/iam/users/invite_users"
-    page = text(olivia.post(url, {"domains": "a@b@c\nacme.example\nx y"}))
-    assert "“a@b@c” is no pattern for addresses." in page
-    assert "“x y” is no pattern for addresses." in page
-    assert "Enter at least one pattern." in text(olivia.post(url, {"domains": ",\n,"}))
+    answer = text(olivia.post(url, {"is_on": "true", "domains": "a@b@c, acme.example, x y"}))
+    assert "“a@b@c” is no pattern for addresses." in answer
+    assert "“x y” is no pattern for addresses." in answer
+    assert 'value="a@b@c, acme.example, x y"' in answer  # as typed
+    assert "Enter at least one pattern." in text(olivia.post(url, {"is_on": "true", "domains": ",,"}))
     assert acme().user_domains == ""
-    olivia.post(url, {"domains": "*.Example.com, acme.example"})
+    olivia.post(url, {"is_on": "true", "domains": "*.Example.com, acme.example"})
     assert acme().domains_in_force == "*.example.com\nacme.example"
     assert "Not allowed by the account" in text(olivia.post(invite, {"addresses": "a@other.example"}))
     page = text(olivia.post(url, {"is_on": "false"}))
@@ -110,13 +111,40 @@ def test_domains(olivia):
     assert (acme().user_domains, acme().domains_in_force) == ("*.example.com\nacme.example", "")
     assert "1 user invited" in text(olivia.post(invite, {"addresses": "a@other.example"}))
     assert "saved for later" in text(olivia.get("/iam/settings"))
-    assert ">*.example.com\nacme.example</textarea>" in text(olivia.post(url, {"is_on": "true"})).replace(">\n*", ">*")
-    olivia.post(url, {"domains": "acme.example"})
+    assert "*.example.com, acme.example" in text(olivia.post(url, {"is_on": "true"}))
+    olivia.post(url, {"is_on": "true", "domains": ""})  # with those that were saved alone
+    assert acme().domains_in_force == "*.example.com\nacme.example"
     olivia.post(url, {"is_on": "false", "patterns": "delete"})
     assert acme().user_domains == ""
-    both, one = "*.example.com, acme.example", "acme.example"
+    both = "*.example.com, acme.example"
     assert [change[1:] for change in changes()] == [
-        ("off", both), (both, f"off, kept: {both}"), (f"off, kept: {both}", one), (one, "off"),
+        ("off", both), (both, f"off, kept: {both}"), (f"off, kept: {both}", both), (both, "off"),
+    ]  # fmt: skip
+
+
+def test_domains_are_added_and_removed_one_by_one(olivia):
+    url = "/iam/settings/domains"
+    remove = f"{url}/remove"
+    olivia.post(url, {"domains": "a.example"})
+    answer = text(olivia.post(url, {"domains": "b.example, x y"}))  # over the page, with what is there
+    assert "“x y” is no pattern for addresses." in answer
+    assert 'value="b.example, x y"' in answer
+    assert "<h1" in answer
+    assert 'name="pattern" value="a.example"' in answer
+    assert "This field is required." in text(olivia.post(url, {"domains": " "}))
+    for _ in range(2):  # a second click is no event
+        assert "Domain added" in text(olivia.post(url, {"domains": "B.example"}, follow=True))
+    assert acme().domains_in_force == "a.example\nb.example"
+    for _ in range(2):
+        assert "Domain removed" in text(olivia.post(remove, {"pattern": "a.example"}, follow=True))
+    answer = text(olivia.post(remove, {"pattern": "b.example"}, follow=True))
+    assert "is the last pattern: add another one first, or turn the restriction off." in answer
+    many = ",".join(f"{number}.example" for number in range(100))
+    answer = text(olivia.post(url, {"domains": many}))  # each may be, but not all together
+    assert "There are more than 100 patterns." in answer
+    assert acme().domains_in_force == "b.example"
+    assert [change[1:] for change in changes()] == [
+        ("off", "a.example"), ("a.example", "a.example, b.example"), ("a.example, b.example", "b.example"),
     ]  # fmt: skip
 
 
@@ -187,7 +215,7 @@ def test_what_is_set_already_is_no_event(olivia):
 
 
 def test_restriction_to_no_domain_is_refused_by_the_write_itself(cast, origin):
-    with pytest.raises(ValueError, match="Without a pattern"):
+    with pytest.raises(PatternError, match="Enter at least one pattern"):
         account_settings.restrict_domains(patterns_text=" ", by=cast["olivia"], origin=origin)
 
 

@@ -344,6 +344,13 @@ def answer_wrongly(setting: str, field: str, text: str) -> Callable[[Visit], Non
     return act
 
 
+def add_domain_wrongly(visit: Visit) -> None:
+    """Add what is no pattern to the list on the page."""
+    visit.page.get_by_label("Domain", exact=True).fill("a@b@c, x y")
+    visit.page.get_by_role("button", name="Add", exact=True).click()
+    expect(visit.page.locator("[aria-invalid=true]")).to_be_visible()
+
+
 def end_session(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Actions for").first.click()
     visit.page.get_by_role("link", name="End session", exact=True).first.click()

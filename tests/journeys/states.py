@@ -149,8 +149,15 @@ STATES = (
         "settings, domains, mistakes",
         "olivia",
         SETTINGS,
-        acts.answer_wrongly("Restrict user domains", "Allowed domains", "a@b@c, x y"),
+        acts.answer_wrongly("Restrict user domains", "Domain", "a@b@c, x y"),
         before=acts.ALLOW_EVERYTHING,
+    ),
+    State(
+        "settings, a domain added, mistakes",
+        "olivia",
+        SETTINGS,
+        acts.add_domain_wrongly,
+        before=acts.RESTRICT_EVERYTHING,
     ),
     State(
         "page of login session settings, mistakes", "olivia", f"{SETTINGS}/login_session", acts.limit_sessions_wrongly

@@ -43,7 +43,9 @@ class Command(MaintenanceCommand):
                     count = len(plan.people)
                 else:
                     plan = importing.Plan()
-                    count = importing.carry_out(content, by=by, origin=COMMAND_LINE, progress=self._tell)
+                    count = importing.carry_out(
+                        content, by=by, origin=COMMAND_LINE, is_limited=False, progress=self._tell
+                    )
         except NotAllowed as error:
             raise CommandError(f"Nobody was invited. {error}") from error
         except importing.ImportRefused as refused:
