@@ -52,15 +52,27 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     )
     value = material.new_value()
     material.put(key, value)
+    _insert(key)
+    audit.record(events.CREATED, actor=by, subject=holder, origin=origin)
+    return key, value
+
+
+def _insert(key: ClassicKey, *, is_last_try: bool = False) -> None:
+    """Write a new key; raises KeyExists when its holder has one.
+
+    One that was in the way may be deleted before it is looked for: then there is room, so it is tried once more.
+    """
     try:
         with transaction.atomic():
             key.save(force_insert=True)
     except IntegrityError as error:
-        if ClassicKey.objects.filter(holder=holder).exists():
+        if ClassicKey.objects.filter(holder_id=key.holder_id).exists():
             raise KeyExists from error
-        raise
-    audit.record(events.CREATED, actor=by, subject=holder, origin=origin)
-    return key, value
+        if is_last_try:
+            raise
+    else:
+        return
+    _insert(key, is_last_try=True)
 
 
 @one_transaction
