@@ -19,6 +19,9 @@ run: export KEYTREE_LOG_LEVEL ?= WARNING
 lint types check-project test-sqlite test-postgresql test-one coverage bench: export KEYTREE_ENV := demo
 lint types check-project: export KEYTREE_DATA_DIR := $(VENV)/data
 
+# Tests start Python some hundred times: each would compile the program anew where this is set.
+test-sqlite test-postgresql test-one coverage: export PYTHONDONTWRITEBYTECODE :=
+
 # Arguments for pytest: make test ARGS="-k lifecycle"
 ARGS ?=
 PYTEST = $(PY) -m pytest --numprocesses auto --dist loadgroup $(ARGS)

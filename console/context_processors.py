@@ -12,7 +12,7 @@ from django.urls import reverse
 from accounts import signin
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
-from console import demo, nav, theme
+from console import assets, demo, nav, theme
 from console.demo import Person
 
 
@@ -53,6 +53,16 @@ class Shell:
     def font_stylesheet(self) -> str:
         """The address of the Plex fonts' stylesheet; empty where they were not fetched."""
         return _font_stylesheet()
+
+    @property
+    def style_sheets(self) -> list[str]:
+        """The addresses of the style sheets, in order."""
+        return assets.style_sheets()
+
+    @property
+    def scripts(self) -> list[str]:
+        """The addresses of the scripts, which are modules."""
+        return assets.scripts()
 
     @property
     def member(self) -> Member | None:

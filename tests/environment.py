@@ -1,5 +1,6 @@
 """Sets the environment that the suite runs in, before Django reads it. Loaded by pytest as its first plugin."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -34,6 +35,13 @@ def pytest_configure() -> None:
 
     if connection.vendor == "sqlite":
         connection.settings_dict["TEST"]["NAME"] = str(Path(os.environ["KEYTREE_DATA_DIR"]) / "tests.sqlite3")
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector of garbage pass over what stays until the end, and come less often: a twentieth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def pytest_unconfigure() -> None:

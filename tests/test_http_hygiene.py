@@ -190,7 +190,7 @@ def test_https_is_asked_for_and_remembered(settings):
 
 
 def test_static_files_may_be_kept_and_are_for_this_site_alone():
-    for name in ("css/tokens.css", "js/menu.js", "icons.svg", "favicon.svg"):
+    for name in ("css/keytree.css", "js/keytree.js", "icons.svg", "favicon.svg"):
         response = Client().get(staticfiles_storage.url(name), HTTP_ORIGIN="https://evil.example")
         assert response.status_code == 200
         assert "immutable" in response["Cache-Control"]

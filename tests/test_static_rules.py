@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.conf import settings
+
+from console import assets
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -97,6 +100,26 @@ def test_style_sheets_and_scripts_load_nothing_from_elsewhere() -> None:
     for path in files:
         text = path.read_text()
         assert not re.search(r"https?://|url\(\s*[\"']?(?:data:|//)|@import|innerHTML|eval\(", text), name_of(path)
+
+
+def test_every_style_sheet_and_script_is_on_every_page_in_one_file_of_its_kind() -> None:
+    for kind, files in (("css", assets.style_sheets()), ("js", assets.scripts())):
+        assert len(files) == 1
+        text = (Path(settings.STATIC_ROOT) / kind / f"keytree.{kind}").read_text()
+        parts = sorted((ROOT / "static" / kind).glob(f"*.{kind}"))
+        assert parts
+        assert [path.name for path in parts if path.read_text() not in text] == []
+
+
+def test_pages_name_the_parts_in_debug_mode(settings) -> None:
+    settings.DEBUG = True
+    settings.STORAGES = settings.STORAGES | {
+        "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    }
+    names = [*assets.style_sheets.__wrapped__(), *assets.scripts.__wrapped__()]
+    assert {name.rpartition("/")[2] for name in names} == {
+        path.name for kind in ("css", "js") for path in (ROOT / "static" / kind).glob(f"*.{kind}")
+    }
 
 
 def test_no_test_is_skipped_without_saying_why() -> None:
