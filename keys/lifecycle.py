@@ -22,6 +22,8 @@ from keys.policy import KeyAction
 
 #: How many keys are deleted by one statement: SQLite takes some thirty thousand values in one.
 _AT_ONCE = 10_000
+#: Source: PostgreSQL documentation, "Error Codes".
+_NOT_UNIQUE = "23505"
 
 
 class KeyExists(Exception):
@@ -60,7 +62,8 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
 def _insert(key: ClassicKey, *, is_last_try: bool = False) -> None:
     """Write a new key; raises KeyExists when its holder has one.
 
-    One that was in the way may be deleted before it is looked for: then there is room, so it is tried once more.
+    On PostgreSQL one that was in the way may be deleted before it is looked for: then there is room, so it is tried
+    once more.
     """
     try:
         with transaction.atomic():
@@ -68,7 +71,7 @@ def _insert(key: ClassicKey, *, is_last_try: bool = False) -> None:
     except IntegrityError as error:
         if ClassicKey.objects.filter(holder_id=key.holder_id).exists():
             raise KeyExists from error
-        if is_last_try:
+        if is_last_try or getattr(error.__cause__, "sqlstate", None) != _NOT_UNIQUE:
             raise
     else:
         return

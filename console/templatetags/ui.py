@@ -1,18 +1,19 @@
 """Template tags of the interface: icons, times, notifications. Presentation only, no queries.
 
-A builtin of every template. In table rows use none of these: a page works out the sprite's address once
-(``{% icon_href as sprite %}``) and prepares its times before the loop.
+A builtin of every template. In long tables rows use none of these but the menu: times are prepared before the loop.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from accounts import formats
+from accounts.actions_menu import MenuItem
 
 register = template.Library()
 
@@ -30,6 +31,43 @@ def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', _sprite(), name
     )
+
+
+_ENTRY = '<li><a class="menu__entry{}" href="{}"{}>{}</a></li>'
+_OF_DANGER, _OF_DIALOG, _NOTHING = SafeString(" menu__entry--danger"), SafeString(" data-dialog"), SafeString("")
+
+
+@register.simple_tag
+def actions_menu(of: str | int, name: str, items: Sequence[MenuItem], label: str = "") -> SafeString:
+    """Return the menu of one thing with the button that opens it; nothing where there are no entries.
+
+    ``of`` is unique among the menus of the page, ``name`` says whose it is, and ``label`` stands on the button instead
+    of dots.
+    Made here and not in a template because long tables have one in each row: that takes a third of the time.
+    """
+    if not items:
+        return _NOTHING
+    identifier = f"actions-{of}"
+    if label:
+        opener = '<button class="button button--ghost" type="button" popovertarget="{}">{} {}</button>'
+        button = format_html(opener, identifier, label, icon("chevron-down"))
+    else:
+        opener = '<button class="menu-button" type="button" popovertarget="{}" aria-label="Actions for {}">{}</button>'
+        button = format_html(opener, identifier, name, icon("overflow-menu"))
+    entries = format_html_join(
+        "",
+        _ENTRY,
+        (
+            (
+                _OF_DANGER if item.is_danger else _NOTHING,
+                item.url,
+                _OF_DIALOG if item.is_dialog else _NOTHING,
+                item.label,
+            )
+            for item in items
+        ),
+    )
+    return format_html('{}<ul class="menu" id="{}" popover data-menu>{}</ul>', button, identifier, entries)
 
 
 @register.filter
