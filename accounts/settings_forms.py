@@ -9,6 +9,7 @@ from accounts import domains
 from accounts.account_settings import SessionSettings
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
 from accounts.forms import SwitchedForm, helper
+from accounts.models import Account
 from accounts.models.account import LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSION_HOURS, MOST_SESSIONS
 
 _MINUTES = 60  # of an hour
@@ -33,7 +34,7 @@ class AccountAddressesForm(LockoutForm):
 
 
 class DomainsForm(forms.Form):
-    """One more pattern of the addresses that may be invited, or several."""
+    """One more pattern of the addresses that may be invited, or several: added to those in force, or to begin with."""
 
     domains = forms.CharField(
         label="Domain",
@@ -44,9 +45,13 @@ class DomainsForm(forms.Form):
         ),
     )
 
-    def __init__(self, *args: Any, button: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.helper = helper(button, action=reverse("accounts:settings-domains"), tag=bool(button))
+        is_adding = account.restrict_user_domains
+        # Patterns that were saved for later are enough to begin with.
+        self.fields["domains"].required = is_adding or not account.user_domains
+        button = "Add" if is_adding else ""  # the dialog that begins it has its own
+        self.helper = helper(button, action=reverse("accounts:settings-domains"), tag=is_adding)
 
     def clean_domains(self) -> str:
         """Return the patterns in canonical form, one a line. Raises ValidationError naming each bad one."""

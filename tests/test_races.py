@@ -9,7 +9,7 @@ from threading import Barrier, Event, Lock
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -180,6 +180,23 @@ def test_create_and_delete_at_once_end_as_their_events_say(people, origin):
     works = [value for _, value in made if verify(noor.api_username, value.text, None).accepted]
     assert len(works) == len(left)
     assert_sound()
+
+
+@pytest.mark.postgresql_only  # SQLite has one who writes at a time: nothing is deleted between the two looks
+def test_key_is_created_although_the_one_in_its_way_goes_before_it_is_looked_for(people, origin, monkeypatch):
+    priya = people["priya"]
+    save = ClassicKey.save
+
+    def save_late(key: ClassicKey, **options: Any) -> None:
+        try:
+            save(key, **options)
+        except IntegrityError:
+            at_once(lambda: ClassicKey.objects.filter(holder=priya).delete())
+            raise
+
+    monkeypatch.setattr(ClassicKey, "save", save_late)
+    _, value = lifecycle.create_classic_key(holder=priya, by=priya, origin=origin)
+    assert verify(priya.api_username, value.text, None).accepted
 
 
 # --- Deleting ---------------------------------------------------------------------------------------------------------

@@ -61,7 +61,8 @@ def _dialog(request: MemberRequest, template: str, title: str, **more: object) -
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
     """Show both cards."""
-    return _page(request, _require(request), DomainsForm(button="Add"))
+    account = _require(request)
+    return _page(request, account, DomainsForm(account=account))
 
 
 def _page(request: MemberRequest, account: Account, domains_form: DomainsForm) -> HttpResponse:
@@ -211,15 +212,13 @@ def domains(request: MemberRequest) -> HttpResponse:
     switch = QuestionForm(request.POST if request.method == "POST" else None)
     if switch.is_valid() and not switch.cleaned_data["is_on"]:
         return _allow_all_domains(request)
-    if account.restrict_user_domains and "domains" not in request.POST:
+    is_adding, is_typed = account.restrict_user_domains, "domains" in request.POST
+    if is_adding and not is_typed:
         return redirect("accounts:settings")
-    form = DomainsForm(
-        request.POST if "domains" in request.POST else None, button="Add" if account.restrict_user_domains else ""
-    )
-    form.fields["domains"].required = account.restrict_user_domains or not account.user_domains
+    form = DomainsForm(request.POST if is_typed else None, account=account)
     if form.is_valid():
         text = form.cleaned_data["domains"]
-        told = "Domain added" if account.restrict_user_domains else "User domains are restricted"
+        told = "Domain added" if is_adding else "User domains are restricted"
         try:
             return _write(
                 request,
@@ -228,7 +227,7 @@ def domains(request: MemberRequest) -> HttpResponse:
             )
         except PatternError as error:
             form.add_error("domains", list(error.problems))
-    if account.restrict_user_domains:
+    if is_adding:
         focus_first_mistake(form)
         return _page(request, account, form)
     return _dialog(request, "settings_domains", "Restrict user domains", form=form, patterns=_patterns(account))
