@@ -13,6 +13,7 @@ from accounts.models import Account
 from accounts.models.account import LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSION_HOURS, MOST_SESSIONS
 
 _MINUTES = 60  # of an hour
+_NO_PATTERN = "Enter at least one pattern."
 UNLIMITED, LIMITED = "unlimited", "limited"
 
 
@@ -38,6 +39,7 @@ class DomainsForm(forms.Form):
 
     domains = forms.CharField(
         label="Domain",
+        error_messages={"required": _NO_PATTERN},
         widget=forms.TextInput(attrs={"spellcheck": "false", "autocomplete": "off"}),
         help_text=(
             "A pattern such as example.com or *@example.com, or several, separated by commas: * is any run without . "
@@ -60,7 +62,7 @@ class DomainsForm(forms.Form):
         except domains.PatternError as error:
             raise forms.ValidationError(list(error.problems)) from error
         if not patterns and self.fields["domains"].required:
-            raise forms.ValidationError("Enter at least one pattern.")
+            raise forms.ValidationError(_NO_PATTERN)
         return "\n".join(patterns)
 
 

@@ -725,9 +725,12 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
 
 
 def said_in(row: str) -> list[str]:
-    """The powers of a row: one sentence, separated by commas."""
-    sentence = re.search(r'data-label="May">(.*?)</td>', row)[1]
-    return [] if sentence == "Nothing now" else (sentence[0].lower() + sentence[1:]).split(", ")
+    """The powers of a row: a sentence about the key and one about the user, separated by commas."""
+    sentences = re.findall(r"<p>(.*?)</p>", re.search(r'data-label="May">(.*?)</td>', row)[1])
+    assert sentences
+    if sentences == ["Nothing now"]:
+        return []
+    return [right for said in sentences for right in (said[0].lower() + said[1:]).split(", ")]
 
 
 #: Which right is told in which words, where these are always the same; ``look_at_managers`` knows the two others.

@@ -302,7 +302,9 @@ def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_th
 def test_who_can_manage_reads_as_sentences(cast):
     body = page(visitor(cast["marcus"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage"))
     said = re.findall(r'data-label="May">(.*?)</td>', body)
-    assert said[0].startswith("View this key, see the value of this key, ")
+    about_key, about_user = re.findall(r"<p>(.*?)</p>", said[0])
+    assert about_key.startswith("View this key, see the value of this key, ")
+    assert about_user.startswith("See this user, ")
     assert "Their own account" in body
 
 
@@ -312,7 +314,9 @@ def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast
     body = page(client.get(url))
     row = body.partition('data-label="Because of">IAM identity: Administrator<')[2]
     rights = re.search(r'data-label="May">(.*?)</td>', row)
-    assert rights[1] == "See this user, change the account's settings, see which users and keys are not used"
+    assert re.findall(r"<p>(.*?)</p>", rights[1]) == [
+        "See this user, change the account's settings, see which users and keys are not used"
+    ]
     Account.objects.filter(pk=ACME).update(restrict_user_list=True)
     body = page(client.get(url))
     assert "Sam Okafor" not in body

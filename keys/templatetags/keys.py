@@ -136,7 +136,7 @@ def key_that_goes(context: template.Context, member: Member) -> str:
 
 
 def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:
-    rights = policy.rights_over(manager, member, key) + rights_over(manager, member)
+    rights = (policy.rights_over(manager, member, key), rights_over(manager, member))
     sees = can(viewer, MemberAction.VIEW, manager)
     return {
         "name": manager.name,
@@ -146,7 +146,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         "is_above": relation(manager, member) is Relation.ANCESTOR,
         "why": _why(manager, member),
         "status": f"{manager.get_status_display()}{', frozen' if manager.is_frozen else ''}",
-        "may": _sentence(rights),
+        "may": [_sentence(some) for some in rights if some],
     }
 
 
