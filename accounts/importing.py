@@ -26,6 +26,8 @@ from accounts.policy import MemberAction, require
 from accounts.transactions import one_transaction
 
 Item = TypeVar("Item")
+#: Called now and then with how many are done, and of how many.
+Progress = Callable[[int, int], None]
 
 #: How many go into one statement.
 _AT_ONCE = 2_000
@@ -57,33 +59,45 @@ class ImportRefused(Exception):
         self.plan = plan
 
 
-def make_plan(content: Content, by: Member) -> Plan:
+def _ignored(_done: int, _total: int) -> None:
+    """Tell nobody."""
+
+
+def make_plan(content: Content, by: Member, *, progress: Progress = _ignored) -> Plan:
     """Return what would become of a file if ``by`` imported it now: the dry run, which changes nothing.
 
     A few queries for each two thousand entries. Raises NotAllowed when ``by`` may invite nobody.
     """
     require(by, MemberAction.INVITE, by)
-    return _Planner(content, by).plan()
+    return _Planner(content, by, progress).plan()
 
 
 class _Planner:
     """Looks for the mistakes: in each address, then in each parent, then on the way from the top down."""
 
-    def __init__(self, content: Content, by: Member) -> None:
+    def __init__(self, content: Content, by: Member, progress: Progress) -> None:
         self._by, self._found = by, Plan(problems=list(content.problems))
+        self._progress, self._total = progress, len(content.entries)
         self._entries: dict[str, Entry] = {}
         self._wrong: set[str] = set()  # addresses in the file whose entry has a mistake
         self._parents: dict[str, str] = {}
         self._read(content.entries)
+        self._tell(0.4)
         self._members = self._members_by_email()
+        self._tell(0.55)
 
     def plan(self) -> Plan:
         """Return the plan."""
         self._check_addresses()
+        self._tell(0.9)
         self._check_parents()
         self._place()
         self._found.problems.sort(key=lambda problem: problem.line)
         return self._found
+
+    def _tell(self, share: float) -> None:
+        """Tell that about so much of the work is done. No entry is done with before the end."""
+        self._progress(round(share * self._total), self._total)
 
     def _refuse(self, entry: Entry, what: str) -> None:
         self._found.problems.append(Problem(entry.line, shown(entry.email or "(empty)"), what))
@@ -208,7 +222,7 @@ def carry_out(
     by: Member,
     origin: Origin,
     is_limited: bool = True,
-    progress: Callable[[int, int], None] = lambda _done, _all: None,
+    progress: Progress = _ignored,
 ) -> int:
     """Invite everybody in the file, and return how many they are; one transaction for all.
 
@@ -232,14 +246,18 @@ def carry_out(
     members: dict[str, Member] = {}
     for number, some in enumerate(_pieces(plan.people)):
         progress(number * _AT_ONCE, len(plan.people))
-        _insert(some, members, by, origin)
+        _insert(some, members, by)
     text_index.catch_up()
+    # Last, as everybody's events wait for those: of people who only log in, too.
+    details = {"permissions": permission_names(Permission(0)), "from": "a file"}
+    for subjects in _pieces(list(members.values())):
+        audit.record_all(events.INVITED, actor=by, subjects=subjects, origin=origin, details=details)
     progress(len(plan.people), len(plan.people))
     return len(plan.people)
 
 
-def _insert(people: Sequence[Planned], members: dict[str, Member], by: Member, origin: Origin) -> None:
-    """Insert these, whose parents are members or inserted before them, with invitations, mails and events."""
+def _insert(people: Sequence[Planned], members: dict[str, Member], by: Member) -> None:
+    """Insert these, whose parents are members or inserted before them, with invitations and mails."""
     users = users_of([planned.email for planned in people])
     made = [
         new_member(by.account, users[planned.email], MemberStatus.PROCESSING, Permission(0), planned.email)
@@ -251,8 +269,6 @@ def _insert(people: Sequence[Planned], members: dict[str, Member], by: Member, o
     invitations = [new_invitation(member, by) for member in made]
     Invitation.objects.bulk_create(invitations, batch_size=_AT_ONCE)
     outbox.post_invitations(invitations)
-    details = {"permissions": permission_names(Permission(0)), "from": "a file"}
-    audit.record_all(events.INVITED, actor=by, subjects=made, origin=origin, details=details)
 
 
 def _parents_of(people: Sequence[Planned], members: dict[str, Member]) -> Iterator[Member]:

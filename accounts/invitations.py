@@ -136,13 +136,25 @@ def count_invitations(account_id: int, number: int) -> None:
 
     Raises TooManyInvitations, which says how many may go now and when there is room for more.
     """
-    limit = throttle.Limit("invitations", settings.KEYTREE_INVITATIONS_PER_DAY, timedelta(days=1))
-    full = throttle.count(limit, str(account_id), number) if number else None
+    _refuse_too_many(throttle.count(_of_a_day(), str(account_id), number) if number else None)
+
+
+def require_room(account_id: int, number: int) -> None:
+    """Raise TooManyInvitations where ``count_invitations`` would do so now. Counts nothing, takes one query."""
+    _refuse_too_many(throttle.lack_of_room(_of_a_day(), str(account_id), number))
+
+
+def _of_a_day() -> throttle.Limit:
+    return throttle.Limit("invitations", settings.KEYTREE_INVITATIONS_PER_DAY, timedelta(days=1))
+
+
+def _refuse_too_many(full: throttle.Full | None) -> None:
+    """Raise TooManyInvitations where there is not enough room."""
     if full is None:
         return
     when = f"{full.left:,} can be sent now, more" if full.left else "More can be sent"
     raise TooManyInvitations(
-        f"This account may send {limit.attempts:,} invitations in a day. {when} from "
+        f"This account may send {settings.KEYTREE_INVITATIONS_PER_DAY:,} invitations in a day. {when} from "
         f"{moment(timezone.now() + full.wait)} on. Nothing was sent.",
         retry_after=full.wait,
     )

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from accounts import audit, events, signin
+from accounts import audit, events, signin, uploads
 from accounts.enums import MemberStatus
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
@@ -39,9 +39,10 @@ class MemberMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the view."""
-        cast(MemberRequest, request).member = signin.current_member(request)  # type: ignore[assignment]
-        return self.get_response(request)
+        """Call the view. A large body is refused here, where it is known whose it is and nothing has read it."""
+        member = signin.current_member(request)
+        cast(MemberRequest, request).member = member  # type: ignore[assignment]
+        return uploads.admit(request, member) or self.get_response(request)
 
     def process_view(
         self, request: MemberRequest, view: Callable[..., HttpResponse], args: object, kwargs: object

@@ -1,5 +1,7 @@
 """The session engine: Django's database sessions, with user, account, times and whereabouts kept beside the data."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -10,6 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.models import Session
+from accounts.transactions import not_waiting_for_writers
 
 #: What a session of somebody signed in holds; the times in seconds since 1970. ``PROVED`` alone has no column.
 UID, ACCOUNT, STARTED, SEEN, PROVED = "uid", "account_id", "started_at", "seen_at", "proved_at"
@@ -33,11 +36,29 @@ class SessionStore(DatabaseSessionStore):
         row.address, row.agent = data.get(ADDRESS, ""), data.get(AGENT, "")
         return row
 
+    def note_use(self, values: Mapping[str, Any]) -> None:
+        """Put ``values``, which say when and from where it was used last, into the session.
+
+        If nothing else changes, it is written only where nobody has to be waited for: while somebody writes for long,
+        pages are answered, and the use is noted with the next one.
+        """
+        self.update(dict(values))
+        self._with_use_noted = dict(self.items())
+
+    _with_use_noted: dict[str, Any] | None = None
+
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
         """Write the session. Raises UpdateError only when it was ended meanwhile.
 
         Django's own says so of every fault of the database: the person would be told that the request was bad.
         """
+        if must_create or dict(self.items()) != self._with_use_noted:
+            self._write(must_create)
+            return
+        with not_waiting_for_writers(), suppress(OperationalError):
+            self._write(must_create)
+
+    def _write(self, must_create: bool) -> None:  # noqa: FBT001 - as Django's
         try:
             super().save(must_create)
         except UpdateError as error:

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import auth
 from django.contrib.auth.backends import BaseBackend
@@ -305,5 +305,6 @@ def session_is_over(request: HttpRequest, *, origin: Origin) -> bool:
     if limits.are_exceeded(started=started, seen=seen, now=now):
         return True
     if now - seen > _NOTED_AFTER or UID not in session:
-        session.update({UID: session.get(UID) or uuid.uuid4().hex, **_whereabouts(now.timestamp(), origin)})
+        values = {UID: session.get(UID) or uuid.uuid4().hex, **_whereabouts(now.timestamp(), origin)}
+        cast(SessionStore, session).note_use(values)
     return False

@@ -112,6 +112,14 @@ def count(limit: Limit, subject: str, amount: int = 1) -> Full | None:
     return _count([(limit, _key(limit, subject))], amount)
 
 
+def lack_of_room(limit: Limit, subject: str, amount: int) -> Full | None:
+    """Return what ``count`` would return now; counts nothing, takes one query."""
+    now = timezone.now()
+    row = AttemptCount.objects.filter(key=_key(limit, subject), window_ends_at__gt=now).first()
+    counted, wait = (row.count, row.window_ends_at - now) if row else (0, limit.window)
+    return Full(max(0, limit.attempts - counted), wait) if counted + amount > limit.attempts else None
+
+
 def used_up(limit: Limit, subjects: Iterable[str]) -> set[str]:
     """Return those of ``subjects`` for whom there is no room left; counts nothing, takes one query."""
     keys = {_key(limit, subject): subject for subject in subjects}

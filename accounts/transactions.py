@@ -1,7 +1,8 @@
 """How a write runs: one transaction, tried once more when the database itself chose it as the one to give way."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -35,3 +36,22 @@ def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
             return write(*args, **kwargs)
 
     return wrapped
+
+
+@contextmanager
+def not_waiting_for_writers() -> Iterator[None]:
+    """Let a write fail at once where another one holds SQLite's only lock; on PostgreSQL nothing is different.
+
+    Such a write raises OperationalError, as it does elsewhere after the time that the settings let it wait.
+    """
+    if connection.vendor != "sqlite":
+        yield
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 0")
+    try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
+            cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")

@@ -31,6 +31,7 @@ urlpatterns = [
     path("iam/users.csv", users.export, name="users-csv"),
     path("iam/users/invite_users", invitations.invite, name="invite"),
     path("iam/users/import", importing.import_members, name="import"),
+    path("iam/users/import.csv", importing.import_report, name="import-report"),
     path("iam/users/add_vpn_user", invitations.add_vpn_user, name="add-vpn-user"),
     path("iam/users/<int:member_id>", user_details.show, name="user"),
     path("iam/users/<int:member_id>/vpn_password", user_details.vpn_password, name="vpn-password"),

@@ -17,9 +17,9 @@ from django.templatetags.static import static
 #: One style sheet for each component, in an order that only the first two depend on.
 _STYLES = (
     "tokens", "base", "shell", "button", "form", "table", "pagination", "menu", "dialog", "notification", "card",
-    "tabs", "tag", "empty", "value", "picture", "login",
+    "tabs", "tag", "empty", "value", "picture", "progress", "login",
 )  # fmt: skip
-_SCRIPTS = ("autosubmit", "focus", "menu", "dialog", "copy", "reveal", "passkey")
+_SCRIPTS = ("autosubmit", "focus", "menu", "dialog", "copy", "reveal", "passkey", "progress")
 # Beside their parts, whose relative addresses keep their meaning.
 _STYLE_BUNDLE, _SCRIPT_BUNDLE = "css/keytree.css", "js/keytree.js"
 

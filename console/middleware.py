@@ -7,7 +7,7 @@ from typing import cast
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from accounts import agents
+from accounts import agents, uploads
 from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import Origin, trusted_proxies
 from accounts.requests import MemberRequest
@@ -48,9 +48,10 @@ _ALWAYS = {
 _SECRET_PATHS = ("/invitations/", "/reset/")
 
 
-def _is_too_large(content_length: str) -> bool:
-    """Whether a body is larger than any form of ours: it is refused before anything reads it."""
-    return content_length.isdecimal() and int(content_length[:18]) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+def _is_too_large(request: HttpRequest) -> bool:
+    """Whether a body is larger than what its page takes: it is refused before anything reads it."""
+    size = uploads.body_size(request)
+    return size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and size > uploads.largest_body(request)
 
 
 def _is_unreadable(request: HttpRequest) -> bool:
@@ -62,14 +63,17 @@ def _is_unreadable(request: HttpRequest) -> bool:
     if request.content_type not in _FORMS:
         return False
     charset = (request.content_params or {}).get("charset", "utf-8")
-    is_encoded = request.content_type == _FORMS[1] and b"content-transfer-encoding:" in request.body.lower()
-    return charset.lower() not in {"utf-8", "utf8"} or is_encoded
+    if charset.lower() not in {"utf-8", "utf8"}:
+        return True
+    # A large body is a file, which is never all in memory. Django refuses a file that is no base64 and says it is.
+    is_small = uploads.body_size(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+    return is_small and request.content_type == _FORMS[1] and b"content-transfer-encoding:" in request.body.lower()
 
 
 def _refused_body(request: HttpRequest) -> HttpResponse | None:
     """Return the answer to a body that must not be read, none for one that may."""
-    if _is_too_large(request.META.get("CONTENT_LENGTH", "")):
-        return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
+    if _is_too_large(request):
+        return uploads.too_large()
     return bad_request(request) if _is_unreadable(request) else None
 
 

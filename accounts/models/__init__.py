@@ -4,6 +4,7 @@ from accounts.models.account import Account
 from accounts.models.event import AuditChain, Event
 from accounts.models.factor import Passcode, Passkey, PasskeyChallenge, RecoveryCode
 from accounts.models.freeze import BranchFreeze
+from accounts.models.import_job import ImportJob, ImportState
 from accounts.models.invitation import Invitation
 from accounts.models.mail import Mail
 from accounts.models.member import Member
@@ -18,6 +19,8 @@ __all__ = [
     "AuditChain",
     "BranchFreeze",
     "Event",
+    "ImportJob",
+    "ImportState",
     "Invitation",
     "Mail",
     "Member",

@@ -1,62 +1,182 @@
-"""Inviting everybody in a file: it is read and reported on first, and comes back with the yes to it."""
+"""Inviting everybody in a file: it is looked through first, and the yes to what was found comes afterwards."""
 
-from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_http_methods
+from collections.abc import Callable
 
-from accounts import importing
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.db import connection
+from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts import import_jobs, invitations
 from accounts.access import refusal, refused_answer
+from accounts.csv_files import csv_response
 from accounts.import_forms import ImportForm
-from accounts.importing import ImportRefused, Plan
+from accounts.import_jobs import JobGone
 from accounts.invitations import TooManyInvitations
-from accounts.policy import MemberAction, NotAllowed, can, reason
+from accounts.member_files import LARGEST_FILE
+from accounts.models import ImportJob, ImportState, Member
+from accounts.policy import MemberAction, can, reason
 from accounts.requests import MemberRequest
+from accounts.uploads import takes_files
 from accounts.views.invitations import mails
 
-#: How many mistakes, and how many of those to be invited, a page names.
-_NAMED = 1_000
+#: How many lines of a report stand on a page.
+_PER_PAGE = 500
 
 
+def _may_import(member: Member) -> bool:
+    return can(member, MemberAction.INVITE, member)
+
+
+def _require(request: MemberRequest) -> None:
+    """Refuse, with an event and 403, whoever may invite nobody."""
+    viewer = request.member
+    if not _may_import(viewer):
+        why = reason(viewer, MemberAction.INVITE, viewer)
+        raise refusal(request, subject=viewer, what=MemberAction.INVITE.value, why=why)
+
+
+@takes_files(LARGEST_FILE, of=_may_import)
 @require_http_methods(["GET", "HEAD", "POST"])
 def import_members(request: MemberRequest) -> HttpResponse:
-    """Ask for a file; report on every line; invite everybody in it, or nobody.
+    """Take a file; show how far the work on it is, what was found in it, and what became of it."""
+    _require(request)
+    job = import_jobs.job_of(request.member)
+    if request.method == "POST":
+        if "act" in request.POST:
+            return _act(request, job)
+        return _take(request, job)
+    if job is None:
+        return _ask(request, ImportForm())
+    return _show(request, job)
 
-    The server keeps nothing between the report and the yes: the file travels with the form, and is looked through anew
-    when it comes back.
-    """
-    action, viewer = MemberAction.INVITE, request.member
-    if not can(viewer, action, viewer):
-        raise refusal(request, subject=viewer, what=action.value, why=reason(viewer, action, viewer))
-    is_sent = request.method == "POST"
-    form = ImportForm(request.POST if is_sent else None, request.FILES if is_sent else None)
-    context = {"title": "Import users", "form": form, "mails": mails()}
-    if not (is_sent and form.is_valid()):
-        return render(request, "accounts/import.html", context)
-    content = form.cleaned_data["content"]
+
+def _ask(request: MemberRequest, form: ImportForm) -> HttpResponse:
+    return render(request, "accounts/import.html", {"title": "Import users", "form": form, "mails": mails()})
+
+
+def _take(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
+    form = ImportForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _ask(request, form)
+    file, data, content = (form.cleaned_data[name] for name in ("file", "data", "content"))
     try:
-        plan = importing.make_plan(content, viewer)
-        if form.is_confirmed and not plan.problems:
-            context["count"] = importing.carry_out(content, by=viewer, origin=request.origin)
-            return render(request, "accounts/imported.html", context)
-    except NotAllowed as error:
-        raise refusal(request, subject=viewer, what=action.value, why=error) from error
-    except ImportRefused as refused:
-        plan = refused.plan
+        import_jobs.take(request.member, file_name=file.name, data=data, content=content, origin=request.origin)
+    except JobGone:
+        messages.error(request, "The file was not taken\nYour earlier file is being imported. Wait until that is done.")
+    return redirect("accounts:import")
+
+
+# --- What is done with a file that was taken --------------------------------------------------------------------------
+
+
+def _act(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
+    """Do what a button under a file says, if it is still that file."""
+    act = _ACTS.get(request.POST["act"])
+    is_the_same = job is not None and request.POST.get("file_id") == str(job.uid)
+    if act is None or job is None or not is_the_same:
+        messages.error(request, "Nothing was done\nThis is not the file that you saw: look at it first.")
+        return redirect("accounts:import")
+    try:
+        return act(request, job) or redirect("accounts:import")
+    except JobGone:
+        messages.error(request, "Nothing was done\nThe work on the file goes on. Wait until it is done.")
+        return redirect("accounts:import")
+
+
+def _invite(request: MemberRequest, job: ImportJob) -> HttpResponse | None:
+    """Invite everybody in the file, unless something is in the way that can be told now."""
+    if job.state not in {ImportState.CHECKED, ImportState.INVITING} or job.problems:
+        raise JobGone
+    if import_jobs.is_another_at_work(request.member):
+        messages.error(request, "Nobody was invited\nAnother user imports a file just now. Try again when it is done.")
+        return None
+    try:
+        invitations.require_room(request.member.account_id, job.people)
     except TooManyInvitations as error:
-        refusal(request, subject=viewer, what=action.value, why=error)
-        form.add_error("file", str(error))
-        return refused_answer(render(request, "accounts/import.html", context), error)
-    return _report(request, form, plan, context)
+        refusal(request, subject=request.member, what=MemberAction.INVITE.value, why=error)
+        return refused_answer(_show(request, job), error)
+    import_jobs.begin(job, ImportState.INVITING, origin=request.origin)
+    return None
 
 
-def _report(request: MemberRequest, form: ImportForm, plan: Plan, context: dict[str, object]) -> HttpResponse:
-    context |= {
-        "problems": plan.problems[:_NAMED],
-        "more_problems": len(plan.problems) - _NAMED,
-        "problem_count": len(plan.problems),
-        "people": [] if plan.problems else plan.people[:_NAMED],
-        "more_people": len(plan.people) - _NAMED,
-        "count": len(plan.people),
-        "again": form.again(),
+def _check(request: MemberRequest, job: ImportJob) -> None:
+    if job.state == ImportState.DONE:
+        raise JobGone
+    import_jobs.begin(job, ImportState.CHECKING, origin=request.origin)
+
+
+def _discard(request: MemberRequest, job: ImportJob) -> None:
+    import_jobs.discard(job)
+
+
+_ACTS: dict[str, Callable[[MemberRequest, ImportJob], HttpResponse | None]] = {
+    "invite": _invite,
+    "check": _check,
+    "discard": _discard,
+}
+
+
+# --- What is shown of it ----------------------------------------------------------------------------------------------
+
+
+def _show(request: MemberRequest, job: ImportJob) -> HttpResponse:
+    """Show how far a file is."""
+    context: dict[str, object] = {"title": "Import users", "job": job, "invited": _number(job.people, "user")}
+    if job.state == ImportState.DONE:
+        return render(request, "accounts/imported.html", context | {"mails": mails()})
+    if import_jobs.is_at_work(job):
+        return render(request, "accounts/import_progress.html", context | _progress(job))
+    if job.state != ImportState.CHECKED:
+        context["is_check"] = job.state == ImportState.CHECKING
+        return render(request, "accounts/import_interrupted.html", context)
+    return render(request, "accounts/import_report.html", context | _report(request, job))
+
+
+def _progress(job: ImportJob) -> dict[str, object]:
+    """Return how far the work is, in words and in percent, and what it means for others meanwhile."""
+    is_check = job.state == ImportState.CHECKING
+    total = job.entries if is_check else job.people
+    if is_check:
+        words = f"Looking through {_number(total, 'line')}"
+    else:
+        words = (
+            f"{job.done:,} of {_number(total, 'user')} invited" if job.done else "Looking through the file once more"
+        )
+    percent = min(100, 100 * job.done // max(1, total))
+    return {"is_check": is_check, "words": words, "percent": percent, "stops_others": connection.vendor == "sqlite"}
+
+
+def _report(request: MemberRequest, job: ImportJob) -> dict[str, object]:
+    """Return a page of the mistakes, or, where there are none, of those to be invited."""
+    rows = import_jobs.report_of(job)
+    shown = [row for row in rows if row.what] if job.problems else rows
+    page = Paginator(shown, _PER_PAGE).get_page(request.GET.get("page"))
+    found: dict[str, object] = {
+        "page": page,
+        "lines": f"{page.start_index():,} to {page.end_index():,} of {_number(len(shown), 'line')}",
+        "mistakes": _number(job.problems, "mistake"),
+        "form": ImportForm(),
     }
-    return render(request, "accounts/import_report.html", context)
+    try:
+        invitations.require_room(request.member.account_id, job.people)
+    except TooManyInvitations as error:
+        found["lack_of_room"] = str(error)
+    return found
+
+
+def _number(count: int, of: str) -> str:
+    return f"{count:,} {of}{'' if count == 1 else 's'}"
+
+
+@require_safe
+def import_report(request: MemberRequest) -> HttpResponseBase:
+    """Hand out what was found of every line, as CSV."""
+    _require(request)
+    job = import_jobs.job_of(request.member)
+    if job is None or job.state != ImportState.CHECKED:
+        return redirect("accounts:import")
+    heading = ["Line", "Entry", "Parent", "Mistake"]
+    return csv_response([heading, *map(list, import_jobs.report_of(job))], "import-report.csv")

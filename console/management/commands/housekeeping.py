@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from accounts import invitations, resets, retention, throttle
+from accounts import import_jobs, invitations, resets, retention, throttle
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
@@ -19,8 +19,9 @@ class Command(MaintenanceCommand):
 
     help = (
         "Clear away what is over: login sessions that have ended, counts of attempts to sign in, requests for another "
-        "password, invited users who never came, and activity that is older than KEYTREE_ACTIVITY_DAYS; without that "
-        "setting activity is kept for good. May run at any time, beside the server and beside itself."
+        "password, files that nobody came back for, invited users who never came, and activity that is older than "
+        "KEYTREE_ACTIVITY_DAYS; without that setting activity is kept for good. May run at any time, beside the "
+        "server and beside itself."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -42,6 +43,7 @@ class Command(MaintenanceCommand):
         with no_statement_limit():
             sessions, counts = SessionStore.delete_expired(), throttle.forget_old()
             resets.forget_old()
+            import_jobs.forget_old()
             ended = invitations.end_expired(days=days, origin=COMMAND_LINE)
         self.stdout.write(f"Cleared away: {sessions:,} sessions, {counts:,} counts of attempts, {ended:,} invitations.")
         if settings.KEYTREE_ACTIVITY_DAYS:

@@ -1,0 +1,281 @@
+"""Imports that a page asks for: the file is kept, looked through and carried out, and a page tells how far it is.
+
+A short file is worked on while its request waits. A long one gets a process of its own, so that neither the time nor
+the memory that a hundred thousand people take comes out of a process that answers calls. A process that is killed
+leaves nothing half done, as the write and the end of its round are one transaction; the page then offers to begin anew.
+
+*Source:* docs/architecture.md, "Imports".
+"""
+
+import json
+import logging
+import subprocess
+import sys
+import threading
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from accounts import importing, member_files
+from accounts.importing import ImportRefused, Plan, Progress
+from accounts.invitations import TooManyInvitations
+from accounts.member_files import Content
+from accounts.memberships import present_member
+from accounts.models import ImportJob, ImportState, Member
+from accounts.origin import Origin
+from accounts.policy import NotAllowed
+from accounts.transactions import one_transaction
+
+_log = logging.getLogger(__name__)
+
+#: People whom a request waits for; for more there is a process.
+AT_HAND = 1_000
+#: How often a round gives a sign of life, in seconds, and after how long without one nobody is taken to work on it.
+_EVERY = 1.0
+_SILENT = timedelta(seconds=30)
+#: How long a file and its report are kept.
+_KEPT = timedelta(days=1)
+
+_LONGEST_NAME = 255
+#: What another file does not change of the row.
+_KEPT_FIELDS = ("id", "member")
+
+_WORKING = (ImportState.CHECKING, ImportState.INVITING)
+_NOBODY = "Nobody was invited."
+
+
+class JobGone(Exception):
+    """The import is another one by now, or somebody works on it: what was asked for is not done."""
+
+
+class Row(NamedTuple):
+    """A line of the report; ``what`` is its mistake, empty where nothing is wrong."""
+
+    line: int
+    text: str
+    parent: str
+    what: str
+
+
+# --- What a page asks -------------------------------------------------------------------------------------------------
+
+
+def job_of(member: Member) -> ImportJob | None:
+    """Return the member's import, without its file and its report; none when there is none, or one of long ago."""
+    jobs = ImportJob.objects.defer("content", "report").filter(member=member)
+    job: ImportJob | None = jobs.filter(created_at__gt=timezone.now() - _KEPT).first()
+    if job is not None:
+        _read_progress(job)
+    return job
+
+
+def is_at_work(job: ImportJob) -> bool:
+    """Whether somebody works on it, by the last sign of life."""
+    return bool(job.state in _WORKING and job.round and job.seen_at and job.seen_at > timezone.now() - _SILENT)
+
+
+def is_another_at_work(member: Member) -> bool:
+    """Whether somebody else's import is being carried out in the member's account."""
+    others = ImportJob.objects.filter(member__account_id=member.account_id, state=ImportState.INVITING)
+    return any(map(is_at_work, others.exclude(member=member).defer("content", "report")))
+
+
+def report_of(job: ImportJob) -> list[Row]:
+    """Return what was found of each line, in their order; nothing when the file is another one by now."""
+    found = ImportJob.objects.filter(pk=job.pk, uid=job.uid).values_list("report", flat=True).first()
+    return [Row(*cells) for cells in json.loads(zlib.decompress(found))] if found else []
+
+
+# --- What a page does -------------------------------------------------------------------------------------------------
+
+
+def take(member: Member, *, file_name: str, data: bytes, content: Content, origin: Origin) -> None:
+    """Keep a file, which was read, in place of an earlier one, and begin to look through it.
+
+    Raises JobGone while the earlier one is being carried out.
+    """
+    earlier = job_of(member)
+    if earlier is not None and earlier.state == ImportState.INVITING and is_at_work(earlier):
+        raise JobGone
+    fresh = ImportJob(
+        uid=uuid.uuid4(), created_at=timezone.now(), file_name=file_name[-_LONGEST_NAME:],
+        content=zlib.compress(data), entries=len(content.entries),
+    )  # fmt: skip
+    values = {field.name: getattr(fresh, field.name) for field in fresh._meta.fields if field.name not in _KEPT_FIELDS}
+    job, _ = ImportJob.objects.update_or_create(member=member, defaults=values)
+    begin(job, ImportState.CHECKING, origin=origin)
+
+
+def begin(job: ImportJob, state: ImportState, *, origin: Origin) -> None:
+    """Begin a round that looks the file through, or invites everybody in it; a short file is done with on return.
+
+    Raises JobGone.
+    """
+    if is_at_work(job):
+        raise JobGone
+    number = uuid.uuid4()
+    values = {"state": state, "round": number, "seen_at": timezone.now(), "done": 0, "notice": ""}
+    if not _as_it_was(job).update(origin=json.dumps(asdict(origin)), **values):
+        raise JobGone
+    if job.entries <= AT_HAND or not _starts_processes:
+        work(job.pk, number)
+    else:
+        _start_process(job.pk, number)
+
+
+def discard(job: ImportJob) -> None:
+    """Forget the file and what was found in it. Raises JobGone while it is being carried out."""
+    if job.state == ImportState.INVITING and is_at_work(job):
+        raise JobGone
+    _as_it_was(job).delete()
+
+
+def _as_it_was(job: ImportJob) -> QuerySet[ImportJob]:
+    """Return the row, unless it is about another file, or in another round, than when ``job`` was read."""
+    return ImportJob.objects.filter(pk=job.pk, uid=job.uid, state=job.state, round=job.round)
+
+
+def forget_old() -> int:
+    """Delete the files and reports that nobody came back for, and return how many."""
+    before = timezone.now() - _KEPT
+    for path in _progress_folder().glob("*"):
+        with suppress(FileNotFoundError):
+            if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                path.unlink()
+    return ImportJob.objects.filter(created_at__lt=before).delete()[0]
+
+
+# --- The work ---------------------------------------------------------------------------------------------------------
+
+#: Whether this process may start others. Where it may not, every file is worked on while its request waits.
+_starts_processes = False
+
+
+def run_in_background() -> None:
+    """Let this process, which serves, start a process for each long file."""
+    global _starts_processes  # noqa: PLW0603 - said once, by the application that serves
+    _starts_processes = True
+
+
+def _start_process(pk: int, number: uuid.UUID) -> None:
+    command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work_on_import", str(pk), str(number)]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - nothing in it was typed
+    threading.Thread(target=process.wait, name="keytree-import", daemon=True).start()  # or it would stay as a zombie
+
+
+def work(pk: int, number: uuid.UUID) -> None:
+    """Do the work of a round, and set what it came to; nothing, where the import has gone to another round.
+
+    What goes wrong is said in the row, with the round over; faults are logged.
+    """
+    job = ImportJob.objects.select_related("member").filter(pk=pk, round=number).first()
+    if job is None:
+        return
+    content = member_files.read(zlib.decompress(job.content))
+    try:
+        with _telling_progress(job) as progress:
+            if job.state == ImportState.CHECKING:
+                _set_report(job, content, importing.make_plan(content, present_member(job.member), progress=progress))
+            else:
+                _invite_all(job, content, progress)
+    except ImportRefused as refused:
+        _set_report(job, content, refused.plan)
+    except (NotAllowed, TooManyInvitations) as error:
+        _end_round(job, notice=str(error))
+    except JobGone:
+        _log.warning("import %s was taken over by another round; this one is undone", pk)
+    except Exception as error:  # noqa: BLE001 - whatever it is: the round is over, and whoever waits is told
+        # The kind alone: a database's message may quote values.
+        _log.error("import %s could not be worked on: %s", pk, type(error).__name__)
+        _end_round(job, notice="Something went wrong on the server.")
+
+
+@one_transaction
+def _invite_all(job: ImportJob, content: Content, progress: Progress) -> None:
+    """Invite everybody, and set it done in the same transaction. Raises JobGone, and what ``carry_out`` raises."""
+    origin = Origin(**json.loads(job.origin))
+    count = importing.carry_out(content, by=job.member, origin=origin, progress=progress)
+    if not _end_round(job, state=ImportState.DONE, people=count, content=b"", report=b""):
+        raise JobGone
+
+
+def _set_report(job: ImportJob, content: Content, plan: Plan) -> None:
+    wrong = {problem.line for problem in plan.problems}
+    rows = [Row(problem.line, problem.text, "", problem.what) for problem in plan.problems]
+    rows += [Row(entry.line, entry.email, entry.parent, "") for entry in content.entries if entry.line not in wrong]
+    report = zlib.compress(json.dumps(sorted(rows)).encode())
+    counts = {"people": len(plan.people), "problems": len(plan.problems)}
+    _end_round(job, state=ImportState.CHECKED, report=report, **counts)
+
+
+def _end_round(job: ImportJob, **values: object) -> bool:
+    """Set what a round came to; return whether it was still the present one."""
+    return bool(ImportJob.objects.filter(pk=job.pk, round=job.round).update(round=None, **values))
+
+
+# --- How far it is ----------------------------------------------------------------------------------------------------
+#
+# On SQLite nobody can write to the database while everybody is being invited, not even how far that is: there it stands
+# in a file. All processes of an installation on SQLite are on one machine, those on PostgreSQL need not be.
+
+
+@contextmanager
+def _telling_progress(job: ImportJob) -> Iterator[Progress]:
+    """Yield what is to be called with how many are done; every second that is told, with a sign of life."""
+    done, over = [0], threading.Event()
+
+    def note(number: int, _total: int) -> None:
+        done[0] = number
+
+    def tell() -> None:
+        while not over.wait(_EVERY):
+            try:
+                _write_progress(job, done[0])
+            except (DatabaseError, OSError) as error:
+                _log.warning("the progress of import %s could not be told: %s", job.pk, type(error).__name__)
+        connection.close()
+
+    teller = threading.Thread(target=tell, name="keytree-import-progress", daemon=True)
+    teller.start()
+    try:
+        yield note
+    finally:
+        over.set()
+        teller.join()
+        _progress_file(job).unlink(missing_ok=True)
+
+
+def _write_progress(job: ImportJob, done: int) -> None:
+    if connection.vendor != "sqlite":
+        ImportJob.objects.filter(pk=job.pk, round=job.round).update(done=done, seen_at=timezone.now())
+        return
+    path = _progress_file(job)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(str(done))
+    fresh.replace(path)
+
+
+def _read_progress(job: ImportJob) -> None:
+    """Set how far the present round is, where that stands in a file."""
+    with suppress(FileNotFoundError):
+        path = _progress_file(job)
+        job.done, job.seen_at = int(path.read_text()), datetime.fromtimestamp(path.stat().st_mtime, UTC)
+
+
+def _progress_file(job: ImportJob) -> Path:
+    return _progress_folder() / str(job.round)
+
+
+def _progress_folder() -> Path:
+    return Path(settings.KEYTREE_DATA_DIR) / "imports"

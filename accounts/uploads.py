@@ -1,0 +1,60 @@
+"""Files that are larger than any form: which pages take them, and from whom. Nobody else's are read at all."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from django.conf import settings
+from django.core.files.uploadhandler import TemporaryFileUploadHandler
+from django.http import HttpRequest, HttpResponse
+from django.urls import Resolver404, resolve
+
+from accounts.models import Member
+
+View = TypeVar("View", bound=Callable[..., HttpResponse])
+
+#: Bytes of what surrounds a file in a request.
+_AROUND = 64 * 1024
+
+
+def takes_files(largest: int, *, of: Callable[[Member], bool]) -> Callable[[View], View]:
+    """Mark a view that takes files of up to ``largest`` bytes, from the members for whom ``of`` says so."""
+
+    def mark(view: View) -> View:
+        view.largest_file, view.takes_files_of = largest, of  # type: ignore[attr-defined]
+        return view
+
+    return mark
+
+
+def body_size(request: HttpRequest) -> int:
+    """Return how many bytes of body the request says that it has."""
+    said = request.META.get("CONTENT_LENGTH", "")
+    return int(said[:18]) if said.isdecimal() else 0
+
+
+def largest_body(request: HttpRequest) -> int:
+    """Return how many bytes of body the page takes that is asked for; 0 for one that takes no files."""
+    try:
+        view = resolve(request.path_info).func
+    except Resolver404:
+        return 0
+    largest: int = getattr(view, "largest_file", 0)
+    return largest + _AROUND if largest else 0
+
+
+def too_large() -> HttpResponse:
+    """Return the answer to a body that is not read."""
+    return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
+
+
+def admit(request: HttpRequest, member: Member | None) -> HttpResponse | None:
+    """Return the answer to a large body that ``member`` may not send, else none; it is then kept out of memory.
+
+    To be called before anything reads the form.
+    """
+    if body_size(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        return None
+    if member is None or not resolve(request.path_info).func.takes_files_of(member):  # type: ignore[attr-defined]
+        return too_large()
+    request.upload_handlers = [TemporaryFileUploadHandler(request)]
+    return None

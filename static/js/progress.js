@@ -1,0 +1,26 @@
+// Progress of work that goes on at the server: the page is asked again every second, and its bar and words are taken over.
+// Where the page that comes back has none any more, the work is over, and that page is shown. Without script the page
+// asks for itself anew by its own.
+const EVERY = 1000;
+const PART = "[data-progress-part]";
+
+async function follow(section) {
+  try {
+    const answer = await fetch(location.href, { cache: "no-store" });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const news = page.querySelectorAll(PART);
+    // A server that is busy for a moment answers otherwise: that says nothing of the work.
+    if (answer.ok && !news.length) return location.reload();
+    news.forEach((part, index) => {
+      const shown = section.querySelectorAll(PART)[index];
+      if (part.hasAttribute("value")) shown.value = part.value;
+      shown.textContent = part.textContent;
+    });
+  } catch {
+    // Away for a moment.
+  }
+  setTimeout(() => follow(section), EVERY);
+}
+
+const section = document.querySelector("[data-progress]");
+if (section) setTimeout(() => follow(section), EVERY);
