@@ -170,7 +170,14 @@ def run_in_background() -> None:
 def _start_process(pk: int, number: uuid.UUID) -> None:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work_on_import", str(pk), str(number)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - nothing in it was typed
-    threading.Thread(target=process.wait, name="keytree-import", daemon=True).start()  # or it would stay as a zombie
+
+    def wait() -> None:
+        """Collect the process when it ends; one that was killed could not say that nobody works any more."""
+        process.wait()
+        ImportJob.objects.filter(pk=pk, round=number).update(round=None)
+        connection.close()
+
+    threading.Thread(target=wait, name="keytree-import", daemon=True).start()
 
 
 def work(pk: int, number: uuid.UUID) -> None:

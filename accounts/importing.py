@@ -248,11 +248,11 @@ def carry_out(
         progress(number * _AT_ONCE, len(plan.people))
         _insert(some, members, by)
     text_index.catch_up()
+    progress(len(plan.people), len(plan.people))
     # Last, as everybody's events wait for those: of people who only log in, too.
     details = {"permissions": permission_names(Permission(0)), "from": "a file"}
     for subjects in _pieces(list(members.values())):
         audit.record_all(events.INVITED, actor=by, subjects=subjects, origin=origin, details=details)
-    progress(len(plan.people), len(plan.people))
     return len(plan.people)
 
 

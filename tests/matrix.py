@@ -425,9 +425,10 @@ SURFACES = (
         changes="accounts_invitation",
     ),
     Surface("accounts:import", "GET", allowed_by=Act.INVITE),
-    # "email" and an address, with the yes to it.
+    Surface("accounts:import-report", "GET", allowed_by=Act.INVITE),
+    # The yes to a file that was looked through.
     Surface(
-        "accounts:import", "POST", allowed_by=Act.INVITE, data={"packed": "ZW1haWwKbmV3QG1hdHJpeC5leGFtcGxl"},
+        "accounts:import", "POST", 302, allowed_by=Act.INVITE, data={"act": "invite", "file_id": "{file_id}"},
         changes="accounts_invitation",
     ),
     Surface("accounts:add-vpn-user", "GET", allowed_by=Act.ADD_VPN_USER),

@@ -326,7 +326,7 @@ FIELDS = {
     "accounts:freeze": ("reason", "password"),
     "accounts:thaw": ("password",),
     "accounts:invite": ("addresses", "permissions"),
-    "accounts:import": ("packed",),
+    "accounts:import": ("act", "file_id"),
     "accounts:add-vpn-user": ("name", "email", "password"),
     "accounts:resend-invite": (),
     "accounts:cancel-invite": (),

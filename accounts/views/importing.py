@@ -23,7 +23,9 @@ from accounts.uploads import takes_files
 from accounts.views.invitations import mails
 
 #: How many lines of a report stand on a page.
-_PER_PAGE = 500
+_PER_PAGE = 100
+#: Percent of the time of inviting everybody that goes by before the last of them has a row.
+_SHARE_OF_INVITING = 85
 
 
 def _may_import(member: Member) -> bool:
@@ -74,7 +76,7 @@ def _take(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
 
 def _act(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
     """Do what a button under a file says, if it is still that file."""
-    act = _ACTS.get(request.POST["act"])
+    act = _ACTS.get(request.POST.get("act", ""))
     is_the_same = job is not None and request.POST.get("file_id") == str(job.uid)
     if act is None or job is None or not is_the_same:
         messages.error(request, "Nothing was done\nThis is not the file that you saw: look at it first.")
@@ -138,14 +140,16 @@ def _show(request: MemberRequest, job: ImportJob) -> HttpResponse:
 def _progress(job: ImportJob) -> dict[str, object]:
     """Return how far the work is, in words and in percent, and what it means for others meanwhile."""
     is_check = job.state == ImportState.CHECKING
-    total = job.entries if is_check else job.people
+    total, share = (job.entries, 100) if is_check else (job.people, _SHARE_OF_INVITING)
     if is_check:
         words = f"Looking through {_number(total, 'line')}"
+    elif not job.done:
+        words = "Looking through the file once more"
+    elif job.done < total:
+        words = f"{job.done:,} of {_number(total, 'user')} invited"
     else:
-        words = (
-            f"{job.done:,} of {_number(total, 'user')} invited" if job.done else "Looking through the file once more"
-        )
-    percent = min(100, 100 * job.done // max(1, total))
+        words = f"{_number(total, 'user')} invited, and being written into the activity"
+    percent = min(share, share * job.done // max(1, total))
     return {"is_check": is_check, "words": words, "percent": percent, "stops_others": connection.vendor == "sqlite"}
 
 

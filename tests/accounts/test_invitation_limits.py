@@ -49,8 +49,10 @@ def test_account_sends_so_many_invitations_in_a_day_and_no_more(cast, settings):
     assert re.search(said, text(answer))
     assert many in text(answer)  # as typed
     file = SimpleUploadedFile("users.csv", b"email\nc@new.example\nd@new.example")
-    packed = re.search(r'name="packed" value="([^"]+)"', text(olivia.post(IMPORT, {"file": file})))[1]
-    answer = olivia.post(IMPORT, {"packed": packed})
+    report = text(olivia.post(IMPORT, {"file": file}, follow=True))
+    assert "1 can be sent now" in report  # said before the yes, which is not offered
+    assert "Invite 2 users" not in report
+    answer = olivia.post(IMPORT, {"act": "invite", "file_id": re.search(r'name="file_id" value="([^"]+)"', report)[1]})
     assert (answer.status_code, "Nothing was sent." in text(answer)) == (429, True)
     assert rows() == before
     assert refusals() == ["invite users"] * 2
@@ -79,7 +81,7 @@ def test_nobodys_mailbox_is_filled_by_sending_anew_or_by_cancelling(cast, monkey
     assert "1 user invited" not in text(marcus.post(INVITE, {"addresses": "lena@acme.example"}))
     assert "Sent too many invitations today" in text(marcus.post(INVITE, {"addresses": "LENA@acme.example"}))
     file = SimpleUploadedFile("users.csv", b"email\nlena@acme.example")
-    assert "This address was sent too many invitations today." in text(marcus.post(IMPORT, {"file": file}))
+    assert "This address was sent too many invitations today." in text(marcus.post(IMPORT, {"file": file}, follow=True))
     elsewhere = visitor(Member.objects.get(account_id=BOREALIS, parent=None))
     assert "1 user invited" in text(elsewhere.post(INVITE, {"addresses": "lena@acme.example"}))
     a_day_passes()

@@ -302,6 +302,32 @@ def invite(addresses: str) -> Callable[[Visit], None]:
     return act
 
 
+FORGET_IMPORTS = """
+from accounts.models import ImportJob
+ImportJob.objects.all().delete()
+"""
+_IMPORT = (
+    FORGET_IMPORTS
+    + """
+import json, uuid, zlib
+from datetime import timedelta
+from django.utils import timezone
+from accounts.models import Member
+rows = [[line, f"b{line}@new.example", "", ""] for line in range(2, 202)]
+ImportJob.objects.create(
+    member=Member.objects.get(user__email="marcus@acme.example"), created_at=timezone.now(), content=b"",
+    file_name="Everybody who works in the north.csv", entries=100_000, report=zlib.compress(json.dumps(rows).encode()),
+    STATE,
+)
+"""
+)
+_AT_WORK = "round=uuid.uuid4(), seen_at=timezone.now() + timedelta(days=1), people=100_000, done=34_000"
+IMPORT_BEING_CHECKED = _IMPORT.replace("STATE", f"state='checking', {_AT_WORK}")
+IMPORT_BEING_CARRIED_OUT = _IMPORT.replace("STATE", f"state='inviting', {_AT_WORK}")
+IMPORT_INTERRUPTED = _IMPORT.replace("STATE", "state='inviting', people=100_000")
+IMPORT_OF_TOO_MANY = _IMPORT.replace("STATE", "state='checked', people=100_001")
+
+
 def import_file(text: str, *, confirm: bool = False) -> Callable[[Visit], None]:
     def act(visit: Visit) -> None:
         file = {"name": "users.csv", "mimeType": "text/csv", "buffer": text.encode()}

@@ -5,6 +5,7 @@ from tests.journeys.cast import State
 
 KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
 INACTIVE = "/iam/inactive"
+IMPORT = USERS + "/import"
 SESSIONS, SECURITY = "/user/sessions", "/user/security"
 KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
 
@@ -109,13 +110,29 @@ STATES = (
     State(
         "invite users, result", "marcus", f"{USERS}/invite_users", acts.invite("a1@new.example, priya@acme.example, x")
     ),
-    State("import users", "marcus", f"{USERS}/import"),
-    State("import users, no file", "marcus", f"{USERS}/import", acts.import_file("email")),
+    State("import users", "marcus", IMPORT, before=acts.FORGET_IMPORTS),
+    State("import users, no file", "marcus", IMPORT, acts.import_file("email"), before=acts.FORGET_IMPORTS),
     State(
-        "import users, mistakes", "marcus", f"{USERS}/import", acts.import_file("email,parent\nx,\npriya@acme.example,")
+        "import users, mistakes",
+        "marcus",
+        IMPORT,
+        acts.import_file("email,parent\nx,\npriya@acme.example,"),
+        before=acts.FORGET_IMPORTS,
     ),
-    State("import users, report", "marcus", f"{USERS}/import", acts.import_file("email\nb1@new.example")),
-    State("import users, done", "marcus", f"{USERS}/import", acts.import_file("email\nb2@new.example", confirm=True)),
+    State(
+        "import users, report", "marcus", IMPORT, acts.import_file("email\nb1@new.example"), before=acts.FORGET_IMPORTS
+    ),
+    State(
+        "import users, done",
+        "marcus",
+        IMPORT,
+        acts.import_file("email\nb2@new.example", confirm=True),
+        before=acts.FORGET_IMPORTS,
+    ),
+    State("import users, being checked", "marcus", IMPORT, before=acts.IMPORT_BEING_CHECKED),
+    State("import users, being carried out", "marcus", IMPORT, before=acts.IMPORT_BEING_CARRIED_OUT),
+    State("import users, interrupted", "marcus", IMPORT, before=acts.IMPORT_INTERRUPTED),
+    State("import users, too many for a day", "marcus", IMPORT, before=acts.IMPORT_OF_TOO_MANY),
     State("add VPN-only user", "marcus", f"{USERS}/add_vpn_user"),
     State("add VPN-only user, mistakes", "marcus", f"{USERS}/add_vpn_user", acts.add_nobody),
     State("user: a pending descendant, actions", "marcus", USER.format("lena"), acts.opened("Actions")),

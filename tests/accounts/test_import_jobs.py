@@ -1,0 +1,280 @@
+"""Files on their way: kept, worked on by a process of its own, taken over, interrupted, and whose they are."""
+
+import io
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.management import call_command
+from django.utils import timezone
+
+from accounts import import_jobs, importing
+from accounts.enums import Permission
+from accounts.models import Event, ImportJob, ImportState, Invitation, Mail, Member, User
+from tests.visitors import visitor
+
+URL = "/iam/users/import"
+FILE = b"email,parent\na@new.example,\nb@new.example,a@new.example\n"
+MiB = 1024 * 1024
+
+
+def send(client, data: bytes = FILE, name: str = "people.csv", **more):
+    return client.post(URL, {"file": SimpleUploadedFile(name, data)}, **more)
+
+
+def press(client, act: str, job: ImportJob, **more):
+    return client.post(URL, {"act": act, "file_id": str(job.uid)}, **more)
+
+
+def text(answer) -> str:
+    return answer.content.decode()
+
+
+def job_of(member: Member) -> ImportJob:
+    return ImportJob.objects.get(member=member)
+
+
+def rows() -> tuple[int, ...]:
+    return tuple(model.objects.count() for model in (User, Member, Invitation, Mail, Event))
+
+
+@pytest.fixture
+def processes(monkeypatch) -> list[tuple[int, uuid.UUID]]:
+    """As where the application serves, and every file is long: the processes that were started, which do nothing."""
+    started: list[tuple[int, uuid.UUID]] = []
+    monkeypatch.setattr(import_jobs, "_starts_processes", True)
+    monkeypatch.setattr(import_jobs, "AT_HAND", 0)
+    monkeypatch.setattr(import_jobs, "_start_process", lambda pk, number: started.append((pk, number)))
+    return started
+
+
+# --- From the file to its end -----------------------------------------------------------------------------------------
+
+
+def test_page_follows_the_work_from_the_file_to_its_end(cast, processes):
+    client, before = visitor(cast["marcus"]), rows()
+    page = text(send(client, follow=True))
+    assert "Looking through 2 lines" in page
+    assert '<noscript><meta http-equiv="refresh"' in page
+    assert '<progress class="progress" max="100" value="0"' in page
+    ImportJob.objects.update(done=1)
+    assert 'value="50"' in text(client.get(URL))
+    import_jobs.work(*processes.pop())
+    report = text(client.get(URL))
+    assert "Nothing is wrong with the file" in report
+    assert "Invite 2 users" in report
+    assert "http-equiv" not in report
+    assert rows() == before
+    page = text(press(client, "invite", job_of(cast["marcus"]), follow=True))
+    assert "Looking through the file once more" in page
+    assert "1 of 2 users invited" not in page
+    ImportJob.objects.update(done=1)
+    assert "1 of 2 users invited" in text(client.get(URL))
+    ImportJob.objects.update(done=2)
+    assert "being written into the activity" in text(client.get(URL))
+    assert rows() == before
+    call_command("work_on_import", *map(str, processes.pop()))
+    page = text(client.get(URL))
+    assert "All users of the file invited" in page
+    assert "2 users of" in page
+    assert rows() == tuple(count + 2 for count in before)
+    done = job_of(cast["marcus"])
+    assert (done.state, bytes(done.content), bytes(done.report), done.round) == (ImportState.DONE, b"", b"", None)
+    origins = Event.objects.filter(action="invitation.created").order_by("-pk").values_list("address", "request_id")[:2]
+    assert {address for address, _ in origins} == {"127.0.0.1"}
+    assert all(request_id for _, request_id in origins)
+    assert "File with users" in text(press(client, "discard", done, follow=True))
+    assert not ImportJob.objects.exists()
+
+
+def test_file_is_its_senders_alone(cast):
+    """Others who may invite see a form of their own, and the id of another's file is worth nothing to them."""
+    marcus, olivia, priya = (visitor(cast[name]) for name in ("marcus", "olivia", "priya"))
+    send(marcus)
+    job, before = job_of(cast["marcus"]), rows()
+    for act in ("invite", "check", "discard"):
+        page = text(press(olivia, act, job, follow=True))
+        assert "This is not the file that you saw" in page
+        assert "a@new.example" not in page
+        assert press(priya, act, job).status_code == 403
+        assert press(visitor(), act, job).status_code == 302
+    assert "a@new.example" not in text(olivia.get(URL))
+    assert olivia.get(f"{URL}.csv").status_code == 302
+    assert (job_of(cast["marcus"]).state, rows()[:-1]) == (ImportState.CHECKED, before[:-1])
+
+
+def test_yes_is_about_the_file_that_was_looked_at(cast):
+    """Of two windows the one with the earlier file invites nobody of the later one."""
+    client, before = visitor(cast["marcus"]), rows()
+    send(client)
+    first = job_of(cast["marcus"])
+    send(client, b"email\nother@new.example")
+    assert "This is not the file that you saw" in text(press(client, "invite", first, follow=True))
+    assert "This is not the file that you saw" in text(press(client, "discard", first, follow=True))
+    assert "Nothing was done" in text(press(client, "nonsense", job_of(cast["marcus"]), follow=True))
+    assert rows() == before
+    press(client, "invite", job_of(cast["marcus"]))
+    assert User.objects.filter(email="other@new.example").exists()
+    assert "The work on the file goes on" in text(press(client, "invite", job_of(cast["marcus"]), follow=True))
+    assert not User.objects.filter(email="a@new.example").exists()
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 5_000, "2.5", "\x00", ""])
+def test_page_of_a_report_that_is_none_is_another_one(cast, page):
+    client = visitor(cast["marcus"])
+    send(client, b"email\n" + b"".join(b"n%d@new.example\n" % number for number in range(150)))
+    answer = client.get(URL, {"page": page})
+    assert answer.status_code in (200, 400)
+    assert answer.status_code == 400 or "of 150 lines" in text(answer)
+    assert "101 to 150 of 150 lines" in text(client.get(f"{URL}?page=2"))
+
+
+# --- What comes between -----------------------------------------------------------------------------------------------
+
+
+def test_interrupted_work_says_so_and_is_begun_again(cast, processes):
+    client, marcus = visitor(cast["marcus"]), cast["marcus"]
+    send(client)
+    long_ago = timezone.now() - timedelta(minutes=1)
+    ImportJob.objects.update(seen_at=long_ago)
+    assert "The file was not looked through" in text(client.get(URL))
+    press(client, "check", job_of(marcus))
+    import_jobs.work(*processes.pop(0))  # the earlier round, which comes too late
+    assert job_of(marcus).state == ImportState.CHECKING
+    import_jobs.work(*processes.pop(0))
+    assert job_of(marcus).state == ImportState.CHECKED
+    press(client, "invite", job_of(marcus))
+    assert "The work on the file goes on" in text(press(client, "invite", job_of(marcus), follow=True))
+    assert "Wait until that is done" in text(send(client, follow=True))
+    assert "The work on the file goes on" in text(press(client, "discard", job_of(marcus), follow=True))
+    ImportJob.objects.update(seen_at=long_ago)
+    page = text(client.get(URL))
+    assert "Nobody was invited" in page
+    assert "The work was interrupted" in page
+    before = rows()
+    press(client, "invite", job_of(marcus))
+    import_jobs.work(*processes.pop(0))
+    assert rows() == before
+    import_jobs.work(*processes.pop(0))
+    assert rows() == tuple(count + 2 for count in before)
+    assert job_of(marcus).state == ImportState.DONE
+
+
+def test_round_that_was_taken_over_is_undone_to_its_last_row(cast, processes, monkeypatch):
+    """A process that was taken for dead, and is not, ends after another one began: its people are not invited."""
+    client, marcus, before = visitor(cast["marcus"]), cast["marcus"], rows()
+    send(client)
+    import_jobs.work(*processes.pop())
+    press(client, "invite", job_of(marcus))
+    another, record_all = uuid.uuid4(), importing.audit.record_all
+
+    def take_over(*args, **kwargs) -> None:
+        record_all(*args, **kwargs)
+        assert rows() == tuple(count + 2 for count in before)
+        ImportJob.objects.update(round=another)
+
+    monkeypatch.setattr(importing.audit, "record_all", take_over)
+    import_jobs.work(*processes.pop())
+    assert rows() == before
+    assert job_of(marcus).state == ImportState.INVITING
+
+
+def test_rights_are_asked_for_again_when_everybody_is_invited(cast, processes):
+    client, marcus, before = visitor(cast["marcus"]), cast["marcus"], rows()
+    send(client)
+    import_jobs.work(*processes.pop())
+    press(client, "invite", job_of(marcus))
+    Member.objects.filter(pk=marcus.pk).update(permissions=0)
+    import_jobs.work(*processes.pop())
+    assert client.get(URL).status_code == 403
+    Member.objects.filter(pk=marcus.pk).update(permissions=int(Permission.MANAGE_USERS))
+    page = text(client.get(URL))
+    assert "Nobody was invited" in page
+    assert "permission" in page
+    assert rows()[:-1] == before[:-1]  # the refusal of the page is an event
+
+
+def test_file_is_looked_through_again_when_everybody_is_invited(cast, processes):
+    client, before = visitor(cast["marcus"]), rows()
+    send(client)
+    import_jobs.work(*processes.pop())
+    visitor(cast["olivia"]).post("/iam/users/invite_users", {"addresses": "b@new.example"})
+    press(client, "invite", job_of(cast["marcus"]))
+    import_jobs.work(*processes.pop())
+    assert "This address is invited already." in text(client.get(URL))
+    assert rows() == tuple(count + 1 for count in before)
+
+
+def test_faults_are_told_without_their_words(cast, processes, monkeypatch, caplog):
+    client, before = visitor(cast["marcus"]), rows()
+    send(client)
+    import_jobs.work(*processes.pop())
+    press(client, "invite", job_of(cast["marcus"]))
+
+    def fail(*_args, **_kwargs) -> None:
+        raise OSError("about a@new.example")
+
+    monkeypatch.setattr(importing.audit, "record_all", fail)
+    import_jobs.work(*processes.pop())
+    page = text(client.get(URL))
+    assert "Something went wrong on the server." in page
+    assert "about a@" not in page + caplog.text
+    assert "OSError" in caplog.text
+    assert rows() == before
+
+
+def test_two_of_an_account_do_not_go_on_at_once(cast, processes):
+    marcus, olivia = visitor(cast["marcus"]), visitor(cast["olivia"])
+    for client in (marcus, olivia):
+        send(client)
+        import_jobs.work(*processes.pop())
+    press(marcus, "invite", job_of(cast["marcus"]))
+    assert "Another user imports a file just now" in text(press(olivia, "invite", job_of(cast["olivia"]), follow=True))
+    assert job_of(cast["olivia"]).state == ImportState.CHECKED
+    import_jobs.work(*processes.pop())
+    press(olivia, "invite", job_of(cast["olivia"]))
+    assert job_of(cast["olivia"]).state == ImportState.INVITING
+
+
+def test_files_are_kept_for_a_day(cast, settings, tmp_path):
+    settings.KEYTREE_DATA_DIR = tmp_path
+    client = visitor(cast["marcus"])
+    send(client)
+    (tmp_path / "imports").mkdir(exist_ok=True)
+    (tmp_path / "imports" / "of-now").write_text("1")
+    call_command("housekeeping", stdout=io.StringIO())
+    assert ImportJob.objects.count() == 1
+    assert (tmp_path / "imports" / "of-now").exists()
+    ImportJob.objects.update(created_at=timezone.now() - timedelta(days=1, minutes=1))
+    assert "File with users" in text(client.get(URL))
+    assert "This is not the file" in text(press(client, "invite", job_of(cast["marcus"]), follow=True))
+    call_command("housekeeping", stdout=io.StringIO())
+    assert not ImportJob.objects.exists()
+
+
+# --- Large files ------------------------------------------------------------------------------------------------------
+
+
+def large(size: int) -> bytes:
+    """A file of one person, and of blank lines up to ``size`` bytes and more."""
+    return b"email\na@new.example" + b"\n" * size
+
+
+def test_large_files_are_taken_from_those_who_may_import_and_by_this_page_alone(cast):
+    data = large(3 * MiB)
+    assert send(visitor(cast["priya"]), data).status_code == 413
+    assert send(visitor(), data).status_code == 413
+    marcus = visitor(cast["marcus"], csrf_checks=True)
+    assert send(marcus, data).status_code == 403  # without the form's token
+    marcus = visitor(cast["marcus"])
+    elsewhere = marcus.post("/iam/users/invite_users", {"file": SimpleUploadedFile("x", data)})
+    assert elsewhere.status_code == 413
+    assert marcus.post("/nowhere", {"file": SimpleUploadedFile("x", data)}).status_code == 413
+    assert marcus.post(URL, {"act": "x" * (2 * MiB)}).status_code == 400  # a field is no file
+    Member.objects.filter(pk=cast["marcus"].pk).update(status="suspended")
+    assert send(marcus, data).status_code == 413
+    Member.objects.filter(pk=cast["marcus"].pk).update(status="active")
+    assert not ImportJob.objects.exists()
+    assert "Invite 1 user" in text(send(marcus, data, follow=True))
+    assert send(marcus, large(22 * MiB)).status_code == 413
