@@ -1,0 +1,117 @@
+"""Importing a long file, as it is lived: by a real server, the process that it starts, and a browser that waits."""
+
+import os
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.live import LiveServer
+from tests.journeys.visit import Visit, phone_and_desk, scrolls_sideways
+
+pytest_plugins = ["tests.journeys.browser"]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-import-journey")]
+
+PATIENCE = 60_000  # milliseconds
+SEEN_LONG_AGO = """
+import time
+from accounts.models import Session
+from accounts.sessions import SessionStore
+for key in Session.objects.values_list("pk", flat=True):
+    session = SessionStore(key)
+    session["seen_at"] = time.time() - 300
+    session.save()
+"""
+LAST_SEEN = """
+from accounts.models import Session
+print(min(Session.objects.values_list("seen_at", flat=True)).timestamp())
+"""
+
+
+@pytest.fixture(scope="module")
+def console(start_shared) -> LiveServer:
+    """One server for all."""
+    return start_shared()
+
+
+def send(visit: Visit, prefix: str, people: int) -> None:
+    """Send a file of so many people, each below another, and see it looked through."""
+    lines = [f"{prefix}{n}@new.example,{f'{prefix}{(n - 1) // 5}@new.example' if n else ''}" for n in range(people)]
+    data = "\n".join(["email,parent", *lines]).encode()
+    visit.go("/iam/users/import")
+    visit.page.locator("#id_file").set_input_files({"name": f"{prefix}.csv", "mimeType": "text/csv", "buffer": data})
+    visit.button("Check file").click()
+    expect(visit.page.get_by_role("progressbar", name=f"Looking through {people:,} lines")).to_be_visible()
+    expect(visit.notification("Nothing is wrong with the file")).to_be_visible(timeout=PATIENCE)
+
+
+def invited(console: LiveServer, prefix: str) -> int:
+    code = "from accounts.models import Member\n"
+    return int(console.run(f"{code}print(Member.objects.filter(user__email__startswith={prefix!r}).count())"))
+
+
+def workers(console: LiveServer) -> Iterator[int]:
+    """The processes that work on an import of this server's."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command, environment = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+        except OSError:
+            continue
+        if b"work_on_import" in command and str(console.data_dir).encode() in environment:
+            yield int(folder.name)
+
+
+@phone_and_desk
+def test_long_file_goes_its_way_in_sight(browse, console, script, width):
+    visit = browse(console, script=script, width=width).sign_in("marcus")
+    prefix = "phone" if script else "desk"
+    send(visit, prefix, 1_100)
+    assert invited(console, prefix) == 0
+    visit.button("Invite 1,100 users").click()
+    bar = visit.page.get_by_role("progressbar")
+    expect(bar).to_be_visible()
+    assert not scrolls_sideways(visit.page)
+    visit.go("/iam/users").go("/iam/users/import")  # leaving does it no harm
+    expect(visit.notification("All users of the file invited")).to_be_visible(timeout=PATIENCE)
+    expect(bar).to_have_count(0)
+    assert invited(console, prefix) == 1_100
+    assert list(workers(console)) == []
+    visit.button("Import another file").click()
+    expect(visit.page.locator("#id_file")).to_be_visible()
+
+
+def test_import_whose_process_is_killed_has_invited_nobody_and_is_begun_again(browse, console):
+    visit = browse(console).sign_in("olivia")
+    send(visit, "killed", 5_000)
+    visit.button("Invite 5,000 users").click()
+    told = re.compile(r"^[2-4],000 of 5,000 users invited$")
+    expect(visit.page.locator("#progress-words")).to_have_text(told, timeout=PATIENCE)
+    (worker,) = workers(console)
+    os.kill(worker, signal.SIGKILL)
+    expect(visit.notification("The work was interrupted before its end.")).to_be_visible(timeout=PATIENCE)
+    assert invited(console, "killed") == 0
+    visit.button("Invite 5,000 users").click()
+    expect(visit.notification("All users of the file invited")).to_be_visible(timeout=PATIENCE)
+    assert invited(console, "killed") == 5_000
+
+
+def test_pages_are_shown_while_somebody_writes_for_long(browse, console):
+    """The session's note of its use, which is due, does not wait for the lock as a change of anything would."""
+    visit = browse(console).sign_in("priya")
+    console.run(SEEN_LONG_AGO)
+    with closing(sqlite3.connect(console.data_dir / "keytree.sqlite3", isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        begun = time.monotonic()
+        visit.go("/iam/apikeys").expect_page("API keys")
+        assert time.monotonic() - begun < 15  # seconds; a change waits for 20
+        writer.execute("ROLLBACK")
+    assert float(console.run(LAST_SEEN)) < time.time() - 200
+    visit.go("/iam/apikeys").expect_page("API keys")
+    seen = console.run(LAST_SEEN.replace("min", "max"))
+    assert float(seen) > time.time() - 100
