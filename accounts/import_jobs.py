@@ -26,7 +26,7 @@ from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import importing, member_files
+from accounts import importing, member_files, outbox
 from accounts.importing import ImportRefused, Plan, Progress
 from accounts.invitations import TooManyInvitations
 from accounts.member_files import Content
@@ -174,6 +174,7 @@ def _start_process(pk: int, number: uuid.UUID) -> None:
     def wait() -> None:
         """Collect the process when it ends; one that was killed could not say that nobody works any more."""
         process.wait()
+        outbox.postman.wake()  # the mails were posted over there
         ImportJob.objects.filter(pk=pk, round=number).update(round=None)
         connection.close()
 

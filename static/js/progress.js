@@ -1,6 +1,6 @@
 // Progress of work that goes on at the server: the page is asked again every second, and its bar and words are taken over.
-// Where the page that comes back has none any more, the work is over, and that page is shown. Without script the page
-// asks for itself anew by its own.
+// Where the page that comes back has none any more, the work is over, and that page is shown. Without script there is a
+// link for it instead: a page that turns by itself is in the way of who reads it slowly.
 const EVERY = 1000;
 const PART = "[data-progress-part]";
 
