@@ -40,13 +40,17 @@ def console(start_shared) -> LiveServer:
     return start_shared()
 
 
+def choose(visit: Visit, name: str, text: str) -> None:
+    """Choose a file and have it checked."""
+    file = {"name": f"{name}.csv", "mimeType": "text/csv", "buffer": text.encode()}
+    visit.page.get_by_label("File", exact=True).set_input_files(file)
+    visit.button("Check file").click()
+
+
 def send(visit: Visit, prefix: str, people: int) -> None:
     """Send a file of so many people, each below another, and see it looked through."""
     lines = [f"{prefix}{n}@new.example,{f'{prefix}{(n - 1) // 5}@new.example' if n else ''}" for n in range(people)]
-    data = "\n".join(["email,parent", *lines]).encode()
-    visit.go("/iam/users/import")
-    visit.page.locator("#id_file").set_input_files({"name": f"{prefix}.csv", "mimeType": "text/csv", "buffer": data})
-    visit.button("Check file").click()
+    choose(visit.go("/iam/users/import"), prefix, "\n".join(["email,parent", *lines]))
     expect(visit.page.get_by_role("progressbar", name=f"Looking through {people:,} lines")).to_be_visible()
     wait_for(visit, "Nothing is wrong with the file")
 
@@ -74,6 +78,23 @@ def workers(console: LiveServer) -> Iterator[int]:
             continue
         if b"work_on_import" in command and str(console.data_dir).encode() in environment:
             yield int(folder.name)
+
+
+@phone_and_desk
+def test_file_of_users_is_told_its_mistakes_and_goes_in_when_corrected(browse, console, script, width):
+    visit, email = browse(console, script=script, width=width).sign_in("marcus"), f"rui{width}@new.example"
+    visit.go("/iam/users").link("Import users").click()
+    choose(visit, "users", f"email,parent\n{email},priya@acme.example\nno address,\n")
+    expect(visit.page.get_by_text("Nobody was invited")).to_be_visible()
+    expect(visit.page.get_by_role("row", name="Line 3")).to_contain_text("no address")
+    choose(visit, "users", f"email,parent\n{email},priya@acme.example\n")
+    expect(visit.page.get_by_role("row", name=email)).to_contain_text("priya@acme.example")
+    visit.button("Invite 1 user").click()
+    expect(visit.notification("1 user invited")).to_be_visible()
+    assert not scrolls_sideways(visit.page)
+    visit.button("Import another file").click()
+    visit.go("/iam/users?view=hierarchy")
+    expect(visit.row(email)).to_contain_text("Level 3")
 
 
 @phone_and_desk

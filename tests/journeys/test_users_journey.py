@@ -541,29 +541,6 @@ def test_picture_of_the_hierarchy_is_walked_by_its_boxes_and_by_its_list(console
 
 
 @phone_and_desk
-def test_file_of_users_is_told_its_mistakes_and_goes_in_when_corrected(start_live, browse, script, width):
-    marcus = browse(start_live(), script=script, width=width).sign_in("marcus").go("/iam/users")
-    marcus.link("Import users").click()
-    _choose_file(marcus, "email,parent\nrui@new.example,priya@acme.example\nno address,\n")
-    expect(marcus.page.get_by_text("Nobody was invited")).to_be_visible()
-    expect(marcus.page.get_by_role("row", name="Line 3")).to_contain_text("no address")
-    marcus.link("Choose the file again").click()
-    _choose_file(marcus, "email,parent\nrui@new.example,priya@acme.example\n")
-    expect(marcus.page.get_by_role("row", name="rui@new.example")).to_contain_text("priya@acme.example")
-    marcus.button("Invite 1 user").click()
-    expect(marcus.notification("1 user invited")).to_be_visible()
-    marcus.go("/iam/users?view=hierarchy")
-    expect(marcus.row("rui@new.example")).to_contain_text("Level 3")
-    assert not scrolls_sideways(marcus.page)
-
-
-def _choose_file(visit: Visit, text: str) -> None:
-    file = {"name": "users.csv", "mimeType": "text/csv", "buffer": text.encode()}
-    visit.page.get_by_label("File", exact=True).set_input_files(file)
-    visit.button("Check file").click()
-
-
-@phone_and_desk
 def test_inactive_keys_are_reported_and_lead_to_their_deletion_and_back(start_live, browse, script, width):
     server = start_live()
     server.run(LONG_AGO)
