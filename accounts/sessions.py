@@ -12,11 +12,15 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.models import Session
-from accounts.transactions import not_waiting_for_writers
+from accounts.transactions import waiting_at_most
 
 #: What a session of somebody signed in holds; the times in seconds since 1970. ``PROVED`` alone has no column.
 UID, ACCOUNT, STARTED, SEEN, PROVED = "uid", "account_id", "started_at", "seen_at", "proved_at"
 ADDRESS, AGENT = "address", "agent"
+
+
+#: How long a page waits to note that its session was used, in milliseconds.
+_PATIENCE = 250
 
 
 class SessionStore(DatabaseSessionStore):
@@ -39,8 +43,8 @@ class SessionStore(DatabaseSessionStore):
     def note_use(self, values: Mapping[str, Any]) -> None:
         """Put ``values``, which say when and from where it was used last, into the session.
 
-        If nothing else changes, it is written only where nobody has to be waited for: while somebody writes for long,
-        pages are answered, and the use is noted with the next one.
+        If nothing else changes, it is written only where nobody has to be waited for long: while somebody writes a
+        great deal, pages are answered, and the use is noted with a later one.
         """
         self.update(dict(values))
         self._with_use_noted = dict(self.items())
@@ -55,7 +59,7 @@ class SessionStore(DatabaseSessionStore):
         if must_create or dict(self.items()) != self._with_use_noted:
             self._write(must_create)
             return
-        with not_waiting_for_writers(), suppress(OperationalError):
+        with waiting_at_most(_PATIENCE), suppress(OperationalError):
             self._write(must_create)
 
     def _write(self, must_create: bool) -> None:  # noqa: FBT001 - as Django's

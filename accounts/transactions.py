@@ -39,19 +39,19 @@ def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
 
 
 @contextmanager
-def not_waiting_for_writers() -> Iterator[None]:
-    """Let a write fail at once where another one holds SQLite's only lock; on PostgreSQL nothing is different.
+def waiting_at_most(milliseconds: int) -> Iterator[None]:
+    """Let a write wait only so long while another one holds SQLite's only lock; on PostgreSQL nothing is different.
 
-    Such a write raises OperationalError, as it does elsewhere after the time that the settings let it wait.
+    Then it raises OperationalError, as it does elsewhere after the time that the settings let it wait.
     """
     if connection.vendor != "sqlite":
         yield
         return
     with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout = 0")
+        cursor.execute(f"PRAGMA busy_timeout = {milliseconds:d}")
     try:
         yield
     finally:
         with connection.cursor() as cursor:
-            milliseconds = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
-            cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+            usual = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
+            cursor.execute(f"PRAGMA busy_timeout = {usual:d}")
