@@ -278,6 +278,7 @@ class InviteForm(forms.Form):
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
         self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
         self.helper = helper("Invite", form_id="invite-form")
+        self.helper.attrs = {"data-busy": "Inviting"}
 
     def clean_addresses(self) -> list[Invitee]:
         """Return the entries that were typed. Raises ValidationError when there are none or too many."""

@@ -24,3 +24,27 @@ async function follow(section) {
 
 const section = document.querySelector("[data-progress]");
 if (section) setTimeout(() => follow(section), EVERY);
+
+// A form whose answer can take seconds says that it is at work, and is not sent twice.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.dataset.busy || event.defaultPrevented) return;
+  if (form.querySelector("[data-busy-shown]")) {
+    event.preventDefault();
+    return;
+  }
+  const shown = document.createElement("div");
+  shown.className = "stack";
+  shown.dataset.busyShown = "";
+  const words = document.createElement("p");
+  const bar = document.createElement("progress");
+  words.textContent = bar.ariaLabel = form.dataset.busy;
+  bar.className = "progress";
+  shown.append(words, bar);
+  form.append(shown);
+  document.querySelector("[data-status]").textContent = form.dataset.busy;
+});
+// Back to a page that the browser kept: nothing is at work any more.
+addEventListener("pageshow", (event) => {
+  if (event.persisted) document.querySelectorAll("[data-busy-shown]").forEach((shown) => shown.remove());
+});

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.journeys.live import LiveServer
 from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, Visit, phone_and_desk, scrolls_sideways
@@ -242,6 +242,24 @@ def test_closing_a_dialog_stays_on_the_page_it_was_opened_from(console, console_
     marcus.expect_page("Manage Marcus Lindqvist")
     expect(marcus.button("Actions for Marcus Lindqvist")).to_be_focused()
     assert marcus.page.evaluate("window.isStill")  # nothing was changed, so nothing was loaded anew
+
+
+def test_form_whose_answer_takes_long_says_so_and_is_sent_once(console, console_with_ids, browse):
+    """While the answer is out: as the server would be busy with ten thousand keys for some seconds."""
+    marcus = browse(console).sign_in("marcus").go(f"/iam/users/{console_with_ids['marcus']}/revoke_keys")
+    sent: list[str] = []
+
+    def keep(route: Route) -> None:
+        sent.append(route.request.url)
+        route.abort("aborted")  # the page stays as it is until an answer comes, and none does
+
+    marcus.page.route("**/revoke_keys", keep)
+    marcus.page.get_by_label("Reason").fill("Tidying up")
+    for _ in range(2):
+        marcus.button("Revoke keys").click()
+        expect(marcus.page.get_by_role("progressbar", name="Revoking the keys")).to_be_visible()
+    expect(marcus.page.locator("[data-status]")).to_have_text("Revoking the keys")
+    assert len(sent) == 1
 
 
 # --- Activity --------------------------------------------------------------------------------------------------------
