@@ -250,7 +250,8 @@ def _telling_progress(job: ImportJob) -> Iterator[Progress]:
             try:
                 _write_progress(job, done[0])
             except (DatabaseError, OSError) as error:
-                _log.warning("the progress of import %s could not be told: %s", job.pk, type(error).__name__)
+                # As while the write ends, with the row in its hands.
+                _log.info("the progress of import %s could not be told: %s", job.pk, type(error).__name__)
         connection.close()
 
     teller = threading.Thread(target=tell, name="keytree-import-progress", daemon=True)

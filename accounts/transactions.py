@@ -7,6 +7,9 @@ from typing import ParamSpec, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection, transaction
 
+#: What a statement about a large branch may take.
+_LONG = "60s"
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -55,3 +58,17 @@ def waiting_at_most(milliseconds: int) -> Iterator[None]:
         with connection.cursor() as cursor:
             usual = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
             cursor.execute(f"PRAGMA busy_timeout = {usual:d}")
+
+
+def allow_long_statements() -> None:
+    """Let the statements of this transaction take up to a minute on PostgreSQL, if no more is allowed already.
+
+    The limit that pages have is for statements that hang. One that writes a row for each of a large branch does not,
+    and on a busy machine would meet it.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true) WHERE current_setting('statement_timeout') <> '0'",
+                [_LONG],
+            )

@@ -13,6 +13,7 @@ from accounts.memberships import add_member, remove_member
 from accounts.models import Account, Member
 from accounts.models.member import MAX_DEPTH
 from accounts.policy import NotAllowed
+from console.maintenance import no_statement_limit
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.threads import at_once, errors
@@ -202,3 +203,22 @@ def test_a_user_removed_while_somebody_is_added_below_leaves_no_orphan(origin):
         else:
             assert isinstance(added, NotAllowed)
     assert_sound(owner.account)
+
+
+@pytest.mark.postgresql_only
+def test_move_of_a_large_branch_may_take_longer_than_a_page(monkeypatch):
+    """But for no longer than its transaction, and never less long than whoever runs a command has allowed."""
+    owner, one, other = grow([0, 0])
+    found: list[str] = []
+
+    def limit() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW statement_timeout")
+            return cursor.fetchone()[0]
+
+    monkeypatch.setattr(hierarchy.branch_moved, "send", lambda *_args, **_named: found.append(limit()))
+    hierarchy.move_branch(one, other)
+    found.append(limit())
+    with no_statement_limit():
+        hierarchy.move_branch(one, owner)
+    assert found == ["1min", "5s", "0"]
