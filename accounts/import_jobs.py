@@ -26,7 +26,8 @@ from django.db import DatabaseError, connection
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import importing, member_files, outbox
+from accounts import importing, member_files, outbox, throttle
+from accounts.formats import moment
 from accounts.importing import ImportRefused, Plan, Progress
 from accounts.invitations import TooManyInvitations
 from accounts.member_files import Content
@@ -45,7 +46,10 @@ _EVERY = 1.0
 _SILENT = timedelta(seconds=30)
 #: How long a file and its report are kept.
 _KEPT = timedelta(days=1)
+#: How many files that take a process an account may have looked through: each takes ten seconds of one processor.
+LONG_FILES = throttle.Limit("long files", 30, timedelta(hours=1))
 
+_FAULT = "Something went wrong on the server. Begin it again, or ask whoever runs this installation."
 _LONGEST_NAME = 255
 #: What another file does not change of the row.
 _KEPT_FIELDS = ("id", "member")
@@ -56,6 +60,10 @@ _NOBODY = "Nobody was invited."
 
 class JobGone(Exception):
     """The import is another one by now, or somebody works on it: what was asked for is not done."""
+
+
+class TooManyFiles(throttle.TryLater):
+    """The account had as many long files looked through as there may be, or one is being worked on just now."""
 
 
 class Row(NamedTuple):
@@ -84,10 +92,17 @@ def is_at_work(job: ImportJob) -> bool:
     return bool(job.state in _WORKING and job.round and job.seen_at and job.seen_at > timezone.now() - _SILENT)
 
 
-def is_another_at_work(member: Member) -> bool:
+def is_another_carried_out(member: Member) -> bool:
     """Whether somebody else's import is being carried out in the member's account."""
-    others = ImportJob.objects.filter(member__account_id=member.account_id, state=ImportState.INVITING)
-    return any(map(is_at_work, others.exclude(member=member).defer("content", "report")))
+    return _is_another_at_work(member, state=ImportState.INVITING)
+
+
+def _is_another_at_work(member: Member, **of: object) -> bool:
+    others = ImportJob.objects.filter(member__account_id=member.account_id, **of).exclude(member=member)
+    jobs = list(others.exclude(round=None).defer("content", "report"))
+    for job in jobs:
+        _read_progress(job)
+    return any(map(is_at_work, jobs))
 
 
 def report_of(job: ImportJob) -> list[Row]:
@@ -102,11 +117,13 @@ def report_of(job: ImportJob) -> list[Row]:
 def take(member: Member, *, file_name: str, data: bytes, content: Content, origin: Origin) -> None:
     """Keep a file, which was read, in place of an earlier one, and begin to look through it.
 
-    Raises JobGone while the earlier one is being carried out.
+    Raises JobGone while the earlier one is being carried out, and TooManyFiles.
     """
     earlier = job_of(member)
     if earlier is not None and earlier.state == ImportState.INVITING and is_at_work(earlier):
         raise JobGone
+    if len(content.entries) > AT_HAND:
+        _count_long_file(member)
     fresh = ImportJob(
         uid=uuid.uuid4(), created_at=timezone.now(), file_name=file_name[-_LONGEST_NAME:],
         content=zlib.compress(data), entries=len(content.entries),
@@ -114,6 +131,19 @@ def take(member: Member, *, file_name: str, data: bytes, content: Content, origi
     values = {field.name: getattr(fresh, field.name) for field in fresh._meta.fields if field.name not in _KEPT_FIELDS}
     job, _ = ImportJob.objects.update_or_create(member=member, defaults=values)
     begin(job, ImportState.CHECKING, origin=origin)
+
+
+def _count_long_file(member: Member) -> None:
+    """Count a file that takes a process. Raises TooManyFiles."""
+    if _is_another_at_work(member, entries__gt=AT_HAND):
+        raise TooManyFiles("Another user imports a long file just now. Send yours when that is done.")
+    full = throttle.count(LONG_FILES, str(member.account_id))
+    if full is not None:
+        raise TooManyFiles(
+            f"At most {LONG_FILES.attempts} files of more than {AT_HAND:,} people are looked through in an hour. "
+            f"Send another one from {moment(timezone.now() + full.wait)} on.",
+            retry_after=full.wait,
+        )
 
 
 def begin(job: ImportJob, state: ImportState, *, origin: Origin) -> None:
@@ -169,7 +199,12 @@ def run_in_background() -> None:
 
 def _start_process(pk: int, number: uuid.UUID) -> None:
     command = [sys.executable, str(settings.BASE_DIR / "manage.py"), "work_on_import", str(pk), str(number)]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - nothing in it was typed
+    try:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - nothing in it was typed
+    except OSError as error:
+        _log.error("no process could be started for import %s: %s", pk, type(error).__name__)
+        ImportJob.objects.filter(pk=pk, round=number).update(round=None, notice=_FAULT)
+        return
 
     def wait() -> None:
         """Collect the process when it ends; one that was killed could not say that nobody works any more."""
@@ -201,11 +236,11 @@ def work(pk: int, number: uuid.UUID) -> None:
     except (NotAllowed, TooManyInvitations) as error:
         _end_round(job, notice=str(error))
     except JobGone:
-        _log.warning("import %s was taken over by another round; this one is undone", pk)
+        _log.info("a round of import %s was given up, as nobody waits for it", pk)
     except Exception as error:  # noqa: BLE001 - whatever it is: the round is over, and whoever waits is told
         # The kind alone: a database's message may quote values.
         _log.error("import %s could not be worked on: %s", pk, type(error).__name__)
-        _end_round(job, notice="Something went wrong on the server.")
+        _end_round(job, notice=_FAULT)
 
 
 @one_transaction
@@ -239,16 +274,23 @@ def _end_round(job: ImportJob, **values: object) -> bool:
 
 @contextmanager
 def _telling_progress(job: ImportJob) -> Iterator[Progress]:
-    """Yield what is to be called with how many are done; every second that is told, with a sign of life."""
-    done, over = [0], threading.Event()
+    """Yield what is to be called with how many are done; every second that is told, with a sign of life.
+
+    What is yielded raises JobGone when nobody waits for this round any more.
+    """
+    done, over, gone = [0], threading.Event(), threading.Event()
 
     def note(number: int, _total: int) -> None:
         done[0] = number
+        if gone.is_set():
+            raise JobGone
 
     def tell() -> None:
         while not over.wait(_EVERY):
             try:
                 _write_progress(job, done[0])
+                if not ImportJob.objects.filter(pk=job.pk, round=job.round).exists():
+                    gone.set()
             except (DatabaseError, OSError) as error:
                 # As while the write ends, with the row in its hands.
                 _log.info("the progress of import %s could not be told: %s", job.pk, type(error).__name__)

@@ -13,7 +13,7 @@ from accounts import import_jobs, invitations
 from accounts.access import refusal, refused_answer
 from accounts.csv_files import csv_response
 from accounts.import_forms import ImportForm
-from accounts.import_jobs import JobGone
+from accounts.import_jobs import JobGone, TooManyFiles
 from accounts.invitations import TooManyInvitations
 from accounts.member_files import LARGEST_FILE
 from accounts.models import ImportJob, ImportState, Member
@@ -66,6 +66,11 @@ def _take(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
     file, data, content = (form.cleaned_data[name] for name in ("file", "data", "content"))
     try:
         import_jobs.take(request.member, file_name=file.name, data=data, content=content, origin=request.origin)
+    except TooManyFiles as error:
+        if error.retry_after:
+            refusal(request, subject=request.member, what=MemberAction.INVITE.value, why=error)
+        form.add_error("file", str(error))
+        return refused_answer(_ask(request, form), error)
     except JobGone:
         messages.error(request, "The file was not taken\nYour earlier file is being imported. Wait until that is done.")
     return redirect("accounts:import")
@@ -92,7 +97,7 @@ def _invite(request: MemberRequest, job: ImportJob) -> HttpResponse | None:
     """Invite everybody in the file, unless something is in the way that can be told now."""
     if job.state not in {ImportState.CHECKED, ImportState.INVITING} or job.problems:
         raise JobGone
-    if import_jobs.is_another_at_work(request.member):
+    if import_jobs.is_another_carried_out(request.member):
         messages.error(request, "Nobody was invited\nAnother user imports a file just now. Try again when it is done.")
         return None
     try:

@@ -1,6 +1,7 @@
 """Files on their way: kept, worked on by a process of its own, taken over, interrupted, and whose they are."""
 
 import io
+import time
 import uuid
 from datetime import timedelta
 
@@ -235,6 +236,48 @@ def test_two_of_an_account_do_not_go_on_at_once(cast, processes):
     import_jobs.work(*processes.pop())
     press(olivia, "invite", job_of(cast["olivia"]))
     assert job_of(cast["olivia"]).state == ImportState.INVITING
+
+
+def test_long_files_are_looked_through_one_at_a_time_and_not_without_end(cast, processes, monkeypatch):
+    monkeypatch.setattr(import_jobs, "LONG_FILES", import_jobs.throttle.Limit("long files", 2, timedelta(hours=1)))
+    marcus, olivia = visitor(cast["marcus"]), visitor(cast["olivia"])
+    send(marcus)
+    assert "Another user imports a long file just now." in text(send(olivia))
+    assert not ImportJob.objects.filter(member=cast["olivia"]).exists()
+    import_jobs.work(*processes.pop())
+    send(olivia)
+    import_jobs.work(*processes.pop())
+    answer = send(marcus)
+    assert (answer.status_code, "are looked through in an hour." in text(answer)) == (429, True)
+    assert 3_500 < int(answer["Retry-After"]) <= 3_600
+    assert processes == []
+    monkeypatch.setattr(import_jobs, "AT_HAND", 1_000)
+    assert "Nothing is wrong with the file" in text(send(marcus, follow=True))  # a short one takes no process
+
+
+def test_work_that_nobody_waits_for_ends(cast, processes, monkeypatch):
+    monkeypatch.setattr(import_jobs, "_EVERY", 0.01)
+    send(visitor(cast["marcus"]))
+    job = job_of(cast["marcus"])
+    ImportJob.objects.filter(pk=job.pk).delete()
+    until = time.monotonic() + 20
+
+    def work() -> None:
+        with import_jobs._telling_progress(job) as progress:
+            while time.monotonic() < until:
+                progress(1, 2)
+
+    with pytest.raises(import_jobs.JobGone):
+        work()
+
+
+def test_process_that_cannot_be_started_is_told(cast, monkeypatch):
+    monkeypatch.setattr(import_jobs, "_starts_processes", True)
+    monkeypatch.setattr(import_jobs, "AT_HAND", 0)
+    monkeypatch.setattr(import_jobs.sys, "executable", "/nowhere/python")
+    page = text(send(visitor(cast["marcus"]), follow=True))
+    assert "The file was not looked through" in page
+    assert "Something went wrong on the server." in page
 
 
 def test_files_are_kept_for_a_day(cast, settings, tmp_path):
