@@ -210,7 +210,8 @@ def _start_process(pk: int, number: uuid.UUID) -> None:
         """Collect the process when it ends; one that was killed could not say that nobody works any more."""
         process.wait()
         outbox.postman.wake()  # the mails were posted over there
-        ImportJob.objects.filter(pk=pk, round=number).update(round=None)
+        with suppress(DatabaseError):  # then its silence tells
+            ImportJob.objects.filter(pk=pk, round=number).update(round=None)
         connection.close()
 
     threading.Thread(target=wait, name="keytree-import", daemon=True).start()
