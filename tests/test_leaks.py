@@ -429,6 +429,7 @@ def links_in(page: str) -> Iterator[str]:
             yield re.sub(r"\?next=[^&]*$", "", unescape(href))
 
 
+@pytest.mark.sqlite_only
 def test_values_are_in_three_answers_to_their_creators_and_in_no_other_answer_to_a_post(people, known, seeker, cast):
     told = 0
     for key in ClassicKey.objects.select_related("creator__user", "holder"):

@@ -121,6 +121,7 @@ def test_yes_is_about_the_file_that_was_looked_at(cast):
     assert not User.objects.filter(email="a@new.example").exists()
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("page", ["0", "-1", "x", "9" * 5_000, "2.5", "\x00", ""])
 def test_page_of_a_report_that_is_none_is_another_one(cast, page):
     client = visitor(cast["marcus"])
@@ -207,6 +208,7 @@ def test_file_is_looked_through_again_when_everybody_is_invited(cast, processes)
     assert rows() == tuple(count + 1 for count in before)
 
 
+@pytest.mark.sqlite_only
 def test_faults_are_told_without_their_words(cast, processes, monkeypatch, caplog):
     client, before = visitor(cast["marcus"]), rows()
     send(client)
@@ -271,6 +273,7 @@ def test_work_that_nobody_waits_for_ends(cast, processes, monkeypatch):
         work()
 
 
+@pytest.mark.sqlite_only
 def test_process_that_cannot_be_started_is_told(cast, monkeypatch):
     monkeypatch.setattr(import_jobs, "_starts_processes", True)
     monkeypatch.setattr(import_jobs, "AT_HAND", 0)
@@ -304,6 +307,7 @@ def large(size: int) -> bytes:
     return b"email\na@new.example" + b"\n" * size
 
 
+@pytest.mark.sqlite_only
 def test_large_files_are_taken_from_those_who_may_import_and_by_this_page_alone(cast):
     data = large(3 * MiB)
     assert send(visitor(cast["priya"]), data).status_code == 413
