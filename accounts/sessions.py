@@ -18,13 +18,14 @@ from accounts.transactions import waiting_at_most
 UID, ACCOUNT, STARTED, SEEN, PROVED = "uid", "account_id", "started_at", "seen_at", "proved_at"
 ADDRESS, AGENT = "address", "agent"
 
-
 #: How long a page waits to note that its session was used, in milliseconds.
 _PATIENCE = 250
 
 
 class SessionStore(DatabaseSessionStore):
     """Stores sessions in ``accounts.models.Session``."""
+
+    _with_use_noted: dict[str, Any] | None = None  # what it holds if nothing but its use has changed
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -48,8 +49,6 @@ class SessionStore(DatabaseSessionStore):
         """
         self.update(dict(values))
         self._with_use_noted = dict(self.items())
-
-    _with_use_noted: dict[str, Any] | None = None
 
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
         """Write the session. Raises UpdateError only when it was ended meanwhile.
