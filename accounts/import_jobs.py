@@ -15,14 +15,14 @@ import threading
 import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -46,13 +46,13 @@ _EVERY = 1.0
 _SILENT = timedelta(seconds=30)
 #: How long a file and its report are kept.
 _KEPT = timedelta(days=1)
-#: How many files that take a process an account may have looked through: each takes ten seconds of one processor.
-LONG_FILES = throttle.Limit("long files", 30, timedelta(hours=1))
+#: Bytes of the largest file that is soon read, and is not counted; how many of more an account may send. A file of a
+#: hundred thousand people takes a second to read and ten of another process to look through.
+LARGE = 128 * 1024
+LARGE_FILES = throttle.Limit("large files", 30, timedelta(hours=1))
 
 _FAULT = "Something went wrong on the server. Begin it again, or ask whoever runs this installation."
 _LONGEST_NAME = 255
-#: What another file does not change of the row.
-_KEPT_FIELDS = ("id", "member")
 
 _WORKING = (ImportState.CHECKING, ImportState.INVITING)
 _NOBODY = "Nobody was invited."
@@ -63,7 +63,7 @@ class JobGone(Exception):
 
 
 class TooManyFiles(throttle.TryLater):
-    """The account had as many long files looked through as there may be, or one is being worked on just now."""
+    """The account sent as many large files as it may, or one is being worked on just now."""
 
 
 class Row(NamedTuple):
@@ -80,8 +80,13 @@ class Row(NamedTuple):
 
 def job_of(member: Member) -> ImportJob | None:
     """Return the member's import, without its file and its report; none when there is none, or one of long ago."""
-    jobs = ImportJob.objects.defer("content", "report").filter(member=member)
-    job: ImportJob | None = jobs.filter(created_at__gt=timezone.now() - _KEPT).first()
+    job = _kept(member)
+    return job if job is not None and job.created_at > timezone.now() - _KEPT else None
+
+
+def _kept(member: Member) -> ImportJob | None:
+    """Return the member's row, however old."""
+    job = ImportJob.objects.defer("content", "report").filter(member=member).first()
     if job is not None:
         _read_progress(job)
     return job
@@ -114,36 +119,44 @@ def report_of(job: ImportJob) -> list[Row]:
 # --- What a page does -------------------------------------------------------------------------------------------------
 
 
+def count_large_file(member: Member, size: int) -> None:
+    """Count a file of ``size`` bytes that is about to be read, unless it is a small one. Raises TooManyFiles."""
+    if size <= LARGE:
+        return
+    own = job_of(member)
+    if own is not None and own.entries > AT_HAND and is_at_work(own):
+        raise TooManyFiles("Your earlier file is still being worked on. Wait until that is done, or cancel it.")
+    if _is_another_at_work(member, entries__gt=AT_HAND):
+        raise TooManyFiles("Another user imports a long file just now. Send yours when that is done.")
+    full = throttle.count(LARGE_FILES, str(member.account_id))
+    if full is not None:
+        raise TooManyFiles(
+            f"An account may send {LARGE_FILES.attempts} large files in an hour. Send another one from "
+            f"{moment(timezone.now() + full.wait)} on.",
+            retry_after=full.wait,
+        )
+
+
 def take(member: Member, *, file_name: str, data: bytes, content: Content, origin: Origin) -> None:
     """Keep a file, which was read, in place of an earlier one, and begin to look through it.
 
-    Raises JobGone while the earlier one is being carried out, and TooManyFiles.
+    Raises JobGone while the earlier one is being carried out, and when another one came at the same moment.
     """
-    earlier = job_of(member)
+    earlier = _kept(member)
     if earlier is not None and earlier.state == ImportState.INVITING and is_at_work(earlier):
         raise JobGone
-    if len(content.entries) > AT_HAND:
-        _count_long_file(member)
-    fresh = ImportJob(
-        uid=uuid.uuid4(), created_at=timezone.now(), file_name=file_name[-_LONGEST_NAME:],
-        content=zlib.compress(data), entries=len(content.entries),
+    job = ImportJob(
+        member=member, created_at=timezone.now(), file_name=file_name[-_LONGEST_NAME:], content=zlib.compress(data),
+        entries=content.lines,
     )  # fmt: skip
-    values = {field.name: getattr(fresh, field.name) for field in fresh._meta.fields if field.name not in _KEPT_FIELDS}
-    job, _ = ImportJob.objects.update_or_create(member=member, defaults=values)
+    try:
+        with transaction.atomic():
+            if earlier is not None and not _as_it_was(earlier).delete()[0]:
+                raise JobGone
+            job.save()
+    except IntegrityError:
+        raise JobGone from None
     begin(job, ImportState.CHECKING, origin=origin)
-
-
-def _count_long_file(member: Member) -> None:
-    """Count a file that takes a process. Raises TooManyFiles."""
-    if _is_another_at_work(member, entries__gt=AT_HAND):
-        raise TooManyFiles("Another user imports a long file just now. Send yours when that is done.")
-    full = throttle.count(LONG_FILES, str(member.account_id))
-    if full is not None:
-        raise TooManyFiles(
-            f"At most {LONG_FILES.attempts} files of more than {AT_HAND:,} people are looked through in an hour. "
-            f"Send another one from {moment(timezone.now() + full.wait)} on.",
-            retry_after=full.wait,
-        )
 
 
 def begin(job: ImportJob, state: ImportState, *, origin: Origin) -> None:
@@ -217,17 +230,18 @@ def _start_process(pk: int, number: uuid.UUID) -> None:
     threading.Thread(target=wait, name="keytree-import", daemon=True).start()
 
 
-def work(pk: int, number: uuid.UUID) -> None:
+def work(pk: int, number: uuid.UUID, *, in_background: bool = False) -> None:
     """Do the work of a round, and set what it came to; nothing, where the import has gone to another round.
 
-    What goes wrong is said in the row, with the round over; faults are logged.
+    In the background it tells its progress, and gives up when nobody waits for it any more. What goes wrong is said in
+    the row, with the round over; faults are logged.
     """
     job = ImportJob.objects.select_related("member").filter(pk=pk, round=number).first()
     if job is None:
         return
-    content = member_files.read(zlib.decompress(job.content))
     try:
-        with _telling_progress(job) as progress:
+        content = member_files.read(zlib.decompress(job.content))
+        with _telling_progress(job) if in_background else nullcontext(importing.ignored) as progress:
             if job.state == ImportState.CHECKING:
                 _set_report(job, content, importing.make_plan(content, present_member(job.member), progress=progress))
             else:
@@ -241,7 +255,8 @@ def work(pk: int, number: uuid.UUID) -> None:
     except Exception as error:  # noqa: BLE001 - whatever it is: the round is over, and whoever waits is told
         # The kind alone: a database's message may quote values.
         _log.error("import %s could not be worked on: %s", pk, type(error).__name__)
-        _end_round(job, notice=_FAULT)
+        with suppress(DatabaseError):  # then its silence tells
+            _end_round(job, notice=_FAULT)
 
 
 @one_transaction
@@ -320,7 +335,7 @@ def _write_progress(job: ImportJob, done: int) -> None:
 
 def _read_progress(job: ImportJob) -> None:
     """Set how far the present round is, where that stands in a file."""
-    with suppress(FileNotFoundError):
+    with suppress(OSError, ValueError):  # it may be gone by now, or cut off
         path = _progress_file(job)
         job.done, job.seen_at = int(path.read_text()), datetime.fromtimestamp(path.stat().st_mtime, UTC)
 

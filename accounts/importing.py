@@ -59,11 +59,11 @@ class ImportRefused(Exception):
         self.plan = plan
 
 
-def _ignored(_done: int, _total: int) -> None:
-    """Tell nobody."""
+def ignored(_done: int, _total: int) -> None:
+    """Be told of progress that nobody asks for."""
 
 
-def make_plan(content: Content, by: Member, *, progress: Progress = _ignored) -> Plan:
+def make_plan(content: Content, by: Member, *, progress: Progress = ignored) -> Plan:
     """Return what would become of a file if ``by`` imported it now: the dry run, which changes nothing.
 
     A few queries for each two thousand entries. Raises NotAllowed when ``by`` may invite nobody.
@@ -165,12 +165,11 @@ class _Planner:
         if parent == email:
             return "A user cannot be their own parent."
         member = self._members.get(parent)
-        if member is None:
-            is_there = parent in self._entries or parent in self._wrong
-            return "" if is_there else f"The parent is neither in the account nor in the file: {shown(parent)}"
-        if hierarchy.relation(self._by, member) not in {Relation.SELF, Relation.ANCESTOR}:
-            # In the words for one who does not exist: the list of users may be hidden from whoever imports.
-            return f"The parent is not you, nor a user below you: {shown(parent)}"
+        if member is None and (parent in self._entries or parent in self._wrong):
+            return ""
+        if member is None or hierarchy.relation(self._by, member) not in {Relation.SELF, Relation.ANCESTOR}:
+            # One sentence for both: the list of users may be hidden from whoever imports.
+            return f"The parent is neither you, nor a user below you, nor in the file: {shown(parent)}"
         if member.status not in CONSOLE_STATUSES | INVITED_STATUSES:
             return f"The parent cannot have users below, being {member.get_status_display()}: {shown(parent)}"
         return ""
@@ -222,7 +221,7 @@ def carry_out(
     by: Member,
     origin: Origin,
     is_limited: bool = True,
-    progress: Progress = _ignored,
+    progress: Progress = ignored,
 ) -> int:
     """Invite everybody in the file, and return how many they are; one transaction for all.
 

@@ -13,6 +13,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 #: Bytes of the largest file, and entries in it.
 LARGEST_FILE = 20 * 1024 * 1024
@@ -55,15 +56,25 @@ class Content:
     entries: list[Entry] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
+    @property
+    def lines(self) -> int:
+        """How many there are of both."""
+        return len(self.entries) + len(self.problems)
+
     def add(self, entry: Entry) -> None:
         """Add an entry. Raises FileError when there are too many."""
-        if len(self.entries) >= MOST_ENTRIES:
-            raise FileError(f"The file has more than {MOST_ENTRIES:,} entries.")
+        self.require_room()
         self.entries.append(entry)
 
     def refuse(self, line: int, text: str, what: str) -> None:
-        """Add what is wrong at a line."""
+        """Add what is wrong at a line. Raises FileError when there is too much."""
+        self.require_room()
         self.problems.append(Problem(line, shown(text), what))
+
+    def require_room(self, also: int = 0) -> None:
+        """Raise FileError when nothing more may be in the file, with ``also`` people who are not added yet."""
+        if self.lines + also >= MOST_ENTRIES:
+            raise FileError(f"The file has more than {MOST_ENTRIES:,} entries.")
 
 
 def shown(text: str) -> str:
@@ -177,6 +188,7 @@ def _read_ldif(text: str) -> Content:
             if dn in emails:
                 content.refuse(record.line, record.first("dn"), "There is another entry of this name (dn) above.")
                 continue
+            content.require_room(also=len(people))
             emails[dn] = email
             people.append((record, email))
     for record, email in people:
@@ -222,7 +234,8 @@ _READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:
     """Yield lines with their numbers, those that go on put together, comments left out; a blank one at the end."""
     begun, parts = 0, list[str]()
-    for number, line in enumerate([*text.splitlines(), ""], start=1):
+    lines = (line.rstrip("\n") for line in io.StringIO(text, newline=None))  # one at a time: there may be ten million
+    for number, line in enumerate(chain(lines, [""]), start=1):
         if line.startswith(" ") and parts:
             parts.append(line[1:])
             continue

@@ -40,9 +40,8 @@ class MemberMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the view. A large body is refused here, where it is known whose it is and nothing has read it."""
-        member = signin.current_member(request)
-        cast(MemberRequest, request).member = member  # type: ignore[assignment]
-        return uploads.admit(request, member) or self.get_response(request)
+        cast(MemberRequest, request).member = signin.current_member(request)  # type: ignore[assignment]
+        return uploads.admit(cast(MemberRequest, request)) or self.get_response(request)
 
     def process_view(
         self, request: MemberRequest, view: Callable[..., HttpResponse], args: object, kwargs: object

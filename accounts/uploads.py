@@ -8,7 +8,10 @@ from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse
 from django.urls import Resolver404, resolve
 
+from accounts import signin
 from accounts.models import Member
+from accounts.policy import is_enrolment_due
+from accounts.requests import MemberRequest
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
@@ -47,14 +50,20 @@ def too_large() -> HttpResponse:
     return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
 
 
-def admit(request: HttpRequest, member: Member | None) -> HttpResponse | None:
-    """Return the answer to a large body that ``member`` may not send, else none; it is then kept out of memory.
+def admit(request: MemberRequest) -> HttpResponse | None:
+    """Return the answer to a large body that the member may not send, else none; it is then kept out of memory.
 
-    To be called before anything reads the form.
+    To be called before anything reads the form: nothing else has asked yet whether the member may use the console.
     """
     if body_size(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return None
-    if member is None or not resolve(request.path_info).func.takes_files_of(member):  # type: ignore[attr-defined]
+    member: Member | None = request.member
+    if (
+        member is None
+        or not signin.allows_platform(member, request.origin)
+        or is_enrolment_due(member)
+        or not resolve(request.path_info).func.takes_files_of(member)  # type: ignore[attr-defined]
+    ):
         return too_large()
     request.upload_handlers = [TemporaryFileUploadHandler(request)]
     return None

@@ -821,6 +821,17 @@ def test_random_email_is_refused_or_stays_what_it_is(email):
     assert "\n" not in cleaned
 
 
+@pytest.mark.sqlite_only
+def test_text_that_is_far_too_long_is_not_brought_into_its_one_form():
+    """Which takes time with the square of a run of marks: minutes for what fits into a request."""
+    marks = "a" + "\u0301\u0316" * 10_000
+    assert len(canonical_email(marks)) == 2_000
+    with pytest.raises(ValidationError):
+        clean_email(marks)
+    with pytest.raises(ValidationError, match="at most 300"):
+        clean_name(marks)
+
+
 def test_nothing_above_left_anything_behind(cast):
     """The last of them: what all those requests could have written is counted in tables that they may write to."""
     client = visitor(cast["priya"], raises=False)

@@ -49,7 +49,7 @@ def import_members(request: MemberRequest) -> HttpResponse:
     if request.method == "POST":
         if "act" in request.POST:
             return _act(request, job)
-        return _take(request, job)
+        return _take(request)
     if job is None:
         return _ask(request, ImportForm())
     return _show(request, job)
@@ -59,20 +59,21 @@ def _ask(request: MemberRequest, form: ImportForm) -> HttpResponse:
     return render(request, "accounts/import.html", {"title": "Import users", "form": form, "mails": mails()})
 
 
-def _take(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
-    form = ImportForm(request.POST, request.FILES)
-    if not form.is_valid():
-        return _ask(request, form)
-    file, data, content = (form.cleaned_data[name] for name in ("file", "data", "content"))
+def _take(request: MemberRequest) -> HttpResponse:
+    sent, form = request.FILES.get("file"), ImportForm(request.POST, request.FILES)
     try:
+        import_jobs.count_large_file(request.member, sent.size or 0 if sent else 0)
+        if not form.is_valid():
+            return _ask(request, form)
+        file, data, content = (form.cleaned_data[name] for name in ("file", "data", "content"))
         import_jobs.take(request.member, file_name=file.name, data=data, content=content, origin=request.origin)
     except TooManyFiles as error:
         if error.retry_after:
             refusal(request, subject=request.member, what=MemberAction.INVITE.value, why=error)
-        form.add_error("file", str(error))
-        return refused_answer(_ask(request, form), error)
+        messages.error(request, f"The file was not taken\n{error}")
+        return refused_answer(_ask(request, ImportForm()), error)
     except JobGone:
-        messages.error(request, "The file was not taken\nYour earlier file is being imported. Wait until that is done.")
+        messages.error(request, "The file was not taken\nAnother file of yours is being imported, or has just come.")
     return redirect("accounts:import")
 
 
@@ -110,7 +111,7 @@ def _invite(request: MemberRequest, job: ImportJob) -> HttpResponse | None:
 
 
 def _check(request: MemberRequest, job: ImportJob) -> None:
-    if job.state == ImportState.DONE:
+    if job.state != ImportState.CHECKING:
         raise JobGone
     import_jobs.begin(job, ImportState.CHECKING, origin=request.origin)
 

@@ -46,6 +46,7 @@ def processes(monkeypatch) -> list[tuple[int, uuid.UUID]]:
     started: list[tuple[int, uuid.UUID]] = []
     monkeypatch.setattr(import_jobs, "_starts_processes", True)
     monkeypatch.setattr(import_jobs, "AT_HAND", 0)
+    monkeypatch.setattr(import_jobs, "_EVERY", 60)  # another connection would not see the row of a test's transaction
     monkeypatch.setattr(import_jobs, "_start_process", lambda pk, number: started.append((pk, number)))
     return started
 
@@ -148,7 +149,7 @@ def test_interrupted_work_says_so_and_is_begun_again(cast, processes):
     assert job_of(marcus).state == ImportState.CHECKED
     press(client, "invite", job_of(marcus))
     assert "The work on the file goes on" in text(press(client, "invite", job_of(marcus), follow=True))
-    assert "Wait until that is done" in text(send(client, follow=True))
+    assert "Another file of yours is being imported" in text(send(client, follow=True))
     assert "The work on the file goes on" in text(press(client, "discard", job_of(marcus), follow=True))
     ImportJob.objects.update(seen_at=long_ago)
     page = text(client.get(URL))
@@ -240,21 +241,43 @@ def test_two_of_an_account_do_not_go_on_at_once(cast, processes):
     assert job_of(cast["olivia"]).state == ImportState.INVITING
 
 
-def test_long_files_are_looked_through_one_at_a_time_and_not_without_end(cast, processes, monkeypatch):
-    monkeypatch.setattr(import_jobs, "LONG_FILES", import_jobs.throttle.Limit("long files", 2, timedelta(hours=1)))
+def test_large_files_are_taken_one_at_a_time_and_not_without_end(cast, processes, monkeypatch):
+    monkeypatch.setattr(import_jobs, "LARGE", 0)
+    monkeypatch.setattr(import_jobs, "LARGE_FILES", import_jobs.throttle.Limit("large files", 2, timedelta(hours=1)))
     marcus, olivia = visitor(cast["marcus"]), visitor(cast["olivia"])
     send(marcus)
     assert "Another user imports a long file just now." in text(send(olivia))
+    assert "Your earlier file is still being worked on." in text(send(marcus))
     assert not ImportJob.objects.filter(member=cast["olivia"]).exists()
     import_jobs.work(*processes.pop())
-    send(olivia)
-    import_jobs.work(*processes.pop())
+    send(olivia, b"not even read")  # which is what is counted
+    assert processes == []
     answer = send(marcus)
-    assert (answer.status_code, "are looked through in an hour." in text(answer)) == (429, True)
+    assert (answer.status_code, "may send 2 large files in an hour." in text(answer)) == (429, True)
     assert 3_500 < int(answer["Retry-After"]) <= 3_600
     assert processes == []
-    monkeypatch.setattr(import_jobs, "AT_HAND", 1_000)
-    assert "Nothing is wrong with the file" in text(send(marcus, follow=True))  # a short one takes no process
+    monkeypatch.setattr(import_jobs, "LARGE", 1_000)
+    send(marcus)
+    assert len(processes) == 1  # a small one is not counted
+
+
+def test_check_is_begun_again_only_where_it_was_interrupted(cast, processes):
+    client = visitor(cast["marcus"])
+    send(client)
+    import_jobs.work(*processes.pop())
+    press(client, "check", job_of(cast["marcus"]))
+    assert processes == []
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("told", ["", "nonsense"])
+def test_progress_that_cannot_be_read_is_none(cast, processes, settings, tmp_path, told):
+    settings.KEYTREE_DATA_DIR = tmp_path
+    client = visitor(cast["marcus"])
+    send(client)
+    (tmp_path / "imports").mkdir()
+    (tmp_path / "imports" / str(job_of(cast["marcus"]).round)).write_text(told)
+    assert "Looking through 2 lines" in text(client.get(URL))
 
 
 def test_work_that_nobody_waits_for_ends(cast, processes, monkeypatch):
@@ -319,9 +342,10 @@ def test_large_files_are_taken_from_those_who_may_import_and_by_this_page_alone(
     assert elsewhere.status_code == 413
     assert marcus.post("/nowhere", {"file": SimpleUploadedFile("x", data)}).status_code == 413
     assert marcus.post(URL, {"act": "x" * (2 * MiB)}).status_code == 400  # a field is no file
-    Member.objects.filter(pk=cast["marcus"].pk).update(status="suspended")
-    assert send(marcus, data).status_code == 413
-    Member.objects.filter(pk=cast["marcus"].pk).update(status="active")
+    for kept_out in ({"status": "suspended"}, {"allowed_addresses": "192.0.2.1"}):
+        Member.objects.filter(pk=cast["marcus"].pk).update(**kept_out)
+        assert send(marcus, data).status_code == 413
+        Member.objects.filter(pk=cast["marcus"].pk).update(status="active", allowed_addresses="")
     assert not ImportJob.objects.exists()
     assert "Invite 1 user" in text(send(marcus, data, follow=True))
     assert send(marcus, large(22 * MiB)).status_code == 413

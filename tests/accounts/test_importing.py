@@ -138,8 +138,11 @@ mail:< file:///etc/passwd
         (b"email\n" + b"a" * 20_000, "Line 2 cannot be read"),
         (b"x" * (member_files.LARGEST_FILE + 1), "larger than 20 MiB"),
         (b"email\n" + b"a\n" * 100_001, "more than 100,000"),
+        (b"email,parent\n" + b"a\n" * 100_001, "more than 100,000"),  # mistakes take memory too
+        (b"dn: x\n\n" + b"x\n\n" * 100_001, "more than 100,000"),
+        (b"".join(b"dn: cn=%d\nmail: m\n\n" % n for n in range(100_001)), "more than 100,000"),
     ],
-    ids=range(8),
+    ids=range(11),
 )
 def test_file_that_cannot_be_read_says_why(data, words):
     with pytest.raises(FileError, match=words):
@@ -180,7 +183,7 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
     assert set(named) == set(planted) - {718}
     assert len(named) == 50
     for line, words in (
-        (400, "valid email"), (500, "in line 2 already"), (600, "domains"), (700, "neither in"),
+        (400, "valid email"), (500, "in line 2 already"), (600, "domains"), (700, "nor in the file"),
         (710, "user of the account already"), (711, "invited already"), (712, "read as other ones"),
         (713, "own parent"), (714, "being Suspended"), (715, "in a circle"), (719, "this line 3"),
     ):  # fmt: skip
@@ -225,7 +228,7 @@ def test_whoever_invites_places_users_in_their_own_branch_alone(cast):
     text = "email,parent\n" + "".join(f"for-{name}@new.example,{name}@acme.example\n" for name in parents)
     named = mistakes(upload(visitor(cast["marcus"]), text))
     assert set(named) == {2, 3}
-    assert all("not you, nor a user below you" in what for what in named.values())
+    assert all("neither you, nor a user below you, nor in the file" in what for what in named.values())
     assert upload(visitor(cast["priya"]), text).status_code == 403
     assert "Import users" in visitor(cast["marcus"]).get("/iam/users").content.decode()
     assert "Import users" not in visitor(cast["priya"]).get("/iam/users").content.decode()

@@ -90,6 +90,7 @@ class State:
         """Bring the person's browser into this state."""
         visit = cast.visit(self.who, script=self.script)
         if self.before:
+            visit.let_go()
             cast.server.run(self.before)
         visit.page.set_viewport_size({"width": self.widths[0] if self.widths else 1440, "height": 900})
         visit.go(self.path.format(**cast.ids))

@@ -94,6 +94,11 @@ class Visit:
         self.page.goto(path)
         return self
 
+    def let_go(self) -> None:
+        """Leave a page that looks for news by itself: it would load anew in the midst of what comes next."""
+        if self.page.locator("[data-progress]").count():
+            self.go("about:blank")
+
     def sign_in(self, who: str, password: str = PASSWORD, lands_on: str = "API keys") -> "Visit":
         """Log in as a person of the demo by first name, or as anybody by e-mail address."""
         if "@" not in who:

@@ -23,4 +23,4 @@ class Command(MaintenanceCommand):
         """Work until it is done."""
         gc.disable()  # a tenth of the time, and all that is made here lives as long as the process
         with no_statement_limit():
-            import_jobs.work(options["job"], options["round"])
+            import_jobs.work(options["job"], options["round"], in_background=True)
