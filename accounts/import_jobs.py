@@ -55,7 +55,6 @@ _FAULT = "Something went wrong on the server. Begin it again, or ask whoever run
 _LONGEST_NAME = 255
 
 _WORKING = (ImportState.CHECKING, ImportState.INVITING)
-_NOBODY = "Nobody was invited."
 
 
 class JobGone(Exception):
@@ -80,11 +79,11 @@ class Row(NamedTuple):
 
 def job_of(member: Member) -> ImportJob | None:
     """Return the member's import, without its file and its report; none when there is none, or one of long ago."""
-    job = _kept(member)
+    job = _stored(member)
     return job if job is not None and job.created_at > timezone.now() - _KEPT else None
 
 
-def _kept(member: Member) -> ImportJob | None:
+def _stored(member: Member) -> ImportJob | None:
     """Return the member's row, however old."""
     job = ImportJob.objects.defer("content", "report").filter(member=member).first()
     if job is not None:
@@ -142,7 +141,7 @@ def take(member: Member, *, file_name: str, data: bytes, content: Content, origi
 
     Raises JobGone while the earlier one is being carried out, and when another one came at the same moment.
     """
-    earlier = _kept(member)
+    earlier = _stored(member)
     if earlier is not None and earlier.state == ImportState.INVITING and is_at_work(earlier):
         raise JobGone
     job = ImportJob(

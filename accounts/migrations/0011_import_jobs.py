@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
                     "content",
                     models.BinaryField(help_text="The file, compressed; empty when everybody in it is invited."),
                 ),
-                ("entries", models.PositiveIntegerField(help_text="How many people the file names.")),
+                ("entries", models.PositiveIntegerField(help_text="How many lines name somebody, or are wrong.")),
                 (
                     "state",
                     models.CharField(

@@ -28,7 +28,7 @@ class ImportJob(models.Model):
     created_at = models.DateTimeField(db_index=True)
     file_name = models.CharField(max_length=255)
     content = models.BinaryField(help_text="The file, compressed; empty when everybody in it is invited.")
-    entries = models.PositiveIntegerField(help_text="How many people the file names.")
+    entries = models.PositiveIntegerField(help_text="How many lines name somebody, or are wrong.")
     state = models.CharField(max_length=10, choices=ImportState, default=ImportState.CHECKING)
     report = models.BinaryField(default=b"", help_text="What was found of each line, as JSON, compressed.")
     people = models.PositiveIntegerField(default=0, help_text="How many can be invited, or were.")
