@@ -73,3 +73,16 @@ def test_of_many_who_say_yes_at_once_one_begins(member, monkeypatch, origin):
     (answers,) = at_once(*[partial(import_jobs.begin, job, ImportState.INVITING, origin=origin)] * 4)
     assert [type(error) for error in errors(answers)] == [JobGone] * 3
     assert len(started) == 1
+
+
+def test_of_many_files_sent_at_once_one_is_kept_and_begun(member, monkeypatch, origin):
+    """Whoever is told that theirs was not taken has begun nothing; whoever is not, has begun, or was replaced since."""
+    started: list[int] = []
+    monkeypatch.setattr(import_jobs, "work", lambda pk, _round: started.append(pk))
+    content = member_files.read(FILE)
+    send = partial(import_jobs.take, member, file_name="y.csv", data=FILE, content=content, origin=origin)
+    for _ in range(5):
+        (answers,) = at_once(*[send] * 4)
+        assert {type(error) for error in errors(answers)} <= {JobGone}
+        assert answers.count(None) >= 1
+        assert ImportJob.objects.get().pk in started
