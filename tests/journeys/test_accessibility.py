@@ -3,7 +3,7 @@
 *Source:* WCAG 2.2 A and AA; docs/rules.md names no more, so the console's own promises stand in the tests.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
 import pytest
@@ -17,34 +17,46 @@ pytest_plugins = ["tests.journeys.browser"]
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-accessibility")]
 
 WIDTHS = (DESKTOP, PHONE, SMALLEST)
-EDGES = (672, 673, 1056, 1057)  # where the layout changes
+NARROWEST = (673, 1057)  # of the wider layouts: what fits there fits in what is wider
 SMALLEST_TARGET = 24  # CSS pixels
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
-# The dialog alone where one is open. After something was done on a page, its content: the shell is looked at with the
-# page as it opens, and where one of the shell's own menus is open.
+# What these find of some elements depends on the theme.
+RULES_OF_COLOUR = ("color-contrast", "link-in-text-block")
+ALL, NONE = (), ("none",)
+# Those about the page as a whole, or that set elements of all its parts beside each other.
+RULES_OF_PAGE = [
+    "accesskeys", "aria-hidden-body", "bypass", "css-orientation-lock", "document-title", "duplicate-id-aria",
+    "frame-title-unique", "heading-order", "html-has-lang", "html-lang-valid", "html-xml-lang-mismatch",
+    "landmark-banner-is-top-level", "landmark-contentinfo-is-top-level", "landmark-main-is-top-level",
+    "landmark-no-duplicate-banner", "landmark-no-duplicate-contentinfo", "landmark-no-duplicate-main",
+    "landmark-one-main", "landmark-unique", "meta-refresh", "meta-viewport", "meta-viewport-large",
+    "page-has-heading-one", "region", "skip-link", "table-duplicate-name",
+]  # fmt: skip
+# Asks axe for some rules of some parts, again and again: all rules of parts where none are named, of all the document
+# where no part is. Each of what is returned names one element. Targets are measured below, and more strictly.
 RUN_AXE = """
-([options, isActed]) => {
-  const modal = document.querySelector("dialog:modal");
-  const open = document.querySelector(":popover-open");
-  const isInShell = open && !open.closest("#main");
-  const part = modal ?? (isActed && !isInShell ? document.querySelector("#main") : null);
-  return axe.run(part ?? document, options);
+async ([tags, ofPage, asks]) => {
+  const rules = Object.fromEntries([...ofPage, "target-size"].map((id) => [id, { enabled: false }]));
+  const ofParts = { runOnly: { type: "tag", values: tags }, rules };
+  const found = [];
+  for (const [parts, values] of asks) {
+    const options = values.length ? { runOnly: { type: "rule", values } } : ofParts;
+    const settings = { resultTypes: ["violations"], preload: false, selectors: false, ...options };
+    found.push(...(await axe.run(parts.length ? { include: parts } : document, settings)).violations);
+  }
+  return found.map(
+    ({ id, nodes }) => `${id} (${nodes.length}): ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`,
+  );
 }
 """
-# Targets are measured below, and more strictly.
-OPTIONS = {
-    "resultTypes": ["violations"],
-    "runOnly": RULES,
-    "rules": {"target-size": {"enabled": False}},
-    "preload": False,
-    "selectors": False,
-}
-
-# What axe does not look at, or only roughly. Returns sentences.
-STRUCTURE = """
-() => {
+# What axe does not look at, or only roughly: returns sentences. Then what the page is made of: each part with the
+# selector that finds it, its text, and which of its elements are seen and scroll. An open modal dialog is the only
+# part: the rest is inert.
+LOOK = """
+(smallest) => {
+  scrollTo(0, 0);  // nothing is half under the header
   const found = [];
   const isReachable = (element) => !element.closest("[inert]") && element.checkVisibility({ visibilityProperty: true });
   const modal = document.querySelector("dialog:modal");
@@ -67,16 +79,8 @@ STRUCTURE = """
     }
   }
   if (!modal && document.scripts.length && !document.querySelector("[role=status]")) found.push("no status region");
-  return found;
-}
-"""
-SMALL_TARGETS = """
-(smallest) => {
-  const found = [];
   const targets = "a[href], button, input:not([type=hidden]), select, textarea, summary";
-  const scope = document.querySelector("dialog:modal") ?? document;
-  for (const element of scope.querySelectorAll(targets)) {
-    if (element.closest("[inert]") || !element.checkVisibility({ visibilityProperty: true })) continue;
+  for (const element of reachable(targets)) {
     if (element.matches(".skip-link:not(:focus)")) continue;
     // A link inside a sentence is as high as its line: WCAG 2.5.8, "Inline".
     const text = element.parentElement.textContent.trim();
@@ -88,9 +92,26 @@ SMALL_TARGETS = """
       [right, bottom] = [Math.max(right, box.right), Math.max(bottom, box.bottom)];
     }
     const [width, height] = [Math.round(right - left), Math.round(bottom - top)];
-    if (Math.min(width, height) < smallest) found.push(`${width}x${height}: ${element.outerHTML.slice(0, 120)}`);
+    if (Math.min(width, height) < smallest) {
+      found.push(`target ${width}x${height}: ${element.outerHTML.slice(0, 120)}`);
+    }
   }
-  return found;
+  if (document.documentElement.scrollWidth > innerWidth) found.push("scrolls sideways");
+  const isSeen = (element) => element.checkVisibility({ visibilityProperty: true });
+  const scrolls = (element) =>
+    (element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight) &&
+    /auto|scroll/.test(getComputedStyle(element).overflow);
+  const look = (element) => (isSeen(element) ? 1 + scrolls(element) : 0);
+  const parts = [...document.querySelectorAll(modal ? "dialog:modal" : "body > *, .frame > *, main > *")].filter(
+    (part) => modal || !part.querySelector("main, main > *"),
+  );
+  const told = parts.map((part, n) => {
+    part.dataset.part = n;
+    const looks = [part, ...part.querySelectorAll("*")].map(look).join("");
+    const text = part.outerHTML.replace(/(csrfmiddlewaretoken" value|data-part)="[^"]*"/g, "");
+    return [`[data-part="${n}"]`, `${document.documentElement.dataset.theme} ${looks} ${text}`];
+  });
+  return [found, told];
 }
 """
 # Of what has the focus: whether all of it that fits is in view and on top, and whether a ring is drawn around it.
@@ -126,46 +147,67 @@ FOCUS = """
 
 
 def themes(state: State, width: int) -> tuple[str, ...]:
-    """Return the themes in which axe looks at a state.
+    """Return the themes in which a state is looked at.
 
-    Every component in both at every width: the style guide has them all. A page once at every width, and what is done
-    there at a desk and on a phone, each in one theme: colours do not depend on the width.
+    Every component in both at every width: the style guide has them all. A page in one where there is much room, and in
+    the other where there is little: colours do not depend on the width.
     """
     if state.is_debug or state.widths:
         return ("light", "dark")
-    if width == SMALLEST and state.act:
-        return ()
-    return ("dark",) if width == PHONE else ("light",)
+    return ("light",) if width == DESKTOP else ("dark",)
 
 
-def violations(page: Page, state: State) -> list[str]:
-    """Return what axe finds, each with the first of its elements."""
-    if not page.evaluate("'axe' in window"):
-        page.evaluate(AXE)
-    found = page.evaluate(RUN_AXE, [OPTIONS, state.act is not None])["violations"]
-    return [
-        f"{one['id']} ({len(one['nodes'])}): {one['nodes'][0]['html'][:200]} {one['nodes'][0]['failureSummary']}"
-        for one in found
-    ]
+class Examiner:
+    """Examines page after page, and asks axe of no part twice that is the same and looks the same.
 
+    The header and the navigation are on every page, and much of a page stays where it is when its window gets narrow.
+    """
 
-def examine(visit: Visit, state: State) -> list[str]:
-    """Return everything that is wrong with the page that is open, at each width."""
-    page, wrong = visit.page, []
-    for width in state.widths or WIDTHS:
-        page.set_viewport_size({"width": width, "height": 900})
-        page.evaluate("scrollTo(0, 0)")  # nothing is half under the header
-        wrong += [f"{width}: {fault}" for fault in page.evaluate(STRUCTURE)]
-        wrong += [f"{width}: target {fault}" for fault in page.evaluate(SMALL_TARGETS, SMALLEST_TARGET)]
-        for theme in themes(state, width):
-            page.emulate_media(color_scheme=theme)
-            wrong += [f"{width} {theme}: {violation}" for violation in violations(page, state)]
-        wrong += [f"{width}: scrolls sideways"] * scrolls_sideways(page)
-    # What is done on a page adds to it, and does not move its columns.
-    for width in () if state.widths or state.act else EDGES:
-        page.set_viewport_size({"width": width, "height": 900})
-        wrong += [f"{width}: scrolls sideways"] * scrolls_sideways(page)
-    return wrong
+    def __init__(self) -> None:
+        self._found: set[tuple[object, ...]] = set()
+
+    def examine(self, visit: Visit, state: State) -> list[str]:
+        """Return everything that is wrong with the page that is open, at each width."""
+        page, wrong, seen_in = visit.page, [], ""
+        for width in state.widths or WIDTHS:
+            page.set_viewport_size({"width": width, "height": 900})
+            for theme in themes(state, width):
+                if theme != seen_in:
+                    page.emulate_media(color_scheme=theme)
+                    seen_in = theme
+                found, parts = page.evaluate(LOOK, SMALLEST_TARGET)
+                found += self._violations(page, parts, theme)
+                wrong += [f"{width} {theme}: {fault}" for fault in found]
+        # What is done on a page adds to it, and does not move its columns.
+        for width in () if state.widths or state.act else NARROWEST:
+            page.set_viewport_size({"width": width, "height": 900})
+            wrong += [f"{width}: scrolls sideways"] * scrolls_sideways(page)
+        return wrong
+
+    def _violations(self, page: Page, parts: Sequence[tuple[str, str]], theme: str) -> list[str]:
+        """Return what axe finds, each with the first of its elements."""
+        asked: dict[tuple[str, ...], list[str]] = {}
+        for selector, text in parts:
+            asked.setdefault(self._rules_for(text, theme), []).append(selector)
+        asked.pop(NONE, None)
+        asks = [(selectors, rules) for rules, selectors in asked.items()]
+        if self._is_new(*(text for _, text in parts)):
+            asks.append(([selector for selector, _ in parts] if len(parts) == 1 else [], RULES_OF_PAGE))
+        if not asks:
+            return []
+        if not page.evaluate("'axe' in window"):
+            page.evaluate(AXE)
+        return page.evaluate(RUN_AXE, [RULES, RULES_OF_PAGE, asks])
+
+    def _rules_for(self, text: str, theme: str) -> tuple[str, ...]:
+        """Return which rules to ask of a part: those that have not been asked of one with this text."""
+        of_theme = RULES_OF_COLOUR if self._is_new(text, theme) else NONE
+        return ALL if self._is_new(text) else of_theme
+
+    def _is_new(self, *what: object) -> bool:
+        is_new = what not in self._found
+        self._found.add(what)
+        return is_new
 
 
 @pytest.fixture(scope="module")
@@ -184,12 +226,18 @@ def debug_cast(chromium: Browser, start_shared) -> Iterator[Cast]:
     cast.close()
 
 
+@pytest.fixture(scope="module")
+def examiner() -> Examiner:
+    """Who remembers what was examined, from page to page."""
+    return Examiner()
+
+
 @pytest.mark.parametrize("state", ALL_STATES, ids=lambda state: state.name)
-def test_page_has_no_barriers(request: pytest.FixtureRequest, state: State):
+def test_page_has_no_barriers(request: pytest.FixtureRequest, examiner: Examiner, state: State):
     cast = request.getfixturevalue("debug_cast" if state.is_debug else "cast")
     visit = state.reach(cast)
     cast.let_script(state.who, allowed=True)  # for what examines the page; its own scripts have not run
-    assert examine(visit, state) + visit.complaints == []
+    assert examiner.examine(visit, state) + visit.complaints == []
 
 
 @pytest.mark.parametrize(
