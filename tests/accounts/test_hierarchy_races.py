@@ -52,8 +52,9 @@ def moved_apart_and_at_once(members, owner, targets, rounds):
 
         def call():
             try:
-                for member in members if place == 0 else ():
-                    hierarchy.move_branch(member, owner)
+                if place == 0:
+                    for member in Member.objects.filter(pk__in=[member.pk for member in members]).exclude(parent=owner):
+                        hierarchy.move_branch(member, owner)
             except BaseException:
                 ready.abort()  # nobody waits for a round that does not come
                 raise
