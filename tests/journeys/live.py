@@ -4,55 +4,33 @@ Making the database takes a second, copying it next to nothing: so there is one 
 every server. With TEST_DATABASE_URL set, the copies are PostgreSQL databases beside it; otherwise SQLite files.
 """
 
-import json
 import os
 import re
 import shutil
-import subprocess
 import sys
+import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlsplit
 
+import django
 import psycopg
 from psycopg import sql
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import nursery
+
+ROOT = nursery.ROOT
 _POSTGRESQL = os.environ.get("TEST_DATABASE_URL", "")
 _WAIT = 30  # seconds for a server to start or stop, on a machine that is busy with other tests
 _LISTENING = re.compile(r"Listening at: http://127\.0\.0\.1:([0-9]+)")
 
-# Sets Django up once, which takes half a second, and runs what it is sent in a fork of itself each time: statements
-# find the process as new as if it had been started for them.
-_RUN_IN_FORKS = """
-import json, os, sys, tempfile, traceback
-import django
-django.setup()
-
-def run(code):
-    try:
-        exec(code, {"__name__": "__main__"})
-    except BaseException:
-        traceback.print_exc()
-        return 1
-    return 0
-
-for line in sys.stdin:
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        if (child := os.fork()) == 0:
-            os.dup2(out.fileno(), 1)
-            os.dup2(err.fileno(), 2)
-            failed = run(json.loads(line))
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(failed)
-        _, status = os.waitpid(child, 0)
-        out.seek(0)
-        err.seek(0)
-        print(json.dumps([status, out.read().decode(), err.read().decode()]), flush=True)
-"""
 _MAKE_TEMPLATE = """
 from django.core.management import call_command
 from django.db import connections
@@ -92,31 +70,58 @@ def _administer(statement: str, *names: str) -> None:
 class _Shell:
     """Runs Python statements in processes of their own, with Django set up for one installation."""
 
-    def __init__(self, env: Mapping[str, str]) -> None:
-        self._env = env
-        self._process: subprocess.Popen[str] | None = None
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+        self._output, self._env = folder / "shell.log", env
+        self._process: BaseProcess | None = None
 
     def run(self, code: str) -> str:
         """Return what the statements print."""
         if self._process is None:
-            command = [sys.executable, "-c", _RUN_IN_FORKS]
-            self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self._env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-            )
-        assert self._process.stdin
-        assert self._process.stdout
-        print(json.dumps(code), file=self._process.stdin, flush=True)
-        answer = self._process.stdout.readline()
-        assert answer, f"the process ended with {self._process.wait()}"
-        status, out, err = json.loads(answer)
-        assert status == 0, err
+            self._connection, other = Pipe()
+            self._process = nursery.start_call(_run_in_forks, other, env=self._env, output=self._output)
+            other.close()
+        self._connection.send(code)
+        failed, out, err = self._connection.recv()
+        assert not failed, err
         return out
 
     def end(self) -> None:
         """End the process."""
         if self._process:
-            self._process.communicate()
+            self._connection.close()
+            self._process.join()
             self._process = None
+
+
+def _run_in_forks(connection: Connection) -> None:
+    """Set Django up once, and run what is sent in a fork each time, which finds the process as new."""
+    django.setup()
+    while True:
+        try:
+            code = connection.recv()
+        except EOFError:
+            return
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            if (child := os.fork()) == 0:
+                os._exit(_run(code, out, err))
+            _, failed = os.waitpid(child, 0)
+            for file in (out, err):
+                file.seek(0)
+            connection.send((failed, out.read().decode(), err.read().decode()))
+
+
+def _run(code: str, out: IO[bytes], err: IO[bytes]) -> int:
+    os.dup2(out.fileno(), 1)
+    os.dup2(err.fileno(), 2)
+    try:
+        exec(code, {"__name__": "__main__"})
+    except BaseException:  # noqa: BLE001 - whatever it is, the caller is told
+        traceback.print_exc()
+        return 1
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    return 0
 
 
 class Template:
@@ -129,7 +134,7 @@ class Template:
     def make(self) -> "Template":
         """Migrate, load the demo accounts and collect the static files."""
         _administer("CREATE DATABASE {}", self.database)
-        shell = _Shell(_environment(self.folder, self.database, {}))
+        shell = _Shell(self.folder, _environment(self.folder, self.database, {}))
         shell.run(_MAKE_TEMPLATE)
         shell.end()
         return self
@@ -160,9 +165,9 @@ class LiveServer:
         template.copy(folder, self.database)
         self.env = _environment(folder, self.database, settings)
         self.options = options
-        self._shell = _Shell(self.env)
+        self._shell = _Shell(folder, self.env)
         self.port = 0
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: BaseProcess | None = None
 
     @property
     def url(self) -> str:
@@ -176,13 +181,13 @@ class LiveServer:
 
     def start(self) -> "LiveServer":
         """Start the server and wait until it listens: from then on requests wait for it."""
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:console.server", "console.wsgi", *self.options]
-        with (self.data_dir / "server.log").open("wb") as log:
-            env = {**self.env, "PORT": str(self.port)}
-            self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+        arguments = ["--config", "python:console.server", "console.wsgi", *self.options]
+        log = self.data_dir / "server.log"
+        log.write_text("")
+        self.process = nursery.start("gunicorn", arguments, env={**self.env, "PORT": str(self.port)}, output=log)
         deadline = time.monotonic() + _WAIT
         while not (listening := _LISTENING.search(self.log)):
-            assert self.process.poll() is None, self.log
+            assert self.process.is_alive(), self.log
             assert time.monotonic() < deadline, self.log
             time.sleep(0.05)
         self.port = int(listening[1])
@@ -191,12 +196,10 @@ class LiveServer:
     def stop(self) -> None:
         """Stop the server as an operator does, and wait until it is gone."""
         if self.process:
-            with self.process as process:
-                process.terminate()
-                try:
-                    process.wait(_WAIT)
-                finally:
-                    process.kill()
+            self.process.terminate()
+            self.process.join(_WAIT)
+            self.process.kill()
+            self.process.join()
             self.process = None
 
     def remove(self) -> None:
