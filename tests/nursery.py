@@ -8,12 +8,17 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
+import tempfile
+import traceback
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+_PATIENCE = 120  # seconds for a program to end
 
 _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
@@ -33,32 +38,57 @@ _context.set_forkserver_preload(
 )  # fmt: skip
 
 
-def start(module: str, arguments: Sequence[str], *, env: Mapping[str, str], output: Path) -> BaseProcess:
-    """Start ``python -m module``, which finds nothing but ``env`` in its environment and prints into a file."""
-    return start_call(_run_module, module, [*arguments], env=env, output=output)
+def start(call: Callable[..., object], *arguments: object, env: Mapping[str, str], output: Path) -> BaseProcess:
+    """Start a function in a process that finds nothing but ``env`` in its environment, and prints into a file."""
+    return _start(call, arguments, env, output, output)
 
 
-def start_call(call: Callable[..., object], *arguments: object, env: Mapping[str, str], output: Path) -> BaseProcess:
-    """Start a function in a process of its own, as ``start`` starts a module."""
-    process = _context.Process(target=_begin, args=(dict(env), output, call, arguments))
+def run(call: Callable[..., object], *arguments: object, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run a function in such a process to its end, and return what a program would have said."""
+    with tempfile.TemporaryDirectory() as folder:
+        output, errors = Path(folder) / "out", Path(folder) / "err"
+        process = _start(call, arguments, env, output, errors)
+        process.join(_PATIENCE)
+        assert process.exitcode is not None, "it does not end"
+        return subprocess.CompletedProcess((), process.exitcode, output.read_text(), errors.read_text())
+
+
+def module(name: str, *arguments: str) -> None:
+    """Be ``python -m name``."""
+    sys.argv = [name, *arguments]
+    runpy.run_module(name, run_name="__main__", alter_sys=True)
+
+
+def script(path: str, *arguments: str) -> None:
+    """Be ``python path``."""
+    sys.argv = [path, *arguments]
+    runpy.run_path(path, run_name="__main__")
+
+
+def _start(
+    call: Callable[..., object], arguments: Sequence[object], env: Mapping[str, str], output: Path, errors: Path
+) -> BaseProcess:
+    process = _context.Process(target=_begin, args=(call, arguments, dict(env), output, errors))
     process.start()
     return process
 
 
-def _begin(env: dict[str, str], output: Path, call: Callable[..., object], arguments: Sequence[object]) -> None:
+def _begin(
+    call: Callable[..., object], arguments: Sequence[object], env: dict[str, str], output: Path, errors: Path
+) -> None:
+    """Do what an interpreter does at its beginning and at its end."""
     os.chdir(ROOT)
     os.environ.clear()
     os.environ.update(env)
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    for stream in (sys.stdout, sys.stderr):
-        os.dup2(file, stream.fileno())
+    if "PYTHONWARNINGS" in env:
+        warnings.simplefilter(env["PYTHONWARNINGS"])
+    for stream, path in ((sys.stdout, output), (sys.stderr, errors)):
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream.fileno())
         stream.reconfigure(line_buffering=True)
     try:
         call(*arguments)
+    except Exception:  # noqa: BLE001 - nobody above would say it as an interpreter does
+        traceback.print_exc()
+        sys.exit(1)
     finally:
         atexit._run_exitfuncs()  # which processes of ``multiprocessing`` do not
-
-
-def _run_module(module: str, arguments: list[str]) -> None:
-    sys.argv = [module, *arguments]
-    runpy.run_module(module, run_name="__main__", alter_sys=True)

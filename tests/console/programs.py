@@ -10,9 +10,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests import nursery
+
+ROOT = nursery.ROOT
 SERVER = [sys.executable, "-m", "gunicorn", "--config", "python:console.server", "console.wsgi"]
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
 _START_SECONDS = 60
@@ -33,12 +36,12 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run ``manage.py``."""
-    return run(sys.executable, "manage.py", *arguments, **variables)
+    return nursery.run(nursery.script, "manage.py", *arguments, env=environment(**variables))
 
 
 def settings_module(**variables: str) -> subprocess.CompletedProcess[str]:
     """Only read the settings."""
-    return run(sys.executable, "-c", "import console.settings", **variables)
+    return nursery.run(import_module, "console.settings", env=environment(**variables))
 
 
 @dataclass

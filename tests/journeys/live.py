@@ -78,7 +78,7 @@ class _Shell:
         """Return what the statements print."""
         if self._process is None:
             self._connection, other = Pipe()
-            self._process = nursery.start_call(_run_in_forks, other, env=self._env, output=self._output)
+            self._process = nursery.start(_run_in_forks, other, env=self._env, output=self._output)
             other.close()
         self._connection.send(code)
         failed, out, err = self._connection.recv()
@@ -181,10 +181,10 @@ class LiveServer:
 
     def start(self) -> "LiveServer":
         """Start the server and wait until it listens: from then on requests wait for it."""
-        arguments = ["--config", "python:console.server", "console.wsgi", *self.options]
         log = self.data_dir / "server.log"
         log.write_text("")
-        self.process = nursery.start("gunicorn", arguments, env={**self.env, "PORT": str(self.port)}, output=log)
+        command = ("gunicorn", "--config", "python:console.server", "console.wsgi", *self.options)
+        self.process = nursery.start(nursery.module, *command, env={**self.env, "PORT": str(self.port)}, output=log)
         deadline = time.monotonic() + _WAIT
         while not (listening := _LISTENING.search(self.log)):
             assert self.process.is_alive(), self.log

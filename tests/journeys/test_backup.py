@@ -4,13 +4,13 @@ import base64
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.journeys.live import ROOT, LiveServer, Template
+from tests import nursery
+from tests.journeys.live import LiveServer, Template
 from tests.journeys.writers import Writers, ask, assert_stored, session_of, sign_in
 from tests.test_leaks import Seeker
 
@@ -27,8 +27,7 @@ def empty_place(live_template: Template, tmp_path_factory: pytest.TempPathFactor
 
 
 def manage(*arguments: str, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    return nursery.run(nursery.script, "manage.py", *arguments, env=env)
 
 
 def restore(backup: Path, into: LiveServer) -> None:
