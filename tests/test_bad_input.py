@@ -268,17 +268,21 @@ CURSORS = (
 )  # fmt: skip
 
 
-OTHER_LISTS = (
-    "/iam/users?", "/iam/apikeys?sort=created_by&", "/iam/users?view=hierarchy&", "/iam/inactive?tab=keys&",
-    "/iam/activity?",
+PAGED = (
+    "/iam/apikeys?", "/iam/users?", "/iam/apikeys?sort=created_by&", "/iam/users?view=hierarchy&",
+    "/iam/inactive?tab=keys&", "/iam/activity?",
 )  # fmt: skip
 
 
 def test_cursor_of_any_make_is_a_page(cast):
-    """Whatever it holds, in a list by date; the other lists take turns."""
+    """What reads as a cursor comes to the database, of every list; of what does not, the lists take turns."""
     client = visitor(cast["olivia"], raises=False)
-    others = cycle(OTHER_LISTS)
-    asked = [(cursor, address) for cursor in dict.fromkeys(CURSORS) for address in ("/iam/apikeys?", next(others))]
+    cursors, turns = list(dict.fromkeys(CURSORS)), cycle(PAGED)
+    asked = list(product(filter(Cursor.decode, cursors), PAGED))
+    assert len(asked) > 80
+    if connection.vendor == "sqlite":
+        asked += [(cursor, next(turns)) for cursor in cursors if not Cursor.decode(cursor)]
+        assert len(asked) > 160
     for cursor, address in asked:
         response = client.get(f"{address}at={quote(cursor)}")
         assert response.status_code == 200, (address, cursor[:200], base64_text(cursor))
@@ -399,6 +403,8 @@ def test_field_of_any_make_changes_nothing_and_is_no_error(nasty, priya, cast, n
         for name in names:
             if (nasty, name) in CLEARS:
                 continue
+            if connection.vendor == "postgresql" and name in ("password", "current"):
+                continue  # it is hashed, and comes to no database
             if (route, name) in PROOFS and (PROOFS.index((route, name)) + turn) % 3:
                 continue
             others = {other: good[other] for other in names if other != name and other in good}

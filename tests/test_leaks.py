@@ -608,6 +608,7 @@ _FAULTS = {
 }
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("debug", [False, True], ids=["debug off", "debug on"])
 @pytest.mark.parametrize("place", _FAULTS)
 def test_an_error_page_does_not_show_the_value(*, place, debug, known, log, settings, monkeypatch, cast):
@@ -651,6 +652,7 @@ def _break_template(patch: Any) -> None:
     patch.setattr(FilterExpression, "resolve", resolve)
 
 
+@pytest.mark.sqlite_only
 def test_values_are_in_no_file_that_is_downloaded(people, known, seeker):
     use_in_earnest(people, known)
     for client in people.values():
