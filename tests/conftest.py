@@ -1,9 +1,16 @@
 """What every test may ask for: the cast of the demo accounts, clients signed in as them, a page client."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from django.core.management import call_command
+from django.core.signals import setting_changed
 from django.db.models import Model
+from django.template import Template
 from django.test import Client
+from django.test.client import ClientHandler
+from django.test.utils import _TestState
 
 from accounts import text_index
 from accounts.models import Account, AuditChain, Event, Member, User
@@ -21,6 +28,37 @@ _Rows = dict[type[Model], list[dict[str, object]]]
 def static_files() -> None:
     """The static files collected as `make run` does it: pages name them by their hashed names."""
     call_command("collectstatic", interactive=False, verbosity=0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def light_clients(django_test_environment: None) -> Iterator[None]:
+    """Clients that share their middleware, and templates that keep no copies of what they were rendered with.
+
+    Each client would look through all static files anew, which takes as long as a page, and each part of a page would
+    have its context copied for tests that look at it: here none does. Another setting means new middleware, which may
+    have read it; but none reads how passwords are hashed, which is another in every test.
+    """
+    made: dict[str, Any] = {}
+    load = ClientHandler.load_middleware
+
+    def load_once(handler: ClientHandler) -> None:
+        known = dict(made)
+        if not known:
+            load(handler)
+            known = {name: value for name, value in vars(handler).items() if name != "enforce_csrf_checks"}
+            made.update(known)
+        vars(handler).update(known)
+
+    def forget(*, setting: str, **_: object) -> None:
+        if setting != "PASSWORD_HASHERS":
+            made.clear()
+
+    setting_changed.connect(forget)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClientHandler, "load_middleware", load_once)
+        patch.setattr(Template, "_render", _TestState.saved_data.template_render)
+        yield
+    setting_changed.disconnect(forget)
 
 
 @pytest.fixture(autouse=True)

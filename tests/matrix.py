@@ -591,6 +591,8 @@ def _frozen_cases(stand: Stand) -> Iterator[Case]:
 _THOROUGH = frozenset({_S.PARENT_CREATOR})
 #: The stand whose pages are tried with frozen branches: one that is not held by that of the target's parent.
 _FROZEN = _S.GRANDPARENT
+#: The stand that is not above the target and looks after them all the same, as the role says.
+_LOOKING_AFTER = _S.COUSIN
 #: Those that are tried through pages on every database: one who may, one who may not.
 ON_EVERY_DATABASE = frozenset({_S.PARENT, _S.SIBLING})
 
@@ -608,6 +610,11 @@ def page_cases(stand: Stand) -> list[Case]:
         Case(stand, ACTIVE, VPN_ONLY, MANAGE_USERS),
         Case(stand, ACTIVE, ACTIVE, EDITOR, True, True),
     ]
+    if stand not in SELF | ABOVE:
+        # What they may not with a permission of their own, they may not without it either.
+        del cases[0]
+    if stand is _LOOKING_AFTER:
+        cases += [Case(stand, ACTIVE, ACTIVE, EDITOR)]
     if stand in _THOROUGH:
         # Where one stands does not matter to somebody who may not work.
         cases += [Case(stand, SUSPENDED, ACTIVE, MANAGE_USERS, True)]
