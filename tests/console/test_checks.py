@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import socket
 import sqlite3
 from importlib import import_module
@@ -246,26 +247,27 @@ def test_a_problem_without_a_remedy_is_told_too() -> None:
 # --- The real programs ------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def real_production(tmp_path: Path) -> dict[str, str]:
-    """The environment that docs/operations.md gives, with a SQLite database."""
-    return documented_environment(tmp_path)
+@pytest.fixture(scope="module")
+def real_production(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment that docs/operations.md gives, with a SQLite database, set up as it says; only to be read."""
+    variables = documented_environment(tmp_path_factory.mktemp("production"))
+    for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--no-input", "--verbosity", "0"]):
+        done = manage(*command, **variables)
+        assert (done.returncode, done.stderr) == (0, "")
+    return variables
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.xdist_group("production")
 def test_a_production_set_up_as_described_is_clean(real_production: dict[str, str]) -> None:
-    for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--no-input", "--verbosity", "0"]):
-        done = manage(*command, **real_production)
-        assert (done.returncode, done.stderr) == (0, "")
     done = manage("check", "--deploy", "--fail-level", "WARNING", **real_production)
     assert (done.returncode, done.stderr) == (0, "")
     assert "no issues" in done.stdout
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.xdist_group("production")
 def test_a_production_set_up_as_described_serves(real_production: dict[str, str], tmp_path: Path) -> None:
-    for command in (["migrate", "--verbosity", "0"], ["collectstatic", "--no-input", "--verbosity", "0"]):
-        assert manage(*command, **real_production).returncode == 0
     path = tmp_path / "keytree.sock"
     with serving(**{**real_production, "KEYTREE_ENV": "production", "KEYTREE_BIND": f"unix:{path}"}) as running:
         assert running.url == "https://keys.example.com"
@@ -292,25 +294,30 @@ def ask(path: Path, target: str, *headers: str) -> str:
 
 
 @pytest.mark.sqlite_only
-def test_gunicorn_refuses_and_says_why(real_production: dict[str, str]) -> None:
-    done = run(*SERVER, **{**real_production, "KEYTREE_TRUSTED_PROXIES": "0.0.0.0/0", "KEYTREE_DEBUG": "yes"})
+@pytest.mark.xdist_group("production")
+def test_gunicorn_refuses_and_says_why(real_production: dict[str, str], tmp_path: Path) -> None:
+    wrong = {"KEYTREE_TRUSTED_PROXIES": "0.0.0.0/0", "KEYTREE_DEBUG": "yes", "KEYTREE_DATA_DIR": str(tmp_path)}
+    done = run(*SERVER, **{**real_production, **wrong})
     assert done.returncode == 1
     assert re.findall(r"keytree\.E\d+", done.stderr) == ["keytree.E001", "keytree.E010", "keytree.E016"]
     assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.sqlite_only
-def test_demo_data_does_not_become_production(real_production: dict[str, str]) -> None:
-    for command in ("migrate", "load_demo", "collectstatic --no-input"):
-        manage(*command.split(), **{**real_production, "KEYTREE_ENV": "demo"})
-    done = run(*SERVER, **real_production)
+@pytest.mark.xdist_group("production")
+def test_demo_data_does_not_become_production(real_production: dict[str, str], tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(real_production["KEYTREE_DATA_DIR"], copy)
+    variables = {**real_production, "KEYTREE_DATA_DIR": str(copy)}
+    assert manage("load_demo", **{**variables, "KEYTREE_ENV": "demo"}).returncode == 0
+    done = run(*SERVER, **variables)
     assert done.returncode == 1
     assert re.findall(r"keytree\.E\d+", done.stderr) == ["keytree.E017"]
 
 
 @pytest.mark.sqlite_only
+@pytest.mark.xdist_group("production")
 def test_load_demo_is_refused_in_production(real_production: dict[str, str]) -> None:
-    assert manage("migrate", "--verbosity", "0", **real_production).returncode == 0
     done = manage("load_demo", **real_production)
     assert done.returncode != 0
     assert "KEYTREE_ENV=demo" in done.stderr

@@ -67,7 +67,7 @@ def test_links_lead_somewhere(document: Path) -> None:
 # --- The two roles of PostgreSQL --------------------------------------------------------------------------------------
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def two_roles() -> Iterator[tuple[str, str]]:
     """The database that docs/operations.md has one make, under names of this test: URLs of its owner and server."""
     server = os.environ["TEST_DATABASE_URL"]
@@ -117,6 +117,7 @@ def restored(backup: Path, app: str) -> Iterator[str]:
 
 
 @pytest.mark.postgresql_only
+@pytest.mark.xdist_group("two roles")  # made once
 @pytest.mark.skipif(not shutil.which("pg_dump"), reason="needs pg_dump and pg_restore")
 def test_the_serving_role_can_do_its_work_and_no_more(two_roles: tuple[str, str], tmp_path: Path) -> None:
     owner, app = two_roles
@@ -163,20 +164,22 @@ def refuse_more_than_work(app: str) -> None:
 
 
 @pytest.mark.postgresql_only
+@pytest.mark.xdist_group("two roles")
 def test_the_owner_cannot_change_events_either(two_roles: tuple[str, str]) -> None:
     owner, _ = two_roles
-    execute(
-        owner,
-        "INSERT INTO accounts_event (account_id, number, at, action, outcome, actor_label, subject_label, address,"
-        " request_id, details, link) VALUES (1000000, 1, now(), 'a', 'done', '', '', '', '', '{}', '')",
-    )
-    for statement in (
-        "UPDATE accounts_event SET action = 'b'",
-        "DELETE FROM accounts_event",
-        "TRUNCATE accounts_event",
-    ):
-        with pytest.raises(psycopg.errors.RaiseException, match="cannot be changed"):
-            execute(owner, statement)
+    with psycopg.connect(owner) as session:
+        session.execute(
+            "INSERT INTO accounts_event (account_id, number, at, action, outcome, actor_label, subject_label, address,"
+            " request_id, details, link) VALUES (1000000, 1, now(), 'a', 'done', '', '', '', '', '{}', '')",
+        )
+        for statement in (
+            "UPDATE accounts_event SET action = 'b'",
+            "DELETE FROM accounts_event",
+            "TRUNCATE accounts_event",
+        ):
+            with pytest.raises(psycopg.errors.RaiseException, match="cannot be changed"), session.transaction():
+                session.execute(statement.encode())
+        session.rollback()  # the database is another test's as well
 
 
 def test_suite_runs_on_the_database_it_was_given() -> None:

@@ -9,13 +9,13 @@ import socket
 import sqlite3
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from console import demo, server
-from tests.console.programs import ROOT, SERVER, environment, prepare_demo, run, serving
+from tests.console.programs import ROOT, SERVER, Server, environment, prepare_demo, run, serving
 
 # Processes and files: the second database has nothing to add. One worker, so that the installation is made once.
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("server")]
@@ -27,6 +27,13 @@ VALUE = "0123456789abcdef" * 4
 def installation(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The variables of a demo that has all but the server running."""
     return prepare_demo(tmp_path_factory.mktemp("demo"))
+
+
+@pytest.fixture(scope="module")
+def standing(installation: dict[str, str]) -> Iterator[Server]:
+    """A server that tests only ask; it listens where it does if it is told nothing."""
+    with serving(**installation) as running:
+        yield running
 
 
 @pytest.fixture
@@ -48,19 +55,17 @@ def get(address: tuple[str, int], path: str, **headers: str) -> http.client.HTTP
     return answer
 
 
-def test_make_run_says_where_and_as_whom_without_a_warning(make_run: list[str], tmp_path: Path) -> None:
-    with serving(make_run, KEYTREE_DATA_DIR=str(tmp_path / "data")) as running:
+def test_make_run_says_where_and_as_whom_without_a_warning_and_twice_keeps_what_is_there(
+    make_run: list[str], tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    with serving(make_run, KEYTREE_DATA_DIR=str(data)) as running:
         assert get(running.address, "/healthz").text == "ok\n"
         assert get(running.address, "/readyz").status == 200
         assert "olivia@acme.example" in running.output
         assert "vpn-berlin@acme.example" not in running.output
         assert demo.PASSWORD in running.output
         assert not re.search("warn|error|traceback|{", running.output, re.IGNORECASE), running.output
-
-
-def test_make_run_twice_keeps_what_is_there(make_run: list[str], tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    with serving(make_run, KEYTREE_DATA_DIR=str(data)) as running:
         running.stop()
     ring = (data / "key_ring").read_text()
     rename_account(data, "Renamed")
@@ -83,23 +88,24 @@ def account_names(data: Path) -> list[str]:
     return names
 
 
-def test_a_busy_port_is_refused_by_name_and_the_first_server_goes_on(installation: dict[str, str]) -> None:
-    with serving(**installation) as running:
-        port = str(running.address[1])
-        second = run(*SERVER, **{**installation, "PORT": port})
-        assert second.returncode == 1
-        assert f"Port {port} of 127.0.0.1 is in use" in second.stderr
-        assert "Set PORT" in second.stderr
-        assert "Traceback" not in second.stderr
-        assert get(running.address, "/healthz").status == 200
+def test_a_busy_port_is_refused_by_name_and_the_first_server_goes_on(
+    installation: dict[str, str], standing: Server
+) -> None:
+    port = str(standing.address[1])
+    second = run(*SERVER, **{**installation, "PORT": port})
+    assert second.returncode == 1
+    assert f"Port {port} of 127.0.0.1 is in use" in second.stderr
+    assert "Set PORT" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert get(standing.address, "/healthz").status == 200
 
 
-def test_two_servers_run_side_by_side(installation: dict[str, str], tmp_path: Path) -> None:
+def test_two_servers_run_side_by_side(installation: dict[str, str], standing: Server, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(installation["KEYTREE_DATA_DIR"], copy)
-    with serving(**installation) as one, serving(**{**installation, "KEYTREE_DATA_DIR": str(copy)}) as other:
-        assert one.address != other.address
-        assert get(one.address, "/readyz").status == get(other.address, "/readyz").status == 200
+    with serving(**{**installation, "KEYTREE_DATA_DIR": str(copy)}) as other:
+        assert standing.address != other.address
+        assert get(standing.address, "/readyz").status == get(other.address, "/readyz").status == 200
 
 
 @pytest.mark.parametrize("wanted", ["::1", "127.0.0.1"])
@@ -182,23 +188,21 @@ def test_every_line_is_json_and_holds_no_key(installation: dict[str, str]) -> No
     assert VALUE not in running.output
 
 
-def test_answers_do_not_tell_versions(installation: dict[str, str]) -> None:
-    with serving(**installation) as running:
-        told = "\n".join(f"{name}: {value}" for name, value in get(running.address, "/healthz").getheaders())
+def test_answers_do_not_tell_versions(standing: Server) -> None:
+    told = "\n".join(f"{name}: {value}" for name, value in get(standing.address, "/healthz").getheaders())
     assert not re.search(r"\d+\.\d+|python|django", told, re.IGNORECASE)
 
 
-def test_static_files_are_served_for_good(installation: dict[str, str]) -> None:
-    with serving(**installation) as running:
-        page = get(running.address, "/login")
-        assert page.status == 200
-        sheets = re.findall(r'<link rel="stylesheet" href="(/static/[^"]+)"', page.text)
-        assert sheets
-        for path in sheets:
-            answer = get(running.address, path)
-            assert answer.status == 200
-            assert "immutable" in answer.getheader("Cache-Control")
-            assert answer.getheader("Content-Type").startswith("text/css")
+def test_static_files_are_served_for_good(standing: Server) -> None:
+    page = get(standing.address, "/login")
+    assert page.status == 200
+    sheets = re.findall(r'<link rel="stylesheet" href="(/static/[^"]+)"', page.text)
+    assert sheets
+    for path in sheets:
+        answer = get(standing.address, path)
+        assert answer.status == 200
+        assert "immutable" in answer.getheader("Cache-Control")
+        assert answer.getheader("Content-Type").startswith("text/css")
 
 
 def test_gunicorn_believes_no_header() -> None:

@@ -5,10 +5,11 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.live import LiveServer
+from tests.journeys.live import LiveServer, Template
 from tests.journeys.nginx import send
 from tests.keys.calls import basic
 
@@ -117,7 +118,18 @@ def test_worker_writes_by_itself_within_seconds(live):
         assert time.monotonic() < deadline, live.log
 
 
+@pytest.fixture(scope="module")
+def standing(live_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A server that tests only ask, and so one for all of them."""
+    server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), {})
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
 @pytest.mark.sqlite_only
+@pytest.mark.xdist_group("standing")
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -128,9 +140,9 @@ def test_worker_writes_by_itself_within_seconds(live):
         "GET http://elsewhere.example/verify HTTP/1.1\r\nHost: elsewhere.example\r\n{}\r\n",
     ],
 )
-def test_answer_does_not_wait_for_a_body(live, request_text):
-    name, value = good(live)
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+def test_answer_does_not_wait_for_a_body(standing, request_text):
+    name, value = good(standing)
+    with socket.create_connection(("127.0.0.1", standing.port), timeout=10) as connection:
         connection.sendall(request_text.format(f"{name}: {value}\r\n").encode())
         answer = b""
         while b" 204 " not in answer:
@@ -140,11 +152,12 @@ def test_answer_does_not_wait_for_a_body(live, request_text):
 
 
 @pytest.mark.sqlite_only
-def test_body_that_was_not_read_is_not_the_next_request(live):
-    name, value = good(live)
+@pytest.mark.xdist_group("standing")
+def test_body_that_was_not_read_is_not_the_next_request(standing):
+    name, value = good(standing)
     smuggled = f"GET /verify HTTP/1.1\r\n{name}: {value}\r\n\r\n"
     first = f"POST /verify HTTP/1.1\r\nContent-Length: {len(smuggled)}\r\n\r\n{smuggled}"
-    with socket.create_connection(("127.0.0.1", live.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", standing.port), timeout=10) as connection:
         connection.sendall(f"{first}GET /verify HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
         connection.shutdown(socket.SHUT_WR)
         with connection.makefile("rb") as stream:
@@ -212,6 +225,7 @@ server.shutdown()
 
 
 @pytest.mark.sqlite_only
-def test_development_server_answers_too(live):
-    said = live.run(DEVELOPMENT_SERVER.format(header=good(live)))
+@pytest.mark.xdist_group("standing")
+def test_development_server_answers_too(standing):
+    said = standing.run(DEVELOPMENT_SERVER.format(header=good(standing)))
     assert f"answered 204 {OLIVIA}" in said.splitlines()
