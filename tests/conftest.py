@@ -1,7 +1,7 @@
 """What every test may ask for: the cast of the demo accounts, clients signed in as them, a page client."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -58,6 +58,19 @@ def light_clients(django_test_environment: None) -> Iterator[None]:
         patch.setattr(Template, "_render", _TestState.saved_data.template_render)
         yield
     setting_changed.disconnect(forget)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rows_deleted_one_by_one() -> Iterator[None]:
+    """Tables emptied row by row after tests with transactions: of few rows, that is a tenth of the work of TRUNCATE."""
+    with pytest.MonkeyPatch.context() as patch:
+        if connection.vendor == "postgresql":
+            patch.setattr(connection.ops, "sql_flush", _deletions)
+        yield
+
+
+def _deletions(style: Any, tables: Iterable[str], **_: object) -> list[str]:
+    return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
 
 
 @pytest.fixture(autouse=True)
