@@ -8,11 +8,12 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -156,6 +157,7 @@ class LiveServer:
 
     def __init__(self, template: Template, folder: Path, options: tuple[str, ...], settings: Mapping[str, str]) -> None:
         self.data_dir = folder
+        self._template = template
         self.database = f"{template.database}_{folder.parent.name}"
         template.copy(folder, self.database)
         self.env = _environment(folder, self.database, settings)
@@ -204,6 +206,15 @@ class LiveServer:
         self.stop()
         self._shell.end()
         _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database)
+
+    def reset(self) -> None:
+        """Give the running server the template's database and an empty mailbox again; on SQLite alone."""
+        assert not _POSTGRESQL
+        files = [folder / "keytree.sqlite3" for folder in (self._template.folder, self.data_dir)]
+        with closing(sqlite3.connect(files[0])) as source, closing(sqlite3.connect(files[1], timeout=_WAIT)) as target:
+            source.backup(target)
+        for mail in (self.data_dir / "mail").glob("*"):
+            mail.unlink()
 
     @contextmanager
     def database_away(self) -> Iterator[None]:
