@@ -93,7 +93,8 @@ SMALL_TARGETS = """
   return found;
 }
 """
-# After each press of Tab, of what has the focus: whether all of it that fits is in view and on top, and whether a ring is drawn around it.
+# After each press of Tab, of what has the focus: whether all of it that fits is in view and on top, and whether a ring
+# is drawn around it.
 WATCH_FOCUS = """
 () => {
 window.walk = [];

@@ -102,7 +102,8 @@ def worker_that_writes(console: LiveServer) -> int:
 
 @phone_and_desk
 def test_file_of_users_is_told_its_mistakes_and_goes_in_when_corrected(browse, console, script, width):
-    visit, email = browse(console, script=script, width=width).sign_in("marcus", at="/iam/users"), f"rui{width}@new.example"
+    email = f"rui{width}@new.example"
+    visit = browse(console, script=script, width=width).sign_in("marcus", at="/iam/users")
     visit.link("Import users").click()
     choose(visit, "users", f"email,parent\n{email},priya@acme.example\nno address,\n")
     expect(visit.page.get_by_text("Nobody was invited")).to_be_visible()
