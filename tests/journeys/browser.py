@@ -100,6 +100,10 @@ def browse(chromium: Browser, rested: dict[str, list[Visit]]) -> Iterator[Callab
     """
     with ExitStack() as stack:
 
+        def put_back(visit: Visit, alike: list[Visit]) -> None:
+            if visit.rest():
+                alike.append(visit)
+
         def browse(server: LiveServer, *, own: bool = False, **likes: object) -> Visit:
             alike = rested[f"{server.url} {sorted(likes.items())}"]
             if own or not alike:
@@ -107,7 +111,10 @@ def browse(chromium: Browser, rested: dict[str, list[Visit]]) -> Iterator[Callab
             else:
                 visit = alike.pop()
                 visit.used_at = time.time()
-            stack.callback(visit.close if own else lambda: alike.append(visit.rest()))
+            if own:
+                stack.callback(visit.close)
+            else:
+                stack.callback(put_back, visit, alike)
             return visit
 
         yield browse

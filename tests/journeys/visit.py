@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Request, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Locator, Page, Request, expect
 
 from tests.journeys.live import LiveServer
 
@@ -88,19 +88,24 @@ class Visit:
         self.context.close()
         assert self.complaints == []
 
-    def rest(self) -> "Visit":
-        """Forget the person, and fail as ``close`` does."""
-        complaints, self.complaints = self.complaints, []
-        assert complaints == []
-        page, *others = self.context.pages
-        for other in others:
-            other.close()
-        self.page = page
-        page.unroute_all()
-        page.evaluate("sessionStorage.clear()")
-        page.set_viewport_size(self._size)
-        self.context.clear_cookies()
-        return self
+    def rest(self) -> bool:
+        """Forget the person, for somebody else to browse, and fail as ``close`` does; return whether that went well.
+
+        It does not where a page is just being loaded, or is none of the console's: then it is closed.
+        """
+        self.page, *others = self.context.pages
+        try:
+            for other in others:
+                other.close()
+            self.page.unroute_all()
+            self.page.evaluate("sessionStorage.clear()")
+            self.page.set_viewport_size(self._size)
+            self.context.clear_cookies()
+        except Error:
+            self.close()
+            return False
+        assert self.complaints == []
+        return True
 
     # --- Going places ------------------------------------------------------------------------------------------------
 
