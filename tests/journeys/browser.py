@@ -8,8 +8,11 @@ that Django's database access would complain about.
 import os
 import re
 import shutil
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from itertools import chain
 
 import pytest
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
@@ -64,14 +67,54 @@ def start_shared(live_template: Template, tmp_path_factory: pytest.TempPathFacto
         yield start
 
 
+@pytest.fixture(scope="module")
+def shared(start_shared: StartLive) -> LiveServer:
+    """The server of a module's tests that change things; they ask for ``fresh``."""
+    return start_shared()
+
+
 @pytest.fixture
-def browse(chromium: Browser) -> Iterator[Callable[..., Visit]]:
-    """A function that gives somebody a browser at a server; see ``Visit`` for what it may be like."""
+def fresh(shared: LiveServer) -> LiveServer:
+    """A running server with the demo as it is at the start: one for the module, put back before each test."""
+    shared.reset()
+    return shared
+
+
+@pytest.fixture(scope="module")
+def rested(chromium: Browser) -> Iterator[dict[str, list[Visit]]]:
+    """The browsers that nobody uses just now, by what they are like.
+
+    They keep what any page loads, style sheets above all, which a new one would load and read again.
+    """
+    visits: dict[str, list[Visit]] = defaultdict(list)
+    yield visits
+    for visit in chain.from_iterable(visits.values()):
+        visit.context.close()
+
+
+@pytest.fixture
+def browse(chromium: Browser, rested: dict[str, list[Visit]]) -> Iterator[Callable[..., Visit]]:
+    """A function that gives somebody a browser at a server; see ``Visit`` for what it may be like.
+
+    It remembers nobody. One that a test changes in its nature is to be its ``own``, and is thrown away.
+    """
     with ExitStack() as stack:
 
-        def browse(server: LiveServer, **likes: object) -> Visit:
-            visit = Visit(chromium, server, **likes)
-            stack.callback(visit.close)
+        def put_back(visit: Visit, alike: list[Visit]) -> None:
+            if visit.rest():
+                alike.append(visit)
+
+        def browse(server: LiveServer, *, own: bool = False, **likes: object) -> Visit:
+            alike = rested[f"{server.url} {sorted(likes.items())}"]
+            if own or not alike:
+                visit = Visit(chromium, server, **likes)
+            else:
+                visit = alike.pop()
+                visit.used_at = time.time()
+            if own:
+                stack.callback(visit.close)
+            else:
+                stack.callback(put_back, visit, alike)
             return visit
 
         yield browse

@@ -7,12 +7,13 @@ every server. With TEST_DATABASE_URL set, the copies are PostgreSQL databases be
 import os
 import re
 import shutil
+import sqlite3
 import sys
 import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -161,6 +162,7 @@ class LiveServer:
 
     def __init__(self, template: Template, folder: Path, options: tuple[str, ...], settings: Mapping[str, str]) -> None:
         self.data_dir = folder
+        self._template = template
         self.database = f"{template.database}_{folder.parent.name}"
         template.copy(folder, self.database)
         self.env = _environment(folder, self.database, settings)
@@ -207,6 +209,15 @@ class LiveServer:
         self.stop()
         self._shell.end()
         _administer("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.database)
+
+    def reset(self) -> None:
+        """Give the running server the template's database and an empty mailbox again; on SQLite alone."""
+        assert not _POSTGRESQL
+        files = [folder / "keytree.sqlite3" for folder in (self._template.folder, self.data_dir)]
+        with closing(sqlite3.connect(files[0])) as source, closing(sqlite3.connect(files[1], timeout=_WAIT)) as target:
+            source.backup(target)
+        for mail in (self.data_dir / "mail").glob("*"):
+            mail.unlink()
 
     @contextmanager
     def database_away(self) -> Iterator[None]:

@@ -61,20 +61,20 @@ def close(dialog: Locator) -> None:
     expect(dialog).to_have_count(0)
 
 
-@pytest.fixture
-def keytree(start_live) -> LiveServer:
-    """A Keytree that believes an nginx on this machine."""
-    return start_live(KEYTREE_TRUSTED_PROXIES="127.0.0.1")
+@pytest.fixture(scope="module")
+def shared(start_shared) -> LiveServer:
+    """A Keytree that believes an nginx on this machine, for all tests here."""
+    return start_shared(KEYTREE_TRUSTED_PROXIES="127.0.0.1")
 
 
 @pytest.fixture
-def passes(keytree: LiveServer, tmp_path: Path) -> Iterator[Callable[[str, str], bool]]:
+def passes(fresh: LiveServer, tmp_path: Path) -> Iterator[Callable[[str, str], bool]]:
     """Whether a call with a key passes: what Keytree answers and, where nginx is installed, what nginx makes of it."""
     with ExitStack() as stack:
-        nginx = stack.enter_context(running_nginx(tmp_path, keytree.port)) if BINARY else None
+        nginx = stack.enter_context(running_nginx(tmp_path, fresh.port)) if BINARY else None
 
         def passes(username: str, value: str) -> bool:
-            status = verify(keytree, username, value, client=CLIENT)
+            status = verify(fresh, username, value, client=CLIENT)
             if nginx:
                 answer = nginx.call("/orders", ("Authorization", basic(username, value)), source=CLIENT)
                 assert answer.status == {204: 200, 401: 401}[status]
@@ -85,11 +85,11 @@ def passes(keytree: LiveServer, tmp_path: Path) -> Iterator[Callable[[str, str],
 
 @phone_and_desk
 def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PLR0915 - one story, told in order
-    keytree, passes, browse, script, width
+    fresh, passes, browse, script, width
 ):
     likes = {"script": script, "width": width}
     # A member without a key creates one.
-    noor = browse(keytree, **likes, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
+    noor = browse(fresh, **likes, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
     expect(noor.page.get_by_text("No classic infrastructure API keys", exact=True)).to_be_visible()
     noor.button(CREATE).click()
     created = noor.dialog(CREATED)
@@ -128,7 +128,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     assert passes(USERNAME, value)
 
     # Their inviter sees the key, and cannot read it.
-    priya = browse(keytree, **likes).sign_in("priya")
+    priya = browse(fresh, **likes).sign_in("priya")
     expect(priya.row(NOOR)).to_contain_text("Child of Priya Raman")
     priya.choose(NOOR, "View details")
     seen = priya.dialog("API key details")
@@ -146,7 +146,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     close(seen)
 
     # Who cares for them restricts it by address: from the details, and back on their page.
-    marcus = browse(keytree, **likes).sign_in("marcus")
+    marcus = browse(fresh, **likes).sign_in("marcus")
     marcus.choose(NOOR, "View details")
     marcus.dialog("API key details").get_by_role("link", name="Edit").click()
     restriction = marcus.dialog("Edit IP address restrictions")
@@ -185,8 +185,8 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     assert create_key(noor) != value
 
 
-def test_keyboard_alone_does_it_all(live, browse):  # noqa: PLR0915 - one story, told in order
-    noor = browse(live)
+def test_keyboard_alone_does_it_all(fresh, browse):  # noqa: PLR0915 - one story, told in order
+    noor = browse(fresh)
     press, page = noor.page.keyboard.press, noor.page
     noor.go("/login")
     expect(page.get_by_label("Email")).to_be_focused()
@@ -262,8 +262,8 @@ def test_keyboard_alone_does_it_all(live, browse):  # noqa: PLR0915 - one story,
     expect(noor.heading).to_be_focused()
 
 
-def test_escape_leaves_a_dialog_that_is_a_page_of_its_own(live, browse):
-    marcus = browse(live).sign_in("marcus")
+def test_escape_leaves_a_dialog_that_is_a_page_of_its_own(fresh, browse):
+    marcus = browse(fresh).sign_in("marcus")
     marcus.go(marcus.open_menu("Priya Raman").get_by_role("link", name="Delete").get_attribute("href"))
     expect(marcus.dialog("Delete API key").get_by_role("link", name="Cancel")).to_be_focused()
     marcus.page.keyboard.press("Escape")
@@ -272,19 +272,19 @@ def test_escape_leaves_a_dialog_that_is_a_page_of_its_own(live, browse):
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_double_click_creates_one_key(live, browse, script):
-    noor = browse(live, script=script).sign_in("noor")
+def test_double_click_creates_one_key(fresh, browse, script):
+    noor = browse(fresh, script=script).sign_in("noor")
     noor.button(CREATE).dblclick()
     if script:
         expect(noor.dialog(CREATED)).to_be_visible()
     else:  # the second click takes the place of the first one's answer
         expect(noor.notification("Nothing was changed").or_(noor.dialog(CREATED))).to_be_visible()
-    assert live.run(COUNT_NOORS_KEYS) == "1\n"
+    assert fresh.run(COUNT_NOORS_KEYS) == "1\n"
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_second_tab_that_is_out_of_date_creates_nothing(live, browse, script):
-    noor = browse(live, script=script).sign_in("noor")
+def test_second_tab_that_is_out_of_date_creates_nothing(fresh, browse, script):
+    noor = browse(fresh, script=script).sign_in("noor")
     first = noor.page
     noor.page = noor.context.new_page()
     noor.go("/iam/apikeys")
@@ -295,15 +295,15 @@ def test_second_tab_that_is_out_of_date_creates_nothing(live, browse, script):
     expect(refusal).to_contain_text("You already have a classic infrastructure key. Delete it to create another.")
     expect(noor.row(NOOR)).to_be_visible()
     expect(noor.button(CREATE)).to_have_count(0)
-    assert verify(live, USERNAME, value) == 204
+    assert verify(fresh, USERNAME, value) == 204
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_value_asks_for_the_password_when_signing_in_was_long_ago(live, browse, script):
-    noor = browse(live, script=script).sign_in("noor")
+def test_value_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse, script):
+    noor = browse(fresh, script=script).sign_in("noor")
     value = create_key(noor)
     close(noor.dialog(CREATED))
-    live.run(AGE_PROOFS)
+    fresh.run(AGE_PROOFS)
     noor.choose(NOOR, "View details")
     noor.dialog("API key details").get_by_role("button", name="Show").click()
     proof = noor.dialog("Confirm that it is you")
@@ -320,7 +320,7 @@ def test_value_asks_for_the_password_when_signing_in_was_long_ago(live, browse, 
     expect(details).to_contain_text("Date created")
 
     # The same for the file: the question does not stay behind when the file has come.
-    live.run(AGE_PROOFS)
+    fresh.run(AGE_PROOFS)
     details.get_by_role("button", name="Download").click()
     proof.get_by_label("Password").fill("keytree-demo")
     proof.get_by_role("button", name="Continue").click()
@@ -331,18 +331,18 @@ def test_value_asks_for_the_password_when_signing_in_was_long_ago(live, browse, 
     assert json.loads(downloading.value.path().read_text())["key"] == value
 
 
-def test_creating_asks_for_the_password_when_signing_in_was_long_ago(live, browse):
-    noor = browse(live).sign_in("noor")
-    live.run(AGE_PROOFS)
+def test_creating_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse):
+    noor = browse(fresh).sign_in("noor")
+    fresh.run(AGE_PROOFS)
     noor.button(CREATE).click()
     proof = noor.dialog("Confirm that it is you")
     proof.get_by_label("Password").fill("keytree-demo")
     proof.get_by_role("button", name="Continue").click()
-    assert verify(live, USERNAME, read_value(noor, noor.dialog(CREATED))) == 204
+    assert verify(fresh, USERNAME, read_value(noor, noor.dialog(CREATED))) == 204
 
 
-def test_value_leaves_the_page_after_five_minutes(live, browse):
-    noor = browse(live)
+def test_value_leaves_the_page_after_five_minutes(fresh, browse):
+    noor = browse(fresh, own=True)
     noor.page.clock.install()
     noor.sign_in("noor")
     value = create_key(noor)
@@ -357,8 +357,8 @@ def test_value_leaves_the_page_after_five_minutes(live, browse):
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_key_that_somebody_else_deleted_meanwhile_is_not_found(live, browse, script):
-    marcus, priya = browse(live, script=script).sign_in("marcus"), browse(live, script=script).sign_in("priya")
+def test_key_that_somebody_else_deleted_meanwhile_is_not_found(fresh, browse, script):
+    marcus, priya = browse(fresh, script=script).sign_in("marcus"), browse(fresh, script=script).sign_in("priya")
     priya.choose("Priya Raman", "View details")
     marcus.choose("Priya Raman", "Delete")
     marcus.dialog("Delete API key").get_by_role("button", name="Delete").click()
@@ -368,20 +368,18 @@ def test_key_that_somebody_else_deleted_meanwhile_is_not_found(live, browse, scr
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
-def test_session_that_has_ended_leads_to_logging_in_and_back(live, browse, script):
-    noor = browse(live, script=script).sign_in("noor")
-    live.run("from accounts.models import Session; Session.objects.all().delete()")
+def test_session_that_has_ended_leads_to_logging_in_and_back(fresh, browse, script):
+    noor = browse(fresh, script=script).sign_in("noor")
+    fresh.run("from accounts.models import Session; Session.objects.all().delete()")
     noor.button(CREATE).click()
     noor.expect_page("Log in to Keytree")
-    noor.page.get_by_label("Email").fill("noor@acme.example")
-    noor.page.get_by_label("Password").fill("keytree-demo")
-    noor.button("Log in").click()
+    noor.log_in("noor")
     noor.expect_page("API keys")
-    assert verify(live, USERNAME, create_key(noor)) == 204
+    assert verify(fresh, USERNAME, create_key(noor)) == 204
 
 
-def test_back_after_a_deletion_shows_no_page_of_before(live, browse):
-    marcus = browse(live).sign_in("marcus")
+def test_back_after_a_deletion_shows_no_page_of_before(fresh, browse):
+    marcus = browse(fresh).sign_in("marcus")
     marcus.link("Priya Raman").click()
     marcus.expect_page("Manage Priya Raman")
     marcus.button("Actions for Priya Raman").click()

@@ -6,7 +6,7 @@ import pyotp
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.visit import PASSWORD, Visit
+from tests.journeys.visit import Visit
 
 pytest_plugins = ["tests.journeys.browser"]
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-security-journey")]
@@ -24,10 +24,7 @@ def give_authenticator(visit: Visit) -> None:
 
 
 def give_password(visit: Visit, who: str) -> None:
-    visit.go("/login")
-    visit.page.get_by_label("Email").fill(f"{who}@acme.example")
-    visit.page.get_by_label("Password").fill(PASSWORD)
-    visit.button("Log in").click()
+    visit.log_in(who)
     visit.expect_page("Prove that it is you")
 
 
@@ -42,7 +39,8 @@ def test_passkey_and_codes_from_setting_up_to_losing_them(start_shared, browse):
     server = start_shared()
     visit = browse(SimpleNamespace(url=server.url.replace("127.0.0.1", "localhost")))
     give_authenticator(visit)
-    visit.sign_in("noor")
+    visit.go("/login").log_in("noor")
+    visit.expect_page("API keys")
     visit.button("Profile").click()
     visit.link("Login security").click()
     visit.expect_page("Login security")
