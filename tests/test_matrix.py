@@ -901,13 +901,19 @@ LOOKS = {
     ],
 )
 def test_pages_agree_with_the_table_in_every_cell(stand):
-    world, cells = World(stand), 0
+    world, cells, settings_asked = World(stand), 0, set()
     for number, case in enumerate(matrix.page_cases(stand)):
         world.become(case)
         checker = Checker(world, case)
         for surface in SURFACES:
             # What depends on the actor's status alone is asked once for each status.
             is_kept_out = case.actor_status != matrix.ACTIVE or case.actor_is_frozen
+            # And the account's settings, which are about no target, with the one permission for them and without.
+            if surface.allowed_by is Act.CHANGE_SETTINGS and not is_kept_out:
+                asked = surface.name, bool(case.granted & matrix.IDENTITY)
+                if asked in settings_asked:
+                    continue
+                settings_asked.add(asked)
             if number == 0 or is_kept_out or not is_for_everybody(surface):
                 checker.check(surface)
         verdict = verify(world.target.api_username, world.values[world.target.pk], "10.1.2.3")
