@@ -56,9 +56,11 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is marked for the other database alone: ``make test`` runs it there."""
+    """Leave out what is marked for the other database alone, which ``make test`` runs there, and set the order."""
     other = "sqlite_only" if os.environ["DATABASE_URL"] else "postgresql_only"
     left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker(other)]
+    # Those that one process runs after each other begin first: at the end, none would be left to run beside them.
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
