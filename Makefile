@@ -36,7 +36,7 @@ help: ## list the commands
 
 setup: $(VENV)/.runtime ## make the environment and install what serving needs
 
-dev: $(VENV)/.dev ## the same, with what testing needs
+dev: $(VENV)/.dev ## the same, with what testing and checking need
 
 # The environment is made again when it is missing or its Python is gone.
 $(PY):
@@ -52,8 +52,15 @@ $(VENV)/.runtime: requirements.txt | $(PY)
 	@$(PIP) --requirement $<
 	@touch $@
 
-$(VENV)/.dev: requirements-dev.txt | $(PY)
+# Compiled on all processors, which pip does on one.
+$(VENV)/.test: requirements-test.txt | $(PY)
 	@echo 'Installing what the tests need ...'
+	@$(PIP) --no-compile --requirement $<
+	@$(PY) -m compileall -q -j 0 $(VENV)/lib
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.test | $(PY)
+	@echo 'Installing what the checks need ...'
 	@$(PIP) --requirement $<
 	@touch $@
 
@@ -67,20 +74,20 @@ run: $(VENV)/.runtime ## serve the console; a demo unless KEYTREE_ENV=production
 
 # --- Testing -------------------------------------------------------------------------------------------------------
 
-test: $(VENV)/.dev ## run the whole suite, on SQLite and on PostgreSQL
+test: $(VENV)/.test ## run the whole suite, on SQLite and on PostgreSQL
 	@failed=; $(MAKE) --no-print-directory test-sqlite || failed=1; \
 		$(MAKE) --no-print-directory test-postgresql || failed=1; [ -z "$$failed" ]
 
-test-sqlite: $(VENV)/.dev ## run the suite on SQLite
+test-sqlite: $(VENV)/.test ## run the suite on SQLite
 	@echo '--- The suite on SQLite ---'
 	@TEST_DATABASE_URL= $(PYTEST)
 
 # A server of its own, unless TEST_DATABASE_URL names one whose user may create databases.
-test-postgresql: $(VENV)/.dev ## run the suite on PostgreSQL: one of its own, or the one in TEST_DATABASE_URL
+test-postgresql: $(VENV)/.test ## run the suite on PostgreSQL: one of its own, or the one in TEST_DATABASE_URL
 	@echo '--- The suite on PostgreSQL ---'
 	@$(PY) -m tests.postgres $(PYTEST)
 
-test-one: $(VENV)/.dev ## run some tests in one process: make test-one ARGS="tests/keys -k create"
+test-one: $(VENV)/.test ## run some tests in one process: make test-one ARGS="tests/keys -k create"
 	@$(PY) -m pytest $(ARGS)
 
 coverage: $(VENV)/.dev ## run the suite on SQLite and show the branches that it misses
@@ -113,7 +120,7 @@ check-project: $(VENV)/.dev ## check the settings, and that no migration is miss
 audit: $(VENV)/.dev ## look the pinned packages up among known vulnerabilities (needs the network)
 	@$(PY) -m pip_audit --requirement requirements-dev.txt --require-hashes --disable-pip
 
-bench: $(VENV)/.dev ## measure against the figures in docs/performance.md
+bench: $(VENV)/.test ## measure against the figures in docs/performance.md
 	@$(PY) -m tests.bench $(ARGS)
 
 # --- Upkeep --------------------------------------------------------------------------------------------------------
@@ -122,6 +129,7 @@ LOCK = $(PY) -m uv pip compile --quiet --universal --python-version 3.11 --gener
 	--no-emit-index-url --no-annotate --no-header pyproject.toml
 lock: $(VENV)/.dev ## pin versions anew from pyproject.toml: ARGS=--upgrade, or ARGS="--upgrade-package django"
 	@$(LOCK) --output-file requirements.txt $(ARGS)
+	@$(LOCK) --output-file requirements-test.txt --group test $(ARGS)
 	@$(LOCK) --output-file requirements-dev.txt --group dev $(ARGS)
 
 # Latin-1 cuts of IBM Plex (SIL Open Font License). Without them the pages use the system's font.
