@@ -7,7 +7,7 @@ module alone.
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
@@ -16,45 +16,51 @@ from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 
-#: The numbers that stand for values while a statement is made, from here downwards: every column can hold them, and no
-#: query has one of its own.
+#: The numbers, or their digits, that stand for values while a statement is made, from here downwards: every column can
+#: hold them, and no query has one of its own.
 _PLACEHOLDER = 2**31 - 1
 _LARGEST = 2**63 - 1
 
 
 class Prepared(Generic[Row]):
-    """A query whose values are numbers: ``Prepared(lambda pk: Member.objects.filter(pk=pk))``.
+    """A query whose values are numbers, or text: ``Prepared(lambda pk: Member.objects.filter(pk=pk))``.
 
     Whatever else it depends on must be the same for the life of the process.
 
     Args:
         make: makes the query; each of its arguments is a value, which may stand in it several times.
+        of: what its values are, ``int`` or ``str``.
     """
 
-    def __init__(self, make: Callable[..., QuerySet[Row]]) -> None:
+    def __init__(self, make: Callable[..., QuerySet[Row]], *, of: type[int] | type[str] = int) -> None:
         self._make = make
+        count = len(inspect.signature(make).parameters)
+        self._placeholders = [of(_PLACEHOLDER - number) for number in range(count)]
 
-    def __call__(self, *values: int) -> list[Row]:
+    def __call__(self, *values: int | str) -> list[Row]:
         """Return the rows for these values: one query, none for a number that no column holds."""
-        if any(abs(value) > _LARGEST for value in values):
+        if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
             return []
-        queryset, compiler, statement, parameters = self._made
+        queryset, compiler, statement, parameters, converters = self._made
         answered = copy.copy(compiler)
         answered.connection = connections[queryset.db]  # each thread has its own
-        places = {_PLACEHOLDER - number: value for number, value in enumerate(values)}
-        asked = tuple(places.get(each, each) if isinstance(each, int) else each for each in parameters)
+        places = dict(zip(self._placeholders, values, strict=True))
+        asked = tuple(places.get(each, each) if isinstance(each, int | str) else each for each in parameters)
         answered.as_sql = lambda *_, **__: (statement, asked)
+        answered.get_converters = lambda _: converters
         query = copy.copy(queryset.query)
         query.get_compiler = lambda *_, **__: answered  # type: ignore[method-assign]  # of this copy alone
         return list(QuerySet(queryset.model, query=query, using=queryset.db))
 
-    def first(self, *values: int) -> Row | None:
+    def first(self, *values: int | str) -> Row | None:
         """Return the first of the rows for these values, if any."""
         return next(iter(self(*values)), None)
 
     @cached_property
-    def _made(self) -> tuple[QuerySet[Row], Any, str, Sequence[Any]]:
-        count = len(inspect.signature(self._make).parameters)
-        queryset = self._make(*range(_PLACEHOLDER, _PLACEHOLDER - count, -1))
+    def _made(self) -> tuple[QuerySet[Row], Any, str, Sequence[Any], Mapping[int, Any]]:
+        queryset = self._make(*self._placeholders)
         compiler = queryset.query.get_compiler(using=queryset.db)
-        return queryset, compiler, *compiler.as_sql()
+        statement, parameters = compiler.as_sql()
+        # How what the database gives is read: found out again for each answer, that is a third of the work.
+        converters = compiler.get_converters([column for column, *_ in compiler.select[: compiler.col_count]])
+        return queryset, compiler, statement, parameters, converters

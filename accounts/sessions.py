@@ -12,6 +12,7 @@ from django.db import OperationalError
 from django.utils import timezone
 
 from accounts.models import Session
+from accounts.prepared import Prepared
 from accounts.transactions import waiting_at_most
 
 #: What a session of somebody signed in holds; the times in seconds since 1970. ``PROVED`` alone has no column.
@@ -20,6 +21,9 @@ ADDRESS, AGENT = "address", "agent"
 
 #: How long a page waits to note that its session was used, in milliseconds.
 _PATIENCE = 250
+
+
+_under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=str)
 
 
 class SessionStore(DatabaseSessionStore):
@@ -39,6 +43,14 @@ class SessionStore(DatabaseSessionStore):
         row.uid, row.account_id = data.get(UID), data.get(ACCOUNT)
         row.started_at, row.seen_at = _moment(data.get(STARTED)), _moment(data.get(SEEN))
         row.address, row.agent = data.get(ADDRESS, ""), data.get(AGENT, "")
+        return row
+
+    def _get_session_from_db(self) -> Session | None:
+        """Return the row of the session, none when there is none any more; every request asks for one."""
+        row = _under_key.first(self.session_key) if self.session_key else None
+        if row is None or row.expire_date <= timezone.now():
+            self._session_key = None
+            return None
         return row
 
     def note_use(self, values: Mapping[str, Any]) -> None:

@@ -49,6 +49,14 @@ def test_statement_is_made_once_and_asked_each_time(cast, django_assert_num_quer
     ] * 2
 
 
+def test_values_can_be_text(cast):
+    prepared = Prepared(lambda email: Member.objects.filter(user__email=email).exclude(user__name=email), of=str)
+    assert [prepared(cast[name].user.email) for name in ("sam", "noor")] == [
+        list(Member.objects.filter(user__email=cast[name].user.email)) for name in ("sam", "noor")
+    ]
+    assert prepared("") == prepared("nobody@acme.example") == prepared("2147483647") == []
+
+
 @pytest.mark.parametrize("pk", [0, -1, 2**63 - 1, 2**63, -(2**63), 10**30])
 def test_number_of_nobody_finds_nobody(cast, pk):
     assert Prepared(lambda pk: Member.objects.filter(pk=pk)).first(pk) is None
