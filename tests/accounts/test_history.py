@@ -47,7 +47,7 @@ class Clock:
     at = BEGAN
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=7, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=changes)
 def test_any_day_of_any_history_is_as_it_was(changes):
     with pytest.MonkeyPatch.context() as patch, transaction.atomic():

@@ -147,6 +147,7 @@ def test_invited_people_cannot_sign_in_before_they_accept(cast):
     assert Client().post(path, {"password": "keytree-demo"}).status_code == 302
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "typed",
     [
@@ -177,6 +178,7 @@ def test_cannot_join_from_an_address_that_the_account_does_not_allow(cast):
 # --- Links that are worth nothing -------------------------------------------------------------------------------------
 
 
+@pytest.mark.sqlite_only
 def test_used_cancelled_replaced_and_unknown_links_look_the_same(cast, origin):
     used, replaced, cancelled = (invited(cast["marcus"], f"{name}@new.example") for name in ("a", "b", "c"))
     assert Client().post(used, {"name": "Tove", "password": PASSWORD}).status_code == 302
@@ -523,6 +525,7 @@ def test_server_down_loses_nothing(cast, settings, capsys):
     assert member(NEW).status == MemberStatus.PENDING
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(("where", "reply", "problem"), [
     (NEW, "550 No such user", "The mail server refused the address (550)."),
     (NEW, "451 Later", "The mail server refused the address (451). It will be tried again."),

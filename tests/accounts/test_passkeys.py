@@ -123,6 +123,7 @@ def test_passkey_is_added_listed_used_and_removed(cast):
     assert (Passkey.objects.count(), RecoveryCode.objects.count()) == (0, 0)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -146,6 +147,7 @@ def test_answer_from_elsewhere_or_without_the_person_is_not_accepted(cast, devic
     assert not is_open(waiting)
 
 
+@pytest.mark.sqlite_only
 def test_odd_answers_about_a_new_passkey_are_no_fault_of_ours(cast, device):
     client = visitor(cast["noor"])
     long = add(client, Authenticator(bytes(1024)))
@@ -177,6 +179,7 @@ def test_challenge_is_good_once_for_one_person_and_for_five_minutes(cast, device
     assert not is_open(second)
 
 
+@pytest.mark.sqlite_only
 def test_passkey_of_somebody_else_or_made_up_is_not_accepted(cast, device):
     others = Authenticator(b"another")
     add(visitor(cast["priya"]), others)

@@ -66,6 +66,7 @@ def test_deep_line_is_drawn_for_so_many_levels_and_walked_down():
     assert seen == [links[255].pk]
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("asked", ["", "x", "0", "-1", "\u0663", "9" * 30, "olivia", "sam"])
 def test_whoever_is_not_below_is_not_drawn(cast, asked):
     """A number of somebody above, beside, of nobody, or no number: the viewer's own branch."""

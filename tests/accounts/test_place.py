@@ -112,6 +112,7 @@ def test_rights_follow_the_new_parent_at_once(cast):
     assert (event.facts["before_id"], event.facts["after_id"]) == (cast["marcus"].pk, cast["sam"].pk)
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize("chosen", ["sam", "noor", "priya", "marcus", "olivia", "berlin", "lena", "dmitri"])
 def test_who_manages_their_branch_moves_people_within_it(cast, chosen):
     """Not out of it, not below themselves, not under somebody who does not work here, not to where they are."""

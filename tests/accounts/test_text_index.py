@@ -106,7 +106,7 @@ def check(members: Sequence[Member], search: str) -> None:
 
 
 class Examples(DjangoExamples):
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=5, deadline=None)
     @given(st.lists(_TEXT, min_size=2, max_size=6), st.lists(_TEXT, max_size=2), st.data())
     def test_any_names_are_found_by_any_search(self, names, searches, data) -> None:
         members = grow(names)

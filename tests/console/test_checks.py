@@ -66,6 +66,7 @@ def test_demo_is_left_alone(db, settings) -> None:
     checks.refuse_unsafe_start()
 
 
+@pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [

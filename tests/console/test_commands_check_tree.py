@@ -207,7 +207,7 @@ def test_an_owner_that_holds_a_members_path_is_put_right():
         assert paths(account) == true_paths
 
 
-@hypothesis_settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_tree_with_any_paths_damaged_is_rebuilt(data):
     size = data.draw(st.integers(1, 12))

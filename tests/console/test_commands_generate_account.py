@@ -66,6 +66,7 @@ def test_a_generated_account_is_sound_and_of_the_size_asked_for(shape):
     assert list(audit.breaks(account.pk)) == []
 
 
+@pytest.mark.sqlite_only
 def test_the_same_arguments_give_the_same_account_and_fresh_keys():
     def drawn():
         with transaction.atomic():
@@ -83,6 +84,7 @@ def test_the_same_arguments_give_the_same_account_and_fresh_keys():
     assert not values & first_values
 
 
+@pytest.mark.sqlite_only
 def test_another_seed_gives_other_people():
     assert told(generate(seed=1))[0][1:] != told(generate(seed=2))[0][1:]
 
@@ -115,6 +117,7 @@ def test_rows_go_in_by_batches_with_parents_before_children(monkeypatch):
     assert account.members.count() == 40
 
 
+@pytest.mark.sqlite_only
 def test_the_size_of_a_batch_changes_nothing(monkeypatch):
     first = told(generate(account_id=2_000_000, name="Same"))
     monkeypatch.setattr(rows, "_BATCH", 17)
@@ -237,6 +240,7 @@ def test_statuses_permissions_and_restrictions_are_mixed():
     assert all(str(addresses.parse(text)) == text for text in restricted)
 
 
+@pytest.mark.sqlite_only
 def test_those_who_invited_somebody_could():
     account = generate(members=1_000)
     inviters = {member.parent_id for member in members_of(account)}
@@ -327,6 +331,7 @@ def test_the_share_counts_among_those_who_may_have_a_key(share, low, high):
     assert not keys.exclude(holder__in=may).exists()
 
 
+@pytest.mark.sqlite_only
 def test_keys_are_made_by_their_holders_and_those_of_vpn_only_members_by_their_parents():
     account = generate(members=1_000, keys_share=1)
     for key in ClassicKey.objects.filter(account=account).select_related("holder"):

@@ -1,7 +1,10 @@
 """What journeys may ask for: a real server with the demo accounts, fresh for each test."""
 
+import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
 
 import pytest
 
@@ -11,13 +14,32 @@ StartLive = Callable[..., LiveServer]
 
 
 @pytest.fixture(scope="session")
-def live_template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Template]:
-    """The installation that every server is a copy of; made once a session."""
-    template = Template(tmp_path_factory.mktemp("live-template"))
+def live_template(tmp_path_factory: pytest.TempPathFactory, testrun_uid: str) -> Iterator[Template]:
+    """The installation that every server is a copy of; made by the first of the suite's processes to need one."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    template, users = Template(shared / "live-template", testrun_uid[:12]), shared / "live-template-users"
+    with _alone(shared):
+        if not users.exists():
+            template.make()
+            users.mkdir()
+        (users / own.name).touch()
     try:
-        yield template.make()
+        yield template
     finally:
-        template.remove()
+        with _alone(shared):
+            (users / own.name).unlink()
+            if not any(users.iterdir()):
+                users.rmdir()
+                template.remove()
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep the suite's other processes out of the block."""
+    with (folder / "live-template.lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
 
 
 @pytest.fixture

@@ -128,12 +128,13 @@ def _run(code: str, out: IO[bytes], err: IO[bytes]) -> int:
 class Template:
     """The data folder and database that every server starts from a copy of."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str) -> None:
         self.folder = folder
-        self.database = f"keytree_live_{os.getpid()}"
+        self.database = f"keytree_live_{name}"
 
     def make(self) -> "Template":
         """Migrate, load the demo accounts and collect the static files."""
+        self.folder.mkdir(exist_ok=True)
         _administer("CREATE DATABASE {}", self.database)
         shell = _Shell(self.folder, _environment(self.folder, self.database, {}))
         shell.run(_MAKE_TEMPLATE)
@@ -163,7 +164,7 @@ class LiveServer:
     def __init__(self, template: Template, folder: Path, options: tuple[str, ...], settings: Mapping[str, str]) -> None:
         self.data_dir = folder
         self._template = template
-        self.database = f"{template.database}_{folder.parent.name}"
+        self.database = f"{template.database}_{os.getpid()}_{folder.parent.name}"
         template.copy(folder, self.database)
         self.env = _environment(folder, self.database, settings)
         self.options = options

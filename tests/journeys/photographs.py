@@ -60,7 +60,7 @@ def photograph_for_readme(browser: Browser) -> None:
 @contextmanager
 def _cast(browser: Browser, **settings: str) -> Iterator[Cast]:
     with tempfile.TemporaryDirectory() as folder:
-        template = Template(Path(folder) / "template")
+        template = Template(Path(folder) / "template", "photographs")
         template.folder.mkdir()
         server = LiveServer(template.make(), Path(folder) / "server" / "data", (), settings).start()
         try:

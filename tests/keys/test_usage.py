@@ -210,6 +210,7 @@ def test_refused_from_several_addresses_has_an_event_for_each(refuse, collector)
     ]
 
 
+@pytest.mark.sqlite_only
 def test_refused_from_addresses_without_end_are_counted_together(refuse, collector, clock):
     for number in range(1_000):
         refuse(collector, 1, f"2001:db8::{number:x}")
