@@ -84,6 +84,15 @@ def moved_at_once(account, targets, rounds):
     return at_once(*(mover(place, turns) for place, turns in enumerate(targets)), rounds=rounds)
 
 
+def deadlocks() -> int:
+    """How many there were in this database, until all other sessions had ended."""
+    if connection.vendor != "postgresql":
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return cursor.fetchone()[0]
+
+
 def test_of_two_opposite_moves_one_is_refused_each_time():
     """Each right alone; both together would make a cycle that hangs on nothing."""
     owner, one, other, below_one, below_other = grow([0, 0, 1, 2])
@@ -92,8 +101,10 @@ def test_of_two_opposite_moves_one_is_refused_each_time():
 
     # Every second time from further down: the lines cross below the members that move.
     targets = [(one, other), (one, below_other)], [(other, one), (other, below_one)]
+    before = deadlocks()
     answers = moved_at_once(owner.account, targets, ROUNDS)
 
+    assert deadlocks() == before  # the account's lock sets the order: none waits for one who waits for it
     assert len(answers) == ROUNDS
     for answer in answers:
         (refusal,) = errors(answer)
