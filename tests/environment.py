@@ -49,12 +49,6 @@ def pytest_unconfigure() -> None:
     shutil.rmtree(_DATA_DIR, ignore_errors=True)
 
 
-@pytest.hookimpl(optionalhook=True, tryfirst=True)
-def pytest_xdist_auto_num_workers() -> int:
-    """Return one worker more than there are processors: tests of servers and browsers wait a good deal."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is marked for the other database alone, which ``make test`` runs there, and set the order."""
     other = "sqlite_only" if os.environ["DATABASE_URL"] else "postgresql_only"

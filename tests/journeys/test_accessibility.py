@@ -197,7 +197,7 @@ class Examiner:
             asked.setdefault(self._rules_for(text, theme), []).append(selector)
         asked.pop(NONE, None)
         asks = [(selectors, rules) for rules, selectors in asked.items()]
-        if self._is_new(*(text for _, text in parts)):
+        if self._is_new("page", *(text for _, text in parts)):
             asks.append(([selector for selector, _ in parts] if len(parts) == 1 else [], RULES_OF_PAGE))
         if not asks:
             return []
