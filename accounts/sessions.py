@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, cast
 
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
 from django.db import OperationalError
 from django.utils import timezone
@@ -23,6 +23,7 @@ ADDRESS, AGENT = "address", "agent"
 _PATIENCE = 250
 
 
+_LETTERS = frozenset(VALID_KEY_CHARS)
 _under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=str)
 
 
@@ -44,6 +45,10 @@ class SessionStore(DatabaseSessionStore):
         row.started_at, row.seen_at = _moment(data.get(STARTED)), _moment(data.get(SEEN))
         row.address, row.agent = data.get(ADDRESS, ""), data.get(AGENT, "")
         return row
+
+    def _validate_session_key(self, key: str | None) -> bool:
+        """Whether a cookie can name a session: what holds anything but our letters would be no text to a database."""
+        return bool(super()._validate_session_key(key)) and set(cast(str, key)) <= _LETTERS  # type: ignore[misc]
 
     def _get_session_from_db(self) -> Session | None:
         """Return the row of the session, none when there is none any more; every request asks for one."""

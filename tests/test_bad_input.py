@@ -757,6 +757,29 @@ def test_header_of_any_make_is_no_error(headers, cast):
             assert "<script>" not in str(response.headers)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"\\000aaaaaaaaaaaa"',
+        '"\\377\\300aaaaaaaa"',
+        "\x01\xff" * 9,
+        "é" * 40,
+        "a" * 50_000,
+        '"',
+        "A" * 32,
+        "' OR 1=1 --",
+    ],
+)
+def test_cookie_of_any_make_is_no_error_and_nobodys(text, cast):
+    """In quotes a cookie holds what its header cannot: NUL above all, which PostgreSQL takes for no text."""
+    client = Client(raise_request_exception=False)
+    for name in ("keytree_session", "keytree_csrf", "keytree_theme", "messages"):
+        for method, path in (("GET", "/iam/apikeys"), ("GET", "/login"), ("POST", "/login"), ("POST", "/theme")):
+            response = client.generic(method, path, HTTP_COOKIE=f"{name}={text}")
+            assert response.status_code < 500, (name, method, path)
+            assert path != "/iam/apikeys" or response["Location"] == "/login?next=/iam/apikeys"
+
+
 # --- Names that reach other people's pages ----------------------------------------------------------------------------
 
 NAMES = (
