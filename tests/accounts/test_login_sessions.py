@@ -160,6 +160,16 @@ def test_sessions_are_listed_without_their_keys(cast):
     assert not any(client.cookies[SESSION].value in page for client in (here, there, others))
 
 
+def test_session_whose_time_is_over_signs_nobody_in_though_its_row_is_there(cast):
+    client = visitor(cast["priya"])
+    row = Session.objects.filter(pk=client.cookies[SESSION].value)
+    row.update(expire_date=timezone.now() + timedelta(minutes=1))
+    assert client.get("/iam/apikeys").status_code == 200
+    row.update(expire_date=timezone.now() - timedelta(seconds=1))
+    assert client.get("/iam/apikeys")["Location"] == "/login?next=/iam/apikeys"
+    assert row.exists()
+
+
 def test_expired_session_is_not_among_the_active_ones(cast, clock):
     old = visitor(cast["noor"])
     clock(minutes=31)

@@ -17,7 +17,7 @@ from itertools import chain
 import pytest
 from playwright.sync_api import Browser, Error, Playwright, sync_playwright
 
-from tests.journeys.live import ROOT, LiveServer, Template
+from tests.journeys.live import ROOT, LiveServer
 from tests.journeys.visit import VISITS, Visit
 
 StartLive = Callable[..., LiveServer]
@@ -52,19 +52,6 @@ def chromium() -> Iterator[Browser]:
             pytest.skip(_HOW_TO_GET_ONE)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="module")
-def start_shared(live_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLive]:
-    """A function that starts a server for all tests of a module: settings of Keytree by name."""
-    with ExitStack() as stack:
-
-        def start(**settings: str) -> LiveServer:
-            server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), settings)
-            stack.callback(server.remove)
-            return server.start()
-
-        yield start
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,19 @@ def start_live(live_template: Template, tmp_path_factory: pytest.TempPathFactory
         yield start
 
 
+@pytest.fixture(scope="module")
+def start_shared(live_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartLive]:
+    """A function that starts a server for all tests of a module: settings of Keytree by name."""
+    with ExitStack() as stack:
+
+        def start(**settings: str) -> LiveServer:
+            server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), settings)
+            stack.callback(server.remove)
+            return server.start()
+
+        yield start
+
+
 @pytest.fixture
 def live(start_live: StartLive) -> LiveServer:
     """A running server with a fresh copy of the demo accounts: its ``url``, ``data_dir``, ``env`` and more."""

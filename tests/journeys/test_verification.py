@@ -5,11 +5,10 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
-from tests.journeys.live import LiveServer, Template
+from tests.journeys.live import LiveServer
 from tests.journeys.nginx import send
 from tests.keys.calls import basic
 
@@ -119,16 +118,11 @@ def test_worker_writes_by_itself_within_seconds(live):
 
 
 @pytest.fixture(scope="module")
-def standing(live_template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+def standing(start_shared) -> LiveServer:
     """A server that tests only ask, and so one for all of them."""
-    server = LiveServer(live_template, tmp_path_factory.mktemp("live") / "data", (), {})
-    try:
-        yield server.start()
-    finally:
-        server.remove()
+    return start_shared()
 
 
-@pytest.mark.sqlite_only
 @pytest.mark.xdist_group("standing")
 @pytest.mark.parametrize(
     "request_text",
