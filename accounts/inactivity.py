@@ -75,15 +75,14 @@ class InactiveUser:
     url: str
     email: str
     status: str
-    last_used: str
-    last_used_iso: str
+    last_used_at: datetime | None
     menu: list[MenuItem]
     key_state: str = ""
 
 
-def row(member: Member, viewer: Member, made_at: datetime, *, way: str) -> InactiveUser:
+def row(member: Member, viewer: Member, *, way: str) -> InactiveUser:
     """Return a member as the report prints it; ``way`` is the query by which a removal leads back. Takes no query."""
-    at, menu = member.signed_in_at, []
+    menu = []
     if can(viewer, MemberAction.REMOVE, member):
         menu.append(MenuItem("Remove", link("accounts:remove", member.pk) + way, is_dialog=True, is_danger=True))
     return InactiveUser(
@@ -93,8 +92,7 @@ def row(member: Member, viewer: Member, made_at: datetime, *, way: str) -> Inact
         url=link("accounts:user", member.pk),
         email=member.user.email,
         status=MemberStatus(member.status).label,
-        last_used=formats.ago(at, made_at) if at else "Never",
-        last_used_iso=formats.iso(at) if at else "",
+        last_used_at=member.signed_in_at,
         menu=menu,
     )
 

@@ -1,4 +1,4 @@
-"""Addresses of pages about something with a number: lists print hundreds, and Django asks all routes for each."""
+"""Addresses that are asked for again and again: lists print hundreds, and Django asks all routes for each."""
 
 from functools import cache
 
@@ -11,6 +11,16 @@ def link(route: str, number: int) -> str:
     """Return the address of a route whose one argument is a number: what ``reverse`` returns, but once for all."""
     before, after = _around(route, get_script_prefix())
     return f"{before}{number}{after}"
+
+
+def page(route: str) -> str:
+    """Return the address of a route without arguments: what ``reverse`` returns, but once for all."""
+    return _page(route, get_script_prefix())
+
+
+@cache
+def _page(route: str, _prefix: str) -> str:
+    return reverse(route)
 
 
 @cache

@@ -7,9 +7,9 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
-from django.urls import reverse
 
 from accounts import signin
+from accounts.links import link
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
 from console import assets, demo, nav, theme
@@ -88,7 +88,7 @@ class Shell:
     @property
     def profile_url(self) -> str:
         """The viewer's own page; empty for a member who may not work in the console."""
-        return reverse("accounts:user", args=[self.member.pk]) if self.member and self.nav else ""
+        return link("accounts:user", self.member.pk) if self.member and self.nav else ""
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

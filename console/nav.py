@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.urls import reverse
-
+from accounts.links import page
 from accounts.models import Member
 from accounts.policy import MemberAction, can, may_work
 
@@ -70,5 +69,5 @@ def groups_for(viewer: Member, path: str) -> tuple[Group, ...]:
 
 
 def _link(entry: Entry, path: str) -> Link:
-    url = reverse(entry.url_name)
+    url = page(entry.url_name)
     return Link(entry.label, url, is_current=path == url or path.startswith(url.rstrip("/") + "/"))

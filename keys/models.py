@@ -37,6 +37,12 @@ class ClassicKey(models.Model):
     # A column of its own, which changes once a day: an index of ``last_used_at`` would be written to with every use.
     last_used_day = models.DateField(null=True, help_text="The day (UTC) of ``last_used_at``: what an index knows.")
 
+    #: How the account calls the holder and the holder's parent, who is none for the owner, and the holder's email.
+    #: Filled in by ``keys.queries`` for lists, which print them of hundreds and need nothing else of three more rows.
+    holder_name = ""
+    holder_email = ""
+    parent_name: str | None = None
+
     class Meta:
         constraints = (
             CompositeForeignKey(

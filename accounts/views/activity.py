@@ -85,8 +85,7 @@ def _row(event: Event, seen: AbstractSet[int]) -> dict[str, object]:
         "subject": None if is_own or not event.subject_label else _name_and_email(event.subject_label),
         "subject_url": _user_url(event.subject_id, seen),
         "address": event.address,
-        "at": formats.date_and_time(event.at, seconds=True),
-        "at_iso": formats.iso(event.at),
+        "at": event.at,
         "outcome": OUTCOMES.get(event.outcome, event.outcome),
         "is_refused": event.outcome == audit.REFUSED,
     }
@@ -119,6 +118,6 @@ def _csv_rows(listing: Listing[Event]) -> Iterator[list[object]]:
     for event in listing.everything():
         row = _row(event, frozenset())
         yield [
-            event.number, row["at_iso"], row["what"], row["outcome"], event.actor_label or _SERVER, event.subject_label,
-            event.address, row["details"], event.request_id,
+            event.number, formats.iso(event.at), row["what"], row["outcome"], event.actor_label or _SERVER,
+            event.subject_label, event.address, row["details"], event.request_id,
         ]  # fmt: skip

@@ -1,15 +1,17 @@
 """Template tags of the interface: icons, times, notifications. Presentation only, no queries.
 
-A builtin of every template. In long tables rows use none of these but the menu: times are prepared before the loop.
+A builtin of every template. Long tables have some of these in each row: they put their text together themselves, which
+takes a third of the time that ``format_html`` does.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
+from html import escape
 
 from django import template
 from django.templatetags.static import static
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from accounts import formats
@@ -33,53 +35,48 @@ def icon(name: str) -> SafeString:
     )
 
 
-_ENTRY = '<li><a class="menu__entry{}" href="{}"{}>{}</a></li>'
-_OF_DANGER, _OF_DIALOG, _NOTHING = SafeString(" menu__entry--danger"), SafeString(" data-dialog"), SafeString("")
-
-
 @register.simple_tag
 def actions_menu(of: str | int, name: str, items: Sequence[MenuItem], label: str = "") -> SafeString:
     """Return the menu of one thing with the button that opens it; nothing where there are no entries.
 
     ``of`` is unique among the menus of the page, ``name`` says whose it is, and ``label`` stands on the button instead
     of dots.
-    Made here and not in a template because long tables have one in each row: 25 take 1.7 ms instead of 2.1 to 3.
     """
     if not items:
-        return _NOTHING
-    identifier = f"actions-{of}"
+        return SafeString("")
+    identifier = escape(f"actions-{of}")
     if label:
-        opener = '<button class="button button--ghost" type="button" popovertarget="{}">{} {}</button>'
-        button = format_html(opener, identifier, label, icon("chevron-down"))
+        kind, says, shows = "button button--ghost", "", f"{escape(label)} {icon('chevron-down')}"
     else:
-        opener = '<button class="menu-button" type="button" popovertarget="{}" aria-label="Actions for {}">{}</button>'
-        button = format_html(opener, identifier, name, icon("overflow-menu"))
-    entries = format_html_join(
-        "",
-        _ENTRY,
-        (
-            (
-                _OF_DANGER if item.is_danger else _NOTHING,
-                item.url,
-                _OF_DIALOG if item.is_dialog else _NOTHING,
-                item.label,
-            )
-            for item in items
-        ),
-    )
-    return format_html('{}<ul class="menu" id="{}" popover data-menu>{}</ul>', button, identifier, entries)
+        kind, says, shows = "menu-button", f' aria-label="Actions for {escape(name)}"', icon("overflow-menu")
+    button = f'<button class="{kind}" type="button" popovertarget="{identifier}"{says}>{shows}</button>'
+    menu = f'<ul class="menu" id="{identifier}" popover data-menu>{"".join(map(_entry, items))}</ul>'
+    return SafeString(button + menu)
+
+
+def _entry(item: MenuItem) -> str:
+    of_danger = " menu__entry--danger" if item.is_danger else ""
+    of_dialog = " data-dialog" if item.is_dialog else ""
+    label = f'<a class="menu__entry{of_danger}" href="{escape(item.url)}"{of_dialog}>{escape(item.label)}</a>'
+    return f"<li>{label}</li>"
 
 
 @register.filter
-def when(moment: datetime | None) -> SafeString:
-    """Return a ``<time>`` that reads ``14-03-2025 04:54 GMT``; nothing for no moment."""
+def when(moment: datetime | None, precision: str = "") -> SafeString:
+    """Return a ``<time>`` that reads ``14-03-2025 04:54 GMT``, with seconds where asked; nothing for no moment."""
     if moment is None:
         return SafeString("")
-    return format_html(
-        '<time datetime="{}"><span class="nowrap">{}</span> <span class="nowrap">{}</span></time>',
-        formats.iso(moment),
-        *formats.date_and_time(moment),
-    )
+    date, time = formats.date_and_time(moment, seconds=precision == "seconds")
+    parts = f'<span class="nowrap">{date}</span> <span class="nowrap">{time}</span>'
+    return SafeString(f'<time datetime="{formats.iso(moment)}">{parts}</time>')  # digits alone: nothing to escape
+
+
+@register.filter
+def ago(moment: datetime | None, now: datetime) -> SafeString:
+    """Return a ``<time>`` that says how long before ``now`` that was, ``2 hours ago``; *Never* for no moment."""
+    if moment is None:
+        return SafeString("Never")
+    return SafeString(f'<time datetime="{formats.iso(moment)}">{formats.ago(moment, now)}</time>')
 
 
 @register.filter

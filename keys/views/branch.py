@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
@@ -39,6 +40,7 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
         "member": member,
         "form": form,
         "review": review,
+        "made_at": timezone.now(),
         "named": packed([row.key.id for row in review.named]),
         "others": packed(review.others),
         "keys_text": f"{review.count:,} key{'' if review.count == 1 else 's'}",

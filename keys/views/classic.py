@@ -45,7 +45,7 @@ def index(request: MemberRequest) -> HttpResponse:
     listing = queries.keys_below(viewer, asked, branch)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor, pinned=1 if pinned else 0)
     shown = [pinned, *page.rows] if pinned and page.previous is None else page.rows
-    now, here, chosen = timezone.now(), asked.url(), insight.Filter.of(asked)
+    here, chosen = asked.url(), insight.Filter.of(asked)
     is_filtered = bool(asked.search or chosen or branch)
     way = queries.way_back(here) if here != request.path else ""
     context = {
@@ -53,7 +53,8 @@ def index(request: MemberRequest) -> HttpResponse:
         "asked": asked,
         "views": VIEWS.items(),
         "view_hidden": asked.but("view"),
-        "rows": [queries.row(key, viewer, now, way=way) for key in shown],
+        "rows": [queries.row(key, viewer, way=way) for key in shown],
+        "made_at": timezone.now(),
         "is_listed": bool(shown or is_filtered),
         "is_filtered": is_filtered,
         "branch": branch,

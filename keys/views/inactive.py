@@ -52,7 +52,7 @@ def _users(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     listing = inactivity.inactive_users(viewer, asked, made_at)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
     way = queries.way_back(asked.url())
-    rows = [inactivity.row(member, viewer, made_at, way=way) for member in page.rows]
+    rows = [inactivity.row(member, viewer, way=way) for member in page.rows]
     states = queries.key_states(viewer, [row.member for row in rows]) if rows else {}
     for row in rows:
         row.key_state = states.get(row.id, "")
@@ -69,7 +69,7 @@ def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
     way = queries.way_back(asked.url())
     return {
-        "rows": [queries.unused_row(key, viewer, made_at, way=way) for key in page.rows],
+        "rows": [queries.unused_row(key, viewer, way=way) for key in page.rows],
         "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
         "date_created": asked.heading("Date created", "created", "created_at", listing.order),
         "footer": asked.footer(page),
