@@ -85,7 +85,7 @@ def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     """Return ``keys`` with what the list and its file print and the policy asks, and with nothing else.
 
     The page that people open all day: planning the joins of ``with_people`` takes PostgreSQL longer than making them,
-    and a row made of five objects takes twice as long as one of two.
+    and rows are made of two objects instead of five.
     """
     return (
         keys.select_related("holder")

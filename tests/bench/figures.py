@@ -123,6 +123,8 @@ class Measurement:
             }
             empty = servers.enter_context(load.serving("tests.bench.empty_project.wsgi", _EMPTY))
             urls["empty"] = (f"{empty.url}/verify", files[few])
+            roof = servers.enter_context(load.serving("tests.bench.empty_project.roof", _EMPTY))
+            urls["roof"] = (f"{roof.url}/verify", files[few])
             if isinstance(peers, Peers):
                 server = servers.enter_context(
                     load.serving("tests.bench.peers.wsgi", peers.environment, python=peers.python)
@@ -133,6 +135,10 @@ class Measurement:
         yield Figure(
             "verification, requests a second, to an empty Django view", self._goal("≥ 1.15", "≥ 0.70"),
             keytree / rates["empty"], note=f"{keytree:,.0f} to {rates['empty']:,.0f}; {load.TOOL}",
+        )  # fmt: skip
+        yield Figure(
+            "… of an answer without any work, which no verification can pass", "", rates["roof"] / rates["empty"],
+            note=f"{rates['roof']:,.0f} to {rates['empty']:,.0f}",
         )  # fmt: skip
         goals = {"api-key": ("≥ 4", "≥ 3.2"), "knox": ("≥ 5.5", "≥ 5"), "token": ("≥ 4.5", "≥ 4")}
         for name, title in PEERS.items():

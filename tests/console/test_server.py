@@ -10,10 +10,13 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from accounts.hashers import Argon2Hasher
 from console import demo, server
 from tests.console.programs import ROOT, SERVER, Server, environment, prepare_demo, run, serving
 
@@ -186,6 +189,32 @@ def test_every_line_is_json_and_holds_no_key(installation: dict[str, str]) -> No
     assert "\n".join(welcome).strip() == server._welcome(running.url).strip()
     assert "Invalid" in running.output
     assert VALUE not in running.output
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells what a process holds in memory")
+def test_memory_that_hashing_takes_goes_back_to_the_system(installation: dict[str, str]) -> None:
+    with serving(**installation, WEB_CONCURRENCY="1") as running:
+        master = running.process.pid
+        worker = Path(f"/proc/{master}/task/{master}/children").read_text().split()[-1]
+
+        def held() -> int:
+            return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker}/status").read_text())[1]) // 1024
+
+        def sign_in(number: int) -> None:
+            form = f"csrfmiddlewaretoken={'a' * 32}&username=nobody{number}@acme.example&password=wrong"
+            kind = "application/x-www-form-urlencoded"
+            headers = {"Content-Type": kind, "Cookie": f"keytree_csrf={'a' * 32}"}
+            with closing(http.client.HTTPConnection(*running.address, timeout=30)) as connection:
+                connection.request("POST", "/login", form, headers)
+                answer = connection.getresponse()
+                assert (answer.status, b"password" in answer.read()) == (200, True)
+
+        with ThreadPoolExecutor(server.threads) as threads:
+            list(threads.map(get, [running.address] * 20, ["/login"] * 20))
+            before = held()
+            list(threads.map(sign_in, range(3 * server.threads)))
+        grown = held() - before
+        assert grown < Argon2Hasher.memory_cost // 1024, f"{grown} MiB"  # what one hash takes, not one for each thread
 
 
 def test_answers_do_not_tell_versions(standing: Server) -> None:
