@@ -142,10 +142,10 @@ def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
     with wrapper.wrap_database_errors:
         if wrapper.vendor == "postgresql":
             return _ask_postgresql(driver, username)
-        statement, constants = _statement()
+        statement, constants = _statement("?")
         # All rows, though there is one at most: a statement that was not read to its end keeps the state of the
         # database it began with, and the next verification would see nothing newer.
-        rows = driver.execute(statement.replace("%s", "?"), (*constants, username)).fetchall()
+        rows = driver.execute(statement, (*constants, username)).fetchall()
     return rows[0] if rows else None
 
 
@@ -157,7 +157,7 @@ def _ask_postgresql(driver: Any, username: str) -> tuple[Any, ...] | None:
     import psycopg  # noqa: PLC0415 - where there is PostgreSQL alone
 
     session = driver.pgconn
-    statement, constants = _statement()
+    statement, constants = _statement("%s")
     if driver not in _prepared:
         numbers = count(1)
         text = re.sub("%s", lambda _: f"${next(numbers)}", statement)
@@ -189,8 +189,10 @@ _READERS: tuple[Callable[[bytes], Any], ...] = (
 
 
 @cache
-def _statement() -> tuple[str, tuple[Any, ...]]:
+def _statement(mark: str) -> tuple[str, tuple[Any, ...]]:
     """Return the one statement, as the ORM writes it, and the numbers that go into it before the API username.
+
+    ``mark`` stands in it where a value goes.
 
     Tables and columns are named by the models alone, and what a frozen branch is by the tree.
     """
@@ -199,4 +201,4 @@ def _statement() -> tuple[str, tuple[Any, ...]]:
         "account_id", "account__allowed_addresses", "holder__user__email", hierarchy.frozen("holder_path"),
     )  # fmt: skip
     statement, (*constants, _) = keys.query.sql_with_params()
-    return statement, tuple(constants)
+    return statement.replace("%s", mark), tuple(constants)

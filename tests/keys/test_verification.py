@@ -197,7 +197,7 @@ def test_statement_finds_its_row_by_unique_indexes(cast):
             # Of tables this small it would rather read all.
             cursor.execute("SET LOCAL enable_seqscan = off")
         prefix = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-        statement, constants = verification._statement()
+        statement, constants = verification._statement("%s")
         cursor.execute(f"{prefix} {statement}", [*constants, "1234567_priya@acme.example"])
         plan = "\n".join(str(row) for row in cursor.fetchall())
     assert "api_username" in plan
