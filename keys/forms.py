@@ -14,6 +14,9 @@ from accounts.forms import ReasonField, focus, helper
 from accounts.names import NAME_LENGTH
 
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
+_NO_KEY = "Can be filled once the user has a classic infrastructure key."
+_KEPT = "Of the key that was deleted, and so of the next one. Can be changed once there is one."
+_KEY_GONE = "The key was deleted meanwhile: there is nothing to restrict. Save again without this restriction."
 _NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
 
 
@@ -50,16 +53,25 @@ class RestrictionsForm(LockoutForm):
 
     def __init__(self, *args: Any, action: str, has_key: bool, edits_classic: bool, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._is_key_gone = False
         if not edits_classic:
             del self.fields["classic"]
         elif not has_key:
             self.fields["classic"].disabled = True
-            self.fields["classic"].help_text = "Can be filled once the user has a classic infrastructure key."
+            # Django leaves out what is sent for a disabled field: it would look saved.
+            self._is_key_gone = bool(self.data.get("classic", "").strip())
+            is_kept = bool(self.initial.get("classic"))
+            self.fields["classic"].help_text = _KEPT if is_kept else _NO_KEY
         self.helper = helper("Save", action=action, form_id="restrictions-form")
 
     def clean(self) -> dict[str, Any]:
-        """Return the cleaned fields. Raises ValidationError when the request held none of them."""
+        """Return the cleaned fields.
+
+        Raises ValidationError when the request held none of them, or a restriction of a key that is there no longer.
+        """
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        if self._is_key_gone:
+            raise ValidationError({"classic": _KEY_GONE})
         if not self.errors and cleaned.get("platform") is None and cleaned.get("classic") is None:
             raise ValidationError(_NOTHING_ARRIVED)
         return cleaned

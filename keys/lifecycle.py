@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import addresses, audit, hierarchy
@@ -17,7 +18,7 @@ from accounts.models import Member
 from accounts.origin import Origin
 from accounts.transactions import one_transaction
 from keys import events, material, policy
-from keys.models import ClassicKey
+from keys.models import ClassicKey, KeptRestriction
 from keys.policy import KeyAction
 
 #: How many keys are deleted by one statement: SQLite takes some thirty thousand values in one.
@@ -55,8 +56,31 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     value = material.new_value()
     material.put(key, value)
     _insert(key)
-    audit.record(events.CREATED, actor=by, subject=holder, origin=origin)
+    details = {"restriction": key.allowed_addresses} if _restrict_as_before(key) else None
+    audit.record(events.CREATED, actor=by, subject=holder, origin=origin, details=details)
     return key, value
+
+
+def _restrict_as_before(key: ClassicKey) -> bool:
+    """Give a new key the restriction of its holder's last one; return whether there was any.
+
+    Asked when the new one is in the table: if the last one was being deleted, that is over by then.
+    """
+    kept = KeptRestriction.objects.filter(holder_id=key.holder_id).first()
+    if kept is None:
+        return False
+    key.allowed_addresses = kept.allowed_addresses
+    key.save(update_fields=["allowed_addresses"])
+    kept.delete()
+    return True
+
+
+def _keep_restrictions(keys: QuerySet[ClassicKey]) -> None:
+    """Keep the restrictions of ``keys``, which are about to be deleted, for their holders' next ones."""
+    restricted = keys.exclude(allowed_addresses="").values_list("holder_id", "allowed_addresses")
+    KeptRestriction.objects.bulk_create(
+        KeptRestriction(holder_id=holder_id, allowed_addresses=text) for holder_id, text in restricted
+    )
 
 
 def _insert(key: ClassicKey, *, is_last_try: bool = False) -> None:
@@ -138,7 +162,9 @@ def delete_classic_key(*, key: ClassicKey, by: Member, origin: Origin) -> None:
     """Delete ``key``; it stops working with the end of the transaction. Raises NotAllowed or KeyGone."""
     key, by = _present_key(key, by)
     policy.require(by, KeyAction.DELETE, key)
-    ClassicKey.objects.filter(pk=key.pk).delete()
+    present = ClassicKey.objects.filter(pk=key.pk)
+    _keep_restrictions(present)
+    present.delete()
     audit.record(events.DELETED, actor=by, subject=key.holder, origin=origin)
 
 
@@ -172,7 +198,7 @@ def revoke_branch(
 
 
 def _delete_all(ids: Sequence[int]) -> list[Member]:
-    """Delete these keys and return their holders; three statements for each ``_AT_ONCE``."""
+    """Delete these keys and return their holders; five statements for each ``_AT_ONCE``."""
     holders: list[Member] = []
     for start in range(0, len(ids), _AT_ONCE):
         # Locked first: what somebody else deletes at the same moment is theirs to record.
@@ -180,7 +206,9 @@ def _delete_all(ids: Sequence[int]) -> list[Member]:
         found = dict(keys.order_by("pk").values_list("pk", "holder_id"))
         people = Member.objects.filter(pk__in=found.values()).select_related("user").order_by("path")
         holders += people.only("status", "name_here", "user__name", "user__email")
-        ClassicKey.objects.filter(pk__in=found).delete()
+        locked = ClassicKey.objects.filter(pk__in=found)
+        _keep_restrictions(locked)
+        locked.delete()
     return holders
 
 

@@ -69,3 +69,17 @@ class ClassicKey(models.Model):
 
     def __str__(self) -> str:
         return f"Classic infrastructure API key of {self.holder}"
+
+
+class KeptRestriction(models.Model):
+    """From where a member's next key may be used: what the one that was deleted was restricted to.
+
+    Restrictions hang on the member. Whoever may not lift one must not be rid of it by deleting the key and creating
+    another.
+    """
+
+    holder = models.OneToOneField(Member, on_delete=models.CASCADE, primary_key=True, related_name="+")
+    allowed_addresses = models.TextField()
+
+    def __str__(self) -> str:
+        return f"Restriction of the next classic infrastructure API key of {self.holder}"

@@ -23,7 +23,7 @@ from accounts.models.member import MAX_MEMBER_ID
 from accounts.prepared import Prepared
 from accounts.text_index import by_index
 from keys import insight, policy
-from keys.models import ClassicKey
+from keys.models import ClassicKey, KeptRestriction
 from keys.policy import KeyAction
 
 #: What the list sorts by: the name in the address to the column.
@@ -115,6 +115,12 @@ def own_key(viewer: Member) -> ClassicKey | None:
 def key_of(holder: Member) -> ClassicKey | None:
     """Return a member's key, if any; one query. The caller asks the policy who may know."""
     return _held.first(holder.pk)
+
+
+def kept_restriction(holder: Member) -> str:
+    """Return from where a member's next key may be used, empty for everywhere; one query."""
+    kept = KeptRestriction.objects.filter(holder=holder).first()
+    return kept.allowed_addresses if kept else ""
 
 
 def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:

@@ -11,13 +11,14 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection, transaction
 
-from accounts import audit
+from accounts import audit, formats
 from accounts.models import Member
 from accounts.origin import Origin
 from keys import events
@@ -26,6 +27,7 @@ _log = logging.getLogger(__name__)
 
 _MINUTE = 60  # seconds
 _EVERY = 1.0  # seconds between two writes of a process
+_AT_ONCE = 3.0  # seconds from a refusal to its event within which the event's own time tells when it was
 _IDLE = 15.0  # seconds without anything to write, after which the writer gives back its database connection
 
 # Strangers can make up addresses without end: what is kept of them has bounds, and so has the time for writing it.
@@ -40,11 +42,22 @@ _FURTHER = "further addresses"
 
 @dataclass(slots=True)
 class _Refused:
-    """Refusals from one address that are not in the activity log yet."""
+    """Refusals from one address that are not in the activity log yet: how many for which reason, and since when."""
 
-    why: str
-    count: int = 0
+    first: float
+    last: float
+    whys: Counter[str] = field(default_factory=Counter)
     minute: int = -1  # since the epoch; the last one that has its event, by this process or another
+
+    def facts(self, now: float) -> dict[str, str | int]:
+        """Return what an event written ``now`` says of them: of those a while ago also when they were."""
+        reasons = self.whys.most_common()
+        why = reasons[0][0] if len(reasons) == 1 else ", ".join(f"{reason} ({count})" for reason, count in reasons)
+        facts: dict[str, str | int] = {"why": why, "count": self.whys.total()}
+        if now - self.first > _AT_ONCE:
+            for name, moment in (("first", self.first), ("last", self.last)):
+                facts[name] = formats.iso(datetime.fromtimestamp(moment, UTC))
+        return facts
 
 
 @dataclass(slots=True)
@@ -86,6 +99,7 @@ class Collector:
 
     def refused(self, *, key_id: int, holder_id: int, why: str, address: str | None) -> None:
         """Note that a call with a known key was refused."""
+        now = self._clock()
         with self._lock:
             key = self._refused.get(key_id)
             if key is None:
@@ -95,9 +109,11 @@ class Collector:
                 key = self._refused[key_id] = _RefusedKey(holder_id)
             if address not in key.places and len(key.places) >= _MOST_ADDRESSES:
                 address = _FURTHER
-            noted = key.places.setdefault(address, _Refused(why))
-            noted.why = why
-            noted.count += 1
+            noted = key.places.setdefault(address, _Refused(now, now))
+            if not noted.whys:
+                noted.first = now
+            noted.last = now
+            noted.whys[why] += 1
         self._wake()
 
     # --- Writing -----------------------------------------------------------------------------------------------------
@@ -126,31 +142,34 @@ class Collector:
                     self._used.setdefault(key_id, used[key_id])
 
     def _write_refused(self, *, last: bool) -> None:
-        minute = int(self._clock()) // _MINUTE
+        now = self._clock()
+        minute = int(now) // _MINUTE
         for key_id, holder_id, address, noted in self._due(minute, last=last):
-            count = noted.count
-            details: dict[str, str | int] = {"why": noted.why, "count": count}
+            with self._lock:
+                whys, details = noted.whys.copy(), noted.facts(now)
             # At the end of the process a minute that has its event already is no reason to lose the count: it goes
             # where the event of the next free minute would be.
             slots = range(minute, minute + (_MINUTE if last else 1))
             written = any(_write_event(f"{key_id}:{address}:{slot}", holder_id, address, details) for slot in slots)
             with self._lock:
                 noted.minute = minute
-                noted.count -= count if written else 0
+                if written:
+                    noted.whys -= whys
+                    noted.first = now  # of those that came since
 
     def _due(self, minute: int, *, last: bool) -> list[tuple[int, int, str | None, _Refused]]:
         """Return what the activity log is to be told in this minute, forgetting what had no refusal for a whole one."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
             for key_id, key in list(self._refused.items()):
-                key.places = {a: noted for a, noted in key.places.items() if noted.count or noted.minute >= minute}
+                key.places = {a: noted for a, noted in key.places.items() if noted.whys or noted.minute >= minute}
                 if not key.places:
                     del self._refused[key_id]
             due = [
                 (key_id, key.holder_id, address, noted)
                 for key_id, key in self._refused.items()
                 for address, noted in key.places.items()
-                if noted.count and (last or noted.minute < minute)
+                if noted.whys and (last or noted.minute < minute)
             ]
         if dropped:
             _log.warning("%d refused calls are in no activity log: too many keys were tried at once", dropped)

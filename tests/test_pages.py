@@ -11,8 +11,10 @@ from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.list_request import ListRequest
 from accounts.listing import Page
 from accounts.models import Account, Event, Member
+from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console import demo
+from keys import lifecycle
 from keys.models import ClassicKey
 from tests.conftest import ACME
 from tests.trees import chain, make_account
@@ -74,6 +76,50 @@ def test_after_a_change_the_title_has_the_focus(cast):
     typed = {"platform": "10.0.0.0/8", "classic": ""}
     answer = visitor(cast["olivia"]).post(f"{USERS}/{cast['sam'].pk}/restrictions", typed, follow=True)
     assert [tag.startswith("<h1") for tag in focused(page(answer))] == [True]
+
+
+@pytest.mark.parametrize("typed", ["192.0.2.1", "no address"])
+def test_restriction_of_a_key_that_is_gone_is_not_told_as_saved(cast, typed):
+    olivia, sam = visitor(cast["olivia"]), cast["sam"]
+    ClassicKey.objects.filter(holder=sam).delete()
+    address = f"{USERS}/{sam.pk}/restrictions"
+    body = page(olivia.post(address, {"platform": "198.51.100.7", "classic": typed}))
+    assert "The key was deleted meanwhile" in body
+    assert Member.objects.get(pk=sam.pk).allowed_addresses == ""
+    assert olivia.post(address, {"platform": "198.51.100.7"}).status_code == 302
+    assert Member.objects.get(pk=sam.pk).allowed_addresses == "198.51.100.7"
+
+
+def test_restriction_outlives_the_key_that_its_holder_deletes(cast):
+    olivia, priya = visitor(cast["olivia"]), visitor(cast["priya"])
+    holder, key = cast["priya"], ClassicKey.objects.get(holder=cast["priya"])
+    address = f"{USERS}/{holder.pk}/restrictions"
+    assert olivia.post(address, {"platform": "", "classic": "192.0.2.1"}).status_code == 302
+    assert "restricted to the same IP addresses" in page(priya.get(f"{KEYS}/classic/{key.pk}/delete"))
+    assert priya.post(f"{KEYS}/classic/{key.pk}/delete").status_code == 302
+    kept = re.search(r'<[^>]*name="classic"[^>]*>[^<]*', page(olivia.get(f"{USERS}/{holder.pk}")))[0]
+    assert "192.0.2.1" in kept
+    assert "disabled" in kept
+    assert page(priya.post(f"{USERS}/{holder.pk}/classic_key"))
+    assert ClassicKey.objects.get(holder=holder).allowed_addresses == "192.0.2.1"
+    assert Event.objects.filter(action="classic_key.created").latest("number").facts == {"restriction": "192.0.2.1"}
+    # Lifted by whoever may, it is gone for the next key too.
+    assert olivia.post(address, {"platform": "", "classic": ""}).status_code == 302
+    assert priya.post(f"{KEYS}/classic/{ClassicKey.objects.get(holder=holder).pk}/delete").status_code == 302
+    assert page(priya.post(f"{USERS}/{holder.pk}/classic_key"))
+    assert ClassicKey.objects.get(holder=holder).allowed_addresses == ""
+
+
+def test_restrictions_outlive_the_keys_of_a_revoked_branch(cast):
+    keys = ClassicKey.objects.filter(holder__in=[cast["marcus"], cast["priya"]])
+    keys.filter(holder=cast["priya"]).update(allowed_addresses="192.0.2.1")
+    numbers = list(keys.values_list("pk", flat=True))
+    lifecycle.revoke_branch(
+        member=cast["marcus"], chosen=numbers, seen=numbers, reason="lost", by=cast["olivia"], origin=COMMAND_LINE
+    )
+    for name, expected in (("marcus", ""), ("priya", "192.0.2.1")):
+        key, _ = lifecycle.create_classic_key(holder=cast[name], by=cast[name], origin=COMMAND_LINE)
+        assert ClassicKey.objects.get(pk=key.pk).allowed_addresses == expected
 
 
 def test_field_of_a_key_restriction_has_the_focus_before_and_after_a_mistake(cast):

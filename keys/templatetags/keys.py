@@ -51,7 +51,7 @@ def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) ->
 def key_cards(context: template.Context) -> dict[str, Any]:
     """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer.
 
-    One query, and one more where there are users below.
+    One query, one more where there is no key, and one where there are users below.
     """
     viewer, member = context["viewer"], context["member"]
     sees_keys = policy.can_see_keys_of(viewer, member)

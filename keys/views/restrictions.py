@@ -21,9 +21,10 @@ from keys.policy import KeyAction
 def form_for(viewer: Member, member: Member, key: ClassicKey | None, data: object = None) -> RestrictionsForm:
     """Return the card's form as ``viewer`` may use it on ``member``, whose key is ``key``, if they may know of it."""
     sees_keys = policy.can_see_keys_of(viewer, member)
+    classic = key.allowed_addresses if key else queries.kept_restriction(member) if sees_keys else ""
     return RestrictionsForm(
         data,
-        initial={"platform": member.allowed_addresses, "classic": key.allowed_addresses if key else ""},
+        initial={"platform": member.allowed_addresses, "classic": classic},
         action=reverse("keys:restrictions", args=[member.pk]),
         has_key=key is not None,
         edits_classic=sees_keys and (key is None or policy.can(viewer, KeyAction.EDIT_RESTRICTION, key)),

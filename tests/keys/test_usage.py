@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import OperationalError
 
-from accounts import audit, sealing
+from accounts import audit, formats, sealing
 from accounts.models import Event, Member
 from keys import events, usage
 from keys.models import ClassicKey
@@ -208,6 +208,30 @@ def test_refused_from_several_addresses_has_an_event_for_each(refuse, collector)
         (ELSEWHERE, {"why": "the key's address restriction", "count": 3}),
         ("", {"why": "wrong value", "count": 4}),
     ]
+
+
+def test_refused_for_several_reasons_is_told_with_each_and_with_when(refuse, collector, clock):
+    refuse(collector)
+    collector.flush()
+    first = clock.now
+    refuse(collector, 5, why="the key's address restriction")
+    clock.now += 20
+    refuse(collector, 2)
+    collector.flush()
+    clock.now += 60
+    collector.flush()
+    refuse(collector)
+    clock.now += 60
+    collector.flush()
+    moments = [formats.iso(at(seconds)) for seconds in (first, first + 20, first + 80)]
+    assert [facts for _, facts in told()] == [
+        {"why": "wrong value", "count": 1},
+        {
+            "why": "the key's address restriction (5), wrong value (2)", "count": 7,
+            "first": moments[0], "last": moments[1],
+        },
+        {"why": "wrong value", "count": 1, "first": moments[2], "last": moments[2]},
+    ]  # fmt: skip
 
 
 @pytest.mark.sqlite_only
