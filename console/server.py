@@ -61,8 +61,9 @@ if os.access("/dev/shm", os.W_OK):  # pragma: no branch  # noqa: S108 - memory, 
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 # --- What it reads ----------------------------------------------------------------------------------------------------
-limit_request_line = 4094  # bytes
-limit_request_fields = 64
+# Proxies ask /verify with all that a call has, Envoy with its whole address: what they let through has to fit.
+limit_request_line = 8190  # bytes; gunicorn takes no larger number
+limit_request_fields = 256
 limit_request_field_size = 8190  # bytes
 # Whom to believe is decided in one place, accounts.addresses, by KEYTREE_TRUSTED_PROXIES. Left to itself gunicorn would
 # take the scheme from loopback peers, and scheme and path from any peer on a unix socket.

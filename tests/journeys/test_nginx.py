@@ -1,6 +1,7 @@
 """The whole way of a call: client, real nginx as docs/verification.md sets it up, Keytree, and the API behind."""
 
 import http.client
+from contextlib import closing
 
 import pytest
 
@@ -72,6 +73,19 @@ def test_call_with_a_key_arrives_with_its_identity(nginx, good):
     assert call.header("X-Forwarded-For") == [CLIENT]
     assert call.header("X-Forwarded-Proto") == ["https"]
     assert call.header("Authorization") == []  # the value is not the API's business
+
+
+@pytest.mark.sqlite_only
+@needs_nginx
+def test_call_is_let_through_however_much_else_it_says(nginx, keytree, good):
+    many = [(f"X-Extra-{number}", "x") for number in range(90)]
+    long = [("Cookie", "c" * 7_500), ("X-Long", "x" * 7_500), ("X-Longer", "x" * 7_500)]
+    assert nginx.call("/orders?filter=" + "f" * 7_000, good, *many, source=CLIENT).status == 200
+    assert nginx.call("/orders", good, *long, source=CLIENT).status == 200
+    assert nginx.call("/orders", *many, source=CLIENT).status == 401
+    # Proxies that send all of it along, and the call's address too.
+    with closing(http.client.HTTPConnection("127.0.0.1", keytree.port, timeout=10)) as connection:
+        assert send(connection, "/verify/envoy/" + "f" * 7_000, good, *many).status == 200
 
 
 @pytest.mark.sqlite_only
