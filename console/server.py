@@ -16,6 +16,8 @@ import sys
 import django
 from django.conf import settings
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
 from environs import Env, EnvValidationError, validate
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
@@ -51,7 +53,7 @@ umask = 0o007  # of a unix socket: its owner and group may connect
 # --- Who does the work ------------------------------------------------------------------------------------------------
 # Threads, because a browser opens connections ahead of need and keeps them: each would hold a sync worker until the
 # timeout kills it. Few, because Python runs one at a time, and each keeps its own database connection.
-worker_class = "gthread"
+worker_class = "console.worker.Worker"
 threads = 4
 timeout = 30  # seconds without a heartbeat until a worker counts as hung; requests have the database's limits
 graceful_timeout = 20  # seconds that running requests are given after SIGTERM
@@ -107,9 +109,17 @@ def on_starting(server: Arbiter) -> None:
     checks.refuse_unsafe_start()
     # What gunicorn's preload_app does, but after the refusals. SIGHUP therefore renews workers, not code.
     server.app.wsgi()
+    connection_created.connect(_note_connection)
     connections.close_all()  # a connection must not be shared with the workers
     gc.freeze()  # nor the memory be copied because the collector touched it
     _give_large_memory_back()
+
+
+_opened: set[BaseDatabaseWrapper] = set()
+
+
+def _note_connection(connection: BaseDatabaseWrapper, **_: object) -> None:
+    _opened.add(connection)
 
 
 def _give_large_memory_back() -> None:
@@ -193,8 +203,11 @@ def _welcome(address: str) -> str:
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """Write what the worker still holds of *last used*, as it ends."""
+    """Write what the worker still holds of *last used*, and close its database connections, as it ends."""
     from keys import usage  # noqa: PLC0415 - loads the models, so Django has to be set up
 
     usage.flush()
     connections.close_all()
+    for wrapper in _opened:  # by threads: each has its own, and ends without a word
+        if wrapper.connection is not None:
+            wrapper.connection.close()

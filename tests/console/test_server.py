@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
@@ -189,6 +189,54 @@ def test_every_line_is_json_and_holds_no_key(installation: dict[str, str]) -> No
     assert "\n".join(welcome).strip() == server._welcome(running.url).strip()
     assert "Invalid" in running.output
     assert VALUE not in running.output
+
+
+#: Each is all that a client says of a request.
+UNFINISHED = (
+    b"GET /lo", b"GET /login HTTP/1.1\r\nHost: loc",
+    b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nusername=",
+)  # fmt: skip
+
+
+def test_unfinished_requests_keep_nobody_from_being_answered(installation: dict[str, str]) -> None:
+    with serving(**installation, WEB_CONCURRENCY="1") as running, ExitStack() as clients:
+
+        def connect(beginning: bytes) -> socket.socket:
+            client = clients.enter_context(socket.create_connection(running.address, timeout=20))
+            client.sendall(beginning)
+            return client
+
+        def is_given_up(client: socket.socket) -> bool:
+            try:
+                return client.recv(1) == b""
+            except ConnectionResetError:
+                return True
+
+        unfinished = [connect(beginning) for beginning in UNFINISHED for _ in range(server.threads)]
+        silent = [connect(b"") for _ in range(2 * server.threads)]
+        slow = connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+        assert get(running.address, "/healthz").status == 200
+        slow.sendall(b"Connection: close\r\n\r\n")
+        assert slow.recv(100).startswith(b"HTTP/1.1 200 ")
+        # Not only passed over: given up. A browser's connection that has not said anything yet is not.
+        assert all(map(is_given_up, unfinished))
+        silent[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert silent[-1].recv(100).startswith(b"HTTP/1.1 200 ")
+        large = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" + b"x" * 50_000
+        waiting = connect(large)
+        assert get(running.address, "/healthz").status == 200
+        waiting.sendall(b"x" * 50_000)
+        assert waiting.recv(100).startswith(b"HTTP/1.1 403 ")  # no token for its cookie: it was read to its end
+        assert not re.search("ERROR|Traceback", running.output), running.output
+
+
+def test_client_that_waits_to_be_asked_for_the_body_is_asked(standing: Server) -> None:
+    with socket.create_connection(standing.address, timeout=10) as client:
+        head = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\nExpect: 100-continue\r\n"
+        client.sendall(head + b"Connection: close\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"a=b")
+        assert client.recv(100).startswith(b"HTTP/1.1 403 ")
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="only Linux tells what a process holds in memory")
