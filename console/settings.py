@@ -72,6 +72,7 @@ _secret_key = env.str("KEYTREE_SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
 _key_ring = env.str("KEYTREE_KEY_RING", "")
 _key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
+_port = env.str("PORT", "")  # console.server checks it
 _database_url = env.str("DATABASE_URL", "", validate=_is_database)
 KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_is_url)
 _allowed_hosts: list[str] = env.list("KEYTREE_ALLOWED_HOSTS", [])
@@ -191,7 +192,9 @@ LOGIN_REDIRECT_URL = "/"
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
 # `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
-COOKIE_PREFIX = "__Host-" if IS_HTTPS else ""
+# Over http browsers tell servers of one machine apart by nothing, not even the port: two demos side by side would end
+# each other's sessions.
+COOKIE_PREFIX = "__Host-" if IS_HTTPS else f"{_port}_" if _port.isdecimal() and int(_port) else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS

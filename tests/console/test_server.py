@@ -111,6 +111,17 @@ def test_two_servers_run_side_by_side(installation: dict[str, str], standing: Se
         assert get(standing.address, "/readyz").status == get(other.address, "/readyz").status == 200
 
 
+def test_two_servers_share_no_cookie(installation: dict[str, str], standing: Server) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    with serving(**{**installation, "PORT": str(port)}) as other:
+        names = [
+            {cookie.partition("=")[0] for cookie in get(address, "/login").headers.get_all("Set-Cookie")}
+            for address in (standing.address, other.address)
+        ]
+    assert names == [{"keytree_csrf"}, {f"{port}_keytree_csrf"}]
+
+
 @pytest.mark.parametrize("wanted", ["::1", "127.0.0.1"])
 def test_listens_where_it_is_told(installation: dict[str, str], wanted: str) -> None:
     with serving(KEYTREE_BIND=wanted, **installation) as running:

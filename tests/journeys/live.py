@@ -186,8 +186,10 @@ class LiveServer:
         """Start the server and wait until it listens: from then on requests wait for it."""
         log = self.data_dir / "server.log"
         log.write_text("")
-        command = ("gunicorn", "--config", "python:console.server", "console.wsgi", *self.options)
-        self.process = nursery.start(nursery.module, *command, env={**self.env, "PORT": str(self.port)}, output=log)
+        command = ["gunicorn", "--config", "python:console.server", "console.wsgi", *self.options]
+        if self.port:
+            command += ["--bind", f"127.0.0.1:{self.port}"]  # PORT stays as it was: the names of cookies depend on it
+        self.process = nursery.start(nursery.module, *command, env={**self.env, "PORT": "0"}, output=log)
         deadline = time.monotonic() + _WAIT
         while not (listening := _LISTENING.search(self.log)):
             assert self.process.is_alive(), self.log

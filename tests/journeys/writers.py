@@ -227,17 +227,19 @@ def assert_stored(writers: Writers, run: Callable[[str], str], *, is_copy: bool 
         assert len(unsaid) <= len(writers.broken_off) + writers.statuses[503], (unsaid, writers.statuses)
     # What the events say from the first one on, told again.
     keys: dict[int, str] = {}
+    kept: dict[int, str] = {}
     sessions: Counter[str] = Counter()
     for action, member, _, details in happened:
         if action == "classic_key.created":
             assert member not in keys, "a second key"
-            keys[member] = ""
+            keys[member] = json.loads(details or "{}").get("restriction", "")
+            assert keys[member] == kept.pop(member, "")
         elif action == "classic_key.restriction_changed":
             facts = json.loads(details)
             assert keys[member] == facts["before"].replace("none", "")
             keys[member] = facts["after"].replace("none", "")
         elif action == "classic_key.deleted":
-            del keys[member]
+            kept[member] = keys.pop(member)
         elif action in {"user.signed_in", "user.signed_out"}:
             sessions[stored["emails"][str(member)]] += 1 if action == "user.signed_in" else -1
     assert {holder: restriction for _, holder, restriction, _ in stored["keys"]} == keys
