@@ -145,7 +145,7 @@ def writes(transactional_db) -> list[Write]:
         Write(
             "delete_classic_key",
             plain(lifecycle.delete_classic_key, key_of=noor, **from_above),
-            {"ClassicKey", "Mail"},
+            {"ClassicKey", "KeptRestriction", "Mail"},
             ["classic_key.deleted"],
         ),
         Write(

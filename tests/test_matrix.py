@@ -429,12 +429,12 @@ IDENTITY = {
     "accounts_passcode", "accounts_passkey", "accounts_passkeychallenge", "accounts_passwordreset",
     "accounts_recoverycode", "accounts_user",
 }  # fmt: skip
+#: What goes with a member.
+PLACE = {"accounts_invitation", "accounts_branchfreeze", "accounts_importjob", "keys_keptrestriction"}
 #: Further tables that a route may write to when it does what was asked.
 FURTHER = {
-    "accounts:remove": INDEX | IDENTITY | {"accounts_invitation", "accounts_branchfreeze", "accounts_importjob"},
-    "accounts:cancel-invite": INDEX
-    | IDENTITY
-    | {"accounts_attemptcount", "accounts_invitation", "accounts_branchfreeze", "accounts_importjob"},
+    "accounts:remove": INDEX | IDENTITY | PLACE,
+    "accounts:cancel-invite": INDEX | IDENTITY | PLACE | {"accounts_attemptcount"},
     "accounts:invite": INDEX | {"accounts_attemptcount", "accounts_member", "accounts_user"},
     "accounts:import": INDEX | {"accounts_attemptcount", "accounts_importjob", "accounts_member", "accounts_user"},
     "accounts:add-vpn-user": INDEX | {"accounts_user"},
