@@ -48,6 +48,9 @@ _ALWAYS = {
 _SECRET_PATHS = ("/invitations/", "/reset/")
 
 
+_PROBES = ("/healthz", "/readyz")
+
+
 def _is_too_large(request: HttpRequest) -> bool:
     """Whether a body is larger than what its page takes: it is refused before anything reads it."""
     size = uploads.body_size(request)
@@ -90,6 +93,9 @@ class RequestOriginMiddleware:
         if not forwarded_scheme_is_https(peer, meta.get("HTTP_X_FORWARDED_PROTO"), proxies):
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
         address = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR"), proxies)
+        if request.path_info in _PROBES:
+            # Asked by whatever name or address a load balancer has for this server; the answers say nothing of it.
+            request.get_host = lambda: "probe"  # type: ignore[method-assign]  # of this request alone
         agent = agents.in_words(meta.get("HTTP_USER_AGENT", ""))
         origin = Origin(address=address, request_id=secrets.token_hex(8), agent=agent)
         cast(MemberRequest, request).origin = origin

@@ -272,7 +272,9 @@ def test_a_production_set_up_as_described_serves(real_production: dict[str, str]
     path = tmp_path / "keytree.sock"
     with serving(**{**real_production, "KEYTREE_ENV": "production", "KEYTREE_BIND": f"unix:{path}"}) as running:
         assert running.url == "https://keys.example.com"
-        assert ask(path, "/readyz", "Host: keys.example.com").startswith("HTTP/1.1 200 ")
+        for probe in ("/healthz", "/readyz"):
+            for host in ("keys.example.com", "10.0.0.7:8000"):  # a load balancer goes by the address
+                assert ask(path, probe, f"Host: {host}").startswith("HTTP/1.1 200 ")
         assert ask(path, "/login", "Host: other.example.com").startswith("HTTP/1.1 400 ")
         plain = ask(path, "/login", "Host: keys.example.com")
         assert plain.startswith("HTTP/1.1 301 ")
