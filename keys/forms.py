@@ -43,10 +43,16 @@ class KeyRestrictionForm(forms.Form):
 class RestrictionsForm(LockoutForm):
     """The card of a user's two restrictions: from where they sign in, and from where their key is used."""
 
-    platform = AddressesField(label="Cloud platform", required=False, help_text=f"From where they sign in. {_FORMS}")
+    platform = AddressesField(
+        label="Cloud platform",
+        required=False,
+        show_hidden_initial=True,
+        help_text=f"From where they sign in. {_FORMS}",
+    )
     classic = AddressesField(
         label="Classic infrastructure",
         required=False,
+        show_hidden_initial=True,
         help_text="From where their classic infrastructure key is used, in the same forms.",
     )
     field_order = ("platform", "classic", "confirm_lockout")
@@ -74,7 +80,23 @@ class RestrictionsForm(LockoutForm):
             raise ValidationError({"classic": _KEY_GONE})
         if not self.errors and cleaned.get("platform") is None and cleaned.get("classic") is None:
             raise ValidationError(_NOTHING_ARRIVED)
+        for name in ("platform", "classic"):
+            self._leave_what_others_changed(name, cleaned)
         return cleaned
+
+    def _leave_what_others_changed(self, name: str, cleaned: dict[str, Any]) -> None:
+        """Make the field none if the person left it as the page showed it, which may be older than what there is now.
+
+        Refuses it where both were changed: nobody lifts a restriction that they have not seen.
+        """
+        shown, present = self.data.get(self.add_initial_prefix(name)), self.initial.get(name, "")
+        if shown is None or cleaned.get(name) is None:
+            return
+        if cleaned[name] == shown:
+            cleaned[name] = None
+        elif shown != present:
+            self.data = {**dict(self.data.items()), self.add_initial_prefix(name): present}
+            self.add_error(name, f"Changed meanwhile, to {present or 'none'}. Save again if yours is to replace it.")
 
 
 def packed(ids: Collection[int]) -> str:

@@ -78,6 +78,24 @@ def test_after_a_change_the_title_has_the_focus(cast):
     assert [tag.startswith("<h1") for tag in focused(page(answer))] == [True]
 
 
+def test_page_that_is_older_than_a_restriction_does_not_lift_it(cast):
+    olivia, priya = visitor(cast["olivia"]), cast["priya"]
+    address = f"{USERS}/{priya.pk}/restrictions"
+    older = {"initial-platform": "", "initial-classic": ""}
+    assert olivia.post(address, older | {"platform": "192.0.2.1", "classic": ""}).status_code == 302
+    # Another tab, opened before: what was not touched there stays, what was is asked about.
+    assert olivia.post(address, older | {"platform": "", "classic": "192.0.2.2"}).status_code == 302
+    assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.1"
+    assert ClassicKey.objects.get(holder=priya).allowed_addresses == "192.0.2.2"
+    body = page(olivia.post(address, older | {"platform": "192.0.2.3", "classic": ""}))
+    assert "Changed meanwhile, to 192.0.2.1." in body
+    assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.1"
+    again = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', body))
+    assert olivia.post(address, again | {"platform": "192.0.2.3", "classic": "192.0.2.2"}).status_code == 302
+    assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.3"
+    assert ClassicKey.objects.get(holder=priya).allowed_addresses == "192.0.2.2"
+
+
 @pytest.mark.parametrize("typed", ["192.0.2.1", "no address"])
 def test_restriction_of_a_key_that_is_gone_is_not_told_as_saved(cast, typed):
     olivia, sam = visitor(cast["olivia"]), cast["sam"]
