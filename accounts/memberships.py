@@ -187,13 +187,30 @@ def restrict_platform(*, member: Member, addresses_text: str, by: Member, origin
     canonical = str(addresses.parse(addresses_text))
     by, member = present_member(by), present_member(member)
     require(by, MemberAction.EDIT_RESTRICTION, member)
-    if canonical != member.allowed_addresses:
-        before, member.allowed_addresses = member.allowed_addresses, canonical
-        member.save(update_fields=["allowed_addresses"])
-        audit.record(
-            events.RESTRICTION_CHANGED, actor=by, subject=member, origin=origin, details=audit.change(before, canonical)
-        )
+    _set_platform(member, canonical, by, origin)
     return canonical
+
+
+def _set_platform(member: Member, canonical: str, by: Member | None, origin: Origin) -> None:
+    if canonical == member.allowed_addresses:
+        return
+    details = audit.change(member.allowed_addresses, canonical)
+    member.allowed_addresses = canonical
+    member.save(update_fields=["allowed_addresses"])
+    audit.record(events.RESTRICTION_CHANGED, actor=by, subject=member, origin=origin, details=details)
+
+
+@one_transaction
+def lift_platform_restriction(*, account_id: int, email: str, origin: Origin) -> str:
+    """Let a member use the console from every address again, in the name of the server; return what was allowed before.
+
+    For a command: nobody covers an account's owner. Raises Member.DoesNotExist.
+    """
+    members = Member.objects.select_for_update(of=("self",)).select_related("user", "account")
+    member = members.get(account_id=account_id, user__email=canonical_email(email))
+    before = member.allowed_addresses
+    _set_platform(member, "", None, origin)
+    return before
 
 
 def add_vpn_user(*, name: str, email: str, password: str, by: Member, origin: Origin) -> Member:
