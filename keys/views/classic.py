@@ -189,7 +189,8 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
-        "is_confirmed": request.GET.get("confirmed") == "download",
+        # What has the focus is in view: a value stands right above *Download*, and far below *Close* on a low screen.
+        "focuses_download": value is not None or request.GET.get("confirmed") == "download",
     }
     return render(request, "keys/classic_details.html", context)
 
