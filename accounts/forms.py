@@ -87,6 +87,9 @@ def focus(form: forms.Form, name: str) -> None:
 class LoginForm(forms.Form):
     """E-mail address and password. Whether they are right is not a matter of the form."""
 
+    #: For the summary of mistakes.
+    not_done = "You are not logged in."
+
     username = forms.CharField(
         label="Email",
         max_length=500,

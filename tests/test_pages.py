@@ -58,6 +58,12 @@ def row_of(body: str, member: Member) -> str:
 # --- Mistakes, and where the focus is then ----------------------------------------------------------------------------
 
 
+def test_login_with_nothing_filled_in_speaks_of_logging_in_and_not_of_saving():
+    body = page(visitor().post("/login", {"username": "", "password": ""}))
+    assert "Check these entries. You are not logged in." in body
+    assert "saved" not in body
+
+
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
@@ -186,6 +192,7 @@ def test_download_after_the_proof_leads_back_to_the_details(cast):
     age_proof(client)
     asked = page(client.post(f"{url}/download"))
     assert "Confirm that it is you" in asked
+    assert "more than five minutes have passed since you logged in or last confirmed it." in asked
     assert '<p class="page-title">API keys</p>' in asked
     body = page(client.post(f"{url}/download", {"password": demo.PASSWORD}, follow=True))
     assert "Download the key now." in body
