@@ -57,6 +57,12 @@ def index(request: MemberRequest) -> HttpResponse:
         "made_at": timezone.now(),
         "is_listed": bool(shown or is_filtered),
         "is_filtered": is_filtered,
+        "list_in_words": asked.in_words(
+            VIEWS["classic"],
+            branch=branch.name if branch else "",
+            last_used=insight.USES.get(chosen.use, ""),
+            restriction=insight.RESTRICTIONS.get(chosen.restriction, ""),
+        ),
         "branch": branch,
         "filters": [
             ("used", "Last used", "Used at any time", insight.USES.items(), chosen.use),
