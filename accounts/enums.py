@@ -66,6 +66,12 @@ PERMISSION_LABELS = {
     ),
     Permission.USER_EDITOR: ("User management: Editor", "Manage every user but the owner, without removing them"),
     Permission.USER_ADMINISTRATOR: ("User management: Administrator", "Manage and remove every user but the owner"),
-    Permission.IDENTITY_ADMINISTRATOR: ("IAM identity: Administrator", "See all IBM Cloud API keys, change settings"),
+    Permission.IDENTITY_ADMINISTRATOR: (
+        "IAM identity: Administrator",
+        "Change the settings of the account, see inactive identities",
+    ),
     Permission.API_KEY_CREATOR: ("User API key creator", "Create IBM Cloud API keys while creation is restricted"),
 }
+
+#: Permissions that can be held and that no form offers: what they are for does not exist yet.
+NOT_OFFERED = Permission.API_KEY_CREATOR

@@ -10,7 +10,7 @@ from django.contrib.auth import password_validation
 from django.utils import timezone
 
 from accounts import invitees
-from accounts.enums import CHOSEN_STATUSES, PERMISSION_LABELS, MemberStatus, Permission
+from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission
 from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
 from accounts.models import User
@@ -86,6 +86,9 @@ def focus(form: forms.Form, name: str) -> None:
 
 class LoginForm(forms.Form):
     """E-mail address and password. Whether they are right is not a matter of the form."""
+
+    #: For the summary of mistakes.
+    not_done = "You are not logged in."
 
     username = forms.CharField(
         label="Email",
@@ -170,9 +173,9 @@ class PermissionsForm(forms.Form):
 
     def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._grantable, self._held = grantable, held
+        self._grantable, self._held = grantable & ~NOT_OFFERED, held
         for permission, (label, help_text) in PERMISSION_LABELS.items():
-            if permission in grantable:
+            if permission in self._grantable:
                 self.fields[_field(permission)] = forms.BooleanField(
                     label=label, help_text=help_text, required=False, initial=permission in held
                 )
@@ -180,7 +183,7 @@ class PermissionsForm(forms.Form):
 
     @property
     def granted(self) -> Permission:
-        """What the user is to hold: what was ticked, and what the one who asks cannot give or take."""
+        """What the user is to hold: what was ticked, and what the one who asks cannot give or take here."""
         chosen = self._held & ~self._grantable
         for permission in PERMISSION_LABELS:
             if self.cleaned_data.get(_field(permission)):
@@ -274,7 +277,8 @@ class InviteForm(forms.Form):
 
     def __init__(self, *args: Any, grantable: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in grantable]
+        offered = grantable & ~NOT_OFFERED
+        choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in offered]
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
         self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
         self.helper = helper("Invite", form_id="invite-form")

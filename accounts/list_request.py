@@ -91,6 +91,19 @@ class ListRequest:
         kept = {name: value for name, value in merged.items() if value not in (None, "")}
         return f"{self.path}?{urlencode(kept)}" if kept else self.path
 
+    def in_words(self, listed: str, **filters: str) -> str:
+        """Return what is listed and by what it is filtered, for paper, which shows no fields to read it from.
+
+        *Account users, filtered: status “Suspended”, search “acme”.*
+
+        Args:
+            listed: what the list is without any filter.
+            filters: by their names, with ``_`` for spaces, what was chosen; empty for what was not.
+        """
+        chosen = {**filters, "search": self.search}
+        said = ", ".join(f"{name.replace('_', ' ')} “{text}”" for name, text in chosen.items() if text)
+        return f"{listed}, filtered: {said}." if said else f"{listed}."
+
     def but(self, *names: str) -> list[tuple[str, str]]:
         """Return the parameters but ``names`` and the place in the list: what a form carries that changes those."""
         return [(name, value) for name, value in self.parameters.items() if name not in {*names, "at"}]

@@ -20,8 +20,10 @@ MOST_BELOW = (12, 6, 4)
 #: A level is drawn while there are at most so many boxes down to it: whole, or not at all.
 MOST_BOXES = 80
 
-# Pixels: a box, and how far its neighbours to the right and below begin.
-_WIDTH, _HEIGHT, _ACROSS, _DOWN = 264, 56, 312, 68
+# Pixels, where a letter is 16 high: a box, which has room for four lines, and how far its neighbours to the right and
+# below begin. Four levels fit on a page of 1440.
+_WIDTH, _HEIGHT, _ACROSS, _DOWN = 240, 72, 276, 82
+_EM = 16
 _TURN = (_ACROSS - _WIDTH) // 2
 
 
@@ -59,6 +61,11 @@ class Picture:
     height: int
     box_width: int = _WIDTH
     box_height: int = _HEIGHT
+
+    @property
+    def size_in_em(self) -> tuple[float, float]:
+        """Width and height as multiples of the reader's own letters: whoever has them large has a large picture."""
+        return self.width / _EM, self.height / _EM
 
     @property
     def rows(self) -> list[MemberRow]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 from django.conf import settings
 from django.core.files.uploadhandler import TemporaryFileUploadHandler
 from django.http import HttpRequest, HttpResponse
+from django.template import loader
 from django.urls import Resolver404, resolve
 
 from accounts import signin
@@ -47,7 +48,7 @@ def largest_body(request: HttpRequest) -> int:
 
 def too_large() -> HttpResponse:
     """Return the answer to a body that is not read."""
-    return HttpResponse("The request is too large.\n", content_type="text/plain; charset=utf-8", status=413)
+    return HttpResponse(loader.render_to_string("413.html"), status=413)
 
 
 def admit(request: MemberRequest) -> HttpResponse | None:

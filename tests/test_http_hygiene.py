@@ -231,6 +231,24 @@ def test_too_large_and_unreadable_bodies_have_the_headers(cast):
             assert_headers(response, expected)
 
 
+@pytest.mark.parametrize("is_demo", [True, False])
+def test_pages_of_what_is_not_read_say_that_this_is_a_demo_where_it_is(is_demo, settings, cast, monkeypatch):
+    settings.IS_DEMO = is_demo
+    stranger = Client(raise_request_exception=False)
+    answers = {
+        "unknown host": stranger.get("/login", HTTP_HOST="evil.example"),
+        "too many fields": stranger.post("/login", {f"field-{number}": "" for number in range(2_000)}),
+        "too large": stranger.post("/login", {"username": "x" * 2**21}),
+    }
+    monkeypatch.setattr("accounts.views.users.queries.account_users", _raise(RuntimeError("on purpose")))
+    answers["fault"] = visitor(cast["priya"], raises=False).get("/iam/users")
+    monkeypatch.setattr("accounts.views.users.queries.account_users", _raise(OperationalError("on purpose")))
+    answers["busy"] = visitor(cast["priya"], raises=False).get("/iam/users")
+    assert [answer.status_code for answer in answers.values()] == [400, 400, 413, 500, 503]
+    for name, answer in answers.items():
+        assert ("Demo installation: everybody knows these passwords." in answer.content.decode()) is is_demo, name
+
+
 def test_cookies_are_for_https_where_there_is_https(settings, cast, hashed):
     """``__Host-`` names are set with them; what they promise is what the browser then asks for."""
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True

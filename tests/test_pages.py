@@ -55,7 +55,44 @@ def row_of(body: str, member: Member) -> str:
     return before.rpartition("<tr>")[2] + after.partition("</tr>")[0]
 
 
+# --- What a print says of itself --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/iam/apikeys", "Classic infrastructure API keys."),
+        (
+            "/iam/apikeys?q=acme&used=never&restriction=some&branch={marcus}",
+            "Classic infrastructure API keys, filtered: branch “Marcus Lindqvist”, last used “Never used”,"
+            " restriction “Restricted”, search “acme”.",
+        ),
+        ("/iam/apikeys?used=nonsense", "Classic infrastructure API keys."),
+        ("/iam/users?status=suspended&q=<b>x", "Account users, filtered: status “Suspended”, search “<b>x”."),
+        ("/iam/users?view=hierarchy&q=a", "User hierarchy, filtered: search “a”."),
+        ("/iam/activity", "Activity."),
+        ("/iam/activity?outcome=refused", "Activity, filtered: outcome “Refused”."),
+        (
+            "/iam/activity?action=member.user_managed_login_changed",
+            "Activity, filtered: event “User-managed login changed”.",
+        ),
+    ],
+)
+def test_print_of_a_list_says_by_what_it_is_filtered(cast, path, said):
+    numbers = {name: member.pk for name, member in cast.items()}
+    body = page(visitor(cast["olivia"]).get(path.format(**numbers)))
+    listed, of_account = re.findall('<p class="printed">(.*)</p>', body)
+    assert listed == said
+    assert of_account.startswith("1234567 - Acme Robotics, as of ")
+
+
 # --- Mistakes, and where the focus is then ----------------------------------------------------------------------------
+
+
+def test_login_with_nothing_filled_in_speaks_of_logging_in_and_not_of_saving():
+    body = page(visitor().post("/login", {"username": "", "password": ""}))
+    assert "Check these entries. You are not logged in." in body
+    assert "saved" not in body
 
 
 @pytest.mark.parametrize(
@@ -186,6 +223,7 @@ def test_download_after_the_proof_leads_back_to_the_details(cast):
     age_proof(client)
     asked = page(client.post(f"{url}/download"))
     assert "Confirm that it is you" in asked
+    assert "more than five minutes have passed since you logged in or last confirmed it." in asked
     assert '<p class="page-title">API keys</p>' in asked
     body = page(client.post(f"{url}/download", {"password": demo.PASSWORD}, follow=True))
     assert "Download the key now." in body

@@ -41,6 +41,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "action": action,
         "outcome": outcome,
         "is_filtered": bool(asked.search or action or outcome),
+        "list_in_words": asked.in_words("Activity", event=SENTENCES.get(action, ""), outcome=OUTCOMES.get(outcome, "")),
         "clear_url": asked.url(q=None, action=None, outcome=None, at=None),
         "csv_query": request.GET.urlencode(),
     }

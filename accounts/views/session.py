@@ -66,7 +66,7 @@ def login_code(request: MemberRequest) -> HttpResponse:
     except signin.SignInRefused as error:
         refused = error
         form.add_error("code", str(error))
-    context = {"title": "Prove that it is you", "form": form, **second_stage.ways(user.pk)}
+    context = {"title": "Confirm that it is you", "form": form, **second_stage.ways(user.pk)}
     return refused_answer(render(request, "accounts/login_code.html", context), refused)
 
 

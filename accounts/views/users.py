@@ -46,12 +46,14 @@ def index(request: MemberRequest) -> HttpResponse:
         page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
         rows = [queries.row(member, viewer) for member in page.rows]
         context["heading"] = asked.heading("User", "user", "sort_name", listing.order)
+    status = asked.choice("status", MemberStatus.values, "")
     context |= {
         "rows": rows,
         "footer": asked.footer(page, "Users per page:"),
-        "is_filtered": bool(asked.search or asked.choice("status", MemberStatus.values, "")),
+        "is_filtered": bool(asked.search or status),
+        "list_in_words": asked.in_words(VIEWS[view], status=MemberStatus(status).label if status else ""),
         "clear_url": asked.url(q=None, status=None, at=None),
-        "status": asked.choice("status", MemberStatus.values, ""),
+        "status": status,
     }
     return render(request, "accounts/users.html", context)
 

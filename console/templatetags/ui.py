@@ -10,6 +10,7 @@ from functools import cache
 from html import escape
 
 from django import template
+from django.conf import settings
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -33,6 +34,12 @@ def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', _sprite(), name
     )
+
+
+@register.simple_tag
+def is_demo() -> bool:
+    """Return whether this is a demo installation: for pages without ``shell``, which has the same."""
+    return settings.IS_DEMO
 
 
 @register.simple_tag

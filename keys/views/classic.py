@@ -57,6 +57,12 @@ def index(request: MemberRequest) -> HttpResponse:
         "made_at": timezone.now(),
         "is_listed": bool(shown or is_filtered),
         "is_filtered": is_filtered,
+        "list_in_words": asked.in_words(
+            VIEWS["classic"],
+            branch=branch.name if branch else "",
+            last_used=insight.USES.get(chosen.use, ""),
+            restriction=insight.RESTRICTIONS.get(chosen.restriction, ""),
+        ),
         "branch": branch,
         "filters": [
             ("used", "Last used", "Used at any time", insight.USES.items(), chosen.use),
@@ -189,7 +195,8 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
-        "is_confirmed": request.GET.get("confirmed") == "download",
+        # What has the focus is in view: a value stands right above *Download*, and far below *Close* on a low screen.
+        "focuses_download": value is not None or request.GET.get("confirmed") == "download",
     }
     return render(request, "keys/classic_details.html", context)
 

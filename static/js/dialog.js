@@ -36,8 +36,9 @@ function show(dialog, address, old) {
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("cancel", (event) => leave(event, dialog));
   document.body.append(dialog);
-  dialog.showModal(); // focuses what is marked autofocus, else the title
+  // What scripts add comes first: added later it would push what has the focus out of view.
   dialog.dispatchEvent(new Event("content", { bubbles: true }));
+  dialog.showModal(); // focuses what is marked autofocus, else the title
 }
 
 /** Close without a request; but where something was changed the page behind is out of date, and is fetched anew. */

@@ -84,9 +84,14 @@ def test_picture_and_list_lead_to_the_same_and_say_the_same(cast):
     assert 'aria-hidden="true"' in tree[:80]
     assert tree.count('tabindex="-1"') == len(links.findall(tree)) == len(cast)
     assert links.findall(tree) == links.findall(listed.partition("</section>")[0])
-    for facts in ("VPN-only · key", "Suspended · key", "Pending · no key", "Active · key · 4 below"):
+    for facts in ("VPN-only · key", "Suspended · key", "Pending · no key", "Active · key", "4 below"):
         assert facts in tree
         assert facts in listed
+
+
+def test_how_many_are_below_has_a_line_of_its_own(cast):
+    page = visitor(cast["olivia"]).get("/iam/users?view=picture").content.decode()
+    assert '<span class="picture__facts">4 below</span>' in page
 
 
 def test_questions_asked_do_not_grow_with_the_branch(client):

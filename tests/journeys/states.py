@@ -18,6 +18,7 @@ STATES = (
     State("page out of date", "nobody", "/login", acts.post_without_token),
     State("not found, signed out", "nobody", "/nowhere"),
     State("request not understood", "nobody", "/login", acts.plain("400.html")),
+    State("request too large", "nobody", "/login", acts.plain("413.html")),
     State("something went wrong", "nobody", "/login", acts.plain("500.html")),
     State("busy", "nobody", "/login", acts.plain("503.html")),
     State("reset", "nobody", "/reset"),

@@ -24,6 +24,16 @@ CREATED = "API key successfully created"
 CLIENT = "127.0.0.9"  # who calls nginx
 FAR_AWAY = "192.0.2.7"  # nobody calls from there
 
+# Phones lying down and upright, and a small window: a dialog with a value is longer than they are high.
+LOW_WINDOWS = [(844, 390), (720, 450), (320, 640), (390, 664)]
+# Whether an element is in the window from its top to its bottom, and nothing lies over either.
+IS_WHOLLY_SEEN = """seen => {
+    const box = seen.getBoundingClientRect();
+    return [box.top + 2, box.bottom - 2].every(
+        y => seen.contains(document.elementFromPoint(box.left + box.width / 2, y))
+    );
+}"""
+
 # The proof of identity of everybody who is signed in, made older than it may be.
 AGE_PROOFS = """
 from accounts.models import Session
@@ -269,6 +279,23 @@ def test_escape_leaves_a_dialog_that_is_a_page_of_its_own(fresh, browse):
     marcus.page.keyboard.press("Escape")
     marcus.expect_page("API keys")
     expect(marcus.row("Priya Raman")).to_be_visible()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+def test_value_is_in_view_once_it_is_shown_in_low_windows_too(fresh, browse, script):
+    noor = browse(fresh, script=script).sign_in("noor")
+    create_key(noor)
+    for width, height in LOW_WINDOWS:
+        noor.page.set_viewport_size({"width": width, "height": height})
+        noor.go("/iam/apikeys")
+        noor.choose(NOOR, "View details")
+        details = noor.dialog("API key details")
+        details.get_by_role("button", name="Show").click()
+        download = details.get_by_role("button", name="Download")
+        expect(download).to_be_focused()
+        value = details.locator("[data-value-text]")
+        for seen in (value, download, *([details.get_by_role("button", name="Copy")] if script else [])):
+            assert seen.evaluate(IS_WHOLLY_SEEN), (width, height, seen)
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])

@@ -25,7 +25,7 @@ def give_authenticator(visit: Visit) -> None:
 
 def give_password(visit: Visit, who: str) -> None:
     visit.log_in(who)
-    visit.expect_page("Prove that it is you")
+    visit.expect_page("Confirm that it is you")
 
 
 def log_out(visit: Visit) -> None:

@@ -543,7 +543,9 @@ def test_picture_of_the_hierarchy_is_walked_by_its_boxes_and_by_its_list(console
     olivia.choose_view("View", "Picture of the hierarchy")
     branch = olivia.page.get_by_role("region", name="Your branch")
     expect(branch.get_by_role("listitem").first).to_contain_text("Olivia Reyes")
-    olivia.page.locator("svg.picture__tree a", has_text="Marcus Lindqvist").click()
+    box = olivia.page.locator("svg.picture__tree a", has_text="Marcus Lindqvist")
+    expect(box).to_be_visible(visible=width == DESKTOP)  # on a phone the list alone
+    (box if width == DESKTOP else branch.get_by_role("link", name="Marcus Lindqvist")).click()
     branch = olivia.page.get_by_role("region", name="Branch of Marcus Lindqvist")
     expect(branch).to_contain_text("Priya Raman")
     expect(branch).not_to_contain_text("Sam Okafor")
@@ -554,6 +556,18 @@ def test_picture_of_the_hierarchy_is_walked_by_its_boxes_and_by_its_list(console
     olivia.link("Up to Olivia Reyes").click()
     expect(olivia.page.get_by_role("region", name="Your branch")).to_be_visible()
     assert not scrolls_sideways(olivia.page)
+
+
+def test_picture_of_four_levels_fits_a_desk_and_grows_with_the_letters(console, browse):
+    olivia = browse(console, own=True).sign_in("olivia", at="/iam/users?view=picture")
+    frame, box = olivia.page.locator(".picture__frame"), olivia.page.locator(".picture__box").first
+    assert frame.evaluate("frame => frame.scrollWidth <= frame.clientWidth")
+    before = box.bounding_box()
+    letters = olivia.context.new_cdp_session(olivia.page)
+    letters.send("Page.setFontSizes", {"fontSizes": {"standard": 32}})
+    olivia.page.reload()
+    assert box.bounding_box()["width"] == pytest.approx(2 * before["width"])
+    assert box.bounding_box()["height"] == pytest.approx(2 * before["height"])
 
 
 @phone_and_desk
