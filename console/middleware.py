@@ -34,10 +34,14 @@ _NO_FEATURES = ", ".join(
 
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-_ALWAYS = {
+#: What every answer says, whoever gives it.
+ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": _CONTENT_POLICY,
+    "Permissions-Policy": _NO_FEATURES,
     "X-Frame-Options": "DENY",
 }
 
@@ -114,12 +118,9 @@ class ContentPolicyMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Call the view and complete its answer's headers. Only static files may be kept by anybody."""
         response = _refused_body(request) or self.get_response(request)
-        # Django's own middleware sets these too, but not where it was itself what refused the request.
-        for name, text in _ALWAYS.items():
+        # Django's own middleware sets some too, but not where it was itself what refused the request.
+        for name, text in ALWAYS.items():
             response.headers.setdefault(name, text)
-        response["Content-Security-Policy"] = _CONTENT_POLICY
-        response["Cross-Origin-Resource-Policy"] = "same-origin"
-        response["Permissions-Policy"] = _NO_FEATURES
         if not request.path.startswith(settings.STATIC_URL) or response.status_code >= 400:  # noqa: PLR2004 - an error
             response["Cache-Control"] = "no-store"
         if request.path.startswith(_SECRET_PATHS):

@@ -77,6 +77,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         conn.sock.settimeout(_STALL)
         return super().handle_request(req, conn)
 
+    def handle_error(self, req: Request, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer what gunicorn cannot read, with the headers of every other answer."""
+        super().handle_error(req, _WithHeaders(client), addr, exc)
+
     # --- In the main thread -------------------------------------------------------------------------------------------
 
     def finish_request(self, conn: gthread.TConn, fs: Any) -> None:
@@ -103,6 +107,23 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
                 # The thread that reads from it is told that nothing more comes.
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _WithHeaders:
+    """The socket that gunicorn writes its own error pages to: it has no other way of adding to their headers."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def sendall(self, answer: bytes) -> None:
+        """Send the answer, completed."""
+        from console.middleware import ALWAYS  # noqa: PLC0415 - reads the settings
+
+        lines = "".join(f"\r\n{name}: {text}" for name, text in {**ALWAYS, "Cache-Control": "no-store"}.items())
+        self._client.sendall(answer.replace(b"\r\n", f"{lines}\r\n".encode(), 1))
 
 
 def _arrived(conn: gthread.TConn) -> _Arrived:

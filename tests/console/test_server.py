@@ -18,6 +18,7 @@ import pytest
 
 from accounts.hashers import Argon2Hasher
 from console import demo, server
+from console.middleware import ALWAYS
 from tests.console.programs import ROOT, SERVER, Server, environment, prepare_demo, run, serving
 
 # Processes and files: the second database has nothing to add. One worker, so that the installation is made once.
@@ -274,6 +275,22 @@ def test_memory_that_hashing_takes_goes_back_to_the_system(installation: dict[st
             list(threads.map(sign_in, range(3 * server.threads)))
         grown = held() - before
         assert grown < Argon2Hasher.memory_cost // 1024, f"{grown} MiB"  # what one hash takes, not one for each thread
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [("GET / HTTP/9.9", 400), ("G\0T / HTTP/1.1", 400), (f"GET /{'a' * 9_000} HTTP/1.1", 414)],
+)
+def test_answers_to_what_is_no_request_have_the_headers_of_all_others(
+    standing: Server, request_line: str, status: int
+) -> None:
+    with socket.create_connection(standing.address, timeout=10) as client:
+        client.sendall(f"{request_line}\r\nHost: localhost\r\n\r\n".encode())
+        with http.client.HTTPResponse(client) as answer:
+            answer.begin()
+            assert (answer.status, answer.getheader("Cache-Control")) == (status, "no-store")
+            assert {name: answer.getheader(name) for name in ALWAYS} == ALWAYS
+            assert answer.read().rstrip().endswith(b"</html>")
 
 
 def test_answers_do_not_tell_versions(standing: Server) -> None:
