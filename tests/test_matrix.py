@@ -1015,12 +1015,6 @@ LOOKING_AFTER = [
     (Stand.COUSIN, matrix.ADMINISTRATOR),
     (Stand.CHILD, matrix.EDITOR | matrix.ADMINISTRATOR),
 ]
-#: Which keys there are of those whose keys the actor may not know of.
-KEYS_THERE = {
-    "keys": lambda keys: keys.update(allowed_addresses="10.0.0.0/8", last_used_at=timezone.now()),
-    "no keys": lambda keys: keys.delete(),
-    "no keys, but restrictions of the next": lambda keys: _leave_restrictions(keys),
-}
 
 
 def _leave_restrictions(keys: Any) -> None:
@@ -1028,6 +1022,14 @@ def _leave_restrictions(keys: Any) -> None:
         KeptRestriction(holder_id=pk, allowed_addresses="10.0.0.0/8") for pk in keys.values_list("holder_id", flat=True)
     )
     keys.delete()
+
+
+#: Which keys there are of those whose keys the actor may not know of.
+KEYS_THERE = {
+    "keys": lambda keys: keys.update(allowed_addresses="10.0.0.0/8", last_used_at=timezone.now()),
+    "no keys": lambda keys: keys.delete(),
+    "no keys, but restrictions of the next": _leave_restrictions,
+}
 
 
 @pytest.mark.sqlite_only
