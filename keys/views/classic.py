@@ -78,7 +78,7 @@ def index(request: MemberRequest) -> HttpResponse:
 def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the keys of the present filter as a file: never a value."""
     viewer, asked = request.member, ListRequest.of(request)
-    own, branch = queries.own_key(viewer), queries.branch_asked_for(viewer, asked)
+    own, branch = queries.own_key(viewer, for_file=True), queries.branch_asked_for(viewer, asked)
     own = own if own is not None and branch is None and queries.matches(own, asked) else None
     return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked, branch)), "api-keys.csv")
 
