@@ -113,7 +113,11 @@ def _for_file(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
 _own = Prepared(lambda holder_id: _for_list(ClassicKey.objects.filter(holder_id=holder_id)))
 _own_for_file = Prepared(lambda holder_id: _for_file(ClassicKey.objects.filter(holder_id=holder_id)))
 _held = Prepared(lambda holder_id: with_people(ClassicKey.objects.filter(holder_id=holder_id)))
-_numbered = Prepared(lambda account_id, pk: with_people(ClassicKey.objects.filter(account_id=account_id, pk=pk)))
+_numbered = Prepared(
+    lambda account_id, pk: with_people(ClassicKey.objects.filter(account_id=account_id, pk=pk)).annotate(
+        holder_is_frozen=hierarchy.frozen("holder_path")
+    )
+)
 
 
 def own_key(viewer: Member, *, for_file: bool = False) -> ClassicKey | None:
@@ -133,9 +137,12 @@ def kept_restriction(holder: Member) -> str:
 
 
 def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
-    """Return the key with that id if ``viewer`` may know of it; one query."""
+    """Return the key with that id if ``viewer`` may know of it, with what may be said of its holder; one query."""
     key = _numbered.first(viewer.account_id, key_id)
-    return key if key is not None and policy.can(viewer, KeyAction.VIEW, key) else None
+    if key is None or not policy.can(viewer, KeyAction.VIEW, key):
+        return None
+    key.holder.is_frozen = vars(key)["holder_is_frozen"]
+    return key
 
 
 def keys_below(viewer: Member, asked: ListRequest, branch: Member | None = None) -> Listing[ClassicKey]:

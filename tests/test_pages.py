@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.list_request import ListRequest
 from accounts.listing import Page
+from accounts.memberships import freeze_branch
 from accounts.models import Account, Event, Member
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
@@ -189,6 +190,24 @@ def test_details_say_whether_calls_are_refused_for_the_users_status(cast, status
     body = page(visitor(cast["marcus"]).get(key_url(cast["priya"])))
     assert ("Calls with this key are refused now" in body) is (status not in CALLING_STATUSES)
     assert (f"The status of its user is {status.label}." in body) is (status not in CALLING_STATUSES)
+
+
+@pytest.mark.parametrize(("frozen", "is_told"), [("priya", True), ("marcus", True), ("sam", False)])
+def test_details_say_whether_calls_are_refused_for_a_frozen_branch(cast, frozen, is_told):
+    """Her own branch, or one that she is in; Sam's is another."""
+    freeze_branch(member=cast[frozen], reason="An audit", by=cast["olivia"], origin=COMMAND_LINE)
+    body = page(visitor(cast["olivia"]).get(key_url(cast["priya"])))
+    assert ("Calls with this key are refused now" in body) is is_told
+    assert (">Its user is in a branch of users that is frozen.<" in body) is is_told
+    # Nor can she create another, as long as that lasts.
+    question = page(visitor(cast["olivia"]).get(f"{key_url(cast['priya'])}/delete"))
+    assert ("may create another." in question) is not is_told
+
+
+def test_details_say_each_reason_for_which_calls_are_refused(cast):
+    freeze_branch(member=cast["sam"], reason="An audit", by=cast["olivia"], origin=COMMAND_LINE)
+    body = page(visitor(cast["olivia"]).get(key_url(cast["dmitri"])))
+    assert "The status of its user is Suspended. Its user is in a branch of users that is frozen." in body
 
 
 @pytest.mark.parametrize(

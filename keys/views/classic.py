@@ -185,13 +185,23 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
     viewer = request.member
     context = _dialog_context(request, key, "API key details") | {
         "value": value.text if value else "",
-        "refused_status": "" if key.holder.status in CALLING_STATUSES else MemberStatus(key.holder.status).label,
+        "why_refused": _why_refused(key.holder),
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
         "is_confirmed": request.GET.get("confirmed") == "download",
     }
     return render(request, "keys/classic_details.html", context)
+
+
+def _why_refused(holder: Member) -> str:
+    """Return why calls with the holder's key are refused now, whatever it says and wherever it comes from."""
+    reasons = []
+    if holder.status not in CALLING_STATUSES:
+        reasons.append(f"The status of its user is {MemberStatus(holder.status).label}.")
+    if holder.is_frozen:
+        reasons.append("Its user is in a branch of users that is frozen.")
+    return " ".join(reasons)
 
 
 @sensitive_post_parameters("password", "proof_code")
