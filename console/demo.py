@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from accounts.enums import MemberStatus, Permission
-from accounts.memberships import add_member, create_account
+from accounts.memberships import add_member, change_status, create_account
 from accounts.models import Account, Mail, Member, User
 from accounts.origin import COMMAND_LINE
 from keys.lifecycle import create_classic_key
@@ -79,4 +79,6 @@ def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> Non
             by = member.parent if member.parent and member.status == MemberStatus.VPN_ONLY else member
             create_classic_key(holder=member, by=by, origin=COMMAND_LINE)
         if member.status != person.status:
-            Member.objects.filter(pk=member.pk).update(status=person.status)
+            # By the owner, who is the first: whoever invited them has no permission for it.
+            owner = next(iter(members.values()))
+            change_status(member=member, status=person.status, by=owner, origin=COMMAND_LINE)

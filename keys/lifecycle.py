@@ -215,10 +215,20 @@ def _delete_all(ids: Sequence[int]) -> list[Member]:
 def delete_key_of_leaving(*, member: Member, by: Member | None, origin: Origin) -> None:
     """Delete the key of a member who is being removed, if there is one, inside the transaction of the removal.
 
-    Whoever may remove the member needs no right to the key itself: it could not outlive its holder.
+    Whoever may remove the member needs no right to the key itself: it could not outlive its holder. Nor do they learn
+    that there was one: the event then has their name, but is not among their own in the activity log.
     """
-    if ClassicKey.objects.filter(holder=member).delete()[0]:
-        audit.record(events.DELETED, actor=by, subject=member, origin=origin, details={"why": "user removed"})
+    if not ClassicKey.objects.filter(holder=member).delete()[0]:
+        return
+    knows = by is not None and policy.can_see_keys_of(by, member)
+    audit.record(
+        events.DELETED,
+        actor=by if knows else None,
+        actor_label=audit.label(by) if by else "",
+        subject=member,
+        origin=origin,
+        details={"why": "user removed"},
+    )
 
 
 def _present_key(key: ClassicKey, by: Member) -> tuple[ClassicKey, Member]:

@@ -42,6 +42,8 @@ class ClassicKey(models.Model):
     holder_name = ""
     holder_email = ""
     parent_name: str | None = None
+    #: Likewise for files, how the account calls the creator; none who has left.
+    creator_name: str | None = None
 
     class Meta:
         constraints = (

@@ -4,7 +4,7 @@ Rows come as plain values, ready to print: a page of a hundred rows must not cos
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import urlencode
 
@@ -35,6 +35,7 @@ MOST_NAMED = 400
 MOST_REVOKED = 100_000
 
 _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
+_CREATOR_LEFT = "A user who has left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,26 @@ def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     )  # fmt: skip
 
 
+def _for_file(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
+    """Return ``keys`` with what the list's file prints: the creators' names too, which the list can do without."""
+    return _for_list(keys).annotate(
+        creator_name=Coalesce("creator__name_here", "creator__user__name")  # type: ignore[no-redef]
+    )
+
+
 _own = Prepared(lambda holder_id: _for_list(ClassicKey.objects.filter(holder_id=holder_id)))
+_own_for_file = Prepared(lambda holder_id: _for_file(ClassicKey.objects.filter(holder_id=holder_id)))
 _held = Prepared(lambda holder_id: with_people(ClassicKey.objects.filter(holder_id=holder_id)))
-_numbered = Prepared(lambda account_id, pk: with_people(ClassicKey.objects.filter(account_id=account_id, pk=pk)))
+_numbered = Prepared(
+    lambda account_id, pk: with_people(ClassicKey.objects.filter(account_id=account_id, pk=pk)).annotate(
+        holder_is_frozen=hierarchy.frozen("holder_path")
+    )
+)
 
 
-def own_key(viewer: Member) -> ClassicKey | None:
-    """Return the viewer's own key as the list shows it, if any; one query."""
-    return _own.first(viewer.pk)
+def own_key(viewer: Member, *, for_file: bool = False) -> ClassicKey | None:
+    """Return the viewer's own key as the list shows it, or its file, if there is one; one query."""
+    return (_own_for_file if for_file else _own).first(viewer.pk)
 
 
 def key_of(holder: Member) -> ClassicKey | None:
@@ -124,9 +137,12 @@ def kept_restriction(holder: Member) -> str:
 
 
 def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
-    """Return the key with that id if ``viewer`` may know of it; one query."""
+    """Return the key with that id if ``viewer`` may know of it, with what may be said of its holder; one query."""
     key = _numbered.first(viewer.account_id, key_id)
-    return key if key is not None and policy.can(viewer, KeyAction.VIEW, key) else None
+    if key is None or not policy.can(viewer, KeyAction.VIEW, key):
+        return None
+    key.holder.is_frozen = vars(key)["holder_is_frozen"]
+    return key
 
 
 def keys_below(viewer: Member, asked: ListRequest, branch: Member | None = None) -> Listing[ClassicKey]:
@@ -199,10 +215,17 @@ def matches(key: ClassicKey, asked: ListRequest) -> bool:
 
 
 def description(key: ClassicKey, viewer: Member) -> str:
-    """Return the fixed sentence for the viewer's own key, else whose child the holder is."""
+    """Return the fixed sentence for the viewer's own key, else whose child the holder is.
+
+    And whether somebody else than the holder created it, who then is not named: reading the names of all creators
+    would cost the list more than it is worth to the few whom it concerns.
+    """
+    is_by_holder = key.creator_id == key.holder_id
+    by = "a user who has left" if key.creator_id is None else "another user"
     if key.holder_id == viewer.pk:
-        return _OWN_DESCRIPTION
-    return "Account owner" if key.parent_name is None else f"Child of {key.parent_name}"
+        return _OWN_DESCRIPTION if is_by_holder else f"Created for you by {by}. You cannot see its value."
+    place = "Account owner" if key.parent_name is None else f"Child of {key.parent_name}"
+    return place if is_by_holder else f"{place}. Created by {'you' if key.creator_id == viewer.pk else by}"
 
 
 def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
@@ -247,22 +270,25 @@ def unused_row(key: ClassicKey, viewer: Member, *, way: str) -> KeyRow:
 
 
 def csv_rows(viewer: Member, own: ClassicKey | None, listing: Listing[ClassicKey]) -> Iterator[list[object]]:
-    """Yield heading and rows of the export, the viewer's own first: what the list shows, never a value."""
+    """Yield heading and rows of the export, the viewer's own first: what the list shows, never a value.
+
+    ``own`` is as for a file.
+    """
     yield [
-        "Created by", "Email", "API username", "Description", "Date created", "Last used", "Last used from",
+        "User", "Email", "API username", "Description", "Date created", "Created by", "Last used", "Last used from",
         "IP address restrictions",
     ]  # fmt: skip
     if own is not None:
         yield _csv_row(own, viewer)
-    for key in listing.everything():
+    for key in replace(listing, complete=_for_file).everything():
         yield _csv_row(key, viewer)
 
 
 def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
     return [
         key.holder_name, key.holder_email, key.holder.api_username, description(key, viewer),
-        formats.iso(key.created_at), formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from,
-        key.allowed_addresses,
+        formats.iso(key.created_at), key.creator_name or _CREATOR_LEFT,
+        formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from, key.allowed_addresses,
     ]  # fmt: skip
 
 

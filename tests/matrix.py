@@ -388,6 +388,11 @@ SURFACES = (
         data={"status": "{other_status}"}, changes="accounts_member",
     ),
     Surface("accounts:parent", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT),
+    # The preview: what would change, before it does.
+    Surface(
+        "accounts:parent", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT,
+        query="?parent={sibling}",
+    ),
     Surface(
         "accounts:parent", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT,
         data={"parent": "{sibling}"}, changes="accounts_member",

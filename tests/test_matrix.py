@@ -15,6 +15,7 @@ import io
 import re
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -36,7 +37,7 @@ from keys import material
 from keys import policy as key_policy
 from keys import queries as key_queries
 from keys.forms import packed
-from keys.models import ClassicKey
+from keys.models import ClassicKey, KeptRestriction
 from keys.policy import KeyAction
 from keys.verification import verify
 from tests import matrix
@@ -379,7 +380,6 @@ class World:
             SESSION: self.session_uid,
             PASSKEY: self.session_uid,
         }.get(surface.about, self.target.pk)
-        url = reverse(surface.route, args=[about] if surface.about else []) + surface.query
         foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
         other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
         places = {
@@ -389,6 +389,7 @@ class World:
             "name": self.target.user.name,
             "file_id": _checked_file(self.actor) if surface.route.startswith("accounts:import") else "",
         }  # fmt: skip
+        url = reverse(surface.route, args=[about] if surface.about else []) + surface.query.format(**places)
         data = {name: text.format(**places) for name, text in surface.data.items()}
         client = self.client
         client.cookies.clear()
@@ -811,6 +812,16 @@ def look_at_managers(world: World, case: Case, body: str, where: str) -> None:
     return None
 
 
+def look_at_preview(world: World, case: Case, body: str, where: str) -> None:
+    """Who would gain and lose sight of keys, to whoever may move somebody; which keys, to those above alone."""
+    section = re.search(r'id="keys-heading">Keys that move</h2>(.*?)</section>', body, re.DOTALL)[1]
+    holders = set(re.findall(r"<bdi>(.*?)</bdi>", section))
+    knows = may(Act.KNOW_OF_KEY, case)
+    names = {member.user.name for member in world.members if member.pk in world.branch_of_target()}
+    assert holders == (names if knows else set()), where
+    assert ("3 keys:" in section) is knows, where
+
+
 def stand_of(world: World, pk: int) -> Stand:
     """How another member stands to the target."""
     number, target = world.number_of[pk], world.number_of[world.target.pk]
@@ -882,6 +893,7 @@ LOOKS = {
     ("accounts:users", "?view=picture"): look_at_picture,
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
+    ("accounts:parent", "?parent={sibling}"): look_at_preview,
     ("accounts:login-sessions", ""): look_at_sessions,
     ("keys:inactive", ""): look_at_inactive_users,
     ("keys:inactive", "?tab=keys"): look_at_inactive_keys,
@@ -997,11 +1009,73 @@ def test_what_one_may_not_know_of_answers_like_what_does_not_exist(stand):
     assert compared == (hidden_from_all if stand is Stand.PARENT else everything)
 
 
+#: Who looks after the target, as their role says, without being above them: elsewhere in the tree, and below.
+LOOKING_AFTER = [
+    (Stand.COUSIN, matrix.EDITOR),
+    (Stand.COUSIN, matrix.ADMINISTRATOR),
+    (Stand.CHILD, matrix.EDITOR | matrix.ADMINISTRATOR),
+]
+
+
+def _leave_restrictions(keys: Any) -> None:
+    KeptRestriction.objects.bulk_create(
+        KeptRestriction(holder_id=pk, allowed_addresses="10.0.0.0/8") for pk in keys.values_list("holder_id", flat=True)
+    )
+    keys.delete()
+
+
+#: Which keys there are of those whose keys the actor may not know of.
+KEYS_THERE = {
+    "keys": lambda keys: keys.update(allowed_addresses="10.0.0.0/8", last_used_at=timezone.now()),
+    "no keys": lambda keys: keys.delete(),
+    "no keys, but restrictions of the next": _leave_restrictions,
+}
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.django_db
+@pytest.mark.parametrize(("stand", "granted"), LOOKING_AFTER)
+def test_who_looks_after_a_user_and_is_not_above_is_told_the_same_with_keys_and_without(stand, granted, monkeypatch):
+    """Each page and dialog about the user, the lists and files, what is said after a change, and Activity then."""
+    now = timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: now)  # pages say what time it is
+    world, compared = World(stand), Counter()
+    for surface in SURFACES:
+        is_list = (surface.route, surface.query) in LOOKS and not surface.about
+        if surface.about != MEMBER and not is_list:
+            continue
+        is_of_invited = surface.allowed_by in (Act.RESEND_INVITE, Act.CANCEL_INVITE)
+        status = matrix.PENDING if is_of_invited else matrix.ACTIVE
+        world.become(Case(stand, target_status=status, granted=granted | matrix.IDENTITY))
+        told = {name: _told_with(world, surface, keys) for name, keys in KEYS_THERE.items()}
+        for name, texts in told.items():
+            assert texts == told["no keys"], f"{surface.name}: {name}"
+        compared[told["no keys"][0]] += 1
+    # Most of it was answered and not refused; what is about keys is not found.
+    assert compared["404"] == sum(surface.known_by is Act.KNOW_OF_KEY for surface in SURFACES)
+    assert compared["403"] <= 4
+    assert compared["200"] + compared["302"] > 35
+
+
+def _told_with(world: World, surface: Surface, change: Callable[[Any], None]) -> list[str]:
+    """All that the actor is told by one request and by what follows it, where there are such keys; then undone."""
+    with undone():
+        change(ClassicKey.objects.exclude(holder_id__in=world.seen_by_actor()))
+        answer = world.ask(surface)
+        told = [str(answer.status), answer.location, answer.body]
+        if surface.method == "POST":
+            told += [body_of(world.client.get(answer.location or "/iam/users")).decode()]
+            told += [body_of(world.client.get("/iam/activity")).decode()]
+    # What is another each time: the token of forms, and the time at the foot of the page.
+    each_time = r'name="csrfmiddlewaretoken" value="[^"]+"|as of [^<]+'
+    return [re.sub(each_time, "", text) for text in told]
+
+
 def _answer_about(world: World, surface: Surface, is_missing: bool) -> tuple[int, str, list[tuple[str, str]]]:
     about = {KEY: world.key_ids[world.target.pk], MEMBER: world.target.pk, SESSION: world.session_uid}[surface.about]
     missing = uuid.uuid4() if surface.about == SESSION else 4_004_004
     number = missing if is_missing else about
-    url = reverse(surface.route, args=[number]) + surface.query
+    url = reverse(surface.route, args=[number]) + surface.query.format(sibling=world.members[SIBLING].pk)
     client = world.client
     client.cookies[settings.SESSION_COOKIE_NAME] = world.session_key
     with undone():

@@ -1,15 +1,20 @@
 """What pages say and where they put the focus, read as the server sends them: none of it needs a script."""
 
+import csv
+import io
 import re
 from datetime import timedelta
 from html import unescape
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.list_request import ListRequest
 from accounts.listing import Page
+from accounts.memberships import freeze_branch
 from accounts.models import Account, Event, Member
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
@@ -17,8 +22,8 @@ from console import demo
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.trees import chain, make_account
-from tests.visitors import session_of, visitor
+from tests.trees import chain, grow, make_account, make_key
+from tests.visitors import body_of, session_of, visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
@@ -243,6 +248,24 @@ def test_details_say_whether_calls_are_refused_for_the_users_status(cast, status
     assert (f"The status of its user is {status.label}." in body) is (status not in CALLING_STATUSES)
 
 
+@pytest.mark.parametrize(("frozen", "is_told"), [("priya", True), ("marcus", True), ("sam", False)])
+def test_details_say_whether_calls_are_refused_for_a_frozen_branch(cast, frozen, is_told):
+    """Her own branch, or one that she is in; Sam's is another."""
+    freeze_branch(member=cast[frozen], reason="An audit", by=cast["olivia"], origin=COMMAND_LINE)
+    body = page(visitor(cast["olivia"]).get(key_url(cast["priya"])))
+    assert ("Calls with this key are refused now" in body) is is_told
+    assert (">Its user is in a branch of users that is frozen.<" in body) is is_told
+    # Nor can she create another, as long as that lasts.
+    question = page(visitor(cast["olivia"]).get(f"{key_url(cast['priya'])}/delete"))
+    assert ("may create another." in question) is not is_told
+
+
+def test_details_say_each_reason_for_which_calls_are_refused(cast):
+    freeze_branch(member=cast["sam"], reason="An audit", by=cast["olivia"], origin=COMMAND_LINE)
+    body = page(visitor(cast["olivia"]).get(key_url(cast["dmitri"])))
+    assert "The status of its user is Suspended. Its user is in a branch of users that is frozen." in body
+
+
 @pytest.mark.parametrize(
     ("viewer", "holder", "sentence"),
     [
@@ -317,6 +340,60 @@ def test_keys_are_filtered_by_what_the_field_names(cast):
     assert "Noor" not in page(client.get(f"{KEYS}?q=olivia"))
     assert "No keys match" in page(client.get(f"{KEYS}?q=details"))  # a word of every description
     assert "Priya Raman" in page(client.get(f"{KEYS}?q=lindqvist"))  # her parent
+
+
+def test_list_and_file_say_who_created_a_key_that_its_holder_did_not():
+    """The user was VPN-only when the key was created, and signs in since."""
+    owner, manager, user, other = grow([0, 1, 1])
+    make_key(user, creator=manager)
+    make_key(other)
+
+    def told(viewer: Member) -> tuple[str, dict[str, str]]:
+        """The page of the list, and the key's line of the file."""
+        client = visitor(viewer)
+        rows = csv.DictReader(io.StringIO(body_of(client.get(f"{KEYS}/classic.csv")).decode()))
+        return page(client.get(KEYS)), next(row for row in rows if row["User"] == user.name)
+
+    for viewer, said in (
+        (user, "Created for you by another user. You cannot see its value."),
+        (manager, f"Child of {manager.name}. Created by you"),
+        (owner, f"Child of {manager.name}. Created by another user"),
+    ):
+        body, line = told(viewer)
+        assert f">{said}</td>" in body
+        assert (line["Description"], line["Created by"]) == (said, manager.name)
+        assert "to see its value" not in body
+    ClassicKey.objects.filter(holder=user).update(creator=None)  # as when the creator was removed
+    for viewer, said in (
+        (user, "Created for you by a user who has left. You cannot see its value."),
+        (manager, f"Child of {manager.name}. Created by a user who has left"),
+    ):
+        body, line = told(viewer)
+        assert f">{said}</td>" in body
+        assert (line["Description"], line["Created by"]) == (said, "A user who has left")
+
+
+def test_list_and_file_of_keys_that_their_holders_created_say_no_more_of_it(cast):
+    client = visitor(cast["priya"])
+    assert "One classic infrastructure key per user. Open View details to see its value." in page(client.get(KEYS))
+    (line,) = csv.DictReader(io.StringIO(body_of(client.get(f"{KEYS}/classic.csv")).decode()))
+    assert (line["User"], line["Created by"]) == ("Priya Raman", "Priya Raman")
+    assert ">Child of Marcus Lindqvist</td>" in row_of(page(visitor(cast["marcus"]).get(KEYS)), cast["priya"])
+
+
+@pytest.mark.parametrize("path", [KEYS, f"{KEYS}/classic.csv"])
+def test_list_and_file_ask_no_more_often_where_others_created_the_keys(path):
+    queries = []
+    for count in (1, 3):
+        _, manager, *users = grow([0, *[1] * count])
+        for user in users:
+            make_key(user, creator=manager)
+        for viewer in (manager, users[0]):
+            client = visitor(viewer)
+            with CaptureQueriesContext(connection) as captured:
+                body_of(client.get(path))
+            queries.append(len(captured))
+    assert queries[:2] == queries[2:]
 
 
 @pytest.mark.parametrize("path", [f"{KEYS}?q=raman", f"{USERS}?q=raman", f"{USERS}?status=active", "/iam/activity?q=a"])

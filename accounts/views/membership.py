@@ -234,7 +234,9 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
         messages.success(request, f"You have left {member.account}.")
         return redirect("/")
     messages.success(
-        request, f"User removed\n{member.name} is no longer in the account; their key has stopped working."
+        # The same with a key and without one, of which not everybody who may remove somebody may know.
+        request,
+        f"User removed\n{member.name} is no longer in the account. If they had a key, it has stopped working.",
     )
     back, behind = _page_behind_removal(request, member)
     return redirect(back if behind == _REPORT else "accounts:users")

@@ -103,21 +103,30 @@ def _opening(event: Event, seen: set[int]) -> dict[str, Any]:
     }
 
 
-@register.simple_tag
-def sight_change(member: Member, parent: Member) -> dict[str, Any]:
+@register.simple_tag(takes_context=True)
+def sight_change(context: template.Context, member: Member, parent: Member) -> dict[str, Any]:
     """Return who would gain and who would lose sight of which keys, if ``member`` moved under ``parent``.
 
-    Four queries, whatever the size of the branch.
+    Which keys, and whether there are any, only to a viewer who may know: a permission to move somebody gives no sight
+    of their keys. Four queries, whatever the size of the branch; two for the others.
     """
     above_now = {other.pk: other for other in chain_above(member)}
     above_then = {other.pk: other for other in [*chain_above(parent), parent]}
+    return {
+        **_keys_that_move(context["request"].member, member),
+        "gains": [other for pk, other in above_then.items() if pk not in above_now],
+        "loses": [other for pk, other in above_now.items() if pk not in above_then],
+    }
+
+
+def _keys_that_move(viewer: Member, member: Member) -> dict[str, Any]:
+    if not policy.can_see_keys_of(viewer, member):
+        return {"keys_text": "Their keys, if they have any, move with them"}
     count, holders = queries.keys_in_branch(member, named=_NAMED)
     return {
         "keys_text": f"{count} key{'' if count == 1 else 's'}" if count else "No keys",
         "holders": holders,
         "more_holders": count - len(holders),
-        "gains": [other for pk, other in above_then.items() if pk not in above_now],
-        "loses": [other for pk, other in above_now.items() if pk not in above_then],
     }
 
 

@@ -84,7 +84,7 @@ def index(request: MemberRequest) -> HttpResponse:
 def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the keys of the present filter as a file: never a value."""
     viewer, asked = request.member, ListRequest.of(request)
-    own, branch = queries.own_key(viewer), queries.branch_asked_for(viewer, asked)
+    own, branch = queries.own_key(viewer, for_file=True), queries.branch_asked_for(viewer, asked)
     own = own if own is not None and branch is None and queries.matches(own, asked) else None
     return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked, branch)), "api-keys.csv")
 
@@ -191,7 +191,7 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
     viewer = request.member
     context = _dialog_context(request, key, "API key details") | {
         "value": value.text if value else "",
-        "refused_status": "" if key.holder.status in CALLING_STATUSES else MemberStatus(key.holder.status).label,
+        "why_refused": _why_refused(key.holder),
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
@@ -199,6 +199,16 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
         "focuses_download": value is not None or request.GET.get("confirmed") == "download",
     }
     return render(request, "keys/classic_details.html", context)
+
+
+def _why_refused(holder: Member) -> str:
+    """Return why calls with the holder's key are refused now, whatever it says and wherever it comes from."""
+    reasons = []
+    if holder.status not in CALLING_STATUSES:
+        reasons.append(f"The status of its user is {MemberStatus(holder.status).label}.")
+    if holder.is_frozen:
+        reasons.append("Its user is in a branch of users that is frozen.")
+    return " ".join(reasons)
 
 
 @sensitive_post_parameters("password", "proof_code")

@@ -46,7 +46,7 @@ def row_of(client: Client) -> Session:
 
 def actions() -> list[str]:
     """The events since the demo was loaded, but for the sign-ins."""
-    known = ("account.created", "member.added", "classic_key.created", "user.signed_in")
+    known = ("account.created", "member.added", "classic_key.created", "member.status_changed", "user.signed_in")
     return [event.action for event in Event.objects.order_by("pk") if event.action not in known]
 
 

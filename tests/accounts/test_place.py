@@ -21,8 +21,8 @@ pytestmark = pytest.mark.django_db
 ORIGIN = Origin("17.5.7.8", "place")
 
 
-def events_of(action: str) -> list[Event]:
-    return list(Event.objects.filter(action=action, outcome="success").order_by("number"))
+def events_of(action: str, **about: object) -> list[Event]:
+    return list(Event.objects.filter(action=action, outcome="success", **about).order_by("number"))
 
 
 def page(client, url: str) -> str:
@@ -49,14 +49,14 @@ def test_suspending_stops_pages_and_calls_at_once_and_activating_brings_them_bac
     assert visitor(priya).get("/iam/apikeys").status_code == 403
     marcus.post(f"/iam/users/{priya.pk}/status", {"status": "active"})
     assert calls_pass(priya)
-    assert [event.facts for event in events_of("member.status_changed")] == [
+    assert [event.facts for event in events_of("member.status_changed", subject_id=priya.pk)] == [
         {"before": "Active", "after": "Suspended"}, {"before": "Suspended", "after": "Active"},
     ]  # fmt: skip
 
 
 def test_saving_the_same_status_is_no_change_and_no_event(cast):
     visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": "active"})
-    assert not events_of("member.status_changed")
+    assert not events_of("member.status_changed", subject_id=cast["priya"].pk)
 
 
 def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):
@@ -99,6 +99,22 @@ def test_the_preview_says_who_gains_and_who_loses_sight_of_which_keys(cast):
     assert names_under("Gain sight of them, and may delete them", shown) == {"Sam Okafor"}
     assert names_under("Lose sight of them", shown) == {"Marcus Lindqvist"}
     assert Member.objects.get(pk=priya.pk).parent_id == cast["marcus"].pk  # nothing has been done
+
+
+@pytest.mark.parametrize("role", [Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR])
+@pytest.mark.parametrize("viewer", ["sam", "noor"])  # elsewhere in the tree, and below the one who moves
+def test_the_preview_tells_who_is_not_above_the_same_with_keys_and_without(cast, viewer, role):
+    Member.objects.filter(pk=cast[viewer].pk).update(permissions=role)
+    client, url = visitor(cast[viewer]), f"/iam/users/{cast['priya'].pk}/parent?parent={cast['sam'].pk}"
+    each_time = r'name="csrfmiddlewaretoken" value="[^"]+"|as of [^<]+'
+    shown = [re.sub(each_time, "", page(client, url))]
+    ClassicKey.objects.exclude(holder=cast[viewer]).delete()
+    shown.append(re.sub(each_time, "", page(client, url)))
+    assert shown[0] == shown[1]
+    assert "<p>Their keys, if they have any, move with them.</p>" in shown[0]
+    # Who is above whom is no secret.
+    assert names_under("Gain sight of them, and may delete them", shown[0]) == {"Sam Okafor"}
+    assert names_under("Lose sight of them", shown[0]) == {"Marcus Lindqvist"}
 
 
 def test_rights_follow_the_new_parent_at_once(cast):
@@ -210,7 +226,7 @@ def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(
     assert "Decide about the users below first" in refused.content.decode()
     assert Member.objects.filter(pk=priya.pk).exists()
     done = marcus.post(f"/iam/users/{priya.pk}/remove", {"hand_over": "on"}, follow=True)
-    assert "Priya Raman is no longer in the account" in done.content.decode()
+    assert "Priya Raman is no longer in the account. If they had a key, it has stopped" in done.content.decode()
     assert not Member.objects.filter(pk=priya.pk).exists()
     assert Member.objects.get(pk=noor.pk).parent_id == cast["marcus"].pk
     assert not verify(name, value, "17.5.7.8").accepted
@@ -219,6 +235,19 @@ def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(
     for action in ("member.removed", "classic_key.deleted", "member.parent_changed"):
         assert len(events_of(action)) == 1
     assert Event.objects.filter(subject_id=priya.pk).exists()  # the trail outlives them
+
+
+@pytest.mark.parametrize(("remover", "knows"), [("noor", False), ("sam", False), ("marcus", True)])
+def test_who_removes_somebody_and_may_not_know_of_their_key_does_not_find_it_in_activity(cast, remover, knows):
+    """Its deletion is recorded with their name all the same, for the owner to find."""
+    Member.objects.filter(pk=cast[remover].pk).update(permissions=Permission.USER_ADMINISTRATOR)
+    client = visitor(cast[remover])
+    client.post(f"/iam/users/{cast['priya'].pk}/remove", {"hand_over": "on"})
+    (event,) = events_of("classic_key.deleted")
+    assert event.actor_label == f"{cast[remover].name} <{cast[remover].user.email}>"
+    told = [page(visitor(cast[name]), "/iam/activity") for name in (remover, "olivia")]
+    assert all("User removed" in text.partition("<tbody>")[2] for text in told)
+    assert ["API key deleted" in text.partition("<tbody>")[2] for text in told] == [knows, True]
 
 
 @pytest.mark.parametrize("status", ["suspended", "disabled_classic"])

@@ -136,7 +136,7 @@ def test_keys_are_inactive_until_they_are_used(tree):
     client = at_console(tree.members[0])
     assert sorted(listed(client, "/iam/inactive?tab=keys")) == names(tree, 0, 1, 3)
     rows = csv.DictReader(io.StringIO(body_of(client.get("/iam/inactive.csv?tab=keys")).decode()))
-    assert sorted(row["Created by"] for row in rows) == names(tree, 0, 1, 3)
+    assert sorted(row["User"] for row in rows) == names(tree, 0, 1, 3)
     for number in (0, 1, 3):
         usage.collector.accepted(tree.keys[number].pk, "10.0.0.1")
     usage.flush()
@@ -223,4 +223,4 @@ def test_keys_of_one_branch_are_counted_and_listed_from_its_users_page(tree):
     rows = csv.DictReader(
         io.StringIO(body_of(at_console(top).get(f"/iam/apikeys/classic.csv?branch={branch.pk}")).decode())
     )
-    assert sorted(row["Created by"] for row in rows) == names(tree, 3, 5, 6)
+    assert sorted(row["User"] for row in rows) == names(tree, 3, 5, 6)
