@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import cast
 
+from django.conf import settings
 from django.contrib import auth, messages
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from accounts import audit, events, signin, uploads
+from accounts import audit, events, signin, uploads, ways_back
 from accounts.enums import MemberStatus
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
@@ -30,6 +33,17 @@ class SessionLimitsMiddleware:
             auth.logout(request)
             messages.info(request, "Your session has ended. Log in again to go on.")
         return self.get_response(request)
+
+
+class SignInMiddleware(LoginRequiredMiddleware):
+    """Asks strangers to log in, and leads them back to what they asked for where that is a page."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        """Redirect to the login page. Whoever meant to log out, or to switch accounts, is led nowhere afterwards."""
+        back = ways_back.after_signing_in(request)
+        return redirect_to_login(back) if back else redirect(settings.LOGIN_URL)
 
 
 class MemberMiddleware:
