@@ -130,8 +130,9 @@ class NotAllowedPageMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the view. Programs that ask for something else than pages keep the empty answer."""
+        """Call the view. Programs keep the empty answer: no browser opens anything by another method than these."""
         response = self.get_response(request)
-        if isinstance(response, HttpResponseNotAllowed) and request.accepts("text/html"):
+        is_browser = request.method in {"GET", "HEAD", "POST"} and request.accepts("text/html")
+        if isinstance(response, HttpResponseNotAllowed) and is_browser:
             return method_not_allowed(request, response["Allow"])
         return response

@@ -290,7 +290,7 @@ def test_405_names_what_is_allowed(cast):
 def test_405_is_a_page_to_go_on_from(who, cast):
     """For people; programs that take no pages get none."""
     client = visitor(cast.get(who))
-    for method, path in (("GET", "/theme"), ("PUT", "/login"), *[("GET", "/account/switch")] * (who != "nobody")):
+    for method, path in (("GET", "/theme"), ("POST", "/healthz"), *[("GET", "/account/switch")] * (who != "nobody")):
         answer = client.generic(method, path, HTTP_ACCEPT="text/html,application/xhtml+xml,*/*;q=0.8")
         assert answer.status_code == 405
         page = answer.content.decode()
@@ -299,6 +299,7 @@ def test_405_is_a_page_to_go_on_from(who, cast):
         assert ("Log out" in page) is (who != "nobody")
         assert_headers(answer, path)
         assert not client.generic(method, path, HTTP_ACCEPT="application/json").content
+        assert not client.generic("PUT", path).content
 
 
 def test_head_is_get_without_the_body(cast, numbers):
