@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpRespons
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from accounts import audit, events, signin, uploads, ways_back
+from accounts import audit, events, page_account, signin, uploads, ways_back
 from accounts.enums import MemberStatus
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
@@ -60,7 +60,10 @@ class MemberMiddleware:
     def process_view(
         self, request: MemberRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
     ) -> HttpResponse | None:
-        """Keep out members whose status or address does not allow the console, except to leave or to switch."""
+        """Keep out members whose status or address does not allow the console, except to leave or to switch.
+
+        Of those who may use it, stop forms that were opened in another account.
+        """
         member: Member | None = request.member
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
             return None
@@ -72,7 +75,7 @@ class MemberMiddleware:
             return _refused(request, "frozen", "frozen", "Frozen")
         if is_enrolment_due(member) and not getattr(view, "for_enrolment", False):
             return _send_to_enrol(request)
-        return None
+        return _send_to_look(request) if page_account.is_another(request) else None
 
 
 def _send_to_enrol(request: MemberRequest) -> HttpResponse:
@@ -80,6 +83,12 @@ def _send_to_enrol(request: MemberRequest) -> HttpResponse:
     if request.method in {"GET", "HEAD"}:
         return redirect("accounts:security")
     return _refused(request, "no second factor", "factor_required", "Second factor required")
+
+
+def _send_to_look(request: MemberRequest) -> HttpResponse:
+    """Say that the account is another by now, on a page of that account."""
+    messages.error(request, page_account.in_words(request))
+    return redirect("/")
 
 
 def _refused(request: MemberRequest, why: str, template: str, title: str) -> HttpResponse:
