@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from typing import cast
 
+from django.conf import settings
 from django.contrib import auth, messages
-from django.http import HttpRequest, HttpResponse
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import timezone
 
-from accounts import audit, events, signin, uploads
+from accounts import audit, events, page_account, signin, uploads, ways_back
 from accounts.enums import MemberStatus
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
@@ -32,6 +35,17 @@ class SessionLimitsMiddleware:
         return self.get_response(request)
 
 
+class SignInMiddleware(LoginRequiredMiddleware):
+    """Asks strangers to log in, and leads them back to what they asked for where that is a page."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        """Redirect to the login page. Whoever meant to log out, or to switch accounts, is led nowhere afterwards."""
+        back = ways_back.after_signing_in(request)
+        return redirect_to_login(back) if back else redirect(settings.LOGIN_URL)
+
+
 class MemberMiddleware:
     """Sets ``request.member`` and enforces, on every request, what may have changed since the sign-in."""
 
@@ -46,7 +60,10 @@ class MemberMiddleware:
     def process_view(
         self, request: MemberRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
     ) -> HttpResponse | None:
-        """Keep out members whose status or address does not allow the console, except to leave or to switch."""
+        """Keep out members whose status or address does not allow the console, except to leave or to switch.
+
+        Of those who may use it, stop forms that were opened in another account.
+        """
         member: Member | None = request.member
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
             return None
@@ -58,7 +75,7 @@ class MemberMiddleware:
             return _refused(request, "frozen", "frozen", "Frozen")
         if is_enrolment_due(member) and not getattr(view, "for_enrolment", False):
             return _send_to_enrol(request)
-        return None
+        return _send_to_look(request) if page_account.is_another(request) else None
 
 
 def _send_to_enrol(request: MemberRequest) -> HttpResponse:
@@ -66,6 +83,12 @@ def _send_to_enrol(request: MemberRequest) -> HttpResponse:
     if request.method in {"GET", "HEAD"}:
         return redirect("accounts:security")
     return _refused(request, "no second factor", "factor_required", "Second factor required")
+
+
+def _send_to_look(request: MemberRequest) -> HttpResponse:
+    """Say that the account is another by now, on a page of that account."""
+    messages.error(request, page_account.in_words(request))
+    return redirect("/")
 
 
 def _refused(request: MemberRequest, why: str, template: str, title: str) -> HttpResponse:

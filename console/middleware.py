@@ -5,14 +5,14 @@ from collections.abc import Callable
 from typing import cast
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
 from accounts import agents, uploads
 from accounts.addresses import client_address, forwarded_scheme_is_https
 from accounts.origin import Origin, trusted_proxies
 from accounts.requests import MemberRequest
 from console.logs import request_id
-from console.views import bad_request
+from console.views import bad_request, method_not_allowed
 
 _CONTENT_POLICY = "; ".join(
     [
@@ -127,4 +127,19 @@ class ContentPolicyMiddleware:
             response["Referrer-Policy"] = "strict-origin"
         # WhiteNoise allows other sites to read static files; nothing of ours is for them.
         del response["Access-Control-Allow-Origin"]
+        return response
+
+
+class NotAllowedPageMiddleware:
+    """Gives people who open an address that only takes a form a page to go on from, instead of an empty answer."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Call the view. Programs keep the empty answer: no browser opens anything by another method than these."""
+        response = self.get_response(request)
+        is_browser = request.method in {"GET", "HEAD", "POST"} and request.accepts("text/html")
+        if isinstance(response, HttpResponseNotAllowed) and is_browser:
+            return method_not_allowed(request, response["Allow"])
         return response

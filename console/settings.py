@@ -148,8 +148,9 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "accounts.middleware.SessionLimitsMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "accounts.middleware.SignInMiddleware",
     "accounts.middleware.MemberMiddleware",
+    "console.middleware.NotAllowedPageMiddleware",
 ]
 
 # --- Database -------------------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.http import require_POST
+
+from accounts.ways_back import page_of_ours, post_only
 
 THEME_COOKIE = f"{settings.COOKIE_PREFIX}keytree_theme"
 #: Value and label, in the order of the menu. "system" leaves the choice to the browser and needs no cookie.
@@ -27,12 +27,12 @@ def chosen_theme(request: HttpRequest) -> str:
 
 
 @login_not_required
-@require_POST
+@post_only
 def choose(request: HttpRequest) -> HttpResponse:
     """Keep the theme and go back to the page it was chosen on; an unknown theme changes nothing."""
     form = ThemeForm(request.POST)
     is_valid = form.is_valid()
-    response: HttpResponse = HttpResponseRedirect(_safe_next(request, form.cleaned_data.get("next", "")))
+    response: HttpResponse = HttpResponseRedirect(page_of_ours(request, form.cleaned_data.get("next", "")))
     if not is_valid:
         return response
     if form.cleaned_data["theme"] == "system":
@@ -47,9 +47,3 @@ def choose(request: HttpRequest) -> HttpResponse:
         samesite="Lax",
     )
     return response
-
-
-def _safe_next(request: HttpRequest, path: str) -> str:
-    """Return the path if it leads to this host, else the start page: the form can be posted by anybody."""
-    is_ours = url_has_allowed_host_and_scheme(path, {request.get_host()}, require_https=request.is_secure())
-    return path if is_ours and path.startswith("/") else "/"

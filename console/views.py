@@ -1,4 +1,4 @@
-"""Pages that belong to no app: the landing redirect, health, and the answer to a failed CSRF check."""
+"""Pages that belong to no app: the landing redirect, health, and the answers to what cannot be answered."""
 
 import logging
 import sys
@@ -67,3 +67,10 @@ def server_error(request: HttpRequest) -> HttpResponse:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Answer a form whose CSRF token is missing or old: usually a page left open over a sign-in elsewhere."""
     return render(request, "403_csrf.html", {"title": "Page out of date"}, status=403)
+
+
+def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
+    """Answer a request by a method that its address does not take: usually a form's address that was typed or kept."""
+    response = render(request, "405.html", {"title": "Nothing to open here"}, status=405)
+    response["Allow"] = allowed
+    return response

@@ -304,6 +304,22 @@ def test_405_names_what_is_allowed(cast):
     assert client.get("/logout")["Allow"] == "POST"
 
 
+@pytest.mark.parametrize("who", ["priya", "dmitri", "nobody"])
+def test_405_is_a_page_to_go_on_from(who, cast):
+    """For people; programs that take no pages get none."""
+    client = visitor(cast.get(who))
+    for method, path in (("GET", "/theme"), ("POST", "/healthz"), *[("GET", "/account/switch")] * (who != "nobody")):
+        answer = client.generic(method, path, HTTP_ACCEPT="text/html,application/xhtml+xml,*/*;q=0.8")
+        assert answer.status_code == 405
+        page = answer.content.decode()
+        assert "Nothing was changed" in page
+        assert '<a href="/">' in page
+        assert ("Log out" in page) is (who != "nobody")
+        assert_headers(answer, path)
+        assert not client.generic(method, path, HTTP_ACCEPT="application/json").content
+        assert not client.generic("PUT", path).content
+
+
 def test_head_is_get_without_the_body(cast, numbers):
     client = visitor(cast["priya"])
     for route in routes():
@@ -414,6 +430,47 @@ def test_next_that_is_no_path_leads_to_the_start(next_page, cast, hashed):
     data = {"username": "priya@acme.example", "password": demo.PASSWORD}
     url = "/login?" + urlencode({"next": next_page.encode(errors="surrogatepass")})
     assert Client(raise_request_exception=False).post(url, data)["Location"] == "/"
+
+
+def test_nobody_is_led_to_what_is_no_page(cast, numbers, hashed):
+    """Every address that answers no GET: neither by being sent to log in, nor by an old link, nor by the theme."""
+    data = {"username": "priya@acme.example", "password": demo.PASSWORD}
+    client = visitor(cast["priya"])
+    is_none = [route for route in routes() if client.get(address_of(route, numbers)).status_code == 405]
+    assert {"accounts:logout", "accounts:switch-account", "console:theme"} <= set(is_none)
+    for route, query in product(is_none, ("", "?a=b")):
+        url = address_of(route, numbers) + query
+        for method in ("GET", "POST"):
+            answer = visitor().generic(method, url)
+            assert route == "console:theme" or answer["Location"] == "/login", (method, url)
+        for asked in (url, url.replace("t", "%74")):
+            assert Client().post("/login?" + urlencode({"next": asked}), data)["Location"] == "/", asked
+            assert Client().post("/theme", {"theme": "dark", "next": asked})["Location"] == "/", asked
+
+
+@pytest.mark.parametrize("path", ["/logout", "/account/switch"])
+def test_leaving_a_session_that_is_over_ends_on_a_page(path, cast, clock, hashed):
+    """The browser asks for where it is sent to by GET, also after it was sent there from a form."""
+    client = visitor(cast["noor"])
+    clock.go_on(minutes=31)
+    login = client.post(path, {"account": BOREALIS}, follow=True)
+    assert login.redirect_chain == [("/login", 302)]
+    assert "Your session has ended" in login.content.decode()
+    data = {"username": "noor@acme.example", "password": demo.PASSWORD}
+    answer = client.post(login.request["PATH_INFO"] + "?" + login.request["QUERY_STRING"], data, follow=True)
+    assert answer.status_code == 200
+    assert answer.redirect_chain[-1][0] == "/iam/apikeys"
+
+
+def test_next_is_no_longer_than_the_server_reads(cast, hashed):
+    """An address that grew by its own encoding would be answered with 414, which has no page."""
+    data = {"username": "priya@acme.example", "password": demo.PASSWORD}
+    for letters, is_kept in (("x" * 1_900, True), ("x" * 2_100, False), ("\u00e9" * 400, False)):
+        asked = "/iam/users?q=" + quote(letters)
+        sent = Client().get(asked)["Location"]
+        assert sent == ("/login?next=" + quote(asked) if is_kept else "/login")
+        signed_in = Client().post("/login?" + urlencode({"next": asked}), data)
+        assert signed_in["Location"] == (asked if is_kept else "/")
 
 
 def test_strangers_are_sent_to_log_in_and_come_back_to_where_they_were(cast, numbers):

@@ -505,3 +505,10 @@ def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast
 def test_print_says_of_which_account_and_when(cast):
     body = page(visitor(cast["marcus"]).get(KEYS))
     assert re.search(r'class="printed">1234567 - Acme Robotics, as of \d\d-\d\d-\d{4} \d\d:\d\d GMT<', body)
+
+
+def test_header_searches_for_no_more_than_the_list_does(cast):
+    """A longer text could not be searched for, and one of thousands of letters would not even be read."""
+    fields = re.findall(r'<input[^>]*type="search"[^>]*>', page(visitor(cast["marcus"]).get(USERS)))
+    assert len(fields) == 2
+    assert all('maxlength="200"' in field for field in fields)

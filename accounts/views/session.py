@@ -5,15 +5,16 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme, urlencode
+from django.utils.http import urlencode
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods
 
 from accounts import second_stage, signin
 from accounts.access import for_any_status, refused_answer
 from accounts.forms import LoginForm, SwitchForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest
 from accounts.security_forms import CodeForm
+from accounts.ways_back import page_of_ours, post_only
 
 
 @sensitive_post_parameters("password")
@@ -78,12 +79,10 @@ def _second_stage(request: MemberRequest) -> str:
 
 def next_page(request: MemberRequest) -> str:
     """Return where to go after signing in: a page of this site alone, else the landing page."""
-    asked = request.GET.get("next", "")
-    allowed = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
-    return asked if allowed and asked.startswith("/") else "/"
+    return page_of_ours(request, request.GET.get("next", ""))
 
 
-@require_POST
+@post_only
 @for_any_status
 def logout(request: MemberRequest) -> HttpResponse:
     """End the session, and let the browser forget what it kept of it."""
@@ -94,7 +93,7 @@ def logout(request: MemberRequest) -> HttpResponse:
     return response
 
 
-@require_POST
+@post_only
 @for_any_status
 def switch_account(request: MemberRequest) -> HttpResponse:
     """Make another of the user's accounts the current one; 404 for one they are not in."""

@@ -17,6 +17,7 @@ STATES = (
     State("login throttled", "nobody", "/login", acts.log_in("guess@acme.example", "wrong", times=6)),
     State("page out of date", "nobody", "/login", acts.post_without_token),
     State("not found, signed out", "nobody", "/nowhere"),
+    State("nothing to open, signed out", "nobody", "/theme"),
     State("request not understood", "nobody", "/login", acts.plain("400.html")),
     State("request too large", "nobody", "/login", acts.plain("413.html")),
     State("something went wrong", "nobody", "/login", acts.plain("500.html")),

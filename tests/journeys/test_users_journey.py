@@ -115,6 +115,24 @@ def test_users_are_filtered_by_status(console, browse, script):
 
 
 @with_and_without_script
+def test_form_of_a_tab_left_in_another_account_is_told_and_does_nothing(console, browse, script):
+    """Also where the page's script sends the form and shows the answer."""
+    noor = browse(console, script=script).sign_in("noor")
+    other = noor.context.new_page()
+    other.goto("/iam/users")
+    other.get_by_role("button", name="1234567 - Acme Robotics").click()
+    other.get_by_role("button", name="7654321 - Borealis Labs").click()
+    expect(other.get_by_role("button", name="7654321 - Borealis Labs")).to_be_visible()
+    noor.button("Create a classic infrastructure key").click()
+    told = noor.notification("Nothing was changed")
+    expect(told).to_contain_text("You are in 7654321 - Borealis Labs now")
+    expect(told).to_contain_text("Switch back to 1234567 - Acme Robotics")
+    noor.page.get_by_role("button", name="7654321 - Borealis Labs").click()
+    noor.page.get_by_role("button", name="1234567 - Acme Robotics").click()
+    expect(noor.button("Create a classic infrastructure key")).to_be_visible()
+
+
+@with_and_without_script
 def test_hierarchy_folds_and_the_address_keeps_it(console, browse, script):
     olivia = browse(console, script=script).sign_in("olivia", at="/iam/users")
     olivia.choose_view("View", "User hierarchy")
