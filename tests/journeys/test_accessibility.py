@@ -326,3 +326,22 @@ def test_dialog_fits_a_window_at_400_percent_and_scrolls_to_its_end(cast: Cast, 
         expect(control).to_be_in_viewport()
     assert not scrolls_sideways(visit.page)
     visit.page.keyboard.press("Escape")
+
+
+def test_page_behind_a_dialog_does_not_scroll(cast: Cast):
+    visit = cast.visit("marcus")
+    visit.page.set_viewport_size({"width": DESKTOP, "height": 400})
+    visit.go("/iam/apikeys")
+    visit.choose("Priya Raman", "View details")
+    expect(visit.dialog("API key details")).to_be_visible()
+    place = visit.page.evaluate("scrollY")
+    for x, y in ((DESKTOP // 2, 200), (20, 200)):
+        visit.page.mouse.move(x, y)
+        for way in (300, -300):
+            visit.page.mouse.wheel(0, way)
+            visit.page.wait_for_timeout(100)
+            assert visit.page.evaluate("scrollY") == place
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)
+    visit.page.mouse.wheel(0, -300 if place else 300)
+    visit.page.wait_for_function(f"scrollY !== {place}")
