@@ -865,7 +865,7 @@ def emails_of(world: World) -> dict[str, int]:
 
 
 def look_at_activity(world: World, case: Case, body: str, where: str) -> None:
-    listed = {user for email, user in emails_of(world).items() if f"&lt;{email}&gt;" in body}
+    listed = {user for email, user in emails_of(world).items() if f">{email}</span>" in body}
     assert listed == world.seen_by_actor(), where
     assert (world.target.pk in listed) is may(Act.SEE_EVENTS, case), where
 

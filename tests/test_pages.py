@@ -458,6 +458,18 @@ def test_activity_says_changes_in_words_and_links_who_is_still_there(cast):
     assert f'href="/iam/users/{cast["noor"].pk}"' not in body
 
 
+def test_activity_names_somebody_by_name_and_email_or_by_the_email_alone(cast):
+    marcus, invited = cast["marcus"], "tove@new.example"
+    client = visitor(marcus)
+    client.post(f"{USERS}/invite_users", {"addresses": invited})
+    event = Event.objects.get(action="invitation.created")
+    assert event.subject_label == f"{invited} <{invited}>"
+    listed = page(client.get("/iam/activity?action=invitation.created"))
+    newest = row_of(listed, Member.objects.get(user__email=invited))
+    assert f'<bdi>Marcus Lindqvist</bdi></a><br><span class="helper">{marcus.user.email}</span>' in newest
+    assert newest.count(invited) == 1
+
+
 # --- The shell --------------------------------------------------------------------------------------------------------
 
 

@@ -93,9 +93,10 @@ def _row(event: Event, seen: AbstractSet[int]) -> dict[str, object]:
 
 
 def _name_and_email(label: str) -> tuple[str, str]:
-    """Return the two parts of ``audit.label``, the second as it stands there; it is empty for other labels."""
+    """Return the two parts of ``audit.label``; the second is empty for other labels, and where both are the same."""
     name, bracket, email = label.rpartition(" <")
-    return (name, f"<{email}") if bracket else (label, "")
+    email = email.removesuffix(">")
+    return (name, "" if email == name else email) if bracket else (label, "")
 
 
 def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:

@@ -38,6 +38,8 @@ function show(dialog, address, old) {
   document.body.append(dialog);
   // What scripts add comes first: added later it would push what has the focus out of view.
   dialog.dispatchEvent(new Event("content", { bubbles: true }));
+  // Nothing scrolls behind it (css/dialog.css), and nothing is to move into the scrollbar's place, where there is one.
+  document.documentElement.toggleAttribute("data-scrollbar", innerWidth > document.documentElement.clientWidth);
   dialog.showModal(); // focuses what is marked autofocus, else the title
 }
 

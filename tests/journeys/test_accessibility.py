@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-accessib
 WIDTHS = (DESKTOP, PHONE, SMALLEST)
 NARROWEST = (673, 1057)  # of the wider layouts: what fits there fits in what is wider
 SMALLEST_TARGET = 24  # CSS pixels
+LOWEST_CONTROL = 40  # beside others in the toolbar of a table
+BETWEEN = (673, 1101, 20)  # from the narrowest layout that is no phone's to where all fits in one row
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
@@ -148,6 +150,12 @@ const look = () => {
   return { what, faults: [...new Set(faults)] };
 };
 }
+"""
+# What in the toolbar of a table is lower than this, in words.
+LOW_CONTROLS = """
+(lowest) => [...document.querySelectorAll(".toolbar :is(input:not([type=hidden]), select, .button)")]
+  .filter((control) => control.checkVisibility() && control.getBoundingClientRect().height < lowest)
+  .map((control) => `${control.name || control.innerText} ${Math.round(control.getBoundingClientRect().height)}`)
 """
 AT_ONCE = 10  # presses of Tab between two questions for what came of them
 
@@ -287,6 +295,19 @@ def test_focus_is_always_seen(cast: Cast, who: str, path: str, width: int, heigh
     assert len(seen) > 3
 
 
+@pytest.mark.parametrize("path", ["/iam/apikeys", "/iam/users", "/iam/activity"], ids=["keys", "users", "activity"])
+@pytest.mark.parametrize("search", ["", "?q=a"], ids=["all", "filtered"])
+def test_toolbar_wraps_and_keeps_its_height(cast: Cast, path: str, search: str):
+    visit = cast.visit("olivia")
+    visit.go(path + search)
+    low = set()
+    for width in range(*BETWEEN):
+        visit.page.set_viewport_size({"width": width, "height": 900})
+        low |= {f"{width}: {what}" for what in visit.page.evaluate(LOW_CONTROLS, LOWEST_CONTROL)}
+    assert sorted(low) == []
+    assert visit.link("Clear filters").count() == bool(search)
+
+
 @pytest.mark.parametrize("title", ["Delete API key", "API key details", "Edit IP address restrictions"])
 def test_dialog_fits_a_window_at_400_percent_and_scrolls_to_its_end(cast: Cast, title: str):
     visit = cast.visit("marcus")
@@ -305,3 +326,22 @@ def test_dialog_fits_a_window_at_400_percent_and_scrolls_to_its_end(cast: Cast, 
         expect(control).to_be_in_viewport()
     assert not scrolls_sideways(visit.page)
     visit.page.keyboard.press("Escape")
+
+
+def test_page_behind_a_dialog_does_not_scroll(cast: Cast):
+    visit = cast.visit("marcus")
+    visit.page.set_viewport_size({"width": DESKTOP, "height": 400})
+    visit.go("/iam/apikeys")
+    visit.choose("Priya Raman", "View details")
+    expect(visit.dialog("API key details")).to_be_visible()
+    place = visit.page.evaluate("scrollY")
+    for x, y in ((DESKTOP // 2, 200), (20, 200)):
+        visit.page.mouse.move(x, y)
+        for way in (300, -300):
+            visit.page.mouse.wheel(0, way)
+            visit.page.wait_for_timeout(100)
+            assert visit.page.evaluate("scrollY") == place
+    visit.page.keyboard.press("Escape")
+    expect(visit.page.get_by_role("dialog")).to_have_count(0)
+    visit.page.mouse.wheel(0, -300 if place else 300)
+    visit.page.wait_for_function(f"scrollY !== {place}")
