@@ -31,7 +31,6 @@ class SessionLimitsMiddleware:
         origin = cast(MemberRequest, request).origin
         if request.session.get(auth.SESSION_KEY) and signin.session_is_over(request, origin=origin):
             auth.logout(request)
-            messages.info(request, "Your session has ended. Log in again to go on.")
         return self.get_response(request)
 
 
@@ -41,7 +40,12 @@ class SignInMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseRedirect:
-        """Redirect to the login page. Whoever meant to log out, or to switch accounts, is led nowhere afterwards."""
+        """Redirect to the login page, and say so if a session is over, whoever ended it.
+
+        Whoever meant to log out, or to switch accounts, is led nowhere afterwards.
+        """
+        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.session.is_empty():
+            messages.info(request, "Your session has ended. Log in again to go on.")
         back = ways_back.after_signing_in(request)
         return redirect_to_login(back) if back else redirect(settings.LOGIN_URL)
 

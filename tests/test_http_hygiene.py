@@ -477,7 +477,7 @@ def test_strangers_are_sent_to_log_in_and_come_back_to_where_they_were(cast, num
     for surface in matrix.SURFACES:
         if surface.for_strangers or surface.method != "GET":
             continue
-        url = address_of(surface.route, numbers) + surface.query
+        url = address_of(surface.route, numbers) + surface.query.format(sibling=numbers["member_id"])
         response = Client().get(url)
         assert response.status_code == 302
         assert response["Location"] == f"/login?next={quote(url)}"
@@ -639,6 +639,17 @@ def clock(monkeypatch) -> Iterator[Clock]:
     made = Clock()
     monkeypatch.setattr("django.utils.timezone.now", made)
     return made
+
+
+def test_session_that_somebody_else_ended_is_said_to_be_over(cast):
+    client, stranger = visitor(cast["priya"]), Client()
+    SessionStore(client.cookies[SESSION].value).delete()
+    for asked in (lambda: client.get("/iam/activity"), lambda: stranger.get("/iam/activity")):
+        answer = asked()
+        assert answer["Location"] == "/login?next=/iam/activity"
+    assert "Your session has ended. Log in again" in client.get("/login").content.decode()
+    assert "Your session has ended" not in client.get("/login").content.decode()  # said once
+    assert "Your session has ended" not in stranger.get("/login").content.decode()
 
 
 def test_idle_session_ends_after_thirty_minutes(cast, clock):
