@@ -90,6 +90,12 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         else:
             super().finish_request(conn, fs)
 
+    def _cap_keepalive(self, deadline: float) -> None:
+        """Keep no connection beyond ``deadline`` on which nothing happens: the worker is asked to end."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
+
     def murder_pending(self) -> None:
         """Take up what has arrived meanwhile and give up what has not; gunicorn calls this once a second or oftener."""
         super().murder_pending()
