@@ -58,7 +58,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
             if time.monotonic() > until:
                 # gunicorn's selector wakes up with the first byte, as when a browser opens a connection ahead of need.
                 return gthread._DEFER if arrived is _NOTHING else _UNFINISHED
-            time.sleep(_AT_ONCE / 10)
+            if arrived is _NOTHING:
+                conn.wait_for_data(_AT_ONCE)
+            else:
+                time.sleep(_AT_ONCE / 10)
         conn.data_ready = True
         with self._deadline(conn):
             return super().handle(conn)
