@@ -195,7 +195,7 @@ SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
 # `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
 # Over http browsers tell servers of one machine apart by nothing, not even the port: two demos side by side would end
 # each other's sessions.
-COOKIE_PREFIX = "__Host-" if IS_HTTPS else f"{_port}_" if _port.isdecimal() and int(_port) else ""
+COOKIE_PREFIX = "__Host-" if IS_HTTPS else f"{int(_port)}_" if _port.isdecimal() and int(_port) else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS

@@ -1012,6 +1012,7 @@ def test_what_one_may_not_know_of_answers_like_what_does_not_exist(stand):
 
 #: Who looks after the target, as their role says, without being above them: elsewhere in the tree, and below.
 LOOKING_AFTER = [
+    (Stand.COUSIN, matrix.EDITOR),
     (Stand.COUSIN, matrix.ADMINISTRATOR),
     (Stand.CHILD, matrix.EDITOR | matrix.ADMINISTRATOR),
 ]

@@ -166,7 +166,7 @@ def test_every_form_of_a_signed_in_page_names_its_account(cast):
         "uid": "00000000-0000-4000-8000-000000000000", "passkey": "00000000-0000-4000-8000-000000000000",
     }  # fmt: skip
     patterns = routes()
-    viewers = {"priya": "olivia", "lena": "olivia", "dmitri": "dmitri"}
+    viewers = {"priya": "olivia", "berlin": "olivia", "lena": "olivia", "noor": "noor", "dmitri": "dmitri"}
     for target, name in viewers.items():
         client, numbers["member_id"] = visitor(cast[name]), cast[target].pk
         for surface in matrix.SURFACES:

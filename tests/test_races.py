@@ -602,7 +602,7 @@ def test_many_senders_send_each_mail_once(people, origin, mailoutbox):
 
 
 def test_opposite_moves_with_keys_being_made_and_shown_keep_the_tree_whole(origin, transactional_db):
-    """Two that would each go under the other, while keys below them come and go: 50 times."""
+    """Two that would each go under the other, while keys below them come and go: 100 times."""
     owner, one, other, below_one, below_other = grow([0, 0, 1, 2])
     make_key(below_other)
 
@@ -613,7 +613,7 @@ def test_opposite_moves_with_keys_being_made_and_shown_keep_the_tree_whole(origi
         key, _ = lifecycle.create_classic_key(holder=below_one, by=below_one, origin=origin)
         return lifecycle.delete_classic_key(key=key, by=below_one, origin=origin)
 
-    for _ in range(50):
+    for _ in range(100):
         ((first, second, third),) = at_once(move(one, below_other), move(other, below_one), make_and_delete)
         assert [type(error) for error in errors([first, second])] == [TreeError]
         assert third is None

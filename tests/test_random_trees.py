@@ -560,7 +560,7 @@ def test_random_histories_agree_with_the_oracle():
         Histories,
         settings=settings(
             # The oracle is the same on both; a second database shows what its statements do otherwise.
-            max_examples=7 if connection.vendor == "sqlite" else 4,
+            max_examples=10 if connection.vendor == "sqlite" else 6,
             stateful_step_count=25,
             deadline=None,
             # Not shrunk: that takes minutes, and twenty-five steps are read in one.
