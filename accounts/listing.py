@@ -15,6 +15,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from heapq import nlargest, nsmallest
 from typing import Any, Generic, TypeVar, cast
 
@@ -22,11 +23,13 @@ from django.db import connection
 from django.db.models import DateTimeField, F, Model, PositiveIntegerField, Q, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
-from django.db.models.lookups import In
 
 from accounts.hierarchy import path_range
+from accounts.prepared import AnsweredFirst, Completed
 
 Row = TypeVar("Row", bound=Model)
+#: A statement that gives the keys of rows, and its values.
+Choice = tuple[str, Sequence[Any]]
 
 PER_PAGE_CHOICES = (10, 25, 50, 100)
 PER_PAGE = 25
@@ -49,18 +52,13 @@ def in_large_branch(rows: QuerySet[Row], path: str, path_field: str) -> QuerySet
     return walled.filter(path_range(path, field="walled_path"))
 
 
-class _AnsweredFirst(In):
-    """``IN (subquery)`` that is answered before anything is joined.
+@lru_cache(maxsize=64)
+def _completed(model: type[Row], complete: Callable[[QuerySet[Row]], QuerySet[Row]]) -> Completed[Row]:
+    return Completed(model, complete)
 
-    PostgreSQL's planner leaves joins of more than eight tables in the order they are written: it would join the people
-    to all rows, and then look for the few that were chosen.
-    """
 
-    def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """Make it an array, which PostgreSQL takes for a value."""
-        column, column_values = self.process_lhs(compiler, connection)
-        subquery, values = self.process_rhs(compiler, connection)
-        return f"{column} = ANY (ARRAY{subquery})", [*column_values, *values]
+def _keys_of(rows: QuerySet[Any], count: int) -> Choice:
+    return rows.values("pk")[:count].query.sql_with_params()
 
 
 @dataclass(frozen=True)
@@ -154,7 +152,8 @@ class Listing(Generic[Row]):
         order: how it is sorted.
         branch_path: the path of the branch's root; none for the whole account.
         path_field: the rows' column with the copy of the path.
-        complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only.
+        complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only. A function
+            of the program, which adds the same each time.
         is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
         among: the rows that a filter chooses from, which an index counts; none where ``by_index`` is empty.
         by_index: ``rows`` once more, put together without reading the branch (accounts.text_index), for large ones; a
@@ -255,7 +254,7 @@ class Listing(Generic[Row]):
             return None
         if self.among is None or not self.by_index:
             return list(self._branch().order_by().values_list(self.order.field, "pk")[: COUNTED + 1])
-        found = self.rows.model._default_manager.filter(_AnsweredFirst(F("pk"), self._read_or_by_index(self.among)))
+        found = self.rows.model._default_manager.filter(AnsweredFirst(F("pk"), self._read_or_by_index(self.among)))
         return list(found.order_by().values_list(self.order.field, "pk"))
 
     def _read_or_by_index(self, among: QuerySet[Row]) -> RawSQL:
@@ -302,16 +301,17 @@ class Listing(Generic[Row]):
             walk_on: walk as far as it takes, for whoever reads to the end anyway.
         """
         if found is not None and total <= COUNTED:
-            return self._load(self._next_of(found, cursor, count), cursor, count)
+            keys = self._next_of(found, cursor, count)
+            return self._load((f"VALUES {', '.join(['(%s)'] * len(keys))}", keys), cursor) if keys else []
         if self.branch_path is None:
-            return self._load(self._in_order(cursor), cursor, count)
+            return self._load(_keys_of(self._in_order(cursor), count), cursor)
         if total > _SORTED:
             if walk_on:
-                return self._load(self._walk(cursor), cursor, count)
-            rows = self._load(self._short_walk(cursor, count), cursor, count)
+                return self._load(_keys_of(self._walk(cursor), count), cursor)
+            rows = self._load(self._short_walk(cursor, count), cursor)
             if len(rows) == count:
                 return rows
-        return self._load(self._range_and_sort(cursor), cursor, count)
+        return self._load(_keys_of(self._range_and_sort(cursor), count), cursor)
 
     def _next_of(self, found: Sequence[tuple[Any, int]], cursor: Cursor | None, count: int) -> list[int]:
         """Return the keys of the first ``count`` from the cursor on in reading order."""
@@ -321,14 +321,9 @@ class Listing(Generic[Row]):
             found = [place for place in found if (place < here if downwards else place > here)]
         return [pk for _, pk in (nlargest if downwards else nsmallest)(count, found)]
 
-    def _load(self, chosen: "list[int] | QuerySet[Any] | RawSQL", cursor: Cursor | None, count: int) -> list[Row]:
+    def _load(self, choice: Choice, cursor: Cursor | None) -> list[Row]:
         """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
-        if isinstance(chosen, list):
-            condition: Any = Q(pk__in=chosen)
-        else:
-            keys = chosen if isinstance(chosen, RawSQL) else chosen.values("pk")[:count].query
-            condition = _AnsweredFirst(F("pk"), keys)
-        rows = list(self.complete(self.rows.model._default_manager.filter(condition)))
+        rows = _completed(self.rows.model, self.complete)(*choice)
         backwards = cursor is not None and cursor.backwards
         rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
         return rows
@@ -343,8 +338,8 @@ class Listing(Generic[Row]):
         rows: QuerySet[Any] = self._in_order(cursor).alias(walked_path=Coalesce(self.path_field, self.path_field))
         return rows.filter(path_range(self.branch_path or "", field="walked_path"))
 
-    def _short_walk(self, cursor: Cursor | None, count: int) -> RawSQL:
-        """Return the keys of up to ``count`` rows of the branch among the next _WALKED entries of the order.
+    def _short_walk(self, cursor: Cursor | None, count: int) -> Choice:
+        """Choose up to ``count`` rows of the branch among the next _WALKED entries of the order.
 
         The ORM does not select from a subquery. Both databases read the inner one as it is asked for, and stop.
         """
@@ -352,10 +347,8 @@ class Listing(Generic[Row]):
         statement, values = entries.query.sql_with_params()
         path = connection.ops.quote_name(self.path_field)
         bounds = [bound for _, bound in cast("list[tuple[str, str]]", path_range(self.branch_path or "").children)]
-        return RawSQL(  # noqa: S611 - the ORM's own text, and a column's name
-            f"SELECT pk FROM ({statement}) AS walked WHERE {path} >= %s AND {path} < %s LIMIT %s",  # noqa: S608
-            [*values, *bounds, count],
-        )
+        walk = f"SELECT pk FROM ({statement}) AS walked"  # noqa: S608 - the ORM's own text, and a column's name
+        return f"{walk} WHERE {path} >= %s AND {path} < %s LIMIT %s", [*values, *bounds, count]
 
     def _range_and_sort(self, cursor: Cursor | None) -> QuerySet[Any]:
         backwards = cursor is not None and cursor.backwards

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -65,8 +65,12 @@ def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
             Q(actor_label__icontains=term) | Q(subject_label__icontains=term) | Q(address__icontains=term)
         )
     return Listing(
-        rows=events, order=Order("number", descending=True), branch_path=None, path_field="", complete=lambda rows: rows
+        rows=events, order=Order("number", descending=True), branch_path=None, path_field="", complete=_as_they_are
     )
+
+
+def _as_they_are(events: QuerySet[Event]) -> QuerySet[Event]:
+    return events
 
 
 def _seen_members(viewer: Member, events: Sequence[Event]) -> set[int]:

@@ -62,7 +62,11 @@ def _keys_of(viewer: Member) -> QuerySet[ClassicKey]:
 
 def _listing(viewer: Member, rows: QuerySet[ClassicKey], order: Order) -> Listing[ClassicKey]:
     path = None if viewer.is_owner else viewer.path
-    return Listing(rows, order, path, "holder_path", lambda keys: keys.select_related("holder__user"))
+    return Listing(rows, order, path, "holder_path", _with_holders)
+
+
+def _with_holders(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
+    return keys.select_related("holder__user")
 
 
 def _sorted(keys: list[ClassicKey], order: Order) -> list[ClassicKey]:
