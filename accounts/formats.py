@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
     """Return a moment as the console prints it, ``14-03-2025 04:54 GMT``, in the two parts that no page tears."""
-    at = at.astimezone(UTC)
-    return at.strftime("%d-%m-%Y"), at.strftime("%H:%M:%S GMT" if seconds else "%H:%M GMT")
+    text = at.astimezone(UTC).isoformat(timespec="seconds")
+    return f"{text[8:10]}-{text[5:7]}-{text[:4]}", f"{text[11:19] if seconds else text[11:16]} GMT"
 
 
 def moment(at: datetime) -> str:
@@ -16,7 +16,7 @@ def moment(at: datetime) -> str:
 
 def iso(at: datetime) -> str:
     """Return a moment as machines read it: ``2025-03-14T04:54:07Z``."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return at.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 
 def ago(at: datetime, now: datetime) -> str:
