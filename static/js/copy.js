@@ -2,14 +2,35 @@
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  const value = button.closest("[data-value]").querySelector("[data-value-text]").textContent;
+  const box = button.closest("[data-value]");
+  try {
+    const value = await valueOf(box);
+    // Whoever has to prove first who they are does so where *Show* leads, and copies then.
+    if (!value) return formOfShow(box).requestSubmit();
+    await navigator.clipboard.writeText(value);
+    say(button, "Copied to clipboard");
+  } catch {
+    say(button, "The browser did not allow copying. Show the value and select it.");
+  }
+});
+
+/** The value on the page, else the one in the answer to *Show*, which the page does not come to hold. */
+async function valueOf(box) {
+  const shown = box.querySelector("[data-value-text]");
+  if (shown) return shown.textContent;
+  const form = formOfShow(box);
+  const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  return page.querySelector("[data-value-text]")?.textContent;
+}
+
+function formOfShow(box) {
+  return box.querySelector("form[data-dialog-form]");
+}
+
+function say(button, text) {
   // What is outside an open dialog is inert, and nothing said there is heard.
   const status = (button.closest("dialog") ?? document).querySelector("[data-status]");
-  try {
-    await navigator.clipboard.writeText(value);
-    status.textContent = "Copied to clipboard";
-  } catch {
-    status.textContent = "The browser did not allow copying. Show the value and select it.";
-  }
+  status.textContent = text;
   setTimeout(() => (status.textContent = ""), 5000);
-});
+}

@@ -133,6 +133,12 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     details = noor.dialog("API key details")
     expect(details).to_contain_text(USERNAME)
     assert value not in noor.page.content()
+    if script:
+        noor.page.evaluate("navigator.clipboard.writeText('')")
+        details.get_by_role("button", name="Copy").click()
+        expect(details.get_by_role("status")).to_have_text("Copied to clipboard")
+        assert noor.page.evaluate("navigator.clipboard.readText()") == value
+    assert value not in noor.page.content()
     details.get_by_role("button", name="Show").click()
     expect(details.locator("[data-value-text]")).to_have_text(value)
     assert passes(USERNAME, value)
@@ -361,6 +367,24 @@ def test_value_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse,
     with noor.page.expect_download() as downloading:
         noor.page.keyboard.press("Enter")
     assert json.loads(downloading.value.path().read_text())["key"] == value
+
+
+def test_copying_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse):
+    noor = browse(fresh, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
+    value = create_key(noor)
+    close(noor.dialog(CREATED))
+    fresh.run(AGE_PROOFS)
+    noor.page.evaluate("navigator.clipboard.writeText('')")
+    noor.choose(NOOR, "View details")
+    details = noor.dialog("API key details")
+    details.get_by_role("button", name="Copy").click()
+    proof = noor.dialog("Confirm that it is you")
+    assert noor.page.evaluate("navigator.clipboard.readText()") == ""
+    proof.get_by_label("Password").fill("keytree-demo")
+    proof.get_by_role("button", name="Continue").click()
+    details.get_by_role("button", name="Copy").click()
+    expect(details.get_by_role("status")).to_have_text("Copied to clipboard")
+    assert noor.page.evaluate("navigator.clipboard.readText()") == value
 
 
 def test_creating_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse):
