@@ -15,7 +15,7 @@ from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
 from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
-from accounts.names import NAME_LENGTH, REASON_LENGTH, clean_email, clean_name
+from accounts.names import NAME_LENGTH, REASON_LENGTH, clean_api_username, clean_email, clean_name
 
 
 class NameField(forms.CharField):
@@ -34,6 +34,17 @@ class AddressField(forms.CharField):
     def clean(self, value: Any) -> str:
         """Return the canonical address. Raises ValidationError for what is none."""
         return clean_email(super().clean(value))
+
+
+class ApiUsernameField(forms.CharField):
+    """An API username that is chosen; cleans to the form in which it is stored, empty for none."""
+
+    widget = forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"})
+
+    def clean(self, value: Any) -> str:
+        """Return the name. Raises ValidationError for one that is not for choosing."""
+        text = super().clean(value)
+        return clean_api_username(text) if text else ""
 
 
 class ReasonField(forms.CharField):
@@ -352,7 +363,12 @@ class VpnUserForm(_NewPasswordForm):
 
     name = NameField(label="Name", max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "off"}))
     email = AddressField(label="Email")
-    field_order = ("name", "email", "password")
+    api_username = ApiUsernameField(
+        label="API username",
+        required=False,
+        help_text="What programs send with the key. Left empty, it is made of the account ID and the address.",
+    )
+    field_order = ("name", "email", "api_username", "password")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from django.contrib.auth.hashers import make_password
+from django.db import IntegrityError
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -213,18 +214,30 @@ def lift_platform_restriction(*, account_id: int, email: str, origin: Origin) ->
     return before
 
 
-def add_vpn_user(*, name: str, email: str, password: str, by: Member, origin: Origin) -> Member:
+class ApiUsernameTaken(Exception):
+    """Another member of the installation has this API username."""
+
+
+def add_vpn_user(*, name: str, email: str, password: str, api_username: str = "", by: Member, origin: Origin) -> Member:
     """Add a VPN-only user below ``by`` and return the member; the password, of which a hash is kept, may be empty.
 
-    Takes name and address already cleaned. Raises NotAllowed, TreeError, ValueError when the account does not allow
-    the address or it is already that of a user.
+    Takes name, address and API username already cleaned; without the last, it is made of account ID and address. Raises
+    NotAllowed, TreeError, ValueError when the account does not allow the address or it is already that of a user,
+    ApiUsernameTaken.
     """
     # Hashed first, as below.
-    return _add_vpn_user(name, email, make_password(password) if password else "", by, origin)
+    given = {"vpn_password": make_password(password) if password else "", "api_username": api_username}
+    try:
+        return _add_vpn_user(name, email, {field: value for field, value in given.items() if value}, by, origin)
+    except IntegrityError as error:
+        if not api_username:
+            raise
+        # Whatever else is unique was made sure of under the account's lock; other accounts have locks of their own.
+        raise ApiUsernameTaken from error
 
 
 @one_transaction
-def _add_vpn_user(name: str, email: str, hashed: str, by: Member, origin: Origin) -> Member:
+def _add_vpn_user(name: str, email: str, given: Mapping[str, str], by: Member, origin: Origin) -> Member:
     hierarchy.lock_account(by.account_id)
     by = present_member(by)
     require(by, MemberAction.ADD_VPN_USER, by)
@@ -233,9 +246,10 @@ def _add_vpn_user(name: str, email: str, hashed: str, by: Member, origin: Origin
     if Member.objects.filter(account_id=by.account_id, user__email=email).exists():
         raise ValueError("This address already belongs to a user of the account.")
     (member,) = insert_members(parent=by, users={name: users_of([email])[email]}, status=MemberStatus.VPN_ONLY)
-    if hashed:
-        member.vpn_password = hashed
-        member.save(update_fields=["vpn_password"])
+    for field, value in given.items():
+        setattr(member, field, value)
+    if given:
+        member.save(update_fields=given)
     audit.record(events.MEMBER_ADDED, actor=by, subject=member, origin=origin, details={"status": "VPN-only"})
     return member
 

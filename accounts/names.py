@@ -1,5 +1,6 @@
-"""The one form of an e-mail address and of a person's name: what is refused, what is folded. No model, no request."""
+"""The one form of an address, of an API username and of a person's name: what is refused and folded. No model."""
 
+import re
 import unicodedata
 
 from django.core.exceptions import ValidationError
@@ -10,9 +11,14 @@ EMAIL_BYTES = 254  # octets in UTF-8. Source: RFC 5321, section 4.5.3.1.3, less 
 # Characters of what is typed for an address or a name beyond which it is none, whatever its one form would be. Bringing
 # text into that form takes time with the square of a run of marks: a megabyte of them would take minutes.
 _TYPED = 2_000
+API_USERNAME_LENGTH = 100  # characters, of one that is chosen
+#: What a caller with an IBM Cloud API key sends as its user name. Source: IBM Cloud documentation, "Using API keys".
+PLATFORM_USERNAME = "apikey"
 REASON_LENGTH = 200  # characters
 SORT_NAME_LENGTH = 64  # characters: a sort key stands in indexes beside a path of up to 1,792 bytes
 
+_API_USERNAME = re.compile(rf"[a-z0-9][a-z0-9._+@-]{{0,{API_USERNAME_LENGTH - 1}}}")
+_MADE_API_USERNAME = re.compile(r"[0-9]+_")
 # Marks that turn the direction of the text around them: a name holding one rewrites its neighbours on the page.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 # Letters by category that show nothing: a name of these alone is a link nobody can see.
@@ -48,6 +54,29 @@ def clean_email(email: str) -> str:
             code="ambiguous",
         )
     return canonical
+
+
+def clean_api_username(name: str) -> str:
+    """Return an API username that somebody chose, in the form under which it is stored and found.
+
+    Raises ValidationError for what HTTP Basic or an address could not carry, and for names that are not for choosing:
+    those that begin like one made of an account ID and an address, so that none is taken before its user comes, and the
+    word that callers with IBM Cloud API keys send.
+    """
+    chosen = name.strip().lower()
+    if not _API_USERNAME.fullmatch(chosen):
+        raise ValidationError(
+            f"Use at most {API_USERNAME_LENGTH} plain letters, digits, dots, hyphens, underscores, plus and at signs, "
+            "with a letter or digit first.",
+            code="invalid",
+        )
+    if chosen == PLATFORM_USERNAME:
+        raise ValidationError("This word stands for IBM Cloud API keys. Choose another.", code="reserved")
+    if _MADE_API_USERNAME.match(chosen):
+        raise ValidationError(
+            "Names of digits, an underscore and more are made of account IDs. Begin with a letter.", code="reserved"
+        )
+    return chosen
 
 
 def clean_name(name: str) -> str:

@@ -351,7 +351,7 @@ FIELDS = {
     "accounts:thaw": ("password",),
     "accounts:invite": ("addresses", "permissions"),
     "accounts:import": ("act", "file_id"),
-    "accounts:add-vpn-user": ("name", "email", "password"),
+    "accounts:add-vpn-user": ("name", "email", "api_username", "password"),
     "accounts:resend-invite": (),
     "accounts:cancel-invite": (),
     "accounts:accept-invitation": (),

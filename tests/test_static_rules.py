@@ -21,6 +21,7 @@ TESTS = sorted((ROOT / "tests").rglob("*.py"))
 RAW_SQL = {
     "accounts/hierarchy.py": "keys that are reserved before the rows they are for",
     "accounts/listing.py": "a selection from a subquery with a limit",
+    "accounts/prepared.py": "a place in a statement for another one",
     "accounts/transactions.py": "how long SQLite waits for its lock, and PostgreSQL for a large branch",
     "accounts/text_index.py": "a table of SQLite's that is none of the models'",
     "accounts/migrations/0002_audit_insert_only.py": "triggers",

@@ -145,6 +145,8 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
             raise refusal(request, subject=viewer, what=action.value, why=error) from error
         except ValueError as error:  # TreeError is one too
             form.add_error("email", str(error))
+        except memberships.ApiUsernameTaken:
+            form.add_error("api_username", "This API username is taken. Choose another.")
         else:
             messages.success(request, f"VPN-only user added\n{member.name} cannot sign in; you may create their key.")
             return redirect("accounts:user", member.pk)

@@ -17,6 +17,7 @@ from accounts.invitees import read
 from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
 from accounts.policy import NotAllowed
 from console import demo
+from keys.verification import verify
 from tests.mail_server import link_in, mail_server
 from tests.visitors import session_of, visitor
 
@@ -449,6 +450,12 @@ def test_vpn_only_user_is_added_and_gets_a_key_from_above(cast):
     ({"name": "Oslo", "email": NEW, "password": "short"}, "at least 12 characters"),
     ({"name": "Oslo", "email": "priya@acme.example"}, "already belongs to a user of the account"),
     ({"name": "Oslo", "email": "oslo@elsewhere.example"}, "allows no users with this address"),
+    ({"name": "Oslo", "email": NEW, "api_username": "oslo gateway"}, "with a letter or digit first"),
+    ({"name": "Oslo", "email": NEW, "api_username": "oslo:gateway"}, "with a letter or digit first"),
+    ({"name": "Oslo", "email": NEW, "api_username": "ｏslo"}, "with a letter or digit first"),
+    ({"name": "Oslo", "email": NEW, "api_username": "o" * 101}, "at most 100"),
+    ({"name": "Oslo", "email": NEW, "api_username": "7654321_new@acme.example"}, "made of account IDs"),
+    ({"name": "Oslo", "email": NEW, "api_username": "APIKEY"}, "stands for IBM Cloud API keys"),
 ])  # fmt: skip
 def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
     Account.objects.update(user_domains="new.example, acme.example", restrict_user_domains=True)
@@ -457,6 +464,26 @@ def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
     assert answer.status_code == 200
     assert error in answer.content.decode()
     assert Member.objects.count() == count
+
+
+def test_api_username_of_a_vpn_only_user_is_chosen_once_in_the_installation(cast):
+    client = visitor(cast["marcus"])
+    client.post("/iam/users/add_vpn_user", {"name": "Oslo", "email": NEW, "api_username": " Oslo-Gateway "})
+    added = member(NEW)
+    assert added.api_username == "oslo-gateway"
+    page = client.post(f"/iam/users/{added.pk}/classic_key").content.decode()
+    value = re.search(r"\b[0-9a-f]{64}\b", page)[0]
+    assert [verify(name, value, "").accepted for name in ("oslo-gateway", "OSLO-Gateway", f"1234567_{NEW}")] == [
+        True, True, False
+    ]  # fmt: skip
+    # Another account hears that it is taken, and whom it chose it for is not there.
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    count = Member.objects.count(), User.objects.count(), Event.objects.count()
+    typed = {"name": "Ours", "email": "ours@borealis.example", "api_username": "oslo-gateway"}
+    answer = visitor(owner).post("/iam/users/add_vpn_user", typed).content.decode()
+    assert "This API username is taken. Choose another." in answer
+    assert all(text in answer for text in typed.values())
+    assert (Member.objects.count(), User.objects.count(), Event.objects.count()) == count
 
 
 def test_vpn_only_user_is_called_what_the_account_called_them_whoever_they_are_elsewhere(cast):
