@@ -1,6 +1,5 @@
 """What the shell around every page shows: product, theme, navigation, account. Nothing page-specific, no query."""
 
-from collections.abc import Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from accounts.models import Member
 from accounts.policy import is_enrolment_due
 from console import assets, demo, nav, theme
 from console.demo import Person
+from console.header import Header
 
 
 class Shell:
@@ -81,14 +81,30 @@ class Shell:
         return nav.groups_for(self.member, self._request.path) if self.member and is_open else ()
 
     @property
-    def other_accounts(self) -> Sequence[Member]:
-        """The viewer's members in the other accounts they may switch to, loaded with the user."""
-        return [other for other in signin.memberships(self._request.user) if other != self.member]
+    def other_accounts(self) -> tuple[tuple[int, str], ...]:
+        """Number and name of the other accounts that the viewer may switch to."""
+        others = [other for other in signin.memberships(self._request.user) if other != self.member]
+        return tuple((other.account_id, str(other.account)) for other in others)
 
     @property
     def profile_url(self) -> str:
         """The viewer's own page; empty for a member who may not work in the console."""
         return link("accounts:user", self.member.pk) if self.member and self.nav else ""
+
+    def header(self, *, is_behind: bool) -> Header:
+        """Return the bar over a signed-in page; ``is_behind`` where a dialog lies over it."""
+        member = self.member
+        return Header(
+            product=self.product,
+            theme=self.theme,
+            works=bool(self.nav),
+            account=str(member.account) if member else "",
+            other_accounts=self.other_accounts if member else (),
+            name=member.user.name if member else "",
+            email=member.user.email if member else "",
+            profile_url=self.profile_url,
+            is_behind=is_behind,
+        )
 
 
 def shell(request: HttpRequest) -> dict[str, Shell]:

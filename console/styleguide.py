@@ -69,7 +69,7 @@ class SampleShell(Shell):
         user=User(name="Olivia Reyes", email="olivia@acme.example"),
         account=Account(pk=1234567, name="Acme Robotics"),
     )
-    other_accounts = (Member(pk=2, account=Account(pk=7654321, name="Borealis Labs")),)
+    other_accounts = ((7654321, "7654321 - Borealis Labs"),)
     is_demo = True
 
 

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString
 
 from accounts import formats, page_account
 from accounts.actions_menu import MenuItem
+from console.header import html as header_html
 
 register = template.Library()
 
@@ -42,6 +43,12 @@ def csrf_token(context: template.Context) -> SafeString:
         else SafeString("")
     )
     return SafeString(CsrfTokenNode().render(context) + account)
+
+
+@register.simple_tag(takes_context=True)
+def header(context: template.Context, *, is_behind: bool = False) -> SafeString:
+    """Return the bar over a signed-in page; ``is_behind`` where a dialog lies over it."""
+    return header_html(context["shell"].header(is_behind=is_behind))
 
 
 @register.simple_tag
