@@ -182,24 +182,42 @@ def menu(member: Member, viewer: Member) -> list[MenuItem]:
     items = []
     if can(viewer, MemberAction.VIEW_CARE, member):
         items.append(MenuItem("Manage user", link("accounts:user", member.pk)))
-    return items + page_menu(member, viewer)
+    return items + _usable(member, viewer, (*_OF_INVITATIONS, _REMOVE, *_freeze_entries(member)))
 
 
 def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
-    """Return the entries of the Actions menu of a user's own page that ``viewer`` may use now. Takes no query."""
-    entries = (
-        (MemberAction.RESEND_INVITE, "Resend invite", "accounts:resend-invite", False),
-        (MemberAction.CANCEL_INVITE, "Cancel invite", "accounts:cancel-invite", True),
-        (MemberAction.REMOVE, "Remove user", "accounts:remove", True),
+    """Return the entries of the Actions menu of a user's own page that ``viewer`` may use now. Takes no query.
+
+    It has *Suspend*, or *Activate*, beside those of the row: the card of statuses is farther down.
+    """
+    is_suspended = member.status == MemberStatus.SUSPENDED
+    change = (
+        MemberAction.CHANGE_STATUS,
+        "Activate" if is_suspended else "Suspend",
+        "accounts:status",
+        not is_suspended,
     )
+    return _usable(member, viewer, (*_OF_INVITATIONS, change, _REMOVE, *_freeze_entries(member)))
+
+
+#: An entry of a menu: what it takes, its label, its route, and whether it takes something away.
+_Entry = tuple[MemberAction, str, str, bool]
+_OF_INVITATIONS: tuple[_Entry, ...] = (
+    (MemberAction.RESEND_INVITE, "Resend invite", "accounts:resend-invite", False),
+    (MemberAction.CANCEL_INVITE, "Cancel invite", "accounts:cancel-invite", True),
+)
+_REMOVE: _Entry = (MemberAction.REMOVE, "Remove user", "accounts:remove", True)
+
+
+def _usable(member: Member, viewer: Member, entries: Sequence[_Entry]) -> list[MenuItem]:
     return [
         MenuItem(label, link(route, member.pk), is_dialog=True, is_danger=is_danger)
-        for action, label, route, is_danger in [*entries, *_freeze_entries(member)]
+        for action, label, route, is_danger in entries
         if can(viewer, action, member)
     ]
 
 
-def _freeze_entries(member: Member) -> Iterator[tuple[MemberAction, str, str, bool]]:
+def _freeze_entries(member: Member) -> Iterator[_Entry]:
     """Yield the entry about the freezing of a member's branch, if there is a branch or it is frozen."""
     if getattr(member, "freeze", None) is not None:
         yield MemberAction.FREEZE_BRANCH, "Thaw branch", "accounts:thaw", False

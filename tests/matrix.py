@@ -382,7 +382,7 @@ SURFACES = (
     ),
     Surface("accounts:user", "GET", about=MEMBER, known_by=Act.SEE_USER, query="?tab=access"),
     # The user's place in the account.
-    Surface("accounts:status", "GET", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_STATUS),
+    Surface("accounts:status", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_STATUS),
     Surface(
         "accounts:status", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_STATUS,
         data={"status": "{other_status}"}, changes="accounts_member",

@@ -716,6 +716,7 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.SEE_CARE, world.target.api_username),
         (Act.RESTRICT_USER, f'action="/iam/users/{pk}/restrictions"'),
         (Act.CHANGE_STATUS, f'action="/iam/users/{pk}/status"'),
+        (Act.CHANGE_STATUS, f'href="/iam/users/{pk}/status"'),
         (Act.CHANGE_PARENT, f'href="/iam/users/{pk}/parent"'),
         (Act.CHANGE_LOGIN, f'action="/iam/users/{pk}/login"'),
         (Act.REMOVE, f'href="/iam/users/{pk}/remove"'),

@@ -51,11 +51,19 @@ def write(request: MemberRequest, member: Member, action: MemberAction, change: 
 
 @form_or_post
 def status(request: MemberRequest, member_id: int) -> HttpResponse:
-    """Set the status that was chosen on the card."""
+    """Ask whether to suspend, or activate, a user; set the status that was chosen there or on the card."""
     action = MemberAction.CHANGE_STATUS
     member = target_of(request, member_id, action)
     if request.method != "POST":
-        return redirect("accounts:user", member.pk)
+        is_suspended = member.status == MemberStatus.SUSPENDED
+        context = {
+            "title": "Activate user" if is_suspended else "Suspend user",
+            "behind_title": f"Manage {member.name}",
+            "dialog_back": reverse("accounts:user", args=[member.pk]),
+            "member": member,
+            "is_suspended": is_suspended,
+        }
+        return render(request, "accounts/change_status.html", context)
     form = StatusForm(request.POST, action=request.path, present=member.status)
     if not form.is_valid():
         return user_details.page(request, member, status_form=form, focuses_mistake=focus_first_mistake(form))

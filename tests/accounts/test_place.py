@@ -54,6 +54,24 @@ def test_suspending_stops_pages_and_calls_at_once_and_activating_brings_them_bac
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(("status", "entry", "sent"), [
+    ("active", "Suspend", "suspended"), ("vpn_only", "Suspend", "suspended"), ("suspended", "Activate", "active"),
+])  # fmt: skip
+def test_actions_of_a_user_ask_before_they_suspend_or_activate(cast, status, entry, sent):
+    marcus, priya = visitor(cast["marcus"]), cast["priya"]
+    Member.objects.filter(pk=priya.pk).update(status=status)
+    page, address = marcus.get(f"/iam/users/{priya.pk}").content.decode(), f"/iam/users/{priya.pk}/status"
+    assert re.findall(rf'href="{address}" data-dialog>(\w+)<', page) == [entry]
+    assert f'href="{address}"' not in marcus.get("/iam/users").content.decode()
+    asked = marcus.get(address).content.decode()
+    assert f">{entry} user</h1>" in asked
+    assert Member.objects.get(pk=priya.pk).status == status
+    (status_field,) = re.findall(r'name="status" value="(\w+)"', asked)
+    assert status_field == sent
+    assert marcus.post(address, {"status": status_field})["Location"] == f"/iam/users/{priya.pk}"
+    assert Member.objects.get(pk=priya.pk).status == sent
+
+
 def test_saving_the_same_status_is_no_change_and_no_event(cast):
     visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": "active"})
     assert not events_of("member.status_changed", subject_id=cast["priya"].pk)

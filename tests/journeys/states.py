@@ -104,6 +104,8 @@ STATES = (
     State("page of freezing", "marcus", USER.format("priya") + "/freeze"),
     State("page of freezing, mistakes", "marcus", USER.format("priya") + "/freeze", acts.freeze_wrongly),
     State("page of thawing", "marcus", USER.format("priya") + "/thaw"),
+    State("page of suspending", "marcus", USER.format("priya") + "/status"),
+    State("page of activating", "sam", USER.format("dmitri") + "/status"),
     State("page of a removal", "marcus", USER.format("priya") + "/remove"),
     State("page of leaving", "noor", USER.format("noor") + "/remove"),
     # Bringing users in.

@@ -398,8 +398,10 @@ def test_branch_is_looked_after_from_suspension_to_removal(fresh, browse, script
     marcus.page.locator("#id_status").select_option("Suspended")
     marcus.button("Apply").click()
     expect(marcus.notification("Noor Haddad is Suspended from now on.")).to_be_visible()
-    marcus.page.locator("#id_status").select_option("Active")
-    marcus.button("Apply").click()
+    marcus.button("Actions").click()
+    marcus.link("Activate").click()
+    marcus.dialog("Activate user").get_by_role("button", name="Activate").click()
+    expect(marcus.notification("Noor Haddad is Active from now on.")).to_be_visible()
 
     marcus.link("Change parent").click()
     marcus.link("Marcus Lindqvist").click()
