@@ -1,5 +1,6 @@
 """What people do on a page to bring it into a state, and what is done on the server before."""
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -108,7 +109,7 @@ print("/invitations/" + tokens.token_of(invitation))
 
 def fill(visit: Visit, **fields: str) -> None:
     for label, text in fields.items():
-        visit.page.get_by_label(label.replace("_", " ")).fill(text)
+        visit.page.get_by_label(re.compile(f"^{label.replace('_', ' ')}")).fill(text)
 
 
 def log_in(email: str, password: str, times: int = 1) -> Callable[[Visit], None]:

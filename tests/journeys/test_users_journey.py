@@ -498,7 +498,7 @@ def _invite_and_join(server: LiveServer, marcus: Visit, guest: Visit) -> None:
     marcus.go("/iam/users")
     expect(marcus.row("Tove Nyström")).to_contain_text("Active")
     marcus.link("Add VPN-only user").click()
-    marcus.page.get_by_label("Name").fill("Oslo office")
+    marcus.page.get_by_label("Name", exact=True).fill("Oslo office")
     marcus.page.get_by_label("Email").fill("oslo@acme.example")
     marcus.button("Add").click()
     expect(marcus.notification("VPN-only user added")).to_be_visible()
