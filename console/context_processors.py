@@ -6,14 +6,16 @@ from pathlib import Path
 from django.conf import settings
 from django.http import HttpRequest
 from django.templatetags.static import static
+from django.utils import timezone
 
-from accounts import signin
+from accounts import formats, signin
 from accounts.links import link
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
-from console import assets, demo, nav, theme
+from console import assets, demo, theme
 from console.demo import Person
 from console.header import Header
+from console.nav import Group, groups_for
 
 
 class Shell:
@@ -75,10 +77,19 @@ class Shell:
         return "base.html" if self.member else "signed_out.html"
 
     @cached_property
-    def nav(self) -> tuple[nav.Group, ...]:
+    def nav(self) -> tuple[Group, ...]:
         """The groups of the side navigation; none for a member who may not, or not yet, work in the console."""
+        return self.nav_at(self._request.path)
+
+    def nav_at(self, path: str) -> tuple[Group, ...]:
+        """Return the same as the page at ``path`` has it."""
         is_open = self.member is not None and not is_enrolment_due(self.member)
-        return nav.groups_for(self.member, self._request.path) if self.member and is_open else ()
+        return groups_for(self.member, path) if self.member and is_open else ()
+
+    @property
+    def made_at(self) -> str:
+        """When the page was made, as the console prints moments."""
+        return formats.moment(timezone.now())
 
     @property
     def other_accounts(self) -> tuple[tuple[int, str], ...]:

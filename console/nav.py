@@ -1,7 +1,11 @@
-"""The side navigation as data: label, URL name, and who may open it. Never a query."""
+"""The side navigation: label, URL name, and who may open it; put together once for all who have the same. No query."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from accounts.links import page
 from accounts.models import Member
@@ -71,3 +75,9 @@ def groups_for(viewer: Member, path: str) -> tuple[Group, ...]:
 def _link(entry: Entry, path: str) -> Link:
     url = page(entry.url_name)
     return Link(entry.label, url, is_current=path == url or path.startswith(url.rstrip("/") + "/"))
+
+
+@lru_cache(maxsize=200)
+def html(groups: tuple[Group, ...], *, is_behind: bool) -> SafeString:
+    """Return the navigation, put together once for all who have the same; ``is_behind`` where a dialog lies over it."""
+    return render_to_string("console/_side_nav.html", {"groups": groups, "is_behind": is_behind})

@@ -59,10 +59,6 @@ class SampleForm(forms.Form):
 class SampleShell(Shell):
     """The shell of a viewer who need not exist."""
 
-    nav = (
-        Group("Manage identities", (Link("Users", "#", is_current=False), Link("API keys", "#", is_current=True))),
-        Group("Gain insight", (Link("Activity", "#", is_current=False),)),
-    )
     profile_url = "#"
     member = Member(
         pk=1,
@@ -71,6 +67,13 @@ class SampleShell(Shell):
     )
     other_accounts = ((7654321, "7654321 - Borealis Labs"),)
     is_demo = True
+
+    def nav_at(self, path: str) -> tuple[Group, ...]:
+        """Return some groups, whatever the path."""
+        return (
+            Group("Manage identities", (Link("Users", "#", is_current=False), Link("API keys", "#", is_current=True))),
+            Group("Gain insight", (Link("Activity", "#", is_current=False),)),
+        )
 
 
 @login_not_required

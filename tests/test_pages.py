@@ -478,6 +478,9 @@ def test_navigation_marks_the_page_behind_a_dialog_and_none_that_is_not_there(ca
     assert current(page(noor.post(f"{USERS}/{cast['noor'].pk}/classic_key"))) == ["API keys"]
     assert current(page(marcus.get(f"{USERS}/{cast['priya'].pk}/remove"))) == ["Users"]
     assert current(page(marcus.get(f"{key_url(cast['priya'])}/restriction"))) == ["API keys"]
+    assert current(page(marcus.get(f"{key_url(cast['priya'])}/delete?next=/iam/inactive%3Ftab=keys"))) == [
+        "Inactive identities"
+    ]
     assert current(page(marcus.get(f"{USERS}/999999"))) == []
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from html import escape
+from urllib.parse import urlsplit
 
 from django import template
 from django.conf import settings
@@ -18,6 +19,7 @@ from django.utils.safestring import SafeString
 
 from accounts import formats, page_account
 from accounts.actions_menu import MenuItem
+from console import nav
 from console.header import html as header_html
 
 register = template.Library()
@@ -49,6 +51,14 @@ def csrf_token(context: template.Context) -> SafeString:
 def header(context: template.Context, *, is_behind: bool = False) -> SafeString:
     """Return the bar over a signed-in page; ``is_behind`` where a dialog lies over it."""
     return header_html(context["shell"].header(is_behind=is_behind))
+
+
+@register.simple_tag(takes_context=True)
+def side_nav(context: template.Context, at: str | None = None, *, is_behind: bool = False) -> SafeString:
+    """Return the navigation at the side, if there is any, as the page at the address ``at`` has it, else this page."""
+    shell = context["shell"]
+    groups = shell.nav if at is None else shell.nav_at(urlsplit(at).path)
+    return nav.html(groups, is_behind=is_behind) if groups else SafeString("")
 
 
 @register.simple_tag
