@@ -5,11 +5,12 @@ from threading import Thread
 
 import pytest
 from django.db import connection, connections
+from django.db.models import Value
 
 from accounts import hierarchy
 from accounts.memberships import freeze_branch
 from accounts.models import Member
-from accounts.prepared import Prepared
+from accounts.prepared import Completed, Prepared
 from tests.conftest import ACME
 
 pytestmark = pytest.mark.django_db
@@ -75,3 +76,24 @@ def test_each_thread_asks_over_its_own_connection():
     thread.start()
     thread.join()
     assert len(used) == 1
+
+
+def test_rows_are_completed_whatever_statement_chooses_them(cast, django_assert_num_queries):
+    made = []
+
+    def complete(members):
+        made.append(members)
+        return members.annotate(mark=Value("100 %")).exclude(user__name="nobody").select_related("user")
+
+    completed, few = Completed(Member, complete), [cast["sam"].pk, cast["noor"].pk]
+    by_status = "SELECT id FROM accounts_member WHERE account_id = %s AND status = %s LIMIT %s", [ACME, "active", 3]
+    with django_assert_num_queries(3):
+        for (choice, values), expected in (
+            (("VALUES (%s), (%s)", few), set(few)),
+            (by_status, None),
+            (("SELECT id FROM accounts_member WHERE id < %s", [0]), set()),
+        ):
+            rows = completed(choice, values)
+            assert all((row.mark, row.user.email) == ("100 %", row.user.email) for row in rows)
+            assert {row.pk for row in rows} == expected if expected is not None else len(rows) == 3
+    assert len(made) == 1
