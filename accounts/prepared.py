@@ -9,7 +9,9 @@ import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
 from django.db import connections
@@ -18,43 +20,83 @@ from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
 Row = TypeVar("Row", bound=Model)
+Answer = TypeVar("Answer")
 
-#: The numbers, or their digits, that stand for values while a statement is made, from here downwards: every column can
-#: hold them, and no query has one of its own.
+#: What stands for values while a statement is made: numbers from here downwards, or their digits, which every column
+#: can hold and no query has of its own, and days from here on.
 _PLACEHOLDER = 2**31 - 1
+_DAY = datetime(9000, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
 
+Value = int | str | datetime
 
-class Prepared(Generic[Row]):
-    """A query whose values are numbers, or text: ``Prepared(lambda pk: Member.objects.filter(pk=pk))``.
+
+class Prepared(Generic[Answer]):
+    """A query whose values are given later: ``Prepared(lambda pk: Member.objects.filter(pk=pk))``.
 
     Whatever else it depends on must be the same for the life of the process.
 
     Args:
-        make: makes the query; each of its arguments is a value, which may stand in it several times.
-        of: what its values are, ``int`` or ``str``.
+        make: makes the query; each of its arguments is a value, which may stand in it several times. Of a text longer
+            ones may be made, and of a moment its day in UTC; of a number nothing else.
+        of: what its values are, ``int``, ``str`` or ``datetime``: one for all, or one for each that is given.
     """
 
-    def __init__(self, make: Callable[..., QuerySet[Row]], *, of: type[int] | type[str] = int) -> None:
+    def __init__(
+        self, make: Callable[..., QuerySet[Any, Answer]], *, of: type[Value] | Sequence[type[Value]] = int
+    ) -> None:
         self._make = make
-        count = len(inspect.signature(make).parameters)
-        self._placeholders = [of(_PLACEHOLDER - number) for number in range(count)]
+        kinds = [of] * len(inspect.signature(make).parameters) if isinstance(of, type) else of
+        self._placeholders = [_placeholder(kind, number) for number, kind in enumerate(kinds)]
 
-    def __call__(self, *values: int | str) -> list[Row]:
+    def __call__(self, *values: Value) -> list[Answer]:
         """Return the rows for these values: one query, none for a number that no column holds."""
         if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
             return []
-        places = dict(zip(self._placeholders, values, strict=True))
-        asked = [places.get(each, each) if isinstance(each, int | str) else each for each in self._made.parameters]
-        return self._made.rows(self._made.statement, asked)
+        return self._made.rows(self._made.statement, [parameter(values) for parameter in self._parameters])
 
-    def first(self, *values: int | str) -> Row | None:
+    def first(self, *values: Value) -> Answer | None:
         """Return the first of the rows for these values, if any."""
         return next(iter(self(*values)), None)
 
     @cached_property
-    def _made(self) -> "_Made[Row]":
+    def _made(self) -> "_Made[Answer]":
         return _Made.of(self._make(*self._placeholders))
+
+    @cached_property
+    def _parameters(self) -> list[Callable[[Sequence[Any]], Any]]:
+        return [self._parameter(made) for made in self._made.parameters]
+
+    def _parameter(self, made: Any) -> Callable[[Sequence[Any]], Any]:
+        """Return what works out a parameter of the statement from the values; ``made`` is the one of placeholders."""
+        operations = self._made.compiler.connection.ops
+        moment, day = operations.adapt_datetimefield_value, operations.adapt_datefield_value
+        for number, placeholder in enumerate(self._placeholders):
+            if isinstance(placeholder, datetime):
+                if made == moment(placeholder):
+                    return _of(number, lambda at: moment(at.astimezone(UTC)))
+                if made == day(placeholder.date()):
+                    return _of(number, lambda at: day(at.astimezone(UTC).date()))
+            elif isinstance(placeholder, str):
+                if isinstance(made, str) and placeholder in made:
+                    return _of(number, "{}".join(map(_escaped, made.split(placeholder))).format)
+            elif made == placeholder:
+                return itemgetter(number)
+        return lambda _: made
+
+
+def _placeholder(kind: type[Value], number: int) -> Value:
+    if kind is datetime:
+        return _DAY + timedelta(days=number)
+    return str(_PLACEHOLDER - number) if kind is str else _PLACEHOLDER - number
+
+
+def _of(number: int, work: Callable[[Any], Any]) -> Callable[[Sequence[Any]], Any]:
+    return lambda values: work(values[number])
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 class AnsweredFirst(In):
@@ -99,24 +141,24 @@ class Completed(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class _Made(Generic[Row]):
+class _Made(Generic[Answer]):
     """A query whose text is made, and all that reading its answers takes."""
 
-    queryset: QuerySet[Row]
+    queryset: QuerySet[Any, Answer]
     compiler: Any
     statement: str
     parameters: Sequence[Any]
     converters: Mapping[int, Any]
 
     @classmethod
-    def of(cls, queryset: QuerySet[Row]) -> "_Made[Row]":
+    def of(cls, queryset: QuerySet[Any, Answer]) -> "_Made[Answer]":
         compiler = queryset.query.get_compiler(using=queryset.db)
         statement, parameters = compiler.as_sql()
         # How what the database gives is read: found out again for each answer, that is a third of the work.
         converters = compiler.get_converters([column for column, *_ in compiler.select[: compiler.col_count]])
         return cls(queryset, compiler, statement, parameters, converters)
 
-    def rows(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
+    def rows(self, statement: str, parameters: Sequence[Any]) -> list[Answer]:
         """Return the answer to ``statement``, which asks for what this one does."""
         answered = copy.copy(self.compiler)
         answered.connection = connections[self.queryset.db]  # each thread has its own
@@ -124,4 +166,6 @@ class _Made(Generic[Row]):
         answered.get_converters = lambda _: self.converters
         query = copy.copy(self.queryset.query)
         query.get_compiler = lambda *_, **__: answered  # type: ignore[method-assign]  # of this copy alone
-        return list(QuerySet(self.queryset.model, query=query, using=self.queryset.db))
+        answer: QuerySet[Any, Any] = QuerySet(self.queryset.model, query=query, using=self.queryset.db)
+        answer._iterable_class = self.queryset._iterable_class  # models, or dicts
+        return list(answer)

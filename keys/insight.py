@@ -5,7 +5,7 @@ read for them.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
 from operator import add
@@ -23,6 +23,7 @@ from accounts.inactivity import UNUSED_AFTER
 from accounts.list_request import ListRequest
 from accounts.listing import COUNTED, in_large_branch
 from accounts.models import Member
+from accounts.prepared import Prepared
 from accounts.queries import BoundedCount
 from keys.models import ClassicKey
 
@@ -119,22 +120,36 @@ def figures(member: Member, *, viewer: Member) -> Sequence[Figure]:
     The caller has asked whether ``viewer`` may know of them. One query, of bounded cost: a branch of up to COUNTED keys
     is read, of a larger one each number is counted from an index, as far as COUNTED.
     """
-    in_account = ClassicKey.objects.filter(account_id=member.account_id)
-    branch = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
-    large = in_account if member.is_owner else in_large_branch(in_account, member.path, "holder_path")
-    size = _bounded(branch.order_by("holder_path"))
-    counts: dict[str, Any] = {}
-    for name, _, chosen, _ in _FIGURES:
-        read, _ = narrowed(branch, chosen)
-        _, parts = narrowed(large, chosen)
-        found = reduce(add, [_bounded(part.order_by()) for part in parts])
-        counts[name] = Case(When(LessThanOrEqual(size, COUNTED), then=_bounded(read.order_by())), default=found)
-    row: Any = Member.objects.filter(pk=member.pk).order_by().values(**counts)[0]
+    about = member.account_id, member.pk, timezone.now() - UNUSED_AFTER
+    (row,) = _counts_of_account(*about) if member.is_owner else _counts_of_branch(*about, member.path)
     where = {} if member.pk == viewer.pk else {"branch": str(member.pk)}
     address = reverse("keys:classic-list")
     return [
         Figure(label, row[name], f"{address}?{urlencode({**asked, **where})}") for name, label, _, asked in _FIGURES
     ]
+
+
+def _counts(account_id: int, pk: int, before: datetime, path: str | None = None) -> QuerySet[Member, Any]:
+    """Return a query for the numbers of an account's keys, or of those in the branch at ``path``, as one row."""
+    branch = large = ClassicKey.objects.filter(account_id=account_id)
+    if path is not None:
+        branch, large = (
+            branch.filter(hierarchy.path_range(path, field="holder_path")),
+            in_large_branch(large, path, "holder_path"),
+        )
+    size = _bounded(branch.order_by("holder_path"))
+    counts: dict[str, Any] = {}
+    for name, _, chosen, _ in _FIGURES:
+        then = replace(chosen, before=before)
+        read, _ = narrowed(branch, then)
+        _, parts = narrowed(large, then)
+        found = reduce(add, [_bounded(part.order_by()) for part in parts])
+        counts[name] = Case(When(LessThanOrEqual(size, COUNTED), then=_bounded(read.order_by())), default=found)
+    return Member.objects.filter(pk=pk).order_by().values(**counts)
+
+
+_counts_of_account = Prepared(_counts, of=(int, int, datetime))
+_counts_of_branch = Prepared(_counts, of=(int, int, datetime, str))
 
 
 def _bounded(keys: QuerySet[ClassicKey]) -> BoundedCount:

@@ -1,16 +1,18 @@
 """Statements made once are answered like the queries that they are made from."""
 
 from collections import Counter
+from datetime import UTC, datetime, timedelta, timezone
 from threading import Thread
 
 import pytest
 from django.db import connection, connections
-from django.db.models import Value
+from django.db.models import Q, Value
 
 from accounts import hierarchy
 from accounts.memberships import freeze_branch
-from accounts.models import Member
+from accounts.models import Member, User
 from accounts.prepared import Completed, Prepared
+from keys.models import ClassicKey
 from tests.conftest import ACME
 
 pytestmark = pytest.mark.django_db
@@ -56,6 +58,27 @@ def test_values_can_be_text(cast):
         list(Member.objects.filter(user__email=cast[name].user.email)) for name in ("sam", "noor")
     ]
     assert prepared("") == prepared("nobody@acme.example") == prepared("2147483647") == []
+
+
+@pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))])
+def test_values_can_be_moments_of_which_days_are_made_and_texts_of_which_longer_ones_are(cast, zone):
+    def keys(before, path: str):
+        day = before.astimezone(UTC).date()
+        keys = ClassicKey.objects.filter(hierarchy.path_range(path, field="holder_path"), created_at__lt=before)
+        return keys.filter(Q(last_used_day__lte=day) | Q(last_used_at=before)).values("pk", "last_used_day")
+
+    at = datetime(2026, 3, 14, 23, 30, tzinfo=zone)
+    used = at.astimezone(UTC)
+    ClassicKey.objects.update(created_at=used - timedelta(days=9), last_used_at=used, last_used_day=used.date())
+    prepared = Prepared(keys, of=(datetime, str))
+    for moment in (at, at - timedelta(days=1), at + timedelta(days=1)):
+        for member in cast.values():
+            assert prepared(moment, member.path) == list(keys(moment, member.path))
+    assert len(prepared(at, cast["marcus"].path)) == 3
+    # Digits and braces in one value are not taken for another's place.
+    both = Prepared(lambda name, email: Member.objects.filter(user__name=name, user__email=email), of=str)
+    User.objects.filter(pk=cast["priya"].user_id).update(name="2147483646 {0} {")
+    assert both("2147483646 {0} {", cast["priya"].user.email) == [cast["priya"]]
 
 
 @pytest.mark.parametrize("pk", [0, -1, 2**63 - 1, 2**63, -(2**63), 10**30])
