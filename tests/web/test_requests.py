@@ -17,7 +17,7 @@ from tests.surfaces import SURFACES
 from tests.visitors import METHODS, body_of, noting_writes, routes, undone, visitor
 from tests.web.asking import SESSION, address_of, assert_headers
 
-# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+# What the protocol is told, whatever the database; what each database does is tried in tests/races and elsewhere.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 POSTS = [surface for surface in SURFACES if surface.method == "POST"]

@@ -19,7 +19,7 @@ from tests.surfaces import SURFACES
 from tests.visitors import noting_writes, session_of, visitor
 from tests.web.asking import SESSION, address_of, holds_value, is_signed_in, log_in
 
-# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+# What the protocol is told, whatever the database; what each database does is tried in tests/races and elsewhere.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 HASHERS = django_settings.PASSWORD_HASHERS  # before any test sets others
