@@ -16,8 +16,8 @@ from accounts.memberships import create_account
 from accounts.models import Account, Member
 from accounts.origin import COMMAND_LINE
 from keys.models import ClassicKey
-from tests import matrix
 from tests.conftest import ACME, BOREALIS
+from tests.surfaces import SURFACES
 from tests.visitors import body_of, noting_writes, routes, undone, visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -169,7 +169,7 @@ def test_every_form_of_a_signed_in_page_names_its_account(cast):
     viewers = {"priya": "olivia", "berlin": "olivia", "lena": "olivia", "noor": "noor", "dmitri": "dmitri"}
     for target, name in viewers.items():
         client, numbers["member_id"] = visitor(cast[name]), cast[target].pk
-        for surface in matrix.SURFACES:
+        for surface in SURFACES:
             values = {part: numbers[part] for part in patterns[surface.route].pattern.converters}
             address = reverse(surface.route, kwargs=values) + surface.query
             with undone():

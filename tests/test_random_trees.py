@@ -32,95 +32,13 @@ from keys import queries as key_queries
 from keys.models import ClassicKey
 from keys.policy import KeyAction
 from keys.verification import verify
+from tests.oracle import Oracle
 from tests.trees import make_user
 
 ORIGIN = Origin("17.5.7.8", "random")
 INSIDE, OUTSIDE = "17.5.7.8", "203.0.113.9"
 RESTRICTIONS = ("", "17.5.7.0/24", "203.0.113.9")
 MOST_MEMBERS = 9
-
-
-class Oracle:
-    """The rules, over numbers: member 0 is the owner."""
-
-    def __init__(self) -> None:
-        self.parent: dict[int, int | None] = {0: None}
-        self.status, self.granted, self.own_login = {0: "active"}, {0: 0}, {0: False}
-        self.creator: dict[int, int | None] = {}  # of the keys there are, by holder
-        self.list_is_restricted = False
-        self.frozen: set[int] = set()  # the roots of frozen branches
-
-    def is_frozen(self, member: int) -> bool:
-        return member in self.frozen or any(self.is_above(root, member) for root in self.frozen)
-
-    def is_above(self, one: int, other: int) -> bool:
-        above = self.parent[other]
-        return above is not None and (above == one or self.is_above(one, above))
-
-    def works(self, actor: int) -> bool:
-        return self.status[actor] in ("active", "disabled_classic") and not self.is_frozen(actor)
-
-    def knows_key(self, actor: int, holder: int) -> bool:
-        return self.works(actor) and (actor == holder or self.is_above(actor, holder))
-
-    def sees(self, actor: int, target: int) -> bool:
-        return self.works(actor) and (not self.list_is_restricted or actor == 0 or self.knows_key(actor, target))
-
-    def restricts(self, actor: int, target: int) -> bool:
-        if not self.sees(actor, target):
-            return False
-        if actor == 0 or (actor == target and self.own_login[actor]):
-            return True
-        if target in (actor, 0):
-            return False
-        return bool(self.granted[actor] & 6) or bool(self.granted[actor] & 1 and self.is_above(actor, target))
-
-    def creates(self, actor: int, holder: int) -> bool:
-        if actor == holder:
-            return self.status[actor] == "active" and self.works(actor)
-        manages = actor == 0 or self.granted[actor] & 1
-        return bool(self.status[holder] == "vpn_only" and self.knows_key(actor, holder) and manages)
-
-    def may_move(self, member: int, parent: int) -> bool:
-        return member not in (0, parent) and not self.is_above(member, parent)
-
-    def manages(self, actor: int, target: int) -> bool:
-        """Whether the target's place in the account is the actor's to decide."""
-        return target not in (actor, 0) and self.restricts(actor, target)
-
-    def freezes(self, actor: int, target: int) -> bool:
-        return self.manages(actor, target) and not self.is_above(target, actor)
-
-    def is_invited(self, member: int) -> bool:
-        return self.status[member] in ("pending", "processing")
-
-    def brings_in(self, actor: int) -> bool:
-        return self.works(actor) and bool(actor == 0 or self.granted[actor] & 7)
-
-    def removes(self, actor: int, target: int) -> bool:
-        if self.is_invited(target):
-            return False
-        if actor == target:
-            return actor != 0 and self.works(actor)
-        reaches = actor == 0 or self.granted[actor] & 4 or (self.granted[actor] & 1 and self.is_above(actor, target))
-        return bool(self.manages(actor, target) and reaches)
-
-    def places(self, actor: int, member: int, parent: int) -> bool:
-        """Whether the actor may choose this parent for a member whom they manage."""
-        if self.status[parent] not in ("active", "disabled_classic") or not self.may_move(member, parent):
-            return False
-        return self.knows_key(actor, parent) or bool(self.granted[actor] & 6 and self.sees(actor, parent))
-
-    def forget(self, member: int) -> None:
-        """Somebody left: those directly below move up, and keys that they made for others have no creator."""
-        for other, parent in self.parent.items():
-            if parent == member:
-                self.parent[other] = self.parent[member]
-        self.creator.pop(member, None)
-        self.frozen.discard(member)
-        self.creator = {holder: None if by == member else by for holder, by in self.creator.items()}
-        for facts in (self.parent, self.status, self.granted, self.own_login):
-            del facts[member]
 
 
 class Histories(RuleBasedStateMachine):
@@ -568,17 +486,3 @@ def test_random_histories_agree_with_the_oracle():
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
         ),
     )
-
-
-def test_oracle_is_the_plain_one():
-    """Small enough to be read, and to be right: what it says of a chain of three and a branch beside it."""
-    oracle = Oracle()
-    for member, parent in ((1, 0), (2, 1), (3, 0)):
-        oracle.parent[member], oracle.status[member] = parent, "active"
-        oracle.granted[member], oracle.own_login[member] = Permission.MANAGE_USERS, False
-    assert [oracle.knows_key(1, n) for n in range(4)] == [False, True, True, False]
-    assert [oracle.restricts(1, n) for n in range(4)] == [False, False, True, False]
-    assert [oracle.may_move(1, n) for n in range(4)] == [True, False, False, True]
-    oracle.status[1] = "suspended"
-    assert not oracle.knows_key(1, 2)
-    assert oracle.knows_key(0, 2)

@@ -11,9 +11,9 @@ from django.db import connection
 from accounts.hashers import CommonCoreValidator
 from accounts.models import Account, AttemptCount, Member
 from keys.models import ClassicKey
-from tests import matrix
 from tests.bad_input.sending import FIELDS, NASTY, STATE, each_nasty, encoded, post, state, text_of
 from tests.conftest import ACME
+from tests.surfaces import SURFACES
 from tests.visitors import noting_writes, session_of, undone, visitor
 from tests.web.asking import address_of
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 
 def test_every_form_is_tried_here():
-    assert set(FIELDS) == {surface.route for surface in matrix.SURFACES if surface.method == "POST"}
+    assert set(FIELDS) == {surface.route for surface in SURFACES if surface.method == "POST"}
 
 
 @each_nasty

@@ -72,3 +72,20 @@ def start_shared(live_template: Template, tmp_path_factory: pytest.TempPathFacto
 def live(start_live: StartLive) -> LiveServer:
     """A running server with a fresh copy of the demo accounts: its ``url``, ``data_dir``, ``env`` and more."""
     return start_live()
+
+
+@pytest.fixture(scope="module")
+def console(start_shared) -> LiveServer:
+    """One server for the tests that do not get in each other's way."""
+    return start_shared()
+
+
+@pytest.fixture(scope="module")
+def console_with_ids(console: LiveServer) -> dict[str, int]:
+    """The ids of Acme's members by first name."""
+    said = console.run(
+        "from accounts.models import Member\n"
+        "for member in Member.objects.filter(account_id=1234567).select_related('user'):\n"
+        "    print(member.user.email.partition('@')[0], member.pk)"
+    )
+    return {name: int(pk) for name, pk in (line.split() for line in said.splitlines())}

@@ -12,7 +12,7 @@ import pytest
 from tests import nursery
 from tests.journeys.live import LiveServer, Template
 from tests.journeys.writers import Writers, ask, assert_stored, session_of, sign_in
-from tests.test_leaks import Seeker
+from tests.leaks.search import Seeker
 
 _POSTGRESQL = bool(os.environ.get("TEST_DATABASE_URL"))
 pytestmark = pytest.mark.skipif(_POSTGRESQL and not shutil.which("pg_dump"), reason="needs pg_dump and pg_restore")

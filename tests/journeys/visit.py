@@ -23,6 +23,8 @@ phone_and_desk = pytest.mark.parametrize(
     ("script", "width"), [(True, PHONE), (False, DESKTOP)], ids=["phone, script", "desk, no script"]
 )
 
+with_and_without_script = pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])
+
 #: All that are open, for photographs of what went wrong.
 VISITS: WeakSet["Visit"] = WeakSet()
 

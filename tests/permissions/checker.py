@@ -6,9 +6,10 @@ from accounts.enums import Permission
 from accounts.models import Account, Event, Member, Session
 from keys.models import ClassicKey
 from tests import matrix
-from tests.matrix import Act, Case, Surface, expected_status, may
+from tests.matrix import Act, Case, may
 from tests.permissions.looks import LOOKS
 from tests.permissions.world import CHILD, GRANDCHILD, SIBLING, Answer, World
+from tests.surfaces import Surface, expected_status
 from tests.visitors import undone
 
 #: What a refused request may write: its event, and the chain that holds it.

@@ -20,10 +20,11 @@ from keys.models import ClassicKey, KeptRestriction
 from keys.policy import KeyAction
 from keys.verification import verify
 from tests import matrix
-from tests.matrix import KEY, MEMBER, SESSION, SURFACES, Act, Case, Stand, Surface, may, works
+from tests.matrix import Act, Case, Stand, may, works
 from tests.permissions.checker import Checker
 from tests.permissions.looks import LOOKS, NOT_TOLD, RIGHTS
 from tests.permissions.world import SIBLING, World
+from tests.surfaces import KEY, MEMBER, OUTSIDE_THE_TABLE, SESSION, SURFACES, Surface
 from tests.visitors import METHODS, body_of, routes, signed_in_session, undone, visitor
 
 
@@ -90,7 +91,7 @@ def test_every_route_and_method_is_in_the_matrix():
     """A new route, or a new method of an old one, fails here until the table says who may and what it answers."""
     world = World(Stand.SELF_CREATOR)
     signed_in = signed_in_session(world.actor)
-    in_table = {(surface.route, surface.method) for surface in SURFACES} | set(matrix.OUTSIDE_THE_TABLE)
+    in_table = {(surface.route, surface.method) for surface in SURFACES} | set(OUTSIDE_THE_TABLE)
     found, client = set(), visitor()
     for name, pattern in routes().items():
         about = world.key_ids[world.target.pk] if "key_id" in str(pattern.pattern) else world.target.pk

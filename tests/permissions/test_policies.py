@@ -14,8 +14,9 @@ from keys import policy as key_policy
 from keys import queries as key_queries
 from keys.policy import KeyAction
 from tests import matrix
-from tests.matrix import SURFACES, Act, Case, Freeze, Stand, may
+from tests.matrix import Act, Case, Freeze, Stand, may
 from tests.permissions.world import PureWorld
+from tests.surfaces import SURFACES
 
 #: How each act is asked for. Several ways to ask must all give the one answer.
 QUESTIONS = {

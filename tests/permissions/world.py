@@ -23,7 +23,8 @@ from keys import material
 from keys.forms import packed
 from keys.models import ClassicKey
 from tests import matrix
-from tests.matrix import KEY, PASSKEY, SESSION, TOKEN, Case, Freeze, Stand, Surface
+from tests.matrix import Case, Freeze, Stand
+from tests.surfaces import KEY, PASSKEY, SESSION, TOKEN, Surface
 from tests.trees import grow, make_key
 from tests.visitors import body_of, noting_writes, signed_in_session
 

@@ -14,7 +14,7 @@ from console import demo
 from tests.visitors import METHODS, body_of, routes, undone, visitor
 from tests.web.asking import NOBODYS, SESSION, address_of, assert_headers, log_in
 
-# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+# What the protocol is told, whatever the database; what each database does is tried in tests/races and elsewhere.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 

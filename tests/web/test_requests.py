@@ -12,15 +12,15 @@ from django.utils.http import urlencode
 
 from accounts.models import Member
 from console import demo
-from tests import matrix
 from tests.conftest import BOREALIS
+from tests.surfaces import SURFACES
 from tests.visitors import METHODS, body_of, noting_writes, routes, undone, visitor
 from tests.web.asking import SESSION, address_of, assert_headers
 
-# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+# What the protocol is told, whatever the database; what each database does is tried in tests/races and elsewhere.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
-POSTS = [surface for surface in matrix.SURFACES if surface.method == "POST"]
+POSTS = [surface for surface in SURFACES if surface.method == "POST"]
 
 # --- Methods ----------------------------------------------------------------------------------------------------------
 
@@ -234,7 +234,7 @@ def test_next_is_no_longer_than_the_server_reads(cast, hashed):
 
 
 def test_strangers_are_sent_to_log_in_and_come_back_to_where_they_were(cast, numbers):
-    for surface in matrix.SURFACES:
+    for surface in SURFACES:
         if surface.for_strangers or surface.method != "GET":
             continue
         url = address_of(surface.route, numbers) + surface.query.format(sibling=numbers["member_id"])

@@ -16,7 +16,7 @@ from tests.conftest import ACME
 from tests.visitors import METHODS, noting_writes, session_of, visitor
 from tests.web.asking import SESSION, holds_value, is_signed_in, log_in
 
-# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+# What the protocol is told, whatever the database; what each database does is tried in tests/races and elsewhere.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 # --- Sessions ---------------------------------------------------------------------------------------------------------

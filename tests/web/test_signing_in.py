@@ -14,12 +14,12 @@ from django.test import Client
 from accounts import signin, throttle
 from accounts.models import Account, AttemptCount, Event, Member, User
 from keys.models import ClassicKey
-from tests import matrix
 from tests.conftest import ACME, BOREALIS
+from tests.surfaces import SURFACES
 from tests.visitors import noting_writes, session_of, visitor
 from tests.web.asking import SESSION, address_of, holds_value, is_signed_in, log_in
 
-# What the protocol is told, whatever the database; what each database does is tried in test_races.py and elsewhere.
+# What the protocol is told, whatever the database; what each database does is tried in tests/races and elsewhere.
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 HASHERS = django_settings.PASSWORD_HASHERS  # before any test sets others
@@ -205,7 +205,7 @@ def test_a_password_that_was_never_set_is_no_password(cast):
 
 def test_suspended_member_sees_why_on_every_page_and_can_leave(cast, numbers):
     client = visitor(cast["dmitri"])
-    for surface in matrix.SURFACES:
+    for surface in SURFACES:
         if surface.for_any_status:
             continue
         response = client.generic(surface.method, address_of(surface.route, numbers) + surface.query)
@@ -242,7 +242,7 @@ def test_address_restriction_holds_at_sign_in_and_at_each_later_request(cast, ha
     client = Client(REMOTE_ADDR="10.1.2.3")
     assert log_in("priya", client=client).status_code == 302
     assert is_signed_in(client)
-    for surface in matrix.SURFACES:
+    for surface in SURFACES:
         if not surface.for_any_status:
             with noting_writes() as written:
                 url = address_of(surface.route, numbers) + surface.query

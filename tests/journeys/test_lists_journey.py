@@ -1,0 +1,119 @@
+"""Long lists and long names in a real browser: pages follow each other, and nothing is wider than its place."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.live import LiveServer
+from tests.journeys.visit import DESKTOP, PHONE, SMALLEST, scrolls_sideways
+
+pytest_plugins = ["tests.journeys.browser"]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-lists-journey")]
+
+# An account whose people have the longest names and addresses there can be, from right to left and without a space.
+UNWIELDY = """
+from accounts.memberships import add_member, create_account
+from accounts.models import User
+from accounts.origin import COMMAND_LINE
+from keys.lifecycle import create_classic_key
+names = ["W" * 300, "مفتاح الشجرة " * 23, "עץ המפתחות", "Wortlaut " * 33, "<b>&amp;</b>", "e\\u0301" * 150]
+parent = None
+for number, name in enumerate(name.strip() for name in names * 2):
+    mailbox = f"{number}{'m' * 60}"
+    domain = ".".join(["d" * 60] * 3)[: 253 - len(mailbox)]
+    user = User.objects.create_user(f"{mailbox}@{domain}", name, "keytree-demo")
+    if parent is None:
+        User.objects.filter(pk=user.pk).update(email="long@long.example")
+        user.refresh_from_db()
+        parent = create_account(name="Konto " * 16, owner=user, account_id=3333333, is_demo=True, origin=COMMAND_LINE)
+    else:
+        parent = add_member(parent=parent, user=user, origin=COMMAND_LINE)
+    create_classic_key(holder=parent, by=parent, origin=COMMAND_LINE)
+print(parent.pk)
+"""
+IS_TOO_WIDE = "box => box.scrollWidth > box.clientWidth"
+GENERATED = """
+from console import generator
+account = generator.generate(members=26, keys_share=0.9, seed=5, account_id=5555555)
+print(account.members.get(parent=None).user.email)
+"""
+
+
+@pytest.fixture(scope="module")
+def generated_owner(console: LiveServer) -> str:
+    """The address of the owner of an account of three pages of ten."""
+    return console.run(GENERATED).strip()
+
+
+@pytest.mark.parametrize("path", ["/iam/apikeys?sort=-created_by", "/iam/users?view=hierarchy"])
+def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_owner, browse, path):
+    owner = browse(console).sign_in(generated_owner, at=path)
+    links = owner.page.locator("tbody td:first-child a:not(.fold)")
+    addresses = "links => links.map(link => link.href)"
+    owner.page.get_by_label("per page").select_option("10")
+    owner.page.wait_for_url("**per_page=10**")
+    pages, counts = [], []
+    while True:
+        pages.append(links.evaluate_all(addresses))
+        counts.append(owner.page.locator(".pagination__count").inner_text())
+        expect(owner.page.locator(".pagination__page")).to_have_text(f"Page {len(pages)}")
+        if not owner.link("Next page").count():
+            break
+        owner.link("Next page").click()
+        owner.page.wait_for_load_state()
+    everybody = [link for page in pages for link in page]
+    assert len(everybody) == len(set(everybody)) > 20
+    assert counts[1] == f"11–20 of {len(everybody)} items"
+    for page in reversed(pages[:-1]):
+        owner.link("Previous page").click()
+        owner.page.wait_for_load_state()
+        assert links.evaluate_all(addresses) == page
+    expect(owner.link("Previous page")).to_have_count(0)
+
+
+@pytest.fixture(scope="module")
+def deepest(console: LiveServer) -> int:
+    """The id of the last of a chain of people with unwieldy names."""
+    return int(console.run(UNWIELDY))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/iam/apikeys",
+        "/iam/users",
+        "/iam/users?view=hierarchy",
+        "/iam/users/{}",
+        "/iam/users/{}?tab=manage",
+        "/iam/users/{}/parent",
+        "/iam/activity",
+    ],
+)
+def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse, path):
+    owner = browse(console, is_mobile=False).sign_in("long@long.example", at=path.format(deepest))
+    wrong = []
+    for width in (SMALLEST, PHONE, 672, 673, 1024, 1057, DESKTOP):
+        owner.page.set_viewport_size({"width": width, "height": 900})
+        if scrolls_sideways(owner.page):
+            wrong.append(f"the page at {width}")
+        if owner.page.locator(".data").evaluate_all(f"boxes => boxes.some({IS_TOO_WIDE})"):
+            wrong.append(f"the table at {width}")
+    # Text of twice the size, as somebody sets it in their browser: the layout is that of half the width.
+    sizes = {"standard": 32, "fixed": 26}
+    session = owner.context.new_cdp_session(owner.page)
+    session.send("Page.setFontSizes", {"fontSizes": sizes})
+    for width in (640, 1280):
+        owner.page.set_viewport_size({"width": width, "height": 900})
+        if scrolls_sideways(owner.page) or owner.page.locator(".data").evaluate_all(f"b => b.some({IS_TOO_WIDE})"):
+            wrong.append(f"text of twice the size at {width}")
+    session.send("Page.setFontSizes", {"fontSizes": {"standard": 16, "fixed": 13}})  # for who browses next
+    assert wrong == []
+
+
+def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepest, browse):
+    owner = browse(console, width=PHONE).sign_in("long@long.example", at=f"/iam/users/{deepest}")
+    owner.page.locator(".menu-button").click()
+    owner.link("Delete").click()
+    dialog = owner.dialog("Delete API key")
+    expect(dialog.get_by_role("button", name="Delete")).to_be_in_viewport()
+    assert not scrolls_sideways(owner.page)
+    assert not dialog.evaluate(IS_TOO_WIDE)

@@ -1,0 +1,78 @@
+"""What stands around every page, in a real browser: accounts, the theme, logging out, the navigation."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.journeys.visit import PHONE, phone_and_desk, with_and_without_script
+
+pytest_plugins = ["tests.journeys.browser"]
+pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-shell-journey")]
+
+
+@phone_and_desk
+def test_account_switcher_leads_to_the_other_account_and_back(console, browse, script, width):
+    sam = browse(console, script=script, width=width).sign_in("sam")
+    expect(sam.row("Dmitri Volkov")).to_be_visible()
+    sam.button("1234567 - Acme Robotics").click()
+    sam.button("7654321 - Borealis Labs").click()
+    expect(sam.button("7654321 - Borealis Labs")).to_be_visible()
+    expect(sam.page.get_by_text("No classic infrastructure API keys", exact=True)).to_be_visible()
+    sam.button("7654321 - Borealis Labs").click()
+    sam.button("1234567 - Acme Robotics").click()
+    expect(sam.row("Dmitri Volkov")).to_be_visible()
+
+
+@with_and_without_script
+def test_theme_is_kept_and_sent_with_the_page(console, browse, script):
+    priya = browse(console, script=script, theme="light").sign_in("priya", at="/iam/users?q=a")
+    html = priya.page.locator("html")
+    expect(html).not_to_have_attribute("data-theme", "dark")
+    priya.button("Theme").click()
+    priya.button("Dark").click()
+    expect(html).to_have_attribute("data-theme", "dark")
+    assert priya.page.url.endswith("/iam/users?q=a")
+    # The server says so in the page itself: nothing has to run, so nothing flashes.
+    assert '<html lang="en" data-theme="dark">' in priya.context.request.get("/iam/apikeys").text()
+    priya.go("/iam/apikeys")
+    expect(priya.page.locator("body")).to_have_css("background-color", "rgb(38, 38, 38)")
+    priya.button("Profile").click()
+    priya.button("Log out").click()
+    priya.expect_page("Log in to Keytree")
+    expect(html).to_have_attribute("data-theme", "dark")
+    priya.button("Theme").click()
+    priya.button("System").click()
+    expect(html).not_to_have_attribute("data-theme", "dark")
+    expect(priya.page.locator("body")).to_have_css("background-color", "rgb(244, 244, 244)")
+
+
+def test_nothing_is_shown_again_after_logging_out(console, browse):
+    priya = browse(console).sign_in("priya")
+    priya.button("Profile").click()
+    priya.button("Log out").click()
+    expect(priya.notification("You have logged out.")).to_be_visible()
+    priya.page.go_back()
+    priya.expect_page("Log in to Keytree")
+
+
+@with_and_without_script
+def test_navigation_on_a_phone_is_behind_its_button(console, browse, script):
+    priya = browse(console, width=PHONE, script=script).sign_in("priya")
+    navigation = priya.page.get_by_role("navigation", name="IAM")
+    expect(navigation).to_be_hidden()
+    priya.button("Menu").click()
+    expect(navigation.get_by_role("link", name="API keys")).to_have_attribute("aria-current", "page")
+    priya.page.keyboard.press("Escape")
+    expect(navigation).to_be_hidden()
+    expect(priya.button("Menu")).to_be_focused()
+    priya.button("Menu").click()
+    navigation.get_by_role("link", name="Activity").click()
+    priya.expect_page("Activity")
+
+
+def test_suspended_user_is_told_so_on_every_page(console, browse):
+    dmitri = browse(console).go("/login").log_in("dmitri")
+    dmitri.expect_page("Suspended")
+    for path in ("/iam/apikeys", "/iam/users", "/iam/activity"):
+        dmitri.go(path)
+        dmitri.expect_page("Suspended")
+        expect(dmitri.page.get_by_role("navigation", name="IAM").get_by_role("link")).to_have_count(0)

@@ -1,0 +1,54 @@
+"""Many calls at the same moment, and what is whole after them."""
+
+from collections import Counter
+from collections.abc import Callable
+from threading import Lock
+from typing import Any
+
+from django.db import connection
+
+from accounts import audit
+from accounts.models import Event as AuditEvent
+from accounts.models import Member
+from tests.threads import at_once, errors
+
+
+def most_threads(wanted: int) -> int:
+    """How many threads may each have a connection: another process may race beside, with as many."""
+    if connection.vendor != "postgresql":
+        return wanted
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW max_connections")
+        return min(wanted, int(cursor.fetchone()[0]) // 2 - 15)
+
+
+def many_at_once(call: Callable[[], Any], times: int) -> list[Any]:
+    """What ``times`` calls returned or raised, as many of them at the same moment as there can be connections."""
+    threads, left, lock = most_threads(times), [times], Lock()
+
+    def some() -> list[Any]:
+        said = []
+        while True:
+            with lock:
+                if not left[0]:
+                    return said
+                left[0] -= 1
+            try:
+                said.append(call())
+            except Exception as error:  # noqa: BLE001 - for the test to judge
+                said.append(error)
+
+    (answers,) = at_once(*[some] * threads)
+    assert not errors(answers)
+    return [answer for said in answers for answer in said]
+
+
+def actions_about(member: Member) -> Counter[str]:
+    return Counter(AuditEvent.objects.filter(subject_id=member.pk).values_list("action", flat=True))
+
+
+def assert_sound() -> None:
+    """The tree is whole, and so is the trail."""
+    for account_id in AuditEvent.objects.order_by().values_list("account_id", flat=True).distinct():
+        assert list(audit.breaks(account_id)) == []
+    connection.check_constraints()
