@@ -190,13 +190,8 @@ def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
 
     It has *Suspend*, or *Activate*, beside those of the row: the card of statuses is farther down.
     """
-    is_suspended = member.status == MemberStatus.SUSPENDED
-    change = (
-        MemberAction.CHANGE_STATUS,
-        "Activate" if is_suspended else "Suspend",
-        "accounts:status",
-        not is_suspended,
-    )
+    is_active = member.status != MemberStatus.SUSPENDED
+    change = (MemberAction.CHANGE_STATUS, "Suspend" if is_active else "Activate", "accounts:status", is_active)
     return _usable(member, viewer, (*_OF_INVITATIONS, change, _REMOVE, *_freeze_entries(member)))
 
 
