@@ -50,7 +50,12 @@ class Prepared(Generic[Answer]):
         self._placeholders = [_placeholder(kind, number) for number, kind in enumerate(kinds)]
 
     def __call__(self, *values: Value) -> list[Answer]:
-        """Return the rows for these values: one query, none for a number that no column holds."""
+        """Return the rows for these values: one query, none for a number that no column holds.
+
+        Raises TypeError for another number of values than ``make`` takes.
+        """
+        if len(values) != len(self._placeholders):
+            raise TypeError(f"There are {len(self._placeholders)} values to give, not {len(values)}.")
         if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
             return []
         return self._made.rows(self._made.statement, [parameter(values) for parameter in self._parameters])
@@ -79,7 +84,7 @@ class Prepared(Generic[Answer]):
                     return _of(number, lambda at: day(at.astimezone(UTC).date()))
             elif isinstance(placeholder, str):
                 if isinstance(made, str) and placeholder in made:
-                    return _of(number, "{}".join(map(_escaped, made.split(placeholder))).format)
+                    return _of(number, "{0}".join(map(_escaped, made.split(placeholder))).format)
             elif made == placeholder:
                 return itemgetter(number)
         return lambda _: made

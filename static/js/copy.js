@@ -1,18 +1,27 @@
 // Copy: puts the value of its box on the clipboard and says so. The button is there only with script.
+const REFUSED = "The browser did not allow copying. Show the value and select it.";
+
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
+  if (!navigator.clipboard) return say(button, REFUSED); // not by http: then nothing is asked for
   const box = button.closest("[data-value]");
+  const value = valueOf(box);
   try {
-    const value = await valueOf(box);
-    // Whoever has to prove first who they are does so where *Show* leads, and copies then.
-    if (!value) return formOfShow(box).requestSubmit();
-    await navigator.clipboard.writeText(value);
+    // Given while it is on its way: some browsers soon forget that a button was pressed.
+    await navigator.clipboard.write([new ClipboardItem({ "text/plain": value.then(asText) })]);
     say(button, "Copied to clipboard");
   } catch {
-    say(button, "The browser did not allow copying. Show the value and select it.");
+    if (await value.catch(() => "")) return say(button, REFUSED);
+    // Whoever has to prove first who they are does so where *Show* leads, and copies then.
+    formOfShow(box).requestSubmit();
   }
 });
+
+function asText(value) {
+  if (!value) throw new Error("There is nothing to copy.");
+  return new Blob([value], { type: "text/plain" });
+}
 
 /** The value on the page, else the one in the answer to *Show*, which the page does not come to hold. */
 async function valueOf(box) {

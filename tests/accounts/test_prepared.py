@@ -60,6 +60,18 @@ def test_values_can_be_text(cast):
     assert prepared("") == prepared("nobody@acme.example") == prepared("2147483647") == []
 
 
+@pytest.mark.parametrize("values", [(), (1,), (1, 2, 3)])
+def test_as_many_values_are_given_as_there_are(values):
+    with pytest.raises(TypeError, match="2 values"):
+        Prepared(people)(*values)
+
+
+def test_text_can_stand_in_a_longer_one_more_than_once(cast):
+    prepared = Prepared(lambda name: Member.objects.filter(search_text__in=[f"{name} {name}@acme.example"]), of=str)
+    Member.objects.filter(pk=cast["sam"].pk).update(search_text="s{a}m s{a}m@acme.example")
+    assert prepared("s{a}m") == [cast["sam"]]
+
+
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=14)), timezone(-timedelta(hours=12))])
 def test_values_can_be_moments_of_which_days_are_made_and_texts_of_which_longer_ones_are(cast, zone):
     def keys(before, path: str):

@@ -370,7 +370,7 @@ def test_value_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse,
 
 
 def test_copying_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse):
-    noor = browse(fresh, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
+    noor = browse(fresh, own=True, permissions=["clipboard-read", "clipboard-write"]).sign_in("noor")
     value = create_key(noor)
     close(noor.dialog(CREATED))
     fresh.run(AGE_PROOFS)
@@ -385,6 +385,16 @@ def test_copying_asks_for_the_password_when_signing_in_was_long_ago(fresh, brows
     details.get_by_role("button", name="Copy").click()
     expect(details.get_by_role("status")).to_have_text("Copied to clipboard")
     assert noor.page.evaluate("navigator.clipboard.readText()") == value
+
+    # Where the browser does not allow it, that is said, and the value stays where it is.
+    close(details)
+    noor.context.clear_permissions()
+    noor.choose(NOOR, "View details")
+    details.get_by_role("button", name="Copy").click()
+    expect(details.get_by_role("status")).to_have_text(
+        "The browser did not allow copying. Show the value and select it."
+    )
+    assert value not in noor.page.content()
 
 
 def test_creating_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse):
