@@ -3,6 +3,7 @@
 *Source:* WCAG 2.2 A and AA; docs/rules.md names no more, so the console's own promises stand in the tests.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 
@@ -24,9 +25,13 @@ BETWEEN = (673, 1101, 20)  # from the narrowest layout that is no phone's to whe
 
 AXE = (files("axe_playwright_python") / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]
-# What these find of some elements depends on the theme.
-RULES_OF_COLOUR = ("color-contrast", "link-in-text-block")
-ALL, NONE = (), ("none",)
+# What these find of a text depends on how it and what it lies in look, and on nothing else.
+RULES_OF_COLOUR = ["color-contrast", "link-in-text-block"]
+# All of an element, and of what it lies in, that these judge by.
+STYLES = [
+    "color", "backgroundColor", "backgroundImage", "opacity", "filter", "mixBlendMode", "fontSize", "fontWeight",
+    "fontStyle", "textDecorationLine", "textShadow", "borderBottomStyle", "outlineStyle", "position", "display",
+]  # fmt: skip
 # Those about the page as a whole, or that set elements of all its parts beside each other.
 RULES_OF_PAGE = [
     "accesskeys", "aria-hidden-body", "bypass", "css-orientation-lock", "document-title", "duplicate-id-aria",
@@ -36,28 +41,45 @@ RULES_OF_PAGE = [
     "landmark-one-main", "landmark-unique", "meta-refresh", "meta-viewport", "meta-viewport-large",
     "page-has-heading-one", "region", "skip-link", "table-duplicate-name",
 ]  # fmt: skip
-# Asks axe for some rules of some parts, again and again: all rules of parts where none are named, of all the document
-# where no part is. Each of what is returned names one element. Targets are measured below, and more strictly.
+# Asks axe whatever has not been asked: all rules of parts, of colour those of texts, and those of the page. Each of the
+# faults returned names one element; then come the looks that axe has judged and found good. Targets are measured below,
+# and more strictly.
 RUN_AXE = """
-async ([tags, ofPage, asks]) => {
-  const rules = Object.fromEntries([...ofPage, "target-size"].map((id) => [id, { enabled: false }]));
-  const ofParts = { runOnly: { type: "tag", values: tags }, rules };
-  const found = [];
-  for (const [parts, values] of asks) {
-    const options = values.length ? { runOnly: { type: "rule", values } } : ofParts;
-    const settings = { resultTypes: ["violations"], preload: false, selectors: false, ...options };
-    found.push(...(await axe.run(parts.length ? { include: parts } : document, settings)).violations);
+async ([tags, ofColour, ofPage, parts, texts, page]) => {
+  const without = Object.fromEntries([...ofColour, ...ofPage, "target-size"].map((id) => [id, { enabled: false }]));
+  const ask = (about, options) => axe.run(about, { preload: false, selectors: false, ...options });
+  const [violations, looks] = [[], new Set()];
+  if (parts.length) {
+    const options = { resultTypes: ["violations"], runOnly: { type: "tag", values: tags }, rules: without };
+    violations.push(...(await ask({ include: parts }, options)).violations);
   }
-  return found.map(
-    ({ id, nodes }) => `${id} (${nodes.length}): ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`,
-  );
+  if (texts.length) {
+    const include = texts.map((n) => window.texts[n][0]);
+    const found = await ask({ include }, { elementRef: true, runOnly: { type: "rule", values: ofColour } });
+    violations.push(...found.violations);
+    const lookOf = new Map(window.texts);
+    const elements = (results) => results.flatMap(({ nodes }) => nodes.map(({ element }) => element));
+    for (const element of elements(found.passes)) looks.add(lookOf.get(element));
+    const open = found.incomplete.filter(({ id }) => id !== "color-contrast");
+    for (const element of elements(open)) looks.delete(lookOf.get(element));
+  }
+  if (page) {
+    const options = { resultTypes: ["violations"], runOnly: { type: "rule", values: ofPage } };
+    violations.push(...(await ask(page.length ? { include: page } : document, options)).violations);
+  }
+  return [
+    violations.map(
+      ({ id, nodes }) => `${id} (${nodes.length}): ${nodes[0].html.slice(0, 200)} ${nodes[0].failureSummary}`,
+    ),
+    [...looks],
+  ];
 }
 """
 # What axe does not look at, or only roughly: returns sentences. Then what the page is made of: each part with the
 # selector that finds it, its text, and which of its elements are seen and scroll. An open modal dialog is the only
-# part: the rest is inert.
+# part: the rest is inert. And how each text in them looks: its style and that of all that it lies in.
 LOOK = """
-(smallest) => {
+([smallest, styles]) => {
   scrollTo(0, 0);  // nothing is half under the header
   const found = [];
   const isReachable = (element) => !element.closest("[inert]") && element.checkVisibility({ visibilityProperty: true });
@@ -111,9 +133,35 @@ LOOK = """
     part.dataset.part = n;
     const looks = [part, ...part.querySelectorAll("*")].map(look).join("");
     const text = part.outerHTML.replace(/(csrfmiddlewaretoken" value|data-part)="[^"]*"/g, "");
-    return [`[data-part="${n}"]`, `${document.documentElement.dataset.theme} ${looks} ${text}`];
+    return [`[data-part="${n}"]`, `${looks} ${text}`];
   });
-  return [found, told];
+  const hash = (text) => {
+    let [a, b] = [0xdeadbeef, 0x41c6ce57];
+    for (let n = 0; n < text.length; n++) {
+      a = Math.imul(a ^ text.charCodeAt(n), 2654435761);
+      b = Math.imul(b ^ text.charCodeAt(n), 1597334677);
+    }
+    return `${a},${b}`;
+  };
+  const known = new Map();
+  const lookOf = (element) => {
+    if (!element) return "";
+    if (!known.has(element)) {
+      const style = getComputedStyle(element);
+      const isOff = element.matches(":disabled, [aria-disabled=true]") || element.control?.matches(":disabled");
+      const own = [element.localName, isOff, ...styles.map((name) => style[name])];
+      known.set(element, hash([lookOf(element.parentElement), ...own].join("|")));
+    }
+    return known.get(element);
+  };
+  const hasText = (element) =>
+    element.matches("input, select, textarea") ||
+    [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
+  window.texts = parts
+    .flatMap((part) => [part, ...part.querySelectorAll("*")])
+    .filter((element) => isSeen(element) && hasText(element))
+    .map((element) => [element, lookOf(element)]);
+  return [found, told, texts.map(([, look]) => look), "axe" in window];
 }
 """
 # After each press of Tab, of what has the focus: whether all of it that fits is in view and on top, and whether a ring
@@ -157,6 +205,7 @@ LOW_CONTROLS = """
   .filter((control) => control.checkVisibility() && control.getBoundingClientRect().height < lowest)
   .map((control) => `${control.name || control.innerText} ${Math.round(control.getBoundingClientRect().height)}`)
 """
+TRIES = 3  # questions for the colours of a text that axe leaves to people, as where something may lie in between
 AT_ONCE = 10  # presses of Tab between two questions for what came of them
 
 
@@ -172,13 +221,14 @@ def themes(state: State, width: int) -> tuple[str, ...]:
 
 
 class Examiner:
-    """Examines page after page, and asks axe of no part twice that is the same and looks the same.
+    """Examines page after page, and asks axe of no part twice that is the same, and of no colours that it found good.
 
     The header and the navigation are on every page, and much of a page stays where it is when its window gets narrow.
     """
 
     def __init__(self) -> None:
         self._found: set[tuple[object, ...]] = set()
+        self._asked: Counter[str] = Counter()  # for colours, by how a text looks
 
     def examine(self, visit: Visit, state: State) -> list[str]:
         """Return everything that is wrong with the page that is open, at each width."""
@@ -189,8 +239,8 @@ class Examiner:
                 if theme != seen_in:
                     page.emulate_media(color_scheme=theme)
                     seen_in = theme
-                found, parts = page.evaluate(LOOK, SMALLEST_TARGET)
-                found += self._violations(page, parts, theme)
+                found, *seen = page.evaluate(LOOK, [SMALLEST_TARGET, STYLES])
+                found += self._violations(page, *seen)
                 wrong += [f"{width} {theme}: {fault}" for fault in found]
         # What is done on a page adds to it, and does not move its columns.
         for width in () if state.widths or state.act else NARROWEST:
@@ -198,25 +248,23 @@ class Examiner:
             wrong += [f"{width}: scrolls sideways"] * scrolls_sideways(page)
         return wrong
 
-    def _violations(self, page: Page, parts: Sequence[tuple[str, str]], theme: str) -> list[str]:
+    def _violations(
+        self, page: Page, parts: Sequence[tuple[str, str]], looks: Sequence[str], has_axe: bool
+    ) -> list[str]:
         """Return what axe finds, each with the first of its elements."""
-        asked: dict[tuple[str, ...], list[str]] = {}
-        for selector, text in parts:
-            asked.setdefault(self._rules_for(text, theme), []).append(selector)
-        asked.pop(NONE, None)
-        asks = [(selectors, rules) for rules, selectors in asked.items()]
+        new = [selector for selector, text in parts if self._is_new(text)]
+        texts = [place for place, look in enumerate(looks) if self._asked[look] < TRIES]
+        whole = None
         if self._is_new("page", *(text for _, text in parts)):
-            asks.append(([selector for selector, _ in parts] if len(parts) == 1 else [], RULES_OF_PAGE))
-        if not asks:
+            whole = [selector for selector, _ in parts] if len(parts) == 1 else []
+        if not new and not texts and whole is None:
             return []
-        if not page.evaluate("'axe' in window"):
+        if not has_axe:
             page.evaluate(AXE)
-        return page.evaluate(RUN_AXE, [RULES, RULES_OF_PAGE, asks])
-
-    def _rules_for(self, text: str, theme: str) -> tuple[str, ...]:
-        """Return which rules to ask of a part: those that have not been asked of one with this text."""
-        of_theme = RULES_OF_COLOUR if self._is_new(text, theme) else NONE
-        return ALL if self._is_new(text) else of_theme
+        found, good = page.evaluate(RUN_AXE, [RULES, RULES_OF_COLOUR, RULES_OF_PAGE, new, texts, whole])
+        self._asked.update({looks[place] for place in texts})
+        self._asked.update(dict.fromkeys(good, TRIES))
+        return found
 
     def _is_new(self, *what: object) -> bool:
         is_new = what not in self._found
