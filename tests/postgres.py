@@ -17,8 +17,8 @@ import psycopg
 
 # A database that is thrown away need not survive a power cut: the suite takes half the time.
 _UNSAFE_AND_FAST = ("fsync = off", "synchronous_commit = off", "full_page_writes = off")
-# Two processes may race with all their threads at the same time.
-_ROOMY = "max_connections = 300"
+# All of the suite's processes may race with all their threads at the same time.
+_ROOMY = f"max_connections = {150 * max(os.cpu_count() or 1, 2)}"
 
 
 class Server:

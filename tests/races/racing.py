@@ -1,5 +1,6 @@
 """Many calls at the same moment, and what is whole after them."""
 
+import os
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
@@ -14,12 +15,13 @@ from tests.threads import at_once, errors
 
 
 def most_threads(wanted: int) -> int:
-    """How many threads may each have a connection: another process may race beside, with as many."""
+    """How many threads may each have a connection: the suite's other processes may race beside, with as many."""
     if connection.vendor != "postgresql":
         return wanted
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     with connection.cursor() as cursor:
         cursor.execute("SHOW max_connections")
-        return min(wanted, int(cursor.fetchone()[0]) // 2 - 15)
+        return min(wanted, max(int(cursor.fetchone()[0]) // processes - 15, 5))
 
 
 def many_at_once(call: Callable[[], Any], times: int) -> list[Any]:
