@@ -18,6 +18,7 @@ pytest_plugins = ["tests.journeys.browser"]
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-accessibility")]
 
 WIDTHS = (DESKTOP, PHONE, SMALLEST)
+THEMES = ("light", "dark")
 NARROWEST = (673, 1057)  # of the wider layouts: what fits there fits in what is wider
 SMALLEST_TARGET = 24  # CSS pixels
 LOWEST_CONTROL = 40  # beside others in the toolbar of a table
@@ -77,9 +78,9 @@ async ([tags, ofColour, ofPage, parts, texts, page]) => {
 """
 # What axe does not look at, or only roughly: returns sentences. Then what the page is made of: each part with the
 # selector that finds it, its text, and which of its elements are seen and scroll. An open modal dialog is the only
-# part: the rest is inert. And how each text in them looks: its style and that of all that it lies in.
+# part: the rest is inert.
 LOOK = """
-([smallest, styles]) => {
+(smallest) => {
   scrollTo(0, 0);  // nothing is half under the header
   const found = [];
   const isReachable = (element) => !element.closest("[inert]") && element.checkVisibility({ visibilityProperty: true });
@@ -135,6 +136,12 @@ LOOK = """
     const text = part.outerHTML.replace(/(csrfmiddlewaretoken" value|data-part)="[^"]*"/g, "");
     return [`[data-part="${n}"]`, `${looks} ${text}`];
   });
+  return [found, told];
+}
+"""
+# How each text in these parts looks: its style and that of all that it lies in. And whether axe is on the page.
+LOOK_AT_TEXTS = """
+(styles) => {
   const hash = (text) => {
     let [a, b] = [0xdeadbeef, 0x41c6ce57];
     for (let n = 0; n < text.length; n++) {
@@ -157,11 +164,11 @@ LOOK = """
   const hasText = (element) =>
     element.matches("input, select, textarea") ||
     [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.data.trim());
-  window.texts = parts
+  window.texts = [...document.querySelectorAll("[data-part]")]
     .flatMap((part) => [part, ...part.querySelectorAll("*")])
-    .filter((element) => isSeen(element) && hasText(element))
+    .filter((element) => element.checkVisibility({ visibilityProperty: true }) && hasText(element))
     .map((element) => [element, lookOf(element)]);
-  return [found, told, texts.map(([, look]) => look), "axe" in window];
+  return [texts.map(([, look]) => look), "axe" in window];
 }
 """
 # After each press of Tab, of what has the focus: whether all of it that fits is in view and on top, and whether a ring
@@ -209,17 +216,6 @@ TRIES = 3  # questions for the colours of a text that axe leaves to people, as w
 AT_ONCE = 10  # presses of Tab between two questions for what came of them
 
 
-def themes(state: State, width: int) -> tuple[str, ...]:
-    """Return the themes in which a state is looked at.
-
-    Every component in both at every width: the style guide has them all. A page in one where there is much room, and in
-    the other where there is little: colours do not depend on the width.
-    """
-    if state.is_debug or state.widths:
-        return ("light", "dark")
-    return ("light",) if width == DESKTOP else ("dark",)
-
-
 class Examiner:
     """Examines page after page, and asks axe of no part twice that is the same, and of no colours that it found good.
 
@@ -233,26 +229,23 @@ class Examiner:
 
     def examine(self, visit: Visit, state: State) -> list[str]:
         """Return everything that is wrong with the page that is open, at each width."""
-        page, wrong, seen_in = visit.page, [], ""
+        page, wrong = visit.page, []
         for width in state.widths or WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})
-            for theme in themes(state, width):
-                if theme != seen_in:
-                    page.emulate_media(color_scheme=theme)
-                    seen_in = theme
-                found, *seen = page.evaluate(LOOK, [SMALLEST_TARGET, STYLES])
-                found += self._violations(page, *seen)
-                wrong += [f"{width} {theme}: {fault}" for fault in found]
+            found, parts = page.evaluate(LOOK, SMALLEST_TARGET)
+            for theme in THEMES:
+                page.emulate_media(color_scheme=theme)
+                found += [f"{theme}: {fault}" for fault in self._violations(page, parts)]
+            wrong += [f"{width}: {fault}" for fault in found]
         # What is done on a page adds to it, and does not move its columns.
         for width in () if state.widths or state.act else NARROWEST:
             page.set_viewport_size({"width": width, "height": 900})
             wrong += [f"{width}: scrolls sideways"] * scrolls_sideways(page)
         return wrong
 
-    def _violations(
-        self, page: Page, parts: Sequence[tuple[str, str]], looks: Sequence[str], has_axe: bool
-    ) -> list[str]:
-        """Return what axe finds, each with the first of its elements."""
+    def _violations(self, page: Page, parts: Sequence[tuple[str, str]]) -> list[str]:
+        """Return what axe finds in the theme of now, each with the first of its elements."""
+        looks, has_axe = page.evaluate(LOOK_AT_TEXTS, STYLES)
         new = [selector for selector, text in parts if self._is_new(text)]
         texts = [place for place, look in enumerate(looks) if self._asked[look] < TRIES]
         whole = None
