@@ -395,7 +395,7 @@ class DayForm(forms.Form):
     def __init__(self, *args: Any, tab: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["tab"] = forms.CharField(required=False, initial=tab, widget=forms.HiddenInput())
-        self.helper = helper("Show")
+        self.helper = helper("Show", action="#day")  # the answer stands far down on the page
         self.helper.form_method = "get"
         self.helper.disable_csrf = True
 

@@ -115,7 +115,7 @@ class SessionSettingsForm(forms.Form):
             f"Together {LEAST_IDLE_MINUTES} minutes to {MOST_IDLE_MINUTES // _MINUTES} hours. Both empty: "
             f"{installation.idle_minutes} minutes, as this installation sets it."
         )
-        self.fields["most"].help_text = f"1 to {MOST_SESSIONS}: whoever logs in once more ends their oldest session."
+        self.fields["most"].help_text = f"With “Limit sessions”: 1 to {MOST_SESSIONS}. One login more ends the oldest."
         self.helper = helper("", tag=False)
 
     def clean(self) -> None:

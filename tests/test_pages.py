@@ -195,6 +195,53 @@ def test_removal_that_lacks_a_decision_focuses_it(cast):
 
 
 @pytest.mark.parametrize(
+    ("path", "typed", "field"),
+    [
+        ("/iam/users/invite_users", {"addresses": ","}, "addresses"),
+        ("/iam/users/add_vpn_user", {"name": "Oslo", "email": "oslo"}, "email"),
+        ("/iam/users/import", {}, "file"),
+        ("/iam/users/{priya}/vpn_password", {"password": "short"}, "password"),
+        ("/iam/settings/addresses", {"is_on": "true", "addresses": "here"}, "addresses"),
+        ("/iam/settings/domains", {"is_on": "true", "domains": "x y"}, "domains"),
+        ("/iam/settings/login_session", {"concurrent": "limited"}, "most"),
+    ],
+)
+def test_refused_form_focuses_its_first_mistake(cast, path, typed, field):
+    body = page(visitor(cast["olivia"]).post(path.format(priya=cast["priya"].pk), typed))
+    assert [f'name="{field}"' in tag for tag in focused(body)] == [True]
+
+
+def test_day_that_has_not_come_focuses_its_field_and_the_answer_is_gone_to(cast):
+    body = page(visitor(cast["olivia"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage&on=9999-01-01"))
+    assert ['name="on"' in tag for tag in focused(body)] == [True]
+    assert 'action="#day"' in body
+    assert "Who stood above on a day" in body.partition('id="day"')[2]
+
+
+def test_addresses_that_were_not_invited_are_told_in_the_title(cast):
+    body = page(visitor(cast["olivia"]).post("/iam/users/invite_users", {"addresses": "new@new.example, nonsense"}))
+    assert ">1 user invited, 1 address not<" in body
+    assert "notification--warning" in body
+    assert [tag.startswith("<h1") for tag in focused(body)] == [True]
+
+
+def test_status_that_a_user_has_already_is_not_told_as_a_change(cast):
+    olivia, priya = visitor(cast["olivia"]), cast["priya"]
+    events = Event.objects.count()
+    body = page(olivia.post(f"{USERS}/{priya.pk}/status", {"status": priya.status}, follow=True))
+    assert "Nothing was changed" in body
+    assert "Priya Raman is Active already." in body
+    assert "from now on" not in body
+    assert Event.objects.count() == events
+
+
+def test_switching_says_which_account_it_is_now(cast):
+    body = page(visitor(cast["sam"]).post("/account/switch", {"account": 7654321}, follow=True))
+    assert "You are now in 7654321 - Borealis Labs" in body.partition("<h1")[2]
+    assert [tag.startswith("<h1") for tag in focused(body)] == [True]
+
+
+@pytest.mark.parametrize(
     ("email", "password", "field"),
     [("", "", "id_username"), ("olivia@acme.example", "", "id_password"), ("olivia@acme.example", "no", "id_password")],
 )

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import import_jobs, invitations
 from accounts.access import refusal, refused_answer
 from accounts.csv_files import csv_response
+from accounts.forms import focus_first_mistake
 from accounts.import_forms import ImportForm
 from accounts.import_jobs import JobGone, TooManyFiles
 from accounts.invitations import TooManyInvitations
@@ -56,6 +57,7 @@ def import_members(request: MemberRequest) -> HttpResponse:
 
 
 def _ask(request: MemberRequest, form: ImportForm) -> HttpResponse:
+    focus_first_mistake(form)
     return render(request, "accounts/import.html", {"title": "Import users", "form": form, "mails": mails()})
 
 

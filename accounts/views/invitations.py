@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts import invitations, memberships, policy
 from accounts.access import refusal, refused_answer
-from accounts.forms import InviteForm, VpnUserForm
+from accounts.forms import InviteForm, VpnUserForm, focus_first_mistake
 from accounts.hierarchy import TreeError
 from accounts.invitations import Outcome, Result, TooManyInvitations
 from accounts.policy import MemberAction, NotAllowed
@@ -53,6 +53,7 @@ def invite(request: MemberRequest) -> HttpResponse:
             refused = error
         else:
             return _results(request, results)
+    focus_first_mistake(form)
     context = {
         "title": "Invite users",
         "form": form,
@@ -75,11 +76,18 @@ def _results(request: MemberRequest, results: list[Result]) -> HttpResponse:
         "title": "Invite users",
         "results": sorted(results, key=lambda result: result.outcome is Outcome.INVITED),
         "invited": invited,
-        "headline": f"{invited:,} user{'' if invited == 1 else 's'} invited",
+        "headline": _headline(invited, len(results) - invited),
         "others": len(results) - invited,
+        "focuses_title": True,
         "mails": mails(),
     }
     return render(request, "accounts/invited.html", context)
+
+
+def _headline(invited: int, others: int) -> str:
+    """Return how many were invited, and how many of the addresses were not."""
+    done = f"{invited:,} user{'' if invited == 1 else 's'} invited"
+    return f"{done}, {others:,} address{'' if others == 1 else 'es'} not" if others else done
 
 
 @form_or_post
@@ -150,4 +158,5 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
         else:
             messages.success(request, f"VPN-only user added\n{member.name} cannot sign in; you may create their key.")
             return redirect("accounts:user", member.pk)
+    focus_first_mistake(form)
     return render(request, "accounts/add_vpn_user.html", {"title": "Add VPN-only user", "form": form})

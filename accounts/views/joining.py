@@ -7,7 +7,7 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_http_methods
 
 from accounts import invitations, passcodes, signin
-from accounts.forms import JoinForm, NewUserForm, ProofForm, helper
+from accounts.forms import JoinForm, NewUserForm, ProofForm, focus_first_mistake, helper
 from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
 from accounts.models import Invitation, Member
 from accounts.requests import MemberRequest
@@ -49,6 +49,7 @@ def _answer(request: MemberRequest, token: str) -> HttpResponse:
                 status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
         except IdentityKnown:
             return redirect(request.path)  # asks for the password that there is by now
+    focus_first_mistake(form)
     context = {
         "title": _title(invitation),
         "invitation": invitation,

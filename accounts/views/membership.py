@@ -68,13 +68,16 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     if not form.is_valid():
         return user_details.page(request, member, status_form=form, focuses_mistake=focus_first_mistake(form))
     chosen = form.cleaned_data["status"]
+    label = MemberStatus(chosen).label
+    if chosen == member.status:
+        messages.info(request, f"Nothing was changed\n{member.name} is {label} already.")
+        return redirect("accounts:user", member.pk)
     write(
         request,
         member,
         action,
         lambda: memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin),
     )
-    label = MemberStatus(chosen).label
     messages.success(request, f"User status applied\n{member.name} is {label} from now on.")
     return redirect("accounts:user", member.pk)
 

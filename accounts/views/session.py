@@ -98,8 +98,10 @@ def logout(request: MemberRequest) -> HttpResponse:
 def switch_account(request: MemberRequest) -> HttpResponse:
     """Make another of the user's accounts the current one; 404 for one they are not in."""
     form = SwitchForm(request.POST)
-    if not form.is_valid() or not signin.switch_account(
+    member = form.is_valid() and signin.switch_account(
         request, account_id=form.cleaned_data["account"], origin=request.origin
-    ):
+    )
+    if not member:
         raise Http404
+    messages.success(request, f"You are now in {member.account}")
     return redirect("/")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.conf import settings as installation
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -48,11 +49,16 @@ def _write(request: MemberRequest, change: Callable[[], object], told: str) -> H
     return redirect("accounts:settings")
 
 
-def _dialog(request: MemberRequest, template: str, title: str, **more: object) -> HttpResponse:
+def _dialog(
+    request: MemberRequest, template: str, title: str, *, form: Form | None = None, **more: object
+) -> HttpResponse:
+    if form is not None:
+        focus_first_mistake(form)
     context = {
         "title": title,
         "behind_title": "Settings",
         "dialog_back": reverse("accounts:settings"),
+        "form": form,
         **more,
     }
     return render(request, f"accounts/{template}.html", context)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts import history, memberships
 from accounts.access import member_or_404, refusal
 from accounts.enums import SIGN_IN_STATUSES, Permission
-from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
+from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm, focus_first_mistake
 from accounts.hierarchy import freezes_over
 from accounts.memberships import permission_names
 from accounts.models import Member
@@ -82,6 +82,7 @@ def _looking_back(request: MemberRequest, member: Member) -> dict[str, Any]:
     """Return who stood above the member on the day that the address asks about, and the form that asks."""
     form = DayForm(request.GET if "on" in request.GET else None, tab=MANAGE)
     context: dict[str, Any] = {"day_form": form}
+    focus_first_mistake(form)
     if form.is_valid():
         viewer = request.member
         context["day"] = form.cleaned_data["on"].strftime("%d-%m-%Y")
@@ -140,6 +141,7 @@ def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
             raise refusal(request, subject=member, what=MemberAction.EDIT_VPN_PASSWORD.value, why=error) from error
         messages.success(request, "VPN password updated")
         return redirect(back)
+    focus_first_mistake(form)
     context = {
         "title": "Edit VPN password",
         "behind_title": f"Manage {member.name}",

@@ -17,6 +17,7 @@ from accounts import formats
 from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusal
 from accounts.csv_files import csv_response
 from accounts.enums import CALLING_STATUSES, MemberStatus
+from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
 from accounts.list_request import ListRequest
 from accounts.models import Member
@@ -295,6 +296,7 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
         raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
     except lifecycle.KeyGone as error:
         raise Http404 from error
+    focus_first_mistake(form)
     context = _dialog_context(request, key, "Edit IP address restrictions") | {
         "dialog_back": _details_url(request, key),
         "form": form,
