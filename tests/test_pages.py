@@ -235,6 +235,14 @@ def test_status_that_a_user_has_already_is_not_told_as_a_change(cast):
     assert Event.objects.count() == events
 
 
+def test_passkey_offers_nothing_to_press_where_there_is_no_script(cast):
+    body = page(visitor(cast["sam"]).post("/user/security/passkeys"))
+    add = re.search(r"<button[^>]*>Add</button>", body)[0]
+    assert "data-needs-script" in add
+    assert 'name="name"' not in re.sub(r"<div data-needs-script>.*?</form>", "", body, flags=re.DOTALL)
+    assert "Making a passkey takes JavaScript" in body
+
+
 def test_switching_says_which_account_it_is_now(cast):
     body = page(visitor(cast["sam"]).post("/account/switch", {"account": 7654321}, follow=True))
     assert "You are now in 7654321 - Borealis Labs" in body.partition("<h1")[2]
