@@ -1,0 +1,133 @@
+"""The dialogs about a key: what they say, and where they lead back to."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.enums import CALLING_STATUSES, MemberStatus
+from accounts.memberships import freeze_branch
+from accounts.models import Member
+from accounts.origin import COMMAND_LINE
+from accounts.sessions import SessionStore
+from console import demo
+from tests.pages.reading import KEYS, USERS, focused, key_url, page
+from tests.visitors import session_of, visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
+
+
+def test_shown_value_stands_among_the_facts_of_the_key(cast):
+    client, url = visitor(cast["marcus"]), key_url(cast["marcus"])
+    details, shown = page(client.get(url)), page(client.post(f"{url}/show"))
+    for fact in ("Owner", "Date created", "Created by", "Last used", "IP address restrictions"):
+        assert f"<dt>{fact}</dt>" in details
+        assert f"<dt>{fact}</dt>" in shown
+    assert f'href="{url}/delete"' in shown
+    assert not re.search(r"\b[0-9a-f]{64}\b", details)
+    assert re.search(r"\b[0-9a-f]{64}\b", shown)
+
+
+def age_proof(client) -> None:
+    session = SessionStore(session_of(client).session_key)
+    session["proved_at"] = (timezone.now() - timedelta(hours=1)).timestamp()
+    session.save()
+
+
+def test_download_after_the_proof_leads_back_to_the_details(cast):
+    client, url = visitor(cast["marcus"]), key_url(cast["marcus"])
+    age_proof(client)
+    asked = page(client.post(f"{url}/download"))
+    assert "Confirm that it is you" in asked
+    assert "more than five minutes have passed since you logged in or last confirmed it." in asked
+    assert '<p class="page-title">API keys</p>' in asked
+    body = page(client.post(f"{url}/download", {"password": demo.PASSWORD}, follow=True))
+    assert "Download the key now." in body
+    assert "<dt>Owner</dt>" in body
+    assert [f'action="{url}/download"' in body.partition(tag)[0].rpartition("<form")[2] for tag in focused(body)] == [
+        True
+    ]
+    file = client.post(f"{url}/download")
+    assert file["Content-Disposition"] == 'attachment; filename="apikey.json"'
+
+
+@pytest.mark.parametrize("status", MemberStatus)
+def test_details_say_whether_calls_are_refused_for_the_users_status(cast, status):
+    Member.objects.filter(pk=cast["priya"].pk).update(status=status)
+    body = page(visitor(cast["marcus"]).get(key_url(cast["priya"])))
+    assert ("Calls with this key are refused now" in body) is (status not in CALLING_STATUSES)
+    assert (f"The status of its user is {status.label}." in body) is (status not in CALLING_STATUSES)
+
+
+@pytest.mark.parametrize(("frozen", "is_told"), [("priya", True), ("marcus", True), ("sam", False)])
+def test_details_say_whether_calls_are_refused_for_a_frozen_branch(cast, frozen, is_told):
+    """Her own branch, or one that she is in; Sam's is another."""
+    freeze_branch(member=cast[frozen], reason="An audit", by=cast["olivia"], origin=COMMAND_LINE)
+    body = page(visitor(cast["olivia"]).get(key_url(cast["priya"])))
+    assert ("Calls with this key are refused now" in body) is is_told
+    assert (">Its user is in a branch of users that is frozen.<" in body) is is_told
+    # Nor can she create another, as long as that lasts.
+    question = page(visitor(cast["olivia"]).get(f"{key_url(cast['priya'])}/delete"))
+    assert ("may create another." in question) is not is_told
+
+
+def test_details_say_each_reason_for_which_calls_are_refused(cast):
+    freeze_branch(member=cast["sam"], reason="An audit", by=cast["olivia"], origin=COMMAND_LINE)
+    body = page(visitor(cast["olivia"]).get(key_url(cast["dmitri"])))
+    assert "The status of its user is Suspended. Its user is in a branch of users that is frozen." in body
+
+
+@pytest.mark.parametrize(
+    ("viewer", "holder", "sentence"),
+    [
+        ("marcus", "marcus", "You may create another."),
+        ("marcus", "priya", "<bdi>Priya Raman</bdi> may create another."),
+        ("marcus", "berlin", "You may create another for them."),  # VPN-only, below somebody with Manage users
+        ("sam", "dmitri", ""),  # suspended
+    ],
+)
+def test_deletion_promises_another_key_only_where_there_can_be_one(cast, viewer, holder, sentence):
+    body = page(visitor(cast[viewer]).get(f"{key_url(cast[holder])}/delete"))
+    assert re.findall(r"cannot be undone\. ?(.*?)</p>", body) == [sentence]
+
+
+def test_dialogs_lead_back_to_the_page_that_they_were_opened_from(cast):
+    client, own_page = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}"
+    way = f"?next=%2Fiam%2Fusers%2F{cast['priya'].pk}"
+    url = key_url(cast["priya"])
+    assert f'href="{url}{way}"' in page(client.get(own_page))
+    details = page(client.get(url + way))
+    assert f'href="{own_page}" aria-label="Close"' in details
+    assert "Manage Priya Raman" in details
+    assert f'href="{url}/restriction{way}"' in details
+    assert f'action="{url}/restriction{way}"' in page(client.get(f"{url}/restriction{way}"))
+    assert client.post(f"{url}/restriction{way}", {"classic": "10.0.0.0/8"})["Location"] == own_page
+    assert client.post(f"{url}/delete{way}")["Location"] == KEYS
+
+
+def test_dialogs_lead_back_to_the_filtered_list(cast):
+    client, url = visitor(cast["marcus"]), key_url(cast["priya"])
+    way = "?next=%2Fiam%2Fapikeys%3Fq%3Draman"
+    assert f'href="{url}{way}"' in page(client.get(f"{KEYS}?q=raman"))
+    assert f'href="{url}"' in page(client.get(KEYS))
+    for action, typed in (("restriction", {"classic": ""}), ("delete", {})):
+        assert client.post(f"{url}/{action}{way}", typed)["Location"] == f"{KEYS}?q=raman"
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/iam/apikeys/../logout",
+        "/iam/users/1?tab=access",
+        "\\\\x",
+        "/iam/users",
+    ],
+)
+def test_dialogs_lead_nowhere_else(cast, elsewhere):
+    client, url = visitor(cast["marcus"]), key_url(cast["priya"])
+    assert f'href="{KEYS}" aria-label="Close"' in page(client.get(url, {"next": elsewhere}))
+    answer = client.post(f"{url}/restriction", {"classic": "10.0.0.0/8"}, query_params={"next": elsewhere})
+    assert answer["Location"] == KEYS

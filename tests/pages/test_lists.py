@@ -1,0 +1,193 @@
+"""What lists, their filters, their files and their prints say."""
+
+import csv
+import io
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts.list_request import ListRequest
+from accounts.listing import Page
+from accounts.models import Event, Member
+from keys.models import ClassicKey
+from tests.pages.reading import CREATE, HIERARCHY, KEYS, USERS, page, row_of
+from tests.trees import chain, grow, make_account, make_key
+from tests.visitors import body_of, visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/iam/apikeys", "Classic infrastructure API keys."),
+        (
+            "/iam/apikeys?q=acme&used=never&restriction=some&branch={marcus}",
+            "Classic infrastructure API keys, filtered: branch “Marcus Lindqvist”, last used “Never used”,"
+            " restriction “Restricted”, search “acme”.",
+        ),
+        ("/iam/apikeys?used=nonsense", "Classic infrastructure API keys."),
+        ("/iam/users?status=suspended&q=<b>x", "Account users, filtered: status “Suspended”, search “<b>x”."),
+        ("/iam/users?view=hierarchy&q=a", "User hierarchy, filtered: search “a”."),
+        ("/iam/activity", "Activity."),
+        ("/iam/activity?outcome=refused", "Activity, filtered: outcome “Refused”."),
+        (
+            "/iam/activity?action=member.user_managed_login_changed",
+            "Activity, filtered: event “User-managed login changed”.",
+        ),
+    ],
+)
+def test_print_of_a_list_says_by_what_it_is_filtered(cast, path, said):
+    numbers = {name: member.pk for name, member in cast.items()}
+    body = page(visitor(cast["olivia"]).get(path.format(**numbers)))
+    listed, of_account = re.findall('<p class="printed">(.*)</p>', body)
+    assert listed == said
+    assert of_account.startswith("1234567 - Acme Robotics, as of ")
+
+
+def test_key_list_without_a_key_has_its_button_in_the_lists_place(cast):
+    body = page(visitor(cast["noor"]).get(KEYS))
+    assert CREATE in body.partition('class="empty"')[2]
+    assert body.count(CREATE) == 1
+    ClassicKey.objects.filter(holder=cast["marcus"]).delete()
+    listed = page(visitor(cast["marcus"]).get(KEYS))
+    assert CREATE in listed.partition("<table")[0]
+    assert listed.count(CREATE) == 1
+
+
+def test_keys_are_filtered_by_what_the_field_names(cast):
+    client = visitor(cast["marcus"])
+    assert "Filter by user or parent" in page(client.get(KEYS))
+    assert "Noor" not in page(client.get(f"{KEYS}?q=olivia"))
+    assert "No keys match" in page(client.get(f"{KEYS}?q=details"))  # a word of every description
+    assert "Priya Raman" in page(client.get(f"{KEYS}?q=lindqvist"))  # her parent
+
+
+def test_list_and_file_say_who_created_a_key_that_its_holder_did_not():
+    """The user was VPN-only when the key was created, and signs in since."""
+    owner, manager, user, other = grow([0, 1, 1])
+    make_key(user, creator=manager)
+    make_key(other)
+
+    def told(viewer: Member) -> tuple[str, dict[str, str]]:
+        """The page of the list, and the key's line of the file."""
+        client = visitor(viewer)
+        rows = csv.DictReader(io.StringIO(body_of(client.get(f"{KEYS}/classic.csv")).decode()))
+        return page(client.get(KEYS)), next(row for row in rows if row["User"] == user.name)
+
+    for viewer, said in (
+        (user, "Created for you by another user. You cannot see its value."),
+        (manager, f"Child of {manager.name}. Created by you"),
+        (owner, f"Child of {manager.name}. Created by another user"),
+    ):
+        body, line = told(viewer)
+        assert f">{said}</td>" in body
+        assert (line["Description"], line["Created by"]) == (said, manager.name)
+        assert "to see its value" not in body
+    ClassicKey.objects.filter(holder=user).update(creator=None)  # as when the creator was removed
+    for viewer, said in (
+        (user, "Created for you by a user who has left. You cannot see its value."),
+        (manager, f"Child of {manager.name}. Created by a user who has left"),
+    ):
+        body, line = told(viewer)
+        assert f">{said}</td>" in body
+        assert (line["Description"], line["Created by"]) == (said, "A user who has left")
+
+
+def test_list_and_file_of_keys_that_their_holders_created_say_no_more_of_it(cast):
+    client = visitor(cast["priya"])
+    assert "One classic infrastructure key per user. Open View details to see its value." in page(client.get(KEYS))
+    (line,) = csv.DictReader(io.StringIO(body_of(client.get(f"{KEYS}/classic.csv")).decode()))
+    assert (line["User"], line["Created by"]) == ("Priya Raman", "Priya Raman")
+    assert ">Child of Marcus Lindqvist</td>" in row_of(page(visitor(cast["marcus"]).get(KEYS)), cast["priya"])
+
+
+@pytest.mark.parametrize("path", [KEYS, f"{KEYS}/classic.csv"])
+def test_list_and_file_ask_no_more_often_where_others_created_the_keys(path):
+    queries = []
+    for count in (1, 3):
+        _, manager, *users = grow([0, *[1] * count])
+        for user in users:
+            make_key(user, creator=manager)
+        for viewer in (manager, users[0]):
+            client = visitor(viewer)
+            with CaptureQueriesContext(connection) as captured:
+                body_of(client.get(path))
+            queries.append(len(captured))
+    assert queries[:2] == queries[2:]
+
+
+@pytest.mark.parametrize("path", [f"{KEYS}?q=raman", f"{USERS}?q=raman", f"{USERS}?status=active", "/iam/activity?q=a"])
+def test_filtered_list_has_the_link_that_clears_the_filters(cast, path):
+    client, unfiltered = visitor(cast["marcus"]), path.partition("?")[0]
+    assert f'href="{unfiltered}">Clear filters</a>' in page(client.get(path))
+    assert "Clear filters" not in page(client.get(unfiltered))
+
+
+def test_another_view_keeps_the_filters(cast):
+    body = page(visitor(cast["marcus"]).get(f"{USERS}?q=a&status=active&per_page=10&at=x"))
+    form = body.partition('class="view-select"')[2].partition("</form>")[0]
+    carried = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form))
+    assert carried == {"q": "a", "status": "active", "per_page": "10"}
+
+
+def test_folding_leads_back_to_the_control(cast):
+    body = page(visitor(cast["olivia"]).get(HIERARCHY))
+    fold = f"fold-{cast['marcus'].pk}"
+    assert f'id="{fold}" href="{HIERARCHY}&folded={cast["marcus"].pk}#{fold}"' in row_of(body, cast["marcus"])
+    assert 'class="fold"' not in row_of(body, cast["noor"])
+
+
+def test_level_is_visible_where_the_indent_ends():
+    members = chain(make_account(), 11)
+    body = page(visitor(members[0]).get(HIERARCHY))
+    tags = [re.findall(r'class="tag">(Level \d+)<', row_of(body, member)) for member in members]
+    assert tags == [[]] * 9 + [["Level 10"], ["Level 11"]]
+
+
+def test_filtered_hierarchy_says_whom_each_is_below(cast):
+    client = visitor(cast["marcus"])
+    filtered = page(client.get(f"{HIERARCHY}&q=a"))
+    assert "below <bdi>Priya Raman</bdi>" in row_of(filtered, cast["noor"])
+    assert "below <bdi>" not in row_of(filtered, cast["marcus"])  # nobody above the viewer is told
+    assert "below <bdi>" not in page(client.get(HIERARCHY))
+
+
+def test_numbers_of_the_footer_are_grouped():
+    numbers = {"first_number": 1001, "pinned": 0, "total": 9999, "total_is_bound": False, "per_page": 100}
+    footer = ListRequest(KEYS, {}).footer(Page(rows=[None] * 100, next=None, previous=None, **numbers))
+    said = [footer[name] for name in ("first_number", "last_number", "total_text")]
+    assert said == ["1,001", "1,100", "of 9,999 items"]
+
+
+# --- Activity ---------------------------------------------------------------------------------------------------------
+
+
+def test_activity_says_changes_in_words_and_links_who_is_still_there(cast):
+    client = visitor(cast["marcus"])
+    client.post(f"{USERS}/{cast['noor'].pk}/status", {"status": "suspended"})
+    body = page(client.get("/iam/activity"))
+    newest = body.partition("<tbody>")[2].partition("</tr>")[0]
+    assert "from Active to Suspended" in newest
+    assert re.search(r">\d\d:\d\d:\d\d GMT<", newest)
+    for name in ("marcus", "noor"):
+        assert f'href="/iam/users/{cast[name].pk}"' in newest
+    client.post(f"{USERS}/{cast['noor'].pk}/remove")
+    assert Event.objects.filter(action="member.removed").exists()
+    body = page(client.get("/iam/activity"))
+    assert "<bdi>Noor Haddad</bdi>" in body
+    assert f'href="/iam/users/{cast["noor"].pk}"' not in body
+
+
+def test_activity_names_somebody_by_name_and_email_or_by_the_email_alone(cast):
+    marcus, invited = cast["marcus"], "tove@new.example"
+    client = visitor(marcus)
+    client.post(f"{USERS}/invite_users", {"addresses": invited})
+    event = Event.objects.get(action="invitation.created")
+    assert event.subject_label == f"{invited} <{invited}>"
+    listed = page(client.get("/iam/activity?action=invitation.created"))
+    newest = row_of(listed, Member.objects.get(user__email=invited))
+    assert f'<bdi>Marcus Lindqvist</bdi></a><br><span class="helper">{marcus.user.email}</span>' in newest
+    assert newest.count(invited) == 1

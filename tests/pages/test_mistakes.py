@@ -1,0 +1,178 @@
+"""What pages say after a mistake and after a change, and where the focus is then: none of it needs a script."""
+
+import re
+
+import pytest
+
+from accounts.models import Event, Member
+from accounts.origin import COMMAND_LINE
+from keys import lifecycle
+from keys.models import ClassicKey
+from tests.pages.reading import KEYS, USERS, focused, key_url, page
+from tests.visitors import visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
+
+
+def test_login_with_nothing_filled_in_speaks_of_logging_in_and_not_of_saving():
+    body = page(visitor().post("/login", {"username": "", "password": ""}))
+    assert "Check these entries. You are not logged in." in body
+    assert "saved" not in body
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"platform": "here", "classic": "there"}, "id_platform"),
+        ({"platform": "", "classic": "there"}, "id_classic"),
+        ({"platform": "192.0.2.0/24", "classic": ""}, "id_confirm_lockout"),
+    ],
+)
+def test_refused_restrictions_are_told_on_top_and_focus_the_first_mistake(cast, typed, field):
+    body = page(visitor(cast["olivia"]).post(f"{USERS}/{cast['olivia'].pk}/restrictions", typed))
+    assert "IP address restrictions not saved" in body.partition('id="details-heading"')[0]
+    assert [f'id="{field}"' in tag for tag in focused(body)] == [True]
+
+
+def test_after_a_change_the_title_has_the_focus(cast):
+    typed = {"platform": "10.0.0.0/8", "classic": ""}
+    answer = visitor(cast["olivia"]).post(f"{USERS}/{cast['sam'].pk}/restrictions", typed, follow=True)
+    assert [tag.startswith("<h1") for tag in focused(page(answer))] == [True]
+
+
+def test_page_that_is_older_than_a_restriction_does_not_lift_it(cast):
+    olivia, priya = visitor(cast["olivia"]), cast["priya"]
+    address = f"{USERS}/{priya.pk}/restrictions"
+    older = {"initial-platform": "", "initial-classic": ""}
+    assert olivia.post(address, older | {"platform": "192.0.2.1", "classic": ""}).status_code == 302
+    # Another tab, opened before: what was not touched there stays, what was is asked about.
+    assert olivia.post(address, older | {"platform": "", "classic": "192.0.2.2"}).status_code == 302
+    assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.1"
+    assert ClassicKey.objects.get(holder=priya).allowed_addresses == "192.0.2.2"
+    body = page(olivia.post(address, older | {"platform": "192.0.2.3", "classic": ""}))
+    assert "Changed meanwhile, to 192.0.2.1." in body
+    assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.1"
+    again = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', body))
+    assert olivia.post(address, again | {"platform": "192.0.2.3", "classic": "192.0.2.2"}).status_code == 302
+    assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.3"
+    assert ClassicKey.objects.get(holder=priya).allowed_addresses == "192.0.2.2"
+
+
+@pytest.mark.parametrize("typed", ["192.0.2.1", "no address"])
+def test_restriction_of_a_key_that_is_gone_is_not_told_as_saved(cast, typed):
+    olivia, sam = visitor(cast["olivia"]), cast["sam"]
+    ClassicKey.objects.filter(holder=sam).delete()
+    address = f"{USERS}/{sam.pk}/restrictions"
+    body = page(olivia.post(address, {"platform": "198.51.100.7", "classic": typed}))
+    assert "The key was deleted meanwhile" in body
+    assert Member.objects.get(pk=sam.pk).allowed_addresses == ""
+    assert olivia.post(address, {"platform": "198.51.100.7"}).status_code == 302
+    assert Member.objects.get(pk=sam.pk).allowed_addresses == "198.51.100.7"
+
+
+def test_restriction_outlives_the_key_that_its_holder_deletes(cast):
+    olivia, priya = visitor(cast["olivia"]), visitor(cast["priya"])
+    holder, key = cast["priya"], ClassicKey.objects.get(holder=cast["priya"])
+    address = f"{USERS}/{holder.pk}/restrictions"
+    assert olivia.post(address, {"platform": "", "classic": "192.0.2.1"}).status_code == 302
+    assert "restricted to the same IP addresses" in page(priya.get(f"{KEYS}/classic/{key.pk}/delete"))
+    assert priya.post(f"{KEYS}/classic/{key.pk}/delete").status_code == 302
+    kept = re.search(r'<[^>]*name="classic"[^>]*>[^<]*', page(olivia.get(f"{USERS}/{holder.pk}")))[0]
+    assert "192.0.2.1" in kept
+    assert "disabled" in kept
+    assert page(priya.post(f"{USERS}/{holder.pk}/classic_key"))
+    assert ClassicKey.objects.get(holder=holder).allowed_addresses == "192.0.2.1"
+    assert Event.objects.filter(action="classic_key.created").latest("number").facts == {"restriction": "192.0.2.1"}
+    # Lifted by whoever may, it is gone for the next key too.
+    assert olivia.post(address, {"platform": "", "classic": ""}).status_code == 302
+    assert priya.post(f"{KEYS}/classic/{ClassicKey.objects.get(holder=holder).pk}/delete").status_code == 302
+    assert page(priya.post(f"{USERS}/{holder.pk}/classic_key"))
+    assert ClassicKey.objects.get(holder=holder).allowed_addresses == ""
+
+
+def test_restrictions_outlive_the_keys_of_a_revoked_branch(cast):
+    keys = ClassicKey.objects.filter(holder__in=[cast["marcus"], cast["priya"]])
+    keys.filter(holder=cast["priya"]).update(allowed_addresses="192.0.2.1")
+    numbers = list(keys.values_list("pk", flat=True))
+    lifecycle.revoke_branch(
+        member=cast["marcus"], chosen=numbers, seen=numbers, reason="lost", by=cast["olivia"], origin=COMMAND_LINE
+    )
+    for name, expected in (("marcus", ""), ("priya", "192.0.2.1")):
+        key, _ = lifecycle.create_classic_key(holder=cast[name], by=cast[name], origin=COMMAND_LINE)
+        assert ClassicKey.objects.get(pk=key.pk).allowed_addresses == expected
+
+
+def test_field_of_a_key_restriction_has_the_focus_before_and_after_a_mistake(cast):
+    client, url = visitor(cast["olivia"]), f"{key_url(cast['sam'])}/restriction"
+    for answer in (client.get(url), client.post(url, {"classic": "there"})):
+        assert ['id="id_key_classic"' in tag for tag in focused(page(answer))] == [True]
+
+
+def test_removal_that_lacks_a_decision_focuses_it(cast):
+    client, url = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}/remove"
+    assert ["data-dialog-close" in tag for tag in focused(page(client.get(url)))] == [True]
+    assert ['id="id_hand_over"' in tag for tag in focused(page(client.post(url)))] == [True]
+
+
+@pytest.mark.parametrize(
+    ("path", "typed", "field"),
+    [
+        ("/iam/users/invite_users", {"addresses": ","}, "addresses"),
+        ("/iam/users/add_vpn_user", {"name": "Oslo", "email": "oslo"}, "email"),
+        ("/iam/users/import", {}, "file"),
+        ("/iam/users/{priya}/vpn_password", {"password": "short"}, "password"),
+        ("/iam/settings/addresses", {"is_on": "true", "addresses": "here"}, "addresses"),
+        ("/iam/settings/domains", {"is_on": "true", "domains": "x y"}, "domains"),
+        ("/iam/settings/login_session", {"concurrent": "limited"}, "most"),
+    ],
+)
+def test_refused_form_focuses_its_first_mistake(cast, path, typed, field):
+    body = page(visitor(cast["olivia"]).post(path.format(priya=cast["priya"].pk), typed))
+    assert [f'name="{field}"' in tag for tag in focused(body)] == [True]
+
+
+def test_day_that_has_not_come_focuses_its_field_and_the_answer_is_gone_to(cast):
+    body = page(visitor(cast["olivia"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage&on=9999-01-01"))
+    assert ['name="on"' in tag for tag in focused(body)] == [True]
+    assert 'action="#day"' in body
+    assert "Who stood above on a day" in body.partition('id="day"')[2]
+
+
+def test_addresses_that_were_not_invited_are_told_in_the_title(cast):
+    body = page(visitor(cast["olivia"]).post("/iam/users/invite_users", {"addresses": "new@new.example, nonsense"}))
+    assert ">1 user invited, 1 address not<" in body
+    assert "notification--warning" in body
+    assert [tag.startswith("<h1") for tag in focused(body)] == [True]
+
+
+def test_status_that_a_user_has_already_is_not_told_as_a_change(cast):
+    olivia, priya = visitor(cast["olivia"]), cast["priya"]
+    events = Event.objects.count()
+    body = page(olivia.post(f"{USERS}/{priya.pk}/status", {"status": priya.status}, follow=True))
+    assert "Nothing was changed" in body
+    assert "Priya Raman is Active already." in body
+    assert "from now on" not in body
+    assert Event.objects.count() == events
+
+
+def test_passkey_offers_nothing_to_press_where_there_is_no_script(cast):
+    body = page(visitor(cast["sam"]).post("/user/security/passkeys"))
+    add = re.search(r"<button[^>]*>Add</button>", body)[0]
+    assert "data-needs-script" in add
+    assert 'name="name"' not in re.sub(r"<div data-needs-script>.*?</form>", "", body, flags=re.DOTALL)
+    assert "Making a passkey takes JavaScript" in body
+
+
+def test_switching_says_which_account_it_is_now(cast):
+    body = page(visitor(cast["sam"]).post("/account/switch", {"account": 7654321}, follow=True))
+    assert "You are now in 7654321 - Borealis Labs" in body.partition("<h1")[2]
+    assert [tag.startswith("<h1") for tag in focused(body)] == [True]
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "field"),
+    [("", "", "id_username"), ("olivia@acme.example", "", "id_password"), ("olivia@acme.example", "no", "id_password")],
+)
+def test_refused_login_focuses_what_is_to_be_typed_again(cast, client, email, password, field):
+    body = page(client.post("/login", {"username": email, "password": password}))
+    assert [f'id="{field}"' in tag for tag in focused(body)] == [True]

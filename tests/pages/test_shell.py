@@ -1,0 +1,69 @@
+"""What is around every page, and who is said to manage a user."""
+
+import re
+
+import pytest
+
+from accounts.enums import Permission
+from accounts.models import Account, Member
+from tests.conftest import ACME
+from tests.pages.reading import KEYS, USERS, current, key_url, page
+from tests.visitors import visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
+
+
+def test_navigation_marks_the_page_behind_a_dialog_and_none_that_is_not_there(cast):
+    noor, marcus = visitor(cast["noor"]), visitor(cast["marcus"])
+    assert current(page(noor.post(f"{USERS}/{cast['noor'].pk}/classic_key"))) == ["API keys"]
+    assert current(page(marcus.get(f"{USERS}/{cast['priya'].pk}/remove"))) == ["Users"]
+    assert current(page(marcus.get(f"{key_url(cast['priya'])}/restriction"))) == ["API keys"]
+    assert current(page(marcus.get(f"{key_url(cast['priya'])}/delete?next=/iam/inactive%3Ftab=keys"))) == [
+        "Inactive identities"
+    ]
+    assert current(page(marcus.get(f"{USERS}/999999"))) == []
+
+
+def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_there_are_any(cast):
+    Member.objects.filter(pk=cast["sam"].pk).update(status="suspended")
+    for name, has_another in (("dmitri", False), ("sam", True)):
+        body = page(visitor(cast[name]).get(KEYS))
+        assert 'id="side-nav"' not in body
+        assert 'aria-label="Menu"' not in body
+        assert ("Other accounts that you belong to" in body) is has_another
+
+
+def test_who_can_manage_reads_as_sentences(cast):
+    body = page(visitor(cast["marcus"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage"))
+    said = re.findall(r'data-label="May">(.*?)</td>', body)
+    about_key, about_user = re.findall(r"<p>(.*?)</p>", said[0])
+    assert about_key.startswith("View this key, see the value of this key, ")
+    assert about_user.startswith("See this user, ")
+    assert "Their own account" in body
+
+
+def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast):
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    url, client = f"{USERS}/{cast['priya'].pk}?tab=manage", visitor(cast["priya"])
+    body = page(client.get(url))
+    row = body.partition('data-label="Because of">IAM identity: Administrator<')[2]
+    rights = re.search(r'data-label="May">(.*?)</td>', row)
+    assert re.findall(r"<p>(.*?)</p>", rights[1]) == [
+        "See this user, change the account's settings, see which users and keys are not used"
+    ]
+    Account.objects.filter(pk=ACME).update(restrict_user_list=True)
+    body = page(client.get(url))
+    assert "Sam Okafor" not in body
+    assert "end this user's login sessions" in body  # of those above, named all the same
+
+
+def test_print_says_of_which_account_and_when(cast):
+    body = page(visitor(cast["marcus"]).get(KEYS))
+    assert re.search(r'class="printed">1234567 - Acme Robotics, as of \d\d-\d\d-\d{4} \d\d:\d\d GMT<', body)
+
+
+def test_header_searches_for_no_more_than_the_list_does(cast):
+    """A longer text could not be searched for, and one of thousands of letters would not even be read."""
+    fields = re.findall(r'<input[^>]*type="search"[^>]*>', page(visitor(cast["marcus"]).get(USERS)))
+    assert len(fields) == 2
+    assert all('maxlength="200"' in field for field in fields)
