@@ -62,10 +62,10 @@ class Permission(enum.IntFlag):
 PERMISSION_LABELS = {
     Permission.MANAGE_USERS: (
         "Manage users (classic infrastructure)",
-        "Manage the users below: status, parent, removal",
+        "Invite users, and manage the users below: status, parent, removal",
     ),
-    Permission.USER_EDITOR: ("User management: Editor", "Manage every user but the owner, without removing them"),
-    Permission.USER_ADMINISTRATOR: ("User management: Administrator", "Manage and remove every user but the owner"),
+    Permission.USER_EDITOR: ("User management: Editor", "Invite users, and manage every user but the owner, without removing them"),
+    Permission.USER_ADMINISTRATOR: ("User management: Administrator", "Invite users, and manage and remove every user but the owner"),
     Permission.IDENTITY_ADMINISTRATOR: (
         "IAM identity: Administrator",
         "Change the settings of the account, see inactive identities",
