@@ -64,8 +64,14 @@ PERMISSION_LABELS = {
         "Manage users (classic infrastructure)",
         "Invite users, and manage the users below: status, parent, removal",
     ),
-    Permission.USER_EDITOR: ("User management: Editor", "Invite users, and manage every user but the owner, without removing them"),
-    Permission.USER_ADMINISTRATOR: ("User management: Administrator", "Invite users, and manage and remove every user but the owner"),
+    Permission.USER_EDITOR: (
+        "User management: Editor",
+        "Invite users, and manage every user but the owner, without removing them",
+    ),
+    Permission.USER_ADMINISTRATOR: (
+        "User management: Administrator",
+        "Invite users, and manage and remove every user but the owner",
+    ),
     Permission.IDENTITY_ADMINISTRATOR: (
         "IAM identity: Administrator",
         "Change the settings of the account, see inactive identities",
