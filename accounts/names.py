@@ -48,7 +48,9 @@ def clean_email(email: str) -> str:
         raise ValidationError("Enter an email address without colons and control characters.", code="invalid")
     if len(canonical.encode()) > EMAIL_BYTES:
         raise ValidationError(f"Enter an email address of at most {EMAIL_BYTES} bytes.", code="too_long")
-    if canonical != email.strip().lower():
+    typed = email.strip()
+    # The first for what changes its case into a plain letter, such as the sign of the Kelvin.
+    if unicodedata.normalize("NFKC", typed) != typed or canonical != typed.lower():
         raise ValidationError(
             "This email address contains characters that are read as other ones. Type it with plain letters.",
             code="ambiguous",
@@ -87,7 +89,7 @@ def clean_name(name: str) -> str:
     """
     if len(name) > _TYPED:
         raise ValidationError(f"Enter a name of at most {NAME_LENGTH} characters.", code="too_long")
-    composed = " ".join(unicodedata.normalize("NFC", name).split(" ")).strip()
+    composed = " ".join(filter(None, unicodedata.normalize("NFC", name).split(" "))).strip()
     if not any(unicodedata.category(char)[0] in "LMNPS" and char not in _BLANK_LETTERS for char in composed):
         raise ValidationError("Enter a name.", code="required")
     if len(composed) > NAME_LENGTH:
@@ -95,6 +97,11 @@ def clean_name(name: str) -> str:
     if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDI_CONTROLS for char in composed):
         raise ValidationError("Enter a name without control characters.", code="control")
     return composed
+
+
+def shown_name(name: str) -> str:
+    """Return a name as a reader sees it, whatever its case: names that differ in no more are typed for each other."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 
 def sort_name(name: str) -> str:

@@ -29,9 +29,11 @@ def _is_database(text: str) -> None:
 
 def _is_url(text: str) -> None:
     try:
-        urlsplit(text)
-    except ValueError as error:
-        raise ValidationError("Must be a URL like https://keys.example.com.") from error
+        parts = urlsplit(text)
+    except ValueError:
+        parts = urlsplit("")
+    if text and not (parts.scheme in {"http", "https"} and parts.hostname):
+        raise ValidationError("Must be a URL like https://keys.example.com.")
 
 
 #: The fewest days leave time to notice what happened and to look it up; the most are a hundred years.

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
 from accounts.forms import ReasonField, focus, helper
-from accounts.names import NAME_LENGTH
+from accounts.names import NAME_LENGTH, shown_name
 
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
 _NO_KEY = "Can be filled once the user has a classic infrastructure key."
@@ -20,10 +20,28 @@ _KEY_GONE = "The key was deleted meanwhile: there is nothing to restrict. Save a
 _NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
 
 
-class KeyRestrictionForm(forms.Form):
+class _MeanwhileForm(forms.Form):
+    """Of forms whose page may be older than what others have saved since; their fields show a hidden initial value."""
+
+    def _leave_what_others_changed(self, name: str, cleaned: dict[str, Any]) -> None:
+        """Make the field none if the person left it as the page showed it, which may be older than what there is now.
+
+        Refuses it where both were changed: nobody lifts a restriction that they have not seen.
+        """
+        shown, present = self.data.get(self.add_initial_prefix(name)), self.initial.get(name, "")
+        if shown is None or cleaned.get(name) is None:
+            return
+        if cleaned[name] == shown:
+            cleaned[name] = None
+        elif shown != present:
+            self.data = {**dict(self.data.items()), self.add_initial_prefix(name): present}
+            self.add_error(name, f"Changed meanwhile, to {present or 'none'}. Save again if yours is to replace it.")
+
+
+class KeyRestrictionForm(_MeanwhileForm):
     """From where a key may be used."""
 
-    classic = AddressesField(label="Classic infrastructure", required=False, help_text=_FORMS)
+    classic = AddressesField(label="Classic infrastructure", required=False, show_hidden_initial=True, help_text=_FORMS)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         # The dialog may stand over a page whose own form has a field of the same name.
@@ -39,8 +57,14 @@ class KeyRestrictionForm(forms.Form):
             raise ValidationError(_NOTHING_ARRIVED)
         return text
 
+    def clean(self) -> dict[str, Any]:
+        """Return the field, none where it was left as an older page showed it."""
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self._leave_what_others_changed("classic", cleaned)
+        return cleaned
 
-class RestrictionsForm(LockoutForm):
+
+class RestrictionsForm(_MeanwhileForm, LockoutForm):
     """The card of a user's two restrictions: from where they sign in, and from where their key is used."""
 
     platform = AddressesField(
@@ -83,20 +107,6 @@ class RestrictionsForm(LockoutForm):
         for name in ("platform", "classic"):
             self._leave_what_others_changed(name, cleaned)
         return cleaned
-
-    def _leave_what_others_changed(self, name: str, cleaned: dict[str, Any]) -> None:
-        """Make the field none if the person left it as the page showed it, which may be older than what there is now.
-
-        Refuses it where both were changed: nobody lifts a restriction that they have not seen.
-        """
-        shown, present = self.data.get(self.add_initial_prefix(name)), self.initial.get(name, "")
-        if shown is None or cleaned.get(name) is None:
-            return
-        if cleaned[name] == shown:
-            cleaned[name] = None
-        elif shown != present:
-            self.data = {**dict(self.data.items()), self.add_initial_prefix(name): present}
-            self.add_error(name, f"Changed meanwhile, to {present or 'none'}. Save again if yours is to replace it.")
 
 
 def packed(ids: Collection[int]) -> str:
@@ -152,7 +162,7 @@ class RevokeForm(forms.Form):
     def clean_name(self) -> str:
         """Return the name. Raises ValidationError when it is not that of the user."""
         typed: str = self.cleaned_data["name"]
-        if typed.casefold() != self._member_name.casefold():
+        if shown_name(typed) != shown_name(self._member_name):
             raise ValidationError("This is not the name of the user whose branch this is.")
         return typed
 

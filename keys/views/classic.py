@@ -287,9 +287,9 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
     try:
         policy.require(request.member, KeyAction.EDIT_RESTRICTION, key)
         if form.is_valid():
-            lifecycle.restrict_classic_key(
-                key=key, addresses_text=form.cleaned_data["classic"], by=request.member, origin=request.origin
-            )
+            text = form.cleaned_data["classic"]
+            if text is not None:
+                lifecycle.restrict_classic_key(key=key, addresses_text=text, by=request.member, origin=request.origin)
             messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.name}.")
             return redirect(_page_behind(request, key)[0])
     except NotAllowed as error:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from accounts import audit, events
 from accounts.models import Account, Member, User
-from accounts.names import NAME_LENGTH, canonical_email, clean_email, clean_name
+from accounts.names import NAME_LENGTH, canonical_email, clean_email, clean_name, shown_name
 from accounts.origin import Origin
 from keys.models import ClassicKey
 from tests.bad_input.sending import text_of
@@ -45,6 +45,12 @@ def named() -> list[Member]:
     Account.objects.filter(pk=members[0].account_id).update(name="<i>\"'=1</i>")
     Member.objects.update(joined_at=timezone.now() - timedelta(days=40))  # and on the page of those who never came
     return list(Member.objects.filter(account=members[0].account_id).select_related("user", "account").order_by("path"))
+
+
+def test_names_have_single_spaces_and_are_typed_as_they_are_seen():
+    assert clean_name("  Anna   Lee ") == "Anna Lee"
+    assert shown_name("ANNA  Jose\u0301") == shown_name("Anna Jos\u00e9")
+    assert shown_name("Anna Lee") != shown_name("Annalee")
 
 
 VIEWS_OF = {"accounts:user": ("", "?tab=manage"), "accounts:users": ("", "?view=hierarchy", "?view=picture")}

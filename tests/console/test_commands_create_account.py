@@ -154,6 +154,7 @@ def test_the_password_is_never_an_argument_and_never_printed(capsys):
         ({"owner_name": "Ayse \u202e"}, "without control characters"),
         ({"owner_email": "nobody"}, "Enter a valid email address."),
         ({"owner_email": "\uff4dail@mueller.example"}, "read as other ones"),
+        ({"owner_email": "\u212aelvin@mueller.example"}, "read as other ones"),
         ({"account_id": 999_999}, "from 1000000 to 2147483647"),
         ({"account_id": 2**31}, "from 1000000 to 2147483647"),
         ({"account_id": -1}, "from 1000000 to 2147483647"),

@@ -26,6 +26,7 @@ from tests.console.programs import ROOT, manage, settings_module
         ("DATABASE_URL", "mysql://localhost/keytree"),
         ("DATABASE_URL", "nonsense"),
         ("KEYTREE_PUBLIC_URL", "https://[x"),
+        ("KEYTREE_PUBLIC_URL", "foo"),
         ("EMAIL_URL", "mail.example.com"),
         ("EMAIL_URL", "imap://mail.example.com"),
         ("EMAIL_URL", "smtp://"),

@@ -58,6 +58,21 @@ def test_page_that_is_older_than_a_restriction_does_not_lift_it(cast):
     assert ClassicKey.objects.get(holder=priya).allowed_addresses == "192.0.2.2"
 
 
+def test_dialog_that_is_older_than_a_restriction_of_a_key_does_not_lift_it(cast):
+    marcus, url = visitor(cast["marcus"]), f"{key_url(cast['priya'])}/restriction"
+    older = dict(re.findall(r'name="(initial-classic)" value="([^"]*)"', page(marcus.get(url)))) or {
+        "initial-classic": ""
+    }
+    assert visitor(cast["olivia"]).post(url, older | {"classic": "192.0.2.1"}).status_code == 302
+    assert marcus.post(url, older | {"classic": ""}).status_code == 302
+    assert ClassicKey.objects.get(holder=cast["priya"]).allowed_addresses == "192.0.2.1"
+    body = page(marcus.post(url, older | {"classic": "192.0.2.3"}))
+    assert "Changed meanwhile, to 192.0.2.1." in body
+    again = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', body))
+    assert marcus.post(url, again | {"classic": "192.0.2.3"}).status_code == 302
+    assert ClassicKey.objects.get(holder=cast["priya"]).allowed_addresses == "192.0.2.3"
+
+
 @pytest.mark.parametrize("typed", ["192.0.2.1", "no address"])
 def test_restriction_of_a_key_that_is_gone_is_not_told_as_saved(cast, typed):
     olivia, sam = visitor(cast["olivia"]), cast["sam"]
