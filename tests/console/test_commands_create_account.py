@@ -195,6 +195,13 @@ def test_an_unknown_existing_user_is_refused(cast):
         run("--name=Third", "--owner-email=nobody@acme.example", "--existing-user")
 
 
+@pytest.mark.parametrize("email", ["vpn-berlin@acme.example", "lena@acme.example"])
+def test_an_existing_user_who_cannot_log_in_is_refused(cast, email):
+    with pytest.raises(CommandError, match="has no password"):
+        run("--name=Third", f"--owner-email={email}", "--existing-user")
+    assert Account.objects.count() == 2
+
+
 def test_all_or_nothing_when_the_event_cannot_be_written(monkeypatch):
     def fail(*args: object, **kwargs: object):
         raise RuntimeError("The trail is full.")

@@ -78,6 +78,8 @@ class Command(MaintenanceCommand):
         user = User.objects.filter(email=email).first()
         if user is None:
             raise CommandError(f"There is no user {email}. Leave --existing-user out to create one.")
+        if not user.has_usable_password():
+            raise CommandError(f"{email} has no password: somebody who was only invited, or VPN-only, cannot log in.")
         return user
 
     def _new_user(self, email: str, options: dict[str, Any]) -> User:
