@@ -6,6 +6,7 @@ here, by name; a value that can be read but is unsafe in production is refused b
 
 import base64
 import secrets
+from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -28,12 +29,11 @@ def _is_database(text: str) -> None:
 
 
 def _is_url(text: str) -> None:
-    try:
+    with suppress(ValueError):
         parts = urlsplit(text)
-    except ValueError:
-        parts = urlsplit("")
-    if text and not (parts.scheme in {"http", "https"} and parts.hostname):
-        raise ValidationError("Must be a URL like https://keys.example.com.")
+        if not text or (parts.scheme in {"http", "https"} and parts.hostname):
+            return
+    raise ValidationError("Must be a URL like https://keys.example.com.")
 
 
 #: The fewest days leave time to notice what happened and to look it up; the most are a hundred years.

@@ -137,6 +137,11 @@ def test_what_is_missing_is_named_and_nothing_is_revoked(cast, marcus, url, chan
     assert Event.objects.count() == before
 
 
+def test_name_is_confirmed_as_it_is_seen(cast, marcus, url):
+    marcus.post(url, review_in(marcus.get(url).content.decode()) | CONFIRMED | {"name": " MARCUS   Lindqvist"})
+    assert keys_of(cast["marcus"]) == []
+
+
 def test_ticks_and_words_are_kept_when_something_is_missing(marcus, url):
     fields = review_in(marcus.get(url).content.decode())
     fields["key"].pop(0)
