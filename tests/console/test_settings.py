@@ -27,6 +27,7 @@ from tests.console.programs import ROOT, manage, settings_module
         ("DATABASE_URL", "nonsense"),
         ("KEYTREE_PUBLIC_URL", "https://[x"),
         ("KEYTREE_PUBLIC_URL", "foo"),
+        ("KEYTREE_PUBLIC_URL", "https://"),
         ("EMAIL_URL", "mail.example.com"),
         ("EMAIL_URL", "imap://mail.example.com"),
         ("EMAIL_URL", "smtp://"),
