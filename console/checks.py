@@ -21,9 +21,10 @@ from django.db.migrations.exceptions import BadMigrationError, InconsistentMigra
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts import sealing
-from accounts.addresses import AddressError, TrustedProxies
+from accounts.addresses import TrustedProxies
 from accounts.models import Account
 from console.logs import redact
+from console.maintenance import first_line
 
 _SECRET_KEY_CHARACTERS = 50
 _SECRET_KEY_DISTINCT = 5
@@ -131,11 +132,7 @@ def public_url_is_https() -> Iterator[Error]:
 def proxies_are_declared() -> Iterator[Error]:
     """Restrictions hold against the client's address, which only a declared proxy is believed to tell."""
     hint = "Name the addresses of your proxies, such as 127.0.0.1, 10.0.4.0/28 or the word unix."
-    try:
-        proxies = TrustedProxies.parse(settings.KEYTREE_TRUSTED_PROXIES)
-    except AddressError as error:
-        yield Error(f"KEYTREE_TRUSTED_PROXIES cannot be read. {error}", hint=hint, id="keytree.E009")
-        return
+    proxies = TrustedProxies.parse(settings.KEYTREE_TRUSTED_PROXIES)
     if proxies.covers_everything:
         yield Error(
             "KEYTREE_TRUSTED_PROXIES trusts everybody: any client could claim any address.",
@@ -223,13 +220,13 @@ def database_is_migrated() -> Iterator[Error]:
         plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError as error:
         yield Error(
-            f"The database cannot be reached: {_first_line(error)}.",
+            f"The database cannot be reached: {first_line(error)}.",
             hint="Check DATABASE_URL, and that the server runs.",
             id="keytree.E014",
         )
         return
     except (BadMigrationError, InconsistentMigrationHistory) as error:
-        yield Error(f"The migrations are in disorder: {_first_line(error)}.", hint=_MIGRATE, id="keytree.E015")
+        yield Error(f"The migrations are in disorder: {first_line(error)}.", hint=_MIGRATE, id="keytree.E015")
         return
     if plan:
         first = f"{plan[0][0].app_label}.{plan[0][0].name}"
@@ -263,7 +260,3 @@ def static_files_are_collected() -> Iterator[Error]:
             hint="Run: python manage.py collectstatic --no-input",
             id="keytree.E018",
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

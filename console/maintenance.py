@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.sealing import RingError, configured_ring
@@ -17,9 +17,26 @@ class MaintenanceCommand(BaseCommand):
 
     def check_migrations(self) -> None:
         """Raise CommandError where Django would only mention it, and the command then fail at a missing table."""
+        require_database()
         executor = MigrationExecutor(connection)
         if executor.migration_plan(executor.loader.graph.leaf_nodes()):
             raise CommandError("The database is not up to date. Run: python manage.py migrate")
+
+
+def require_database() -> None:
+    """Raise CommandError, with the remedy, unless the database can be reached."""
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        remedy = "Check DATABASE_URL, and that the server runs."
+        if connection.vendor == "sqlite":
+            remedy = f"Check that {connection.settings_dict['NAME']} and its folder can be written, or set DATABASE_URL."
+        raise CommandError(f"The database cannot be reached: {first_line(error)}. {remedy}") from None
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of what ``error`` says, without a full stop; its kind if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def require_ring() -> None:

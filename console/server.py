@@ -18,7 +18,6 @@ from django.conf import settings
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
-from environs import Env, EnvValidationError, validate
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
@@ -28,24 +27,13 @@ from accounts.enums import MemberStatus
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
-try:
-    env = Env(eager=False)
-    _address = env.str("KEYTREE_BIND", "127.0.0.1")
-    _port = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 takes a free one
-    workers = env.int("WEB_CONCURRENCY", 2, validate=validate.Range(min=1, max=64))
-    env.seal()
-    _level = settings.KEYTREE_LOG_LEVEL
-except EnvValidationError as error:
-    # gunicorn prints what is raised here without a traceback, and ends.
-    said = error.error_messages
-    wrong = [f"{name}: {' '.join(said[name])}" for name in said] if isinstance(said, dict) else said
-    raise RuntimeError("\n".join(["settings cannot be read.", *wrong])) from error
-
 # --- Where it listens -------------------------------------------------------------------------------------------------
+# What cannot be read is raised by the first look at the settings; gunicorn prints it without a traceback, and ends.
+_address = settings.KEYTREE_BIND
 if _address.startswith("unix:"):
     bind = _address
 else:
-    bind = f"[{_address}]:{_port}" if ":" in _address else f"{_address}:{_port}"
+    bind = f"[{_address}]:{settings.PORT}" if ":" in _address else f"{_address}:{settings.PORT}"
 # No second door: gunicorn's own control channel would lie in the home of whoever starts it.
 control_socket_disable = True
 umask = 0o007  # of a unix socket: its owner and group may connect
@@ -53,6 +41,7 @@ umask = 0o007  # of a unix socket: its owner and group may connect
 # --- Who does the work ------------------------------------------------------------------------------------------------
 # Threads, because a browser opens connections ahead of need and keeps them: each would hold a sync worker until the
 # timeout kills it. Few, because Python runs one at a time, and each keeps its own database connection.
+workers = settings.WEB_CONCURRENCY
 worker_class = "console.worker.Worker"
 threads = 4
 timeout = 30  # seconds without a heartbeat until a worker counts as hung; requests have the database's limits
@@ -77,7 +66,7 @@ header_map = "drop"  # a name with an underscore could pass for the one with a h
 # --- What it writes ---------------------------------------------------------------------------------------------------
 logging.config.dictConfig(settings.LOGGING)
 logging.captureWarnings(capture=True)
-loglevel = _level.lower()
+loglevel = settings.KEYTREE_LOG_LEVEL.lower()
 accesslog = None  # the proxy in front keeps one; Keytree's own events are in the activity log
 
 

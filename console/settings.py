@@ -12,20 +12,34 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
-from environs import Env, ValidationError, validate
+from environs import Env, EnvValidationError, ValidationError, validate
 
+from accounts.addresses import AddressError, TrustedProxies
 from console.first_run import kept_secret
+from console.settings_error import SettingsError, told
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
 def _is_database(text: str) -> None:
+    if not text:
+        return
+    with suppress(ValueError):
+        database = dj_database_url.parse(text)
+        is_named = database["NAME"] or "service" in database.get("OPTIONS", {})
+        # In memory each process would have a database of its own.
+        if is_named and database["NAME"] != ":memory:" and database["ENGINE"].endswith((".sqlite3", ".postgresql")):
+            return
+    raise ValidationError("Must be a URL like postgresql://user:password@host/name or sqlite:////path.")
+
+
+def _is_proxies(text: str) -> None:
     try:
-        known = not text or dj_database_url.parse(text)["ENGINE"].endswith((".sqlite3", ".postgresql"))
-    except ValueError:
-        known = False
-    if not known:
-        raise ValidationError("Must be a URL like postgresql://user:password@host/name or sqlite:////path.")
+        TrustedProxies.parse(text)
+    except AddressError as error:
+        raise ValidationError(
+            f"{error} Must be addresses and networks, such as 127.0.0.1, 10.0.4.0/28, or the word unix."
+        ) from None
 
 
 def _is_url(text: str) -> None:
@@ -69,16 +83,18 @@ def _is_retention(days: int) -> None:
 env = Env(eager=False)
 KEYTREE_ENV = env.str("KEYTREE_ENV", "production", validate=validate.OneOf(["production", "demo"]))
 DEBUG = env.bool("KEYTREE_DEBUG", False)
-KEYTREE_DATA_DIR = env.path("KEYTREE_DATA_DIR", BASE_DIR / ".data")
+_data_dir = env.str("KEYTREE_DATA_DIR", "")
 _secret_key = env.str("KEYTREE_SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
 _key_ring = env.str("KEYTREE_KEY_RING", "")
 _key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
-_port = env.str("PORT", "")  # console.server checks it
+KEYTREE_BIND = env.str("KEYTREE_BIND", "127.0.0.1")
+PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 takes a free one
+WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=validate.Range(min=1, max=64))
 _database_url = env.str("DATABASE_URL", "", validate=_is_database)
 KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_is_url)
 _allowed_hosts: list[str] = env.list("KEYTREE_ALLOWED_HOSTS", [])
-KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "")
+KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "", validate=_is_proxies)
 KEYTREE_ALLOW_PLAIN_DATABASE = env.bool("KEYTREE_ALLOW_PLAIN_DATABASE", False)
 _email_url = env.str("EMAIL_URL", "", validate=_is_mail_server)
 _mail_from = env.str("KEYTREE_MAIL_FROM", "", validate=_is_sender)
@@ -88,8 +104,12 @@ KEYTREE_INVITATIONS_PER_DAY = env.int("KEYTREE_INVITATIONS_PER_DAY", 100_000, va
 KEYTREE_SESSION_HOURS = env.int("KEYTREE_SESSION_HOURS", 12, validate=validate.Range(min=1, max=720))
 KEYTREE_ACTIVITY_DAYS = env.int("KEYTREE_ACTIVITY_DAYS", 0, validate=_is_retention)
 KEYTREE_LOG_LEVEL = env.str("KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
-env.seal()
+try:
+    env.seal()
+except EnvValidationError as error:
+    raise SettingsError(told(error.error_messages)) from None
 
+KEYTREE_DATA_DIR = Path(_data_dir or BASE_DIR / ".data").absolute()
 KEYTREE_PUBLIC_URL = KEYTREE_PUBLIC_URL.rstrip("/")
 IS_DEMO = KEYTREE_ENV == "demo"
 
@@ -99,10 +119,15 @@ SECRET_KEY = _secret_key
 KEYTREE_KEY_RING = _key_ring
 KEYTREE_KEY_RING_FILE = _key_ring_file
 if IS_DEMO:
-    SECRET_KEY = SECRET_KEY or kept_secret(KEYTREE_DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
-    if not KEYTREE_KEY_RING and not KEYTREE_KEY_RING_FILE:
-        KEYTREE_KEY_RING_FILE = str(KEYTREE_DATA_DIR / "key_ring")
-        kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
+    try:
+        SECRET_KEY = SECRET_KEY or kept_secret(KEYTREE_DATA_DIR / "secret_key", lambda: secrets.token_urlsafe(50))
+        if not KEYTREE_KEY_RING and not KEYTREE_KEY_RING_FILE:
+            KEYTREE_KEY_RING_FILE = str(KEYTREE_DATA_DIR / "key_ring")
+            kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
+    except OSError as error:
+        raise SettingsError(
+            told({"KEYTREE_DATA_DIR": [f"{error.filename} cannot be used: {error.strerror}. Name another folder."]})
+        ) from None
 
 # --- Where it is reached --------------------------------------------------------------------------------------------
 # KEYTREE_PUBLIC_URL is the one address that links in mails are made of; never a header of the request.
@@ -197,7 +222,7 @@ SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
 # `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
 # Over http browsers tell servers of one machine apart by nothing, not even the port: two demos side by side would end
 # each other's sessions.
-COOKIE_PREFIX = "__Host-" if IS_HTTPS else f"{int(_port)}_" if _port.isdecimal() and int(_port) else ""
+COOKIE_PREFIX = "__Host-" if IS_HTTPS else f"{PORT}_" if PORT else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_csrf"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = IS_HTTPS

@@ -15,7 +15,7 @@ if os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free >= _ENOUGH an
     os.environ["TMPDIR"] = tempfile.tempdir = str(_MEMORY)
 
 _DATA_DIR = tempfile.mkdtemp(prefix="keytree-tests-")
-os.environ.update(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=_DATA_DIR)
+os.environ.update(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=_DATA_DIR, PORT="0")
 for name in (
     "KEYTREE_PUBLIC_URL",
     "KEYTREE_TRUSTED_PROXIES",

@@ -85,8 +85,6 @@ def test_demo_is_left_alone(db, settings) -> None:
         ("KEYTREE_PUBLIC_URL", "https://", "keytree.E008"),
         ("KEYTREE_PUBLIC_URL", "https://keys.example.com/console", "keytree.E008"),
         ("KEYTREE_PUBLIC_URL", "https://me:secret@keys.example.com", "keytree.E008"),
-        ("KEYTREE_TRUSTED_PROXIES", "10.0.0.1/8", "keytree.E009"),
-        ("KEYTREE_TRUSTED_PROXIES", "the load balancer", "keytree.E009"),
         ("KEYTREE_TRUSTED_PROXIES", "0.0.0.0/0", "keytree.E010"),
         ("KEYTREE_TRUSTED_PROXIES", "127.0.0.1, ::/0", "keytree.E010"),
         ("KEYTREE_TRUSTED_PROXIES", "0.0.0.0/1, 128.0.0.0/1", "keytree.E010"),

@@ -25,6 +25,14 @@ from tests.console.programs import ROOT, manage, settings_module
         ("KEYTREE_LOG_LEVEL", "LOUD"),
         ("DATABASE_URL", "mysql://localhost/keytree"),
         ("DATABASE_URL", "nonsense"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite://:memory:"),
+        ("DATABASE_URL", "postgresql://localhost"),
+        ("KEYTREE_TRUSTED_PROXIES", "the load balancer"),
+        ("KEYTREE_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("KEYTREE_DATA_DIR", "/proc/nowhere"),
+        ("PORT", "http"),
+        ("WEB_CONCURRENCY", "many"),
         ("KEYTREE_PUBLIC_URL", "https://[x"),
         ("KEYTREE_PUBLIC_URL", "foo"),
         ("KEYTREE_PUBLIC_URL", "https://"),
@@ -40,9 +48,11 @@ from tests.console.programs import ROOT, manage, settings_module
     ],
 )
 def test_bad_value_stops_the_program_by_name(tmp_path: Path, name: str, value: str) -> None:
-    done = settings_module(**{"KEYTREE_ENV": "demo", "KEYTREE_DATA_DIR": str(tmp_path), name: value})
-    assert done.returncode != 0
-    assert name in done.stderr
+    done = manage("migrate", **{"KEYTREE_ENV": "demo", "KEYTREE_DATA_DIR": str(tmp_path), name: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"Error: settings cannot be read.\n{name}: ")
+    assert done.stderr.count("\n") == 2  # nothing else is said, a traceback least of all
+    assert not (tmp_path / "keytree.sqlite3").exists()
 
 
 @pytest.mark.sqlite_only
@@ -51,6 +61,27 @@ def test_every_bad_value_is_named_at_once(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "KEYTREE_ENV" in done.stderr
     assert "KEYTREE_SESSION_HOURS" in done.stderr
+
+
+@pytest.mark.sqlite_only
+def test_a_data_folder_without_a_name_is_the_usual_one() -> None:
+    done = manage(
+        "shell", "--no-imports", "-c", "from django.conf import settings; print(settings.KEYTREE_DATA_DIR)",
+        KEYTREE_ENV="production", KEYTREE_DATA_DIR="", KEYTREE_SECRET_KEY="x" * 50,
+    )  # fmt: skip
+    assert done.stdout.strip() == str(ROOT / ".data"), done.stderr
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("command", ["migrate", "check_tree"])
+def test_a_database_that_cannot_be_reached_is_told_with_the_remedy(tmp_path: Path, command: str) -> None:
+    missing = tmp_path / "missing" / "keytree.sqlite3"
+    for url, remedy in [(f"sqlite:///{missing}", str(missing)), ("postgresql:///x?host=/nowhere", "the server runs")]:
+        done = manage(command, KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(tmp_path), DATABASE_URL=url)
+        assert done.returncode == 1
+        assert done.stderr.startswith("CommandError: The database cannot be reached: ")
+        assert remedy in done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @pytest.mark.sqlite_only
