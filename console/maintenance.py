@@ -30,7 +30,9 @@ def require_database() -> None:
     except DatabaseError as error:
         remedy = "Check DATABASE_URL, and that the server runs."
         if connection.vendor == "sqlite":
-            remedy = f"Check that {connection.settings_dict['NAME']} and its folder can be written, or set DATABASE_URL."
+            remedy = (
+                f"Check that {connection.settings_dict['NAME']} and its folder can be written, or set DATABASE_URL."
+            )
         raise CommandError(f"The database cannot be reached: {first_line(error)}. {remedy}") from None
 
 

@@ -9,6 +9,7 @@ import secrets
 from contextlib import suppress
 from email.utils import parseaddr
 from pathlib import Path
+from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
@@ -107,7 +108,8 @@ KEYTREE_LOG_LEVEL = env.str("KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf
 try:
     env.seal()
 except EnvValidationError as error:
-    raise SettingsError(told(error.error_messages)) from None
+    mistakes = cast("dict[str, list[str]]", error.error_messages)  # a list is what an eager Env has
+    raise SettingsError(told(mistakes)) from None
 
 KEYTREE_DATA_DIR = Path(_data_dir or BASE_DIR / ".data").absolute()
 KEYTREE_PUBLIC_URL = KEYTREE_PUBLIC_URL.rstrip("/")

@@ -8,7 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.template.defaultfilters import filesizeformat
 
-from console import database_copy
+from console import arguments, database_copy
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     # No ring and no present tables are asked for: an old or half broken installation is what wants a backup.
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("file", type=Path, help="the file to write; it must not exist yet")
+        parser.add_argument("file", type=arguments.file, help="the file to write; it must not exist yet")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Copy, and say what is there now and what is not."""

@@ -12,6 +12,7 @@ from accounts.models import Member
 from accounts.names import clean_email
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
+from console import arguments
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
 
 
@@ -26,7 +27,7 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--account", type=int, required=True, metavar="ID", help="the account")
+        parser.add_argument("--account", type=arguments.account_id, required=True, metavar="ID", help="the account")
         parser.add_argument("--email", required=True, help="the address that the new owner logs in with")
 
     def handle(self, *args: Any, **options: Any) -> None:

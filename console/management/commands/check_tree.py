@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.db import OperationalError
 
 from accounts.models import Account
-from console import tree_check
+from console import arguments, tree_check
 from console.maintenance import MaintenanceCommand, no_statement_limit
 from console.tree_check import Finding
 
@@ -26,7 +26,7 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--account", type=int, metavar="ID", help="only this account")
+        parser.add_argument("--account", type=arguments.account_id, metavar="ID", help="only this account")
         parser.add_argument(
             "--rebuild", action="store_true", help="put right what follows from the parents, then check"
         )

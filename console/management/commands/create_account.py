@@ -17,6 +17,7 @@ from accounts.models import Account, Member, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import clean_email, clean_name
 from accounts.origin import COMMAND_LINE
+from console import arguments
 from console.maintenance import MaintenanceCommand, require_ring
 
 
@@ -35,11 +36,13 @@ class Command(MaintenanceCommand):
         parser.add_argument("--owner-name", default="", help="the owner's name")
         parser.add_argument(
             "--account-id",
-            type=int,
+            type=arguments.account_id,
             help=f"from {LOWEST_ACCOUNT_ID} to {HIGHEST_ACCOUNT_ID}; API usernames begin with it (default: a free one)",
         )
         source = parser.add_mutually_exclusive_group()
-        source.add_argument("--password-file", type=Path, help="read the owner's password from this file's first line")
+        source.add_argument(
+            "--password-file", type=arguments.file, help="read the owner's password from this file's first line"
+        )
         source.add_argument(
             "--password-stdin", action="store_true", help="read it from the first line of standard input"
         )
@@ -67,8 +70,6 @@ class Command(MaintenanceCommand):
     def _refuse_taken_id(account_id: int | None) -> None:
         if account_id is None:
             return
-        if not LOWEST_ACCOUNT_ID <= account_id <= HIGHEST_ACCOUNT_ID:
-            raise CommandError(f"An account ID is a number from {LOWEST_ACCOUNT_ID} to {HIGHEST_ACCOUNT_ID}.")
         taken = Account.objects.filter(pk=account_id).first()
         if taken is not None:
             raise CommandError(f"Account ID {account_id} is taken, by {taken.name}.")

@@ -12,11 +12,13 @@ from django.db.models.functions import Length
 
 from accounts.models import Account, Member, User
 from accounts.models.member import CODE_LENGTH
-from console import demo, generator
+from console import arguments, demo, generator
 from console.maintenance import MaintenanceCommand
 from keys.models import ClassicKey
 
 _SECONDS_BETWEEN_REPORTS = 5
+
+_MOST_MEMBERS = 10_000_000
 
 
 class Command(MaintenanceCommand):
@@ -33,7 +35,12 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--members", type=int, default=1_000, help="how many, the owner included (default: 1000)")
+        parser.add_argument(
+            "--members",
+            type=arguments.number(1, _MOST_MEMBERS),
+            default=1_000,
+            help="how many, the owner included (default: 1000)",
+        )
         parser.add_argument(
             "--shape",
             choices=[shape.value for shape in generator.Shape],
@@ -50,7 +57,9 @@ class Command(MaintenanceCommand):
         )
         parser.add_argument("--seed", type=int, default=1, help="another number gives other people (default: 1)")
         parser.add_argument("--name", default="", help="the account's name")
-        parser.add_argument("--account-id", type=int, help="a free account ID (default: drawn from the seed)")
+        parser.add_argument(
+            "--account-id", type=arguments.account_id, help="a free account ID (default: drawn from the seed)"
+        )
         parser.add_argument(
             "--password", default=demo.PASSWORD, help="password of those who sign in (default: the demo's)"
         )
@@ -81,9 +90,7 @@ class Command(MaintenanceCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
         except IntegrityError as error:
-            raise CommandError(
-                f"Account ID {options['account_id']} is taken, or not between 1000000 and 2147483647."
-            ) from error
+            raise CommandError(f"Account ID {options['account_id']} is taken.") from error
         self._print_figures(account, time.monotonic() - started)
 
     def _reporter(self, members: int) -> Any:

@@ -11,7 +11,10 @@ from django.utils import timezone
 from accounts import import_jobs, invitations, resets, retention, throttle
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
+from console import arguments
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+
+_MOST_DAYS = 36_500  # a hundred years
 
 
 class Command(MaintenanceCommand):
@@ -28,7 +31,7 @@ class Command(MaintenanceCommand):
         """Declare the options."""
         parser.add_argument(
             "--invitations-after",
-            type=int,
+            type=arguments.number(0, _MOST_DAYS),
             default=90,
             metavar="DAYS",
             help="take invited users out of their account so many days after their link ended (default: %(default)s)",
@@ -37,14 +40,11 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Clear away, and say how much that was."""
         require_ring()
-        days = options["invitations_after"]
-        if days < 0:
-            raise CommandError("--invitations-after takes a number of days, 0 or more.")
         with no_statement_limit():
             sessions, counts = SessionStore.delete_expired(), throttle.forget_old()
             resets.forget_old()
             import_jobs.forget_old()
-            ended = invitations.end_expired(days=days, origin=COMMAND_LINE)
+            ended = invitations.end_expired(days=options["invitations_after"], origin=COMMAND_LINE)
         self.stdout.write(f"Cleared away: {sessions:,} sessions, {counts:,} counts of attempts, {ended:,} invitations.")
         if settings.KEYTREE_ACTIVITY_DAYS:
             self._trim(settings.KEYTREE_ACTIVITY_DAYS)

@@ -13,6 +13,7 @@ from accounts.models import Member
 from accounts.names import clean_email
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
+from console import arguments
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
 
 
@@ -27,8 +28,10 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("file", type=Path, help="CSV with a column email, and parent where there is one; or LDIF")
-        parser.add_argument("--account", type=int, required=True, metavar="ID", help="the account")
+        parser.add_argument(
+            "file", type=arguments.file, help="CSV with a column email, and parent where there is one; or LDIF"
+        )
+        parser.add_argument("--account", type=arguments.account_id, required=True, metavar="ID", help="the account")
         parser.add_argument("--by", required=True, metavar="EMAIL", help="who invites, and may: a user of the account")
         parser.add_argument("--dry-run", action="store_true", help="only say what would become of the file")
 

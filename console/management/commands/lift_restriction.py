@@ -8,6 +8,7 @@ from django.core.management.base import CommandError
 from accounts import account_settings, memberships
 from accounts.models import Account, Member
 from accounts.origin import COMMAND_LINE
+from console import arguments
 from console.maintenance import MaintenanceCommand, require_ring
 
 
@@ -22,7 +23,9 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the arguments."""
-        parser.add_argument("account_id", type=int, help="the account ID, as API usernames begin with it")
+        parser.add_argument(
+            "account_id", type=arguments.account_id, help="the account ID, as API usernames begin with it"
+        )
         parser.add_argument("--user", metavar="EMAIL", help="lift this user's Cloud platform restriction instead")
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from console import audit_check
+from console import arguments, audit_check
 from console.audit_check import Head
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
 
@@ -22,10 +22,13 @@ class Command(MaintenanceCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Declare the options."""
-        parser.add_argument("--account", type=int, metavar="ID", help="only this account")
+        parser.add_argument("--account", type=arguments.account_id, metavar="ID", help="only this account")
         parser.add_argument("--heads", action="store_true", help="print the heads and nothing else; verify nothing")
         parser.add_argument(
-            "--against", type=Path, metavar="FILE", help="also compare with heads that --heads printed earlier"
+            "--against",
+            type=arguments.file,
+            metavar="FILE",
+            help="also compare with heads that --heads printed earlier",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
