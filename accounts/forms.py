@@ -13,6 +13,7 @@ from accounts import invitees
 from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission
 from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
+from accounts.meanwhile import MeanwhileForm
 from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.names import NAME_LENGTH, REASON_LENGTH, clean_api_username, clean_email, clean_name
@@ -179,8 +180,11 @@ class StatusForm(forms.Form):
         self.helper = helper("Apply", action=action, form_id="status-form")
 
 
-class PermissionsForm(forms.Form):
-    """What a user may do beside looking after their own key: those that the one who asks may give."""
+class PermissionsForm(MeanwhileForm):
+    """What a user may do beside looking after their own key: those that the one who asks may give.
+
+    A box that was left as the page showed it keeps what somebody else has given or taken since.
+    """
 
     def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -188,16 +192,26 @@ class PermissionsForm(forms.Form):
         for permission, (label, help_text) in PERMISSION_LABELS.items():
             if permission in self._grantable:
                 self.fields[_field(permission)] = forms.BooleanField(
-                    label=label, help_text=help_text, required=False, initial=permission in held
+                    label=label,
+                    help_text=help_text,
+                    required=False,
+                    initial=permission in held,
+                    show_hidden_initial=True,
                 )
         self.helper = helper("Save", action=action, form_id="permissions-form")
+
+    def clean(self) -> None:
+        """Raise ValidationError when nothing of the form arrived: that is not the same as no box ticked."""
+        if not any(name in self.data or self.add_initial_prefix(name) in self.data for name in self.fields):
+            raise forms.ValidationError("Nothing arrived to be saved. Tick the permissions and save again.")
 
     @property
     def granted(self) -> Permission:
         """What the user is to hold: what was ticked, and what the one who asks cannot give or take here."""
         chosen = self._held & ~self._grantable
         for permission in PERMISSION_LABELS:
-            if self.cleaned_data.get(_field(permission)):
+            name = _field(permission)
+            if permission in self._held if self.was_left(name) else self.cleaned_data.get(name):
                 chosen |= permission
         return chosen
 

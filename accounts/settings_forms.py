@@ -9,6 +9,7 @@ from accounts import domains
 from accounts.account_settings import SessionSettings
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
 from accounts.forms import SwitchedForm, helper
+from accounts.meanwhile import MeanwhileForm
 from accounts.models import Account
 from accounts.models.account import LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSION_HOURS, MOST_SESSIONS
 
@@ -23,15 +24,19 @@ class QuestionForm(SwitchedForm):
     is_confirmed = forms.BooleanField(required=False)
 
 
-class AccountAddressesForm(LockoutForm):
+class AccountAddressesForm(MeanwhileForm, LockoutForm):
     """From where the account's console and keys may be used."""
 
-    addresses = AddressesField(label="Allowed IP addresses", help_text=FORMS_OF_ADDRESSES)
+    addresses = AddressesField(label="Allowed IP addresses", show_hidden_initial=True, help_text=FORMS_OF_ADDRESSES)
     field_order = ("addresses", "confirm_lockout")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.helper = helper("", tag=False)
+
+    def clean(self) -> None:
+        """Refuse to replace addresses that were not on the page."""
+        self.refuse_replacing("addresses", now=self.initial["addresses"] or "none")
 
 
 class DomainsForm(forms.Form):
@@ -80,8 +85,11 @@ class AllowDomainsForm(forms.Form):
     )
 
 
-class SessionSettingsForm(forms.Form):
+class SessionSettingsForm(MeanwhileForm):
     """How long and how many login sessions may be."""
+
+    #: What is one setting: it stays together what its page showed, or what was entered.
+    _SETTINGS = (("hours",), ("idle_hours", "idle_minutes"), ("concurrent", "most"))
 
     hours = forms.IntegerField(
         label="Active sessions: hours", required=False, min_value=1, max_value=MOST_SESSION_HOURS
@@ -108,6 +116,9 @@ class SessionSettingsForm(forms.Form):
             "most": present.most,
         }
         super().__init__(*args, **kwargs)
+        self._present = present
+        for field in self.fields.values():
+            field.show_hidden_initial = True
         self.fields[
             "hours"
         ].help_text = f"At most {MOST_SESSION_HOURS}. Empty: {installation.hours}, as this installation sets it."
@@ -126,6 +137,21 @@ class SessionSettingsForm(forms.Form):
             self.add_error("idle_minutes", f"Enter from {LEAST_IDLE_MINUTES} minutes to {most} hours.")
         if self.cleaned_data.get("concurrent") == LIMITED and not self.errors and not self.cleaned_data["most"]:
             self.add_error("most", "Enter how many sessions a user may have at once.")
+        if self.errors:
+            return
+        for names, now in zip(self._SETTINGS, self._in_words(), strict=True):
+            if self.was_left(*names):
+                self.cleaned_data |= {name: self.initial[name] for name in names}
+            else:
+                self.refuse_replacing(*names, now=now)
+
+    def _in_words(self) -> tuple[str, str, str]:
+        hours, idle, most = self._present.hours, self._present.idle_minutes, self._present.most
+        return (
+            "empty" if hours is None else f"{hours} hours",
+            "empty" if idle is None else f"{idle} minutes",
+            "unlimited" if most is None else f"{most} sessions",
+        )
 
     def _idle(self) -> int | None:
         hours, minutes = (self.cleaned_data.get(name) for name in ("idle_hours", "idle_minutes"))

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
 from accounts.forms import ReasonField, focus, helper
+from accounts.meanwhile import MeanwhileForm
 from accounts.names import NAME_LENGTH, shown_name
 
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
@@ -20,25 +21,17 @@ _KEY_GONE = "The key was deleted meanwhile: there is nothing to restrict. Save a
 _NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
 
 
-class _MeanwhileForm(forms.Form):
-    """Of forms whose page may be older than what others have saved since; their fields show a hidden initial value."""
+class _RestrictionForm(MeanwhileForm):
+    """Of restrictions: what was left as its page showed it is none, and written by nobody."""
 
     def _leave_what_others_changed(self, name: str, cleaned: dict[str, Any]) -> None:
-        """Make the field none if the person left it as the page showed it, which may be older than what there is now.
-
-        Refuses it where both were changed: nobody lifts a restriction that they have not seen.
-        """
-        shown, present = self.data.get(self.add_initial_prefix(name)), self.initial.get(name, "")
-        if shown is None or cleaned.get(name) is None:
-            return
-        if cleaned[name] == shown:
+        if self.was_left(name):
             cleaned[name] = None
-        elif shown != present:
-            self.data = {**dict(self.data.items()), self.add_initial_prefix(name): present}
-            self.add_error(name, f"Changed meanwhile, to {present or 'none'}. Save again if yours is to replace it.")
+        elif cleaned.get(name) is not None:
+            self.refuse_replacing(name, now=self.initial.get(name) or "none")
 
 
-class KeyRestrictionForm(_MeanwhileForm):
+class KeyRestrictionForm(_RestrictionForm):
     """From where a key may be used."""
 
     classic = AddressesField(label="Classic infrastructure", required=False, show_hidden_initial=True, help_text=_FORMS)
@@ -64,7 +57,7 @@ class KeyRestrictionForm(_MeanwhileForm):
         return cleaned
 
 
-class RestrictionsForm(_MeanwhileForm, LockoutForm):
+class RestrictionsForm(_RestrictionForm, LockoutForm):
     """The card of a user's two restrictions: from where they sign in, and from where their key is used."""
 
     platform = AddressesField(

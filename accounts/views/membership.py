@@ -105,6 +105,8 @@ def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
             ),
         )
         messages.success(request, f"Permissions saved\nThey apply to {member.name} from the next request on.")
+    else:
+        messages.error(request, f"Permissions not saved\n{form.non_field_errors()[0]}")
     return redirect(f"{reverse('accounts:user', args=[member.pk])}?tab=access")
 
 

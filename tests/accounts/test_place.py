@@ -199,6 +199,26 @@ def test_permission_for_what_does_not_exist_is_not_offered_and_not_taken(cast):
     assert "User API key creator" not in page(olivia, "/iam/users/invite_users")
 
 
+def test_boxes_that_were_left_keep_what_others_gave_or_took_meanwhile(cast):
+    olivia, sam = visitor(cast["olivia"]), cast["sam"]
+    url, page_url = f"/iam/users/{sam.pk}/permissions", f"/iam/users/{sam.pk}?tab=access"
+    Member.objects.filter(pk=sam.pk).update(permissions=int(Permission.USER_EDITOR))
+    older = dict(re.findall(r'name="(initial-\w+)" value="(\w+)"', page(olivia, page_url)))
+    assert (older["initial-user_editor"], older["initial-manage_users"]) == ("True", "False")
+    olivia.post(url, older | {"manage_users": "on"})  # another tab gives one and takes one
+    olivia.post(url, older | {"user_editor": "on", "user_administrator": "on"})
+    held = Permission(Member.objects.get(pk=sam.pk).permissions)
+    assert held == Permission.MANAGE_USERS | Permission.USER_ADMINISTRATOR
+
+
+def test_permissions_of_which_nothing_arrived_stay(cast):
+    olivia, sam = visitor(cast["olivia"]), cast["sam"]
+    Member.objects.filter(pk=sam.pk).update(permissions=int(Permission.USER_EDITOR))
+    answer = olivia.post(f"/iam/users/{sam.pk}/permissions", {}, follow=True)
+    assert "Permissions not saved" in answer.content.decode()
+    assert Member.objects.get(pk=sam.pk).permissions == Permission.USER_EDITOR
+
+
 def test_nobody_gives_or_takes_what_they_lack(cast):
     marcus, priya = cast["marcus"], cast["priya"]
     Member.objects.filter(pk=priya.pk).update(permissions=int(Permission.USER_ADMINISTRATOR))
@@ -211,7 +231,7 @@ def test_nobody_gives_or_takes_what_they_lack(cast):
     )
     with pytest.raises(NotAllowed, match="do not have"):
         memberships.change_permissions(member=priya, granted=Permission.USER_EDITOR, by=marcus, origin=ORIGIN)
-    client.post(f"/iam/users/{priya.pk}/permissions", {})
+    client.post(f"/iam/users/{priya.pk}/permissions", {"initial-manage_users": "True"})
     assert Permission(Member.objects.get(pk=priya.pk).permissions) == Permission.USER_ADMINISTRATOR
     assert [event.facts["after"] for event in events_of("member.permissions_changed")] == [
         "Manage users (classic infrastructure), User management: Administrator", "User management: Administrator",

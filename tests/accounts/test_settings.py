@@ -193,6 +193,50 @@ def test_session_settings_out_of_bounds_are_named(olivia, fields, error):
     assert not written
 
 
+def shown_by(page):
+    """What a form's page sends of what it showed."""
+    return {name: value for name, _, value in re.findall(r'name="(initial-\w+)"( value="([^"]*)")?', page)}
+
+
+def test_addresses_that_a_page_did_not_show_are_not_replaced_unasked(olivia):
+    url = "/iam/settings/addresses"
+    older = shown_by(text(olivia.get(url)))
+    assert olivia.post(url, older | {"addresses": "127.0.0.1"}).status_code == 302
+    answer = text(olivia.post(url, older | {"addresses": "127.0.0.0/8"}))
+    assert "Changed meanwhile, to 127.0.0.1. Save again if yours is to replace it." in answer
+    assert "127.0.0.0/8" in answer  # as typed
+    assert acme().allowed_addresses == "127.0.0.1"
+    assert olivia.post(url, older | {"addresses": "127.0.0.1"}).status_code == 302  # both want the same
+    assert olivia.post(url, shown_by(answer) | {"addresses": "127.0.0.0/8"}).status_code == 302
+    assert acme().allowed_addresses == "127.0.0.0/8"
+
+
+def test_session_settings_that_a_page_did_not_show_are_not_replaced_unasked(olivia):
+    def limits():
+        return acme().session_hours, acme().session_idle_minutes, acme().most_sessions
+
+    url, plain = "/iam/settings/login_session", {"hours": "", "idle_hours": "", "idle_minutes": "", "most": ""}
+    older = shown_by(text(olivia.get(url)))
+    olivia.post(url, older | plain | {"hours": "8", "idle_minutes": "20", "concurrent": "limited", "most": "3"})
+    assert limits() == (8, 20, 3)
+    # Another tab, opened before: what was left there stays as it has become.
+    olivia.post(url, older | plain | {"hours": "8", "concurrent": "unlimited"})
+    assert limits() == (8, 20, 3)
+    for own, now in [
+        ({"hours": "9"}, "8 hours"),
+        ({"idle_hours": "1"}, "20 minutes"),
+        ({"concurrent": "limited", "most": "5"}, "3 sessions"),
+    ]:
+        typed = plain | {"concurrent": "unlimited"} | own
+        answer = text(olivia.post(url, older | typed))
+        assert f"Changed meanwhile, to {now}." in answer
+        assert limits() == (8, 20, 3)
+    # Asked once: what that page shows is what there is.
+    assert shown_by(answer)["initial-most"] == "3"
+    assert olivia.post(url, shown_by(answer) | typed).status_code == 302
+    assert limits() == (8, 20, 5)
+
+
 @pytest.mark.parametrize(
     "fields",
     [{"session_hours": 721}, {"session_idle_minutes": 4}, {"most_sessions": 0}, {"most_sessions": 101}],
