@@ -24,7 +24,7 @@ class ImportForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.helper = helper("Check file", form_id="import-form")
-        self.helper.attrs = {"enctype": "multipart/form-data", "data-busy": "Sending the file"}
+        self.helper.attrs = {"data-busy": "Sending the file"}
 
     def clean(self) -> dict[str, Any]:
         """Read the file. A mistake of the whole file is one of the field."""

@@ -142,12 +142,18 @@ class _Columns:
 
 
 def _columns(cells: list[str]) -> _Columns:
-    """Find the columns by the heading. Raises FileError when none holds addresses."""
+    """Find the columns by the heading. Raises FileError when none holds addresses, or more than one might."""
     names = [cell.strip().casefold() for cell in cells]
-    places = [[names.index(name) for name in known if name in names] for known in (_EMAIL_COLUMNS, _PARENT_COLUMNS)]
-    if not places[0]:
+    emails, parents = (
+        [place for place, name in enumerate(names) if name in known] for known in (_EMAIL_COLUMNS, _PARENT_COLUMNS)
+    )
+    if not emails:
         raise FileError('The first line has to be a heading with a column "email", and "parent" where there is one.')
-    return _Columns(len(cells), places[0][0], places[1][0] if places[1] else None)
+    for places, what in ((emails, "the email"), (parents, "the parent")):
+        if len(places) > 1:
+            numbers = " and ".join(str(place + 1) for place in places)
+            raise FileError(f"Columns {numbers} could each be {what}. Leave one in, or give the others another name.")
+    return _Columns(len(cells), emails[0], parents[0] if parents else None)
 
 
 def _plain(cell: str) -> str:

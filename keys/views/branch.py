@@ -63,20 +63,22 @@ def _revoke(request: MemberRequest, member: Member, form: RevokeForm) -> HttpRes
         )
     except NotAllowed as error:
         raise refusal(request, subject=member, what="revoke the keys in this branch", why=error) from error
-    messages.success(request, _outcome(done))
+    (messages.success if done.deleted else messages.warning)(request, _outcome(done))
     return redirect("accounts:user", member.pk)
 
 
 def _outcome(done: Revoked) -> str:
     """Return what was done, in sentences."""
-    them = "it" if done.deleted == 1 else "them"
-    said = [f"{_keys(done.deleted)} deleted. Calls made with {them} are refused from now on."]
+    said = []
+    if done.deleted:
+        them = "it" if done.deleted == 1 else "them"
+        said.append(f"{_keys(done.deleted)} deleted. Calls made with {them} are refused from now on.")
     if done.gone:
         said.append(f"{_keys(done.gone)} no longer there.")
     if done.new:
         came, are = ("1 key", "is") if done.new == 1 else (f"{done.new:,} keys", "are")
         said.append(f"{came} came into the branch meanwhile and {are} still there.")
-    return "Keys revoked\n" + " ".join(said)
+    return ("Keys revoked\n" if done.deleted else "No key was revoked\n") + " ".join(said)
 
 
 def _keys(count: int) -> str:

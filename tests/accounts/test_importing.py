@@ -132,6 +132,8 @@ mail:< file:///etc/passwd
     [
         (b"", "nobody"),
         (b"name\nx\n", "heading"),
+        (b"email,name,Email\na,b,c\n", "Columns 1 and 3 could each be the email"),
+        (b"mail,manager,parent\na,b,c\n", "Columns 2 and 3 could each be the parent"),
         (b"email\na@x.example\n\xff\n", "Line 3 is not in UTF-8"),
         (b"email\na\0\n", "Line 2 holds a NUL"),
         (b'email\n"a', "Line 2 cannot be read"),
@@ -142,7 +144,7 @@ mail:< file:///etc/passwd
         (b"dn: x\n\n" + b"x\n\n" * 100_001, "more than 100,000"),
         (b"".join(b"dn: cn=%d\nmail: m\n\n" % n for n in range(100_001)), "more than 100,000"),
     ],
-    ids=range(11),
+    ids=range(13),
 )
 def test_file_that_cannot_be_read_says_why(data, words):
     with pytest.raises(FileError, match=words):

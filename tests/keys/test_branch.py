@@ -107,6 +107,13 @@ def test_keys_that_came_meanwhile_stay_and_those_that_went_are_no_error(cast, ma
     assert keys_of(cast["noor"]) != []
 
 
+def test_where_every_key_went_meanwhile_none_is_said_to_be_revoked(cast, marcus, url):
+    fields = review_in(marcus.get(url).content.decode())
+    ClassicKey.objects.filter(pk__in=fields["key"]).delete()
+    page = marcus.post(url, fields | CONFIRMED, follow=True).content.decode()
+    assert notification_in(page) == "No key was revoked 3 keys were no longer there."
+
+
 def test_a_key_that_moved_into_the_branch_meanwhile_stays_and_one_that_moved_out_too(cast, marcus, url):
     fields = review_in(marcus.get(url).content.decode())
     hierarchy.move_branch(cast["sam"], cast["marcus"])
