@@ -135,10 +135,11 @@ _ACTS: dict[str, Callable[[MemberRequest, ImportJob], HttpResponse | None]] = {
 def _show(request: MemberRequest, job: ImportJob) -> HttpResponse:
     """Show how far a file is."""
     context: dict[str, object] = {"title": "Import users", "job": job, "invited": _number(job.people, "user")}
-    if job.state == ImportState.DONE:
-        return render(request, "accounts/imported.html", context | {"mails": mails()})
     if import_jobs.is_at_work(job):
         return render(request, "accounts/import_progress.html", context | _progress(job))
+    context["focuses_title"] = True  # the page answers what was sent
+    if job.state == ImportState.DONE:
+        return render(request, "accounts/imported.html", context | {"mails": mails()})
     if job.state != ImportState.CHECKED:
         context["is_check"] = job.state == ImportState.CHECKING
         return render(request, "accounts/import_interrupted.html", context)

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 
 from accounts.models import Event, Invitation, Member
 from accounts.origin import COMMAND_LINE
@@ -39,6 +40,17 @@ def test_after_a_change_the_title_has_the_focus(cast):
     typed = {"platform": "10.0.0.0/8", "classic": ""}
     answer = visitor(cast["olivia"]).post(f"{USERS}/{cast['sam'].pk}/restrictions", typed, follow=True)
     assert [tag.startswith("<h1") for tag in focused(page(answer))] == [True]
+
+
+def test_each_answer_of_an_import_has_the_focus_on_its_title(cast):
+    olivia, url = visitor(cast["olivia"]), f"{USERS}/import"
+    file = SimpleUploadedFile("users.csv", b"email\nann@acme.example\n")
+    report = page(olivia.post(url, {"file": file}, follow=True))
+    field = re.search(r'name="file_id" value="([^"]+)"', report)
+    done = page(olivia.post(url, {"act": "invite", "file_id": field[1]}, follow=True))
+    assert Member.objects.filter(user__email="ann@acme.example").exists()
+    for body in (report, done):
+        assert [tag.startswith("<h1") for tag in focused(body)] == [True]
 
 
 def test_page_that_is_older_than_a_restriction_does_not_lift_it(cast):
