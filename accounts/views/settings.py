@@ -120,29 +120,51 @@ def _minutes(number: int) -> str:
     return " ".join([*said, f"{minutes} minute{'' if minutes == 1 else 's'}"] if minutes else said)
 
 
-@form_or_post
-def user_list(request: MemberRequest) -> HttpResponse:
-    """Ask whether to restrict the user list, or no longer, and do it."""
-    _require(request)
+def _turn(
+    request: MemberRequest,
+    title: str,
+    *,
+    on: str,
+    off: str,
+    change: Callable[..., object],
+    told: Callable[[str], str],
+) -> HttpResponse:
+    """Ask before a setting is turned on or off, in these words, and do it when the answer is yes.
+
+    Args:
+        request: the viewer may change settings.
+        title: of the question.
+        on: what is asked before it is turned on.
+        off: and off.
+        change: the write.
+        told: makes the sentence about what was done, given "" or "no longer ".
+    """
     form = QuestionForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         return redirect("accounts:settings")
     is_on = form.cleaned_data["is_on"]
     if not form.cleaned_data["is_confirmed"]:
-        question = (
-            "Show users only themselves and the users below them? Whoever manages all users then does so only below "
-            "themselves; the owner still sees everybody."
-            if is_on
-            else "Show every user all users of the account, with name and status?"
-        )
-        return _dialog(
-            request, "settings_question", "Restrict user list visibility",
-            question=question, is_on=is_on, url=request.path,
-        )  # fmt: skip
+        question = on if is_on else off
+        return _dialog(request, "settings_question", title, question=question, is_on=is_on, url=request.path)
     return _write(
         request,
-        lambda: account_settings.restrict_user_list(is_on=is_on, by=request.member, origin=request.origin),
-        f"User list visibility is {'' if is_on else 'no longer '}restricted",
+        lambda: change(is_on=is_on, by=request.member, origin=request.origin),
+        told("" if is_on else "no longer "),
+    )
+
+
+@form_or_post
+def user_list(request: MemberRequest) -> HttpResponse:
+    """Ask whether to restrict the user list, or no longer, and do it."""
+    _require(request)
+    return _turn(
+        request,
+        "Restrict user list visibility",
+        on="Show users only themselves and the users below them? Whoever manages all users then does so only below "
+        "themselves; the owner still sees everybody.",
+        off="Show every user all users of the account, with name and status?",
+        change=account_settings.restrict_user_list,
+        told="User list visibility is {}restricted".format,
     )
 
 
@@ -150,25 +172,15 @@ def user_list(request: MemberRequest) -> HttpResponse:
 def second_factor(request: MemberRequest) -> HttpResponse:
     """Ask whether to require a second factor of everybody, or no longer, and do it."""
     _require(request)
-    form = QuestionForm(request.POST if request.method == "POST" else None)
-    if not form.is_valid():
-        return redirect("accounts:settings")
-    is_on = form.cleaned_data["is_on"]
-    if not form.cleaned_data["is_confirmed"]:
-        question = (
-            "Require a second factor of every user of the account? Whoever has none has to set one up before they can "
-            "do anything else here, from their next request on. API keys go on working."
-            if is_on
-            else "Require no second factor any more? Users who have one keep it, and may then remove it."
-        )
-        return _dialog(
-            request, "settings_question", "Require a second factor", question=question, is_on=is_on, url=request.path
-        )
     try:
-        return _write(
+        return _turn(
             request,
-            lambda: account_settings.require_second_factor(is_on=is_on, by=request.member, origin=request.origin),
-            f"A second factor is {'' if is_on else 'no longer '}required",
+            "Require a second factor",
+            on="Require a second factor of every user of the account? Whoever has none has to set one up before they "
+            "can do anything else here, from their next request on. API keys go on working.",
+            off="Require no second factor any more? Users who have one keep it, and may then remove it.",
+            change=account_settings.require_second_factor,
+            told="A second factor is {}required".format,
         )
     except FactorRefused as error:
         messages.error(request, f"Nothing was changed\n{error}")
