@@ -3,8 +3,10 @@
 An index entry is a group of three letters. A text that holds a term holds all its groups; the other way round it need
 not, so the texts found are read as well, and whoever asks gets exactly what reading every text would have given.
 
-* PostgreSQL: a GIN index over a function of account and text. Nothing but the database's own parts: ``pg_trgm`` is an
-  extension, knows letters by the database's locale alone, and would read other accounts' entries too.
+* PostgreSQL: a GIN index over a function of account and text, of a table that triggers keep as members' texts are. In
+  the members' own table each move of a branch would put in anew what it leaves as it is. Nothing but the database's own
+  parts: ``pg_trgm`` is an extension, knows letters by the database's locale alone, and would read other accounts'
+  entries too.
 * SQLite: an FTS5 table. Triggers may not write to it, as the schema is not trusted; they note the members that it does
   not know as they are. Those are read beside the index, so that a search is right whatever program wrote, and
   ``catch_up`` puts them into it.
@@ -14,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import BooleanField, F, Func, Model, QuerySet, TextField, Value
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
@@ -24,9 +26,7 @@ Row = TypeVar("Row", bound=Model)
 _GROUP = 3
 
 
-def by_index(
-    rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, member: str = "", key: str = "pk"
-) -> list[QuerySet[Row]]:
+def by_index(rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, key: str = "pk") -> list[QuerySet[Row]]:
     """Return querysets that hold, together, those of ``rows`` in the account whose texts may hold every term.
 
     Among them are all whose texts do. None where no term is long enough for the index.
@@ -35,17 +35,25 @@ def by_index(
         rows: narrowed by nothing that another index would serve: a database could begin with that one.
         terms: folded, as the texts are.
         account_id: the account.
-        member: how the rows name the member, with "__" at the end; empty for members.
         key: the rows' column with the member's primary key.
     """
     terms = [term for term in terms if len(term) >= _GROUP]
     if not terms:
         return []
     if connection.vendor == "postgresql":
-        rows = rows.filter(account_id=account_id)
+        in_index = RawSQL("accounts_member_text.member_id", [])
+        found = rows.filter(**{"account_id": account_id, key: in_index}).extra(tables=["accounts_member_text"])
         for term in terms:
-            rows = rows.filter(_holds_groups(F(f"{member}account_id"), F(f"{member}search_text"), account_id, term))
-        return [rows]
+            found = found.extra(
+                where=[
+                    (
+                        "accounts_letter_groups(accounts_member_text.account_id, accounts_member_text.search_text)"
+                        " @> accounts_letter_groups(%s, %s)"
+                    )
+                ],
+                params=[account_id, term],
+            )
+        return [found]
     walled: QuerySet[Any] = rows.alias(walled_account=Coalesce("account_id", "account_id"))
     rows = walled.filter(walled_account=account_id)
     # The plus keeps SQLite from asking the index about each row instead of following it.
@@ -54,17 +62,6 @@ def by_index(
     )
     unindexed = RawSQL("SELECT member_id FROM accounts_member_unindexed", [])
     return [indexed, rows.filter(**{f"{key}__in": unindexed})]
-
-
-def _holds_groups(account: F, text: F, account_id: int, term: str) -> Func:
-    return Func(
-        _groups(account, text), _groups(Value(account_id), Value(term)),
-        template="%(expressions)s", arg_joiner=" @> ", output_field=BooleanField(),
-    )  # fmt: skip
-
-
-def _groups(account: Any, text: Any) -> Func:
-    return Func(account, text, function="accounts_letter_groups", output_field=TextField())
 
 
 def _match(terms: Sequence[str]) -> str:

@@ -146,21 +146,27 @@ def test_other_programs_writes_are_followed(catch_up) -> None:
         assert found(user_lists.account_users(members[0], asked("emil"))) == [members[1].pk]
 
 
-@pytest.mark.sqlite_only
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its own indexes")
-def test_the_index_agrees_with_the_table_after_it_caught_up() -> None:
-    def agrees() -> None:
-        with connection.cursor() as cursor:
+def agrees() -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SELECT id, account_id, search_text FROM accounts_member ORDER BY id")
+            right = cursor.fetchall()
+            cursor.execute("SELECT member_id, account_id, search_text FROM accounts_member_text ORDER BY member_id")
+            assert cursor.fetchall() == right
+        else:
             cursor.execute("INSERT INTO accounts_member_index (accounts_member_index) VALUES ('integrity-check')")
             cursor.execute("SELECT COUNT(*) FROM accounts_member_unindexed")
             assert cursor.fetchone() == (0,)
 
+
+def test_the_index_agrees_with_the_table_after_it_caught_up() -> None:
     members = grow(["Anna Berg", "Bernd Kohl", "Carla Dietz"])
     text_index.catch_up()
     agrees()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE accounts_member SET search_text = 'x' WHERE id = %s", [members[1].pk])
-        cursor.execute("UPDATE OR REPLACE accounts_member SET search_text = 'yyyy' WHERE id = %s", [members[1].pk])
+        replacing = "OR REPLACE" if connection.vendor == "sqlite" else ""
+        cursor.execute(f"UPDATE {replacing} accounts_member SET search_text = 'yyyy' WHERE id = %s", [members[1].pk])
     members[3].classic_key.delete()
     members[3].delete()
     text_index.catch_up()
@@ -174,6 +180,31 @@ def test_the_index_agrees_with_the_table_after_it_caught_up() -> None:
         text_index.catch_up()
         transaction.set_rollback(True)
     agrees()
+
+
+@pytest.mark.postgresql_only
+def test_an_emptied_table_leaves_no_texts(cast) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")  # what is pending keeps a table from being emptied
+        cursor.execute("TRUNCATE accounts_member CASCADE")
+    agrees()
+
+
+@pytest.mark.postgresql_only
+def test_a_move_writes_no_text_and_no_index_is_for_like(cast) -> None:
+    def versions() -> list[tuple[int, int]]:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT member_id, xmin::text FROM accounts_member_text ORDER BY member_id")
+            return cursor.fetchall()
+
+    before = versions()
+    hierarchy.move_branch(cast["marcus"], cast["sam"])
+    assert versions() == before
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE tablename IN ('accounts_member', 'keys_classickey')")
+        indexes = [definition for (definition,) in cursor.fetchall()]
+    assert indexes
+    assert not [definition for definition in indexes if "pattern_ops" in definition or "letter_groups" in definition]
 
 
 def test_more_than_are_counted_are_read_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from tests.visitors import undone
 TRAIL = {"accounts_event", "accounts_auditchain"}
 #: What a change writes beside what it is about: its event, the sentence for the next page, mail to those concerned.
 BESIDES = TRAIL | {"accounts_session", "accounts_mail"}
-#: What SQLite's index of names writes when a member comes or goes.
+#: What the index of names writes when a member comes or goes: PostgreSQL's table is written by triggers alone.
 INDEX = {"accounts_member_index", "accounts_member_unindexed"}
 #: What goes with a user who is nowhere any more.
 IDENTITY = {
