@@ -7,6 +7,7 @@ from console import styleguide, theme, views
 
 console_patterns = [
     path("", views.landing, name="landing"),
+    path("help", views.show_help, name="help"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("theme", theme.choose, name="theme"),

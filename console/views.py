@@ -1,6 +1,7 @@
 """Pages that belong to no app: the landing redirect, health, and the answers to what cannot be answered."""
 
 import logging
+import shlex
 import sys
 
 from django.contrib.auth.decorators import login_not_required
@@ -12,6 +13,9 @@ from django.template import loader
 from django.views.decorators.http import require_safe
 
 from accounts import sealing
+from accounts.links import link
+from accounts.policy import MemberAction, can
+from accounts.requests import MemberRequest
 from keys.value_check import newest_value_opens
 
 _log = logging.getLogger(__name__)
@@ -21,6 +25,19 @@ _log = logging.getLogger(__name__)
 def landing(request: HttpRequest) -> HttpResponse:
     """Send people to the page that they come for."""
     return redirect("keys:classic-list")
+
+
+@require_safe
+def show_help(request: MemberRequest) -> HttpResponse:
+    """Tell what keys are for, how programs use them, and who may do what with them."""
+    viewer = request.member
+    sees_who = can(viewer, MemberAction.VIEW_CARE, viewer)
+    context = {
+        "title": "Help",
+        "example": f"curl --user {shlex.quote(viewer.api_username)} https://service.example.com/",
+        "who_can_manage": f"{link('accounts:user', viewer.pk)}?tab=manage" if sees_who else "",
+    }
+    return render(request, "console/help.html", context)
 
 
 @login_not_required

@@ -247,6 +247,7 @@ SURFACES = (
     Surface("accounts:reset", "POST", for_any_status=True, for_strangers=True),
     Surface("accounts:reset-password", "GET", 404, about=TOKEN, for_any_status=True, for_strangers=True),
     Surface("accounts:reset-password", "POST", 404, about=TOKEN, for_any_status=True, for_strangers=True),
+    Surface("console:help", "GET"),
     Surface("console:theme", "POST", 302, data={"theme": "dark"}, for_any_status=True, for_strangers=True),
     Surface("console:healthz", "GET", for_any_status=True, for_strangers=True),
     Surface("console:readyz", "GET", for_any_status=True, for_strangers=True),

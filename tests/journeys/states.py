@@ -22,6 +22,7 @@ STATES = (
     State("request too large", "nobody", "/login", acts.plain("413.html")),
     State("something went wrong", "nobody", "/login", acts.plain("500.html")),
     State("busy", "nobody", "/login", acts.plain("503.html")),
+    State("help", "priya", "/help"),
     State("reset", "nobody", "/reset"),
     State("reset, asked", "nobody", "/reset", acts.ask_for_link),
     State("reset, another password", "nobody", "/reset", acts.reset_link),

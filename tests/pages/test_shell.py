@@ -1,6 +1,7 @@
 """What is around every page, and who is said to manage a user."""
 
 import re
+import shlex
 
 import pytest
 
@@ -67,3 +68,25 @@ def test_header_searches_for_no_more_than_the_list_does(cast):
     fields = re.findall(r'<input[^>]*type="search"[^>]*>', page(visitor(cast["marcus"]).get(USERS)))
     assert len(fields) == 2
     assert all('maxlength="200"' in field for field in fields)
+
+
+def test_help_is_in_the_bar_and_tells_how_programs_call_as_the_viewer(cast):
+    noor = cast["noor"]
+    Member.objects.filter(pk=noor.pk).update(api_username="1234567_noor.o'haddad@acme.example")
+    client = visitor(noor)
+    bar = page(client.get(KEYS)).partition("</header>")[0]
+    assert re.search(r'<a class="header__action header__help" href="/help" aria-label="Help">', bar)
+    assert re.search(r'<a class="menu__entry menu__entry--small" href="/help">Help</a>', bar)
+    body = page(client.get("/help"))
+    command = re.search(r"<code>(.*?)</code>", body)[1]
+    assert shlex.split(command)[:3] == ["curl", "--user", "1234567_noor.o'haddad@acme.example"]
+    addresses = re.findall(r'<a href="([^"]+)"', body.partition("<main")[2])
+    assert f"{USERS}/{noor.pk}?tab=manage" in addresses
+    assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
+
+
+def test_whoever_may_not_work_in_the_console_yet_is_offered_no_help_page(cast):
+    Member.objects.filter(pk=cast["noor"].pk).update(status="suspended")
+    answer = visitor(cast["noor"]).get("/help")
+    assert answer.status_code == 403
+    assert "/help" not in page(answer).partition("</header>")[0]
