@@ -114,7 +114,7 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
         complete=_with_people,
         is_filtered=_is_filtered(asked),
         among=members,
-        by_index=by_index(_filtered(Member.objects.all(), asked), asked.terms, viewer.account_id),
+        by_index=by_index(_of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
     )
 
 
@@ -123,7 +123,7 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member])
     branch, anywhere = hierarchy.branch_members(viewer), Member.objects.all()
     if not viewer.is_owner:
         anywhere = in_large_branch(anywhere, viewer.path, "path")
-    rows, anywhere = (_unfolded(_filtered(members, asked), folded) for members in (branch, anywhere))
+    rows, anywhere = _unfolded(_filtered(branch, asked), folded), _unfolded(_of_status(anywhere, asked), folded)
     return Listing(
         rows=rows,
         order=Order("path"),
@@ -154,10 +154,12 @@ def _is_filtered(asked: ListRequest) -> bool:
 
 
 def _filtered(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
+    return _of_status(members, asked).filter(asked.search_condition("search_text"))
+
+
+def _of_status(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
     status = asked.choice("status", MemberStatus.values, "")
-    if status:
-        members = members.filter(status=status)
-    return members.filter(asked.search_condition("search_text"))
+    return members.filter(status=status) if status else members
 
 
 def row(member: Member, viewer: Member) -> MemberRow:

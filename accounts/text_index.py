@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from django.db import connection
-from django.db.models import Model, QuerySet
+from django.db.models import Model, QuerySet, TextField
 from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
@@ -26,42 +26,55 @@ Row = TypeVar("Row", bound=Model)
 _GROUP = 3
 
 
-def by_index(rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, key: str = "pk") -> list[QuerySet[Row]]:
-    """Return querysets that hold, together, those of ``rows`` in the account whose texts may hold every term.
+def by_index(
+    rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, text: str = "search_text", key: str = "pk"
+) -> list[QuerySet[Row]]:
+    """Return querysets that hold, together, those of ``rows`` in the account whose members' texts hold every term.
 
-    Among them are all whose texts do. None where no term is long enough for the index.
+    None where no term is long enough for the index.
 
     Args:
         rows: narrowed by nothing that another index would serve: a database could begin with that one.
         terms: folded, as the texts are.
         account_id: the account.
+        text: the rows' column with the member's text.
         key: the rows' column with the member's primary key.
     """
-    terms = [term for term in terms if len(term) >= _GROUP]
-    if not terms:
+    indexed_terms = [term for term in terms if len(term) >= _GROUP]
+    if not indexed_terms:
         return []
     if connection.vendor == "postgresql":
-        in_index = RawSQL("accounts_member_text.member_id", [])
-        found = rows.filter(**{"account_id": account_id, key: in_index}).extra(tables=["accounts_member_text"])
-        for term in terms:
-            found = found.extra(
+        # The text is read where the index is, not in the members' own table: a join less.
+        text_there = RawSQL("accounts_member_text.search_text", [], output_field=TextField())
+        in_index: QuerySet[Any] = rows.filter(account_id=account_id).alias(text_there=text_there)
+        in_index = in_index.filter(**{key: RawSQL("accounts_member_text.member_id", [])})
+        in_index = _holding(in_index, "text_there", terms).extra(tables=["accounts_member_text"])
+        for term in indexed_terms:
+            in_index = in_index.extra(
                 where=[
                     (
-                        "accounts_letter_groups(accounts_member_text.account_id, accounts_member_text.search_text)"
-                        " @> accounts_letter_groups(%s, %s)"
+                        "accounts_letter_groups(accounts_member_text.account_id, accounts_member_text.search_text) "
+                        "@> accounts_letter_groups(%s, %s)"
                     )
                 ],
                 params=[account_id, term],
             )
-        return [found]
+        return [in_index]
     walled: QuerySet[Any] = rows.alias(walled_account=Coalesce("account_id", "account_id"))
-    rows = walled.filter(walled_account=account_id)
+    rows = _holding(walled.filter(walled_account=account_id), text, terms)
     # The plus keeps SQLite from asking the index about each row instead of following it.
     indexed = rows.filter(**{key: RawSQL("+accounts_member_index.rowid", [])}).extra(
-        tables=["accounts_member_index"], where=["accounts_member_index MATCH %s"], params=[_match(terms)]
+        tables=["accounts_member_index"], where=["accounts_member_index MATCH %s"], params=[_match(indexed_terms)]
     )
     unindexed = RawSQL("SELECT member_id FROM accounts_member_unindexed", [])
     return [indexed, rows.filter(**{f"{key}__in": unindexed})]
+
+
+def _holding(rows: QuerySet[Any], text: str, terms: Sequence[str]) -> QuerySet[Any]:
+    """Return those of ``rows`` whose column ``text`` holds every term, and not only all its groups."""
+    for term in terms:
+        rows = rows.filter(**{f"{text}__contains": term})
+    return rows
 
 
 def _match(terms: Sequence[str]) -> str:

@@ -180,8 +180,8 @@ def _listing(
         by_holder = asked.search_condition("holder__search_text")
         by_parent = asked.search_condition("holder__parent__search_text")
         rows = among.filter(by_holder | by_parent)
-        for condition, key in ((by_holder, "holder_id"), (by_parent, "holder__parent_id")):
-            found += by_index(keys.filter(condition), asked.terms, root.account_id, key=key)
+        for text, key in (("holder__search_text", "holder_id"), ("holder__parent__search_text", "holder__parent_id")):
+            found += by_index(keys, asked.terms, root.account_id, text=text, key=key)
         if not found:
             # Too short for the index: all texts are read, but in the order of their table and not of the keys.
             members = Member.objects.filter(asked.search_condition("search_text"), account_id=root.account_id)
