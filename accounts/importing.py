@@ -17,7 +17,14 @@ from accounts.domains import Patterns
 from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, MemberStatus, Permission, Relation
 from accounts.invitations import count_invitations, new_invitation, sent_too_many
 from accounts.member_files import Content, Entry, Problem, shown
-from accounts.memberships import default_api_username, new_member, permission_names, present_member, users_of
+from accounts.memberships import (
+    default_api_username,
+    members_by_email,
+    new_member,
+    permission_names,
+    present_member,
+    users_of,
+)
 from accounts.models import Invitation, Member
 from accounts.models.member import MAX_DEPTH
 from accounts.names import canonical_email, clean_email
@@ -119,9 +126,10 @@ class _Planner:
     def _members_by_email(self) -> dict[str, Member]:
         """Return those of the account who are named in the file, as themselves or as a parent."""
         named = sorted({*self._entries, *filter(None, self._parents.values())})
-        in_account = Member.objects.filter(account_id=self._by.account_id).select_related("user")
         return {
-            member.user.email: member for some in _pieces(named) for member in in_account.filter(user__email__in=some)
+            member.user.email: member
+            for some in _pieces(named)
+            for member in members_by_email(self._by.account_id, some).select_related("user")
         }
 
     def _check_addresses(self) -> None:

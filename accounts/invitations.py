@@ -20,6 +20,7 @@ from accounts.formats import moment
 from accounts.invitees import Invitee
 from accounts.memberships import (
     insert_members,
+    members_by_email,
     permission_names,
     present_for_leaving,
     present_member,
@@ -114,7 +115,7 @@ def invite(*, invitees: Sequence[Invitee], granted: Permission, by: Member, orig
 def _outcomes(invitees: Sequence[Invitee], by: Member) -> list[Outcome]:
     """Return what is to become of each entry; one query."""
     emails = [invitee.email for invitee in invitees if invitee.email]
-    there = Member.objects.filter(account_id=by.account_id, user__email__in=emails)
+    there = members_by_email(by.account_id, emails)
     statuses = dict(there.values_list("user__email", "status"))
     patterns, tired = Patterns(by.account.domains_in_force), sent_too_many(by.account_id, emails)
 

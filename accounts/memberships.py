@@ -1,7 +1,7 @@
 """Writes about accounts and members: each asks the policy, changes and records in one transaction."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from django.contrib.auth.hashers import make_password
 from django.db import IntegrityError
@@ -155,6 +155,15 @@ def users_of(emails: Sequence[str]) -> dict[str, User]:
         )
         found = {user.email: user for user in User.objects.filter(email__in=emails)}
     return found
+
+
+def members_by_email(account_id: int, emails: Collection[str]) -> QuerySet[Member]:
+    """Return those of the account with one of these canonical addresses.
+
+    The users first, which an index finds: left to itself, SQLite begins with all members of the account.
+    """
+    users = User.objects.filter(email__in=emails)
+    return Member.objects.filter(account_id=account_id, user_id__in=users.values("pk"))
 
 
 def present_member(member: Member) -> Member:

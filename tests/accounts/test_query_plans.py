@@ -1,0 +1,67 @@
+"""Statements that name few rows go by their keys: SQLite, left to itself, would go through all members of the account.
+
+Nothing here is timed: the database says itself which way it takes, and takes it whatever the number of rows.
+"""
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from accounts import importing, member_files
+from accounts.models import Event
+from tests.conftest import BOREALIS
+from tests.visitors import visitor
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
+
+
+def whole_account_read_by(statements: list[str]) -> list[str]:
+    """Return the steps that read every member of an account, of the statements that name the rows they want."""
+    found = []
+    with connection.cursor() as cursor:
+        for statement in statements:
+            if not statement.startswith("SELECT") or " IN (" not in statement or "LIMIT" in statement:
+                continue
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement.replace('%', '%%')}")
+            steps = [step for *_, step in cursor.fetchall()]
+            found += [step for step in steps if "accounts_member " in step and step.endswith("(account_id=?)")]
+    return found
+
+
+def statements_of(act) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        act()
+    statements = [query["sql"] for query in captured.captured_queries]
+    assert any(" IN (" in statement for statement in statements)
+    return statements
+
+
+@pytest.mark.parametrize("name", ["olivia", "marcus"])
+def test_pages_that_name_members(cast, name):
+    assert Event.objects.filter(account_id=cast[name].account_id).exists()
+    client, folded = visitor(cast[name]), f"{cast['priya'].pk}.{cast['noor'].pk}"
+    for address in ("/iam/activity", f"/iam/users?view=hierarchy&folded={folded}"):
+        statements = statements_of(lambda address=address: client.get(address))
+        assert whole_account_read_by(statements) == [], address
+
+
+#: So many that looking each up by an index seems dearer to SQLite than an account, of whose size it knows nothing.
+MANY = ["priya@acme.example", *(f"new{number}@new.example" for number in range(40))]
+
+
+def test_addresses_that_are_invited(cast):
+    client, addresses = visitor(cast["olivia"]), ", ".join(MANY)
+    statements = statements_of(lambda: client.post("/iam/users/invite_users", {"addresses": addresses}))
+    assert whole_account_read_by(statements) == []
+
+
+def test_addresses_in_a_file(cast):
+    content = member_files.read("\n".join(["email", *MANY[1:]]).encode())
+    assert whole_account_read_by(statements_of(lambda: importing.make_plan(content, cast["olivia"]))) == []
+
+
+def test_members_of_another_account_are_not_folded(cast):
+    elsewhere = cast["olivia"].__class__.objects.filter(account_id=BOREALIS).first()
+    address = f"/iam/users?view=hierarchy&folded={elsewhere.pk}"
+    plain = visitor(cast["olivia"]).get("/iam/users?view=hierarchy").content.decode().count("<tr")
+    assert visitor(cast["olivia"]).get(address).content.decode().count("<tr") == plain
