@@ -283,14 +283,29 @@ def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Se
 
 
 def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[Member]:
-    """Return members that ``actor`` may make the parent of ``member``, by name; ``MOST_PARENTS`` at most, one query."""
-    found = account_users(actor, asked).rows.exclude(pk__in=[member.pk, member.parent_id])
+    """Return members that ``actor`` may make the parent of ``member``, by name; ``MOST_PARENTS`` at most."""
     manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    if not manages_all or actor.account.restrict_user_list:
-        found = found.filter(hierarchy.branch(actor))
-    found = found.exclude(hierarchy.branch(member)).filter(status__in=CONSOLE_STATUSES)
-    found = found.select_related("user", "account", "parent__user").order_by("sort_name", "pk")[:MOST_PARENTS]
+    is_everywhere = actor.is_owner or (manages_all and not actor.account.restrict_user_list)
+
+    def possible(members: QuerySet[Member]) -> QuerySet[Member]:
+        others = members.exclude(pk__in=[member.pk, member.parent_id]).exclude(hierarchy.branch(member))
+        return others.filter(status__in=CONSOLE_STATUSES)
+
+    users = account_users(actor, asked)
+    listing = replace(
+        users,
+        rows=possible(users.rows),
+        order=Order("sort_name"),
+        branch_path=None if is_everywhere else actor.path,
+        complete=_with_what_placing_asks,
+        by_index=[possible(some) for some in users.by_index],
+    )
+    found = listing.page(per_page=MOST_PARENTS).rows
     return [other for other in found if can_place_below(actor, member, other)]
+
+
+def _with_what_placing_asks(members: QuerySet[Member]) -> QuerySet[Member]:
+    return members.select_related("user", "account", "parent__user")
 
 
 def chain_above(member: Member) -> list[Member]:
