@@ -125,6 +125,11 @@ def ancestor_paths(path: str) -> list[str]:
     return list(accumulate(cuts))
 
 
+def ancestor_ids(path: str) -> list[int]:
+    """Return the primary keys of the proper ancestors of the member at ``path``, the owner's first."""
+    return [int(ancestor[-CODE_LENGTH:], 16) for ancestor in ancestor_paths(path)]
+
+
 def ancestors_of(member: Member) -> QuerySet[Member]:
     """Return the proper ancestors of ``member``, the owner first: one query, at most ``MAX_DEPTH`` rows."""
     paths = ancestor_paths(member.path)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from django.conf import settings
-from django.db.models import Case, IntegerField, Q, QuerySet, Subquery, When
+from django.db.models import F, IntegerField, Q, QuerySet, Subquery
 
 from accounts import formats, hierarchy, passcodes
 from accounts.actions_menu import MenuItem
@@ -13,9 +13,9 @@ from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
-from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
+from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MemberAction, can, can_place_below
-from accounts.prepared import Prepared
+from accounts.prepared import AnsweredFirst, Prepared
 from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
@@ -314,21 +314,24 @@ def chain_above(member: Member) -> list[Member]:
 
 
 def managers_of(member: Member) -> list[Member]:
-    """Return whoever may have a say about ``member``: those above, nearest first, then others; one query.
+    """Return whoever may have a say about ``member``: those above, nearest first, then others by name; one query.
 
     The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account, or its settings.
     """
     powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR, Permission.IDENTITY_ADMINISTRATOR)
     # Every number that holds one of these bits: a bit operation in the condition would be no index's business.
     holding = [number for number in range(32) if any(number & power for power in powers)]
-    is_above = Q(path__in=hierarchy.ancestor_paths(member.path))
-    found = (
-        hierarchy.with_freeze(Member.objects.filter(account_id=member.account_id))
-        .filter(is_above | Q(permissions__in=holding))
-        .exclude(pk=member.pk)
-        .select_related("user", "account")
-        .order_by(Case(When(is_above, then=0), default=1), "sort_name")[: MAX_DEPTH + MOST_MANAGERS]
+    above_ids = hierarchy.ancestor_ids(member.path)
+    others = (
+        # The first condition is that of the index, ``member_more_permissions_idx``.
+        Member.objects.filter(permissions__gt=Permission.MANAGE_USERS, permissions__in=holding)
+        .filter(account_id=member.account_id)
+        .exclude(pk__in=[member.pk, *above_ids])
+        .order_by("sort_name", "pk")
+        .values("pk")[:MOST_MANAGERS]
     )
-    above = [other for other in found if hierarchy.relation(other, member) is Relation.ANCESTOR]
-    others = [other for other in found if other not in above]
-    return [*sorted(above, key=lambda other: -other.level), *others[:MOST_MANAGERS]]
+    # By keys alone: with the account beside them SQLite would go through all its members.
+    found = hierarchy.with_freeze(Member.objects.filter(Q(pk__in=above_ids) | Q(AnsweredFirst(F("pk"), others))))
+    by_name = sorted(found.select_related("user", "account"), key=lambda other: (other.sort_name, other.pk))
+    above = [other for other in by_name if hierarchy.relation(other, member) is Relation.ANCESTOR]
+    return [*sorted(above, key=lambda other: -other.level), *(other for other in by_name if other not in above)]

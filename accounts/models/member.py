@@ -102,6 +102,12 @@ class Member(models.Model):
             models.Index(name="member_parent_path_idx", fields=("account", "parent_path")),
             models.Index(name="member_by_name_idx", fields=("account", "sort_name", "id", "path")),
             models.Index(F("account"), Coalesce("signed_in_at", "joined_at"), F("path"), name="member_by_use_idx"),
+            # Of the few who hold more than the one permission that many have: they may look after anybody.
+            models.Index(
+                name="member_more_permissions_idx",
+                fields=("account", "sort_name"),
+                condition=Q(permissions__gt=Permission.MANAGE_USERS.value),
+            ),
         )
 
     def __str__(self) -> str:

@@ -7,8 +7,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts import importing, member_files
+from accounts import importing, listing, member_files
+from accounts.list_request import ListRequest
 from accounts.models import Event
+from accounts.queries import possible_parents
 from tests.conftest import BOREALIS
 from tests.visitors import visitor
 
@@ -58,6 +60,27 @@ def test_addresses_that_are_invited(cast):
 def test_addresses_in_a_file(cast):
     content = member_files.read("\n".join(["email", *MANY[1:]]).encode())
     assert whole_account_read_by(statements_of(lambda: importing.make_plan(content, cast["olivia"]))) == []
+
+
+def test_those_who_may_look_after_anybody_are_found_by_their_permissions(cast):
+    client, address = visitor(cast["olivia"]), f"/iam/users/{cast['priya'].pk}?tab=manage"
+    statements = [one for one in statements_of(lambda: client.get(address)) if '"permissions" IN' in one]
+    assert statements
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+            assert any("member_more_permissions_idx" in step for *_, step in cursor.fetchall())
+
+
+def test_candidates_for_a_parent_are_the_same_whichever_way_they_are_found(cast, monkeypatch):
+    olivia, member = cast["olivia"], cast["noor"]
+    asked = [ListRequest("/", {"q": search}) for search in ("", "a", "reyes")]
+    read = [possible_parents(olivia, member, one) for one in asked]
+    monkeypatch.setattr(listing, "_SORTED", 0)
+    monkeypatch.setattr(listing, "COUNTED", 0)
+    assert [possible_parents(olivia, member, one) for one in asked] == read
+    assert read[0] == sorted(read[0], key=lambda one: (one.sort_name, one.pk))
+    assert {one.pk for one in read[0]} == {cast[name].pk for name in ("olivia", "marcus", "sam")}
 
 
 def test_members_of_another_account_are_not_folded(cast):
