@@ -45,7 +45,7 @@ def assert_like(model: Model, members: list[Member]) -> None:
         assert hierarchy.relation(members[viewer], members[target]) is model.relation(viewer, target)
     for number, member in enumerate(members):
         assert [numbers[above.pk] for above in hierarchy.ancestors_of(member)] == model.ancestors(number)
-        assert [members.index(Member(pk=pk)) for pk in hierarchy.ancestor_ids(member.path)] == model.ancestors(number)
+        assert [numbers[pk] for pk in hierarchy.ancestor_ids(member.path)] == model.ancestors(number)
         below = {numbers[member.pk] for member in hierarchy.descendants_of(member)}
         assert below == model.descendants(number)
         assert {numbers[member.pk] for member in hierarchy.branch_members(member)} == below | {number}
