@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts import importing, listing, member_files
 from accounts.list_request import ListRequest
-from accounts.models import Event
+from accounts.models import Event, Member
 from accounts.queries import possible_parents
 from tests.conftest import BOREALIS
 from tests.visitors import visitor
@@ -84,7 +84,7 @@ def test_candidates_for_a_parent_are_the_same_whichever_way_they_are_found(cast,
 
 
 def test_members_of_another_account_are_not_folded(cast):
-    elsewhere = cast["olivia"].__class__.objects.filter(account_id=BOREALIS).first()
+    elsewhere = Member.objects.filter(account_id=BOREALIS).first()
     address = f"/iam/users?view=hierarchy&folded={elsewhere.pk}"
     plain = visitor(cast["olivia"]).get("/iam/users?view=hierarchy").content.decode().count("<tr")
     assert visitor(cast["olivia"]).get(address).content.decode().count("<tr") == plain
