@@ -302,7 +302,16 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
-        # A stranger's Host header is answered with 400; a line for each would let anybody fill the log.
-        "django.security.DisallowedHost": {"level": "CRITICAL"},
+        # What strangers can send at will is answered with 400; a line for each would let anybody fill the log.
+        **{
+            f"django.security.{kind}": {"level": "CRITICAL"}
+            for kind in (
+                "DisallowedHost",
+                "RequestDataTooBig",
+                "SuspiciousMultipartForm",
+                "TooManyFieldsSent",
+                "TooManyFilesSent",
+            )
+        },
     },
 }

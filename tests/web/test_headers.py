@@ -1,5 +1,7 @@
 """What every answer says of itself: policies, caching, cookies, errors of all kinds."""
 
+import io
+import logging
 from collections import Counter
 from itertools import product
 
@@ -154,6 +156,19 @@ def test_too_large_and_unreadable_bodies_have_the_headers(cast):
             response = client.generic("POST", "/theme", body, content_type)
             assert response.status_code == expected
             assert_headers(response, expected)
+
+
+def test_what_strangers_can_send_at_will_is_no_fault_in_the_log(cast, caplog):
+    stranger = Client(raise_request_exception=False)
+    broken = "multipart/form-data; boundary=é"
+    answers = [
+        stranger.get("/login", HTTP_HOST="evil.example"),
+        stranger.post("/login", {f"field-{number}": "" for number in range(2_000)}),
+        stranger.post("/login", {f"file-{number}": io.BytesIO(b"x") for number in range(200)}),
+        stranger.generic("POST", "/login", b"x", broken),
+    ]
+    assert [answer.status_code for answer in answers] == [400, 400, 400, 400]
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.mark.parametrize("is_demo", [True, False])
