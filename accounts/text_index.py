@@ -12,7 +12,7 @@ not, so the texts found are read as well, and whoever asks gets exactly what rea
   ``catch_up`` puts them into it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 from django.db import connection
@@ -100,3 +100,22 @@ def catch_up() -> None:
             "WHERE id IN (SELECT member_id FROM accounts_member_unindexed)"
         )
         cursor.execute("DELETE FROM accounts_member_unindexed")
+
+
+def disagreements() -> Iterator[str]:
+    """Yield, for each member of whom PostgreSQL's table holds another text than the members' own, who it is.
+
+    Triggers keep them alike; a table restored without them would keep users from being found. Nothing on SQLite, where
+    a search reads what its index does not know.
+    """
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT COALESCE(own.id, copy.member_id) FROM accounts_member AS own "
+            "FULL JOIN accounts_member_text AS copy ON copy.member_id = own.id "
+            "WHERE (own.id, own.account_id, own.search_text) "
+            "IS DISTINCT FROM (copy.member_id, copy.account_id, copy.search_text) ORDER BY 1"
+        )
+        for (member_id,) in cursor:
+            yield f"member {member_id}: searches look through another text than the member's own"

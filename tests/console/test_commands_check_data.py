@@ -6,6 +6,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 
 from accounts.models import Event
 from keys import material
@@ -41,6 +42,23 @@ def test_sound_data_passes(cast):
     assert run() == (
         "Values: whole\n  6 open with the key ring\nTrees: whole\nTrails: whole\nEverything that is stored is sound.\n"
     )
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize(
+    "write",
+    [
+        "DELETE FROM accounts_member_text WHERE member_id = %s",
+        "UPDATE accounts_member_text SET search_text = 'somebody else' WHERE member_id = %s",
+        "UPDATE accounts_member_text SET account_id = 7654321 WHERE member_id = %s",
+    ],
+)
+def test_texts_for_searches_that_are_not_the_members_own_are_named(cast, write):
+    with connection.cursor() as cursor:
+        cursor.execute(write, [cast["noor"].pk])
+    said, error = run_on_damage()
+    assert f"Texts for searches: damaged\n  member {cast['noor'].pk}: searches look through another text" in said
+    assert error.startswith("1 finding.")
 
 
 def test_an_empty_database_passes(db):

@@ -1,12 +1,12 @@
 """``manage.py check_data``: check all that is stored, values, trees and audit trails: first of all after a restore."""
 
 from collections.abc import Iterator
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from django.core.management.base import CommandError
 
-from accounts import passcodes
+from accounts import passcodes, text_index
 from accounts.models import Account, Passcode
 from console import audit_check, tree_check
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
@@ -34,6 +34,7 @@ class Command(MaintenanceCommand):
                 + self._check_seeds()
                 + self._check("trees", self._trees())
                 + self._check("trails", self._trails())
+                + self._check_names()
             )
         if wrong:
             raise CommandError(f"{wrong:,} finding{'s' * (wrong > 1)}. Something that is stored is damaged.")
@@ -53,6 +54,12 @@ class Command(MaintenanceCommand):
     def _check_seeds(self) -> int:
         """Check the seeds of one-time passcodes, where there are any."""
         return self._check("seeds of one-time passcodes", passcodes.unopened()) if Passcode.objects.exists() else 0
+
+    def _check_names(self) -> int:
+        """Check what searches look through; where it is whole nothing is said, as there is no such copy on SQLite."""
+        findings = text_index.disagreements()
+        first = next(findings, None)
+        return 0 if first is None else self._check("texts for searches", chain([first], findings))
 
     @staticmethod
     def _trees() -> Iterator[str]:
