@@ -19,7 +19,7 @@ document.addEventListener(
 document.addEventListener("keydown", (event) => {
   const menu = event.target.closest?.("[data-menu]");
   if (!menu) return;
-  const entries = [...menu.querySelectorAll(ENTRIES)];
+  const entries = [...menu.querySelectorAll(ENTRIES)].filter((entry) => entry.checkVisibility());
   const here = entries.indexOf(document.activeElement);
   const next = { ArrowDown: here + 1, ArrowUp: here - 1 + entries.length, Home: 0, End: entries.length - 1 }[event.key];
   if (next === undefined) return;

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.journeys.visit import PHONE, phone_and_desk, with_and_without_script
+from tests.journeys.visit import DESKTOP, PHONE, phone_and_desk, with_and_without_script
 
 pytest_plugins = ["tests.journeys.browser"]
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-shell-journey")]
@@ -67,6 +67,34 @@ def test_navigation_on_a_phone_is_behind_its_button(console, browse, script):
     priya.button("Menu").click()
     navigation.get_by_role("link", name="Activity").click()
     priya.expect_page("Activity")
+
+
+@pytest.mark.parametrize(
+    ("width", "entries"),
+    [
+        (DESKTOP, ["Your user details", "Login sessions", "Login security", "Log out"]),
+        (PHONE, ["Your user details", "Login sessions", "Login security", "Help", "Log out"]),
+    ],
+)
+def test_arrows_walk_the_entries_of_a_menu_that_are_shown_at_its_width(console, browse, width, entries):
+    priya = browse(console, width=width).sign_in("priya")
+    priya.button("Profile").focus()
+    priya.page.keyboard.press("Enter")
+    for entry in [*entries, entries[0]]:  # and round to the first
+        expect(priya.page.locator("#profile-menu :focus")).to_have_text(entry)
+        priya.page.keyboard.press("ArrowDown")
+    priya.page.keyboard.press("End")
+    expect(priya.page.locator("#profile-menu :focus")).to_have_text("Log out")
+
+
+@phone_and_desk
+def test_help_is_in_the_header_or_in_the_profile_menu(console, browse, script, width):
+    priya = browse(console, script=script, width=width).sign_in("priya")
+    if width == PHONE:
+        priya.button("Profile").click()
+    priya.page.get_by_role("banner").get_by_role("link", name="Help", exact=True).click()
+    priya.expect_page("Help")
+    expect(priya.page.get_by_text("curl --user 1234567_priya@acme.example")).to_be_visible()
 
 
 def test_suspended_user_is_told_so_on_every_page(console, browse):
