@@ -17,7 +17,7 @@ from environs import Env, EnvValidationError, ValidationError, validate
 
 from accounts.addresses import AddressError, TrustedProxies
 from console.first_run import kept_secret
-from console.settings_error import SettingsError, told
+from console.settings_error import SettingsError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -109,7 +109,7 @@ try:
     env.seal()
 except EnvValidationError as error:
     mistakes = cast("dict[str, list[str]]", error.error_messages)  # a list is what an eager Env has
-    raise SettingsError(told(mistakes)) from None
+    raise SettingsError(mistakes) from None
 
 KEYTREE_DATA_DIR = Path(_data_dir or BASE_DIR / ".data").absolute()
 KEYTREE_PUBLIC_URL = KEYTREE_PUBLIC_URL.rstrip("/")
@@ -128,7 +128,7 @@ if IS_DEMO:
             kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
     except OSError as error:
         raise SettingsError(
-            told({"KEYTREE_DATA_DIR": [f"{error.filename} cannot be used: {error.strerror}. Name another folder."]})
+            {"KEYTREE_DATA_DIR": [f"{error.filename} cannot be used: {error.strerror}. Name another folder."]}
         ) from None
 
 # --- Where it is reached --------------------------------------------------------------------------------------------

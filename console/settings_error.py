@@ -9,11 +9,11 @@ class SettingsError(ImproperlyConfigured):
     """Settings cannot be read; the message names each and says what it must be.
 
     ``manage.py`` and gunicorn print the message, without a traceback, and end with status 1.
+
+    Args:
+        mistakes: what is wrong with each variable, by its name.
     """
 
-
-def told(mistakes: Mapping[str, Iterable[str]]) -> str:
-    """Return the message of a SettingsError for ``mistakes``: the name of each variable, and what is wrong with it."""
-    return "\n".join(
-        ["settings cannot be read.", *(f"{name}: {' '.join(wrong)}" for name, wrong in sorted(mistakes.items()))]
-    )
+    def __init__(self, mistakes: Mapping[str, Iterable[str]]) -> None:
+        named = [f"{name}: {' '.join(wrong)}" for name, wrong in sorted(mistakes.items())]
+        super().__init__("\n".join(["settings cannot be read.", *named]))
