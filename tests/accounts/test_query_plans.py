@@ -7,10 +7,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts import importing, listing, member_files
-from accounts.list_request import ListRequest
+from accounts import importing, member_files
 from accounts.models import Event, Member
-from accounts.queries import possible_parents
 from tests.conftest import BOREALIS
 from tests.visitors import visitor
 
@@ -73,17 +71,6 @@ def test_those_who_may_look_after_anybody_are_found_by_their_permissions(cast):
         for statement in statements:
             cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
             assert any("member_more_permissions_idx" in step for *_, step in cursor.fetchall())
-
-
-def test_candidates_for_a_parent_are_the_same_whichever_way_they_are_found(cast, monkeypatch):
-    olivia, member = cast["olivia"], cast["noor"]
-    asked = [ListRequest("/", {"q": search}) for search in ("", "a", "reyes")]
-    read = [possible_parents(olivia, member, one) for one in asked]
-    monkeypatch.setattr(listing, "_SORTED", 0)
-    monkeypatch.setattr(listing, "COUNTED", 0)
-    assert [possible_parents(olivia, member, one) for one in asked] == read
-    assert read[0] == sorted(read[0], key=lambda one: (one.sort_name, one.pk))
-    assert {one.pk for one in read[0]} == {cast[name].pk for name in ("olivia", "marcus", "sam")}
 
 
 def test_members_of_another_account_are_not_folded(cast):
