@@ -99,15 +99,21 @@ def _verdict(environ: Environ) -> Verdict | None:
 def _credentials(header: str) -> tuple[str, str] | None:
     """Return user name and password of a Basic header; none for any other text.
 
-    Strict, so that nothing is read here that somebody in front reads otherwise: one header, base64 alone, UTF-8.
+    Strict, so that nothing is read here that somebody in front reads otherwise: one header and base64 alone. UTF-8, as
+    the challenge asks for; bytes that are not are Latin-1, in which some clients, such as Python's ``requests``, send
+    the accents of a name whatever they were asked for.
     """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(header) > _LONGEST_HEADER:
         return None
     try:
-        text = binascii.a2b_base64(encoded.strip(" "), strict_mode=True).decode()
+        presented = binascii.a2b_base64(encoded.strip(" "), strict_mode=True)
     except ValueError:
         return None
+    try:
+        text = presented.decode()
+    except UnicodeDecodeError:
+        text = presented.decode("latin-1")
     username, colon, password = text.partition(":")
     return (username, password) if colon else None
 
