@@ -18,12 +18,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _VERSION = 1
 _HEADER_BYTES = 2  # version and length of the key id
@@ -106,7 +106,16 @@ def _subkey(ring_text: str, ring_path: str, key_id: str, purpose: str) -> bytes:
         master = _ring_from(ring_text, ring_path).keys[key_id]
     except KeyError:
         raise SealError(f"Key {key_id} is not in the key ring.") from None
-    return HKDF(SHA256(), _KEY_BYTES, salt=None, info=f"keytree/{purpose}".encode()).derive(master)
+    return derived(master, f"keytree/{purpose}")
+
+
+def derived(master: bytes, info: str) -> bytes:
+    """Return HKDF-SHA-256 of ``master`` without a salt: 32 bytes, which are one block. *Source:* RFC 5869, section 2.
+
+    Of the standard library: every verification needs a subkey, and few processes that verify need to encrypt.
+    """
+    extracted = hmac.digest(bytes(_KEY_BYTES), master, hashlib.sha256)
+    return hmac.digest(extracted, info.encode() + b"\x01", hashlib.sha256)
 
 
 def subkey(key_id: str, purpose: str) -> bytes:
@@ -120,12 +129,19 @@ def _bound(purpose: str, belongs_to: Iterable[object]) -> bytes:
     return b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
+def _cipher(key_id: str, purpose: str) -> "AESGCM":
+    # Not at the top: the library is 7 MiB of memory, and a process that opens no value goes without it.
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+    return AESGCM(subkey(key_id, f"seal/{purpose}"))
+
+
 def seal(plain: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
     """Return ``plain`` encrypted under the current key, bound to ``purpose`` and to what it belongs to."""
     key_id = configured_ring().current
     nonce = os.urandom(_NONCE_BYTES)
     header = bytes([_VERSION, len(key_id)]) + key_id.encode()
-    ciphertext = AESGCM(subkey(key_id, f"seal/{purpose}")).encrypt(nonce, plain, _bound(purpose, belongs_to))
+    ciphertext = _cipher(key_id, purpose).encrypt(nonce, plain, _bound(purpose, belongs_to))
     return header + nonce + ciphertext
 
 
@@ -138,9 +154,11 @@ def key_id_of(blob: bytes) -> str:
 
 def open_sealed(blob: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
     """Return what was sealed. Raises SealError if the key is unknown or anything was changed or moved."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as in _cipher
+
     key_id = key_id_of(blob)
     body = blob[_HEADER_BYTES + blob[1] :]
-    cipher = AESGCM(subkey(key_id, f"seal/{purpose}"))
+    cipher = _cipher(key_id, purpose)
     try:
         return cipher.decrypt(body[:_NONCE_BYTES], body[_NONCE_BYTES:], _bound(purpose, belongs_to))
     except (InvalidTag, ValueError) as error:

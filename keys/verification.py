@@ -157,16 +157,13 @@ def _ask_postgresql(driver: Any, username: str) -> tuple[Any, ...] | None:
     import psycopg  # noqa: PLC0415 - where there is PostgreSQL alone
 
     session = driver.pgconn
-    statement, constants = _statement("%s")
+    statement, constants = _postgresql_statement()
     if driver not in _prepared:
-        numbers = count(1)
-        text = re.sub("%s", lambda _: f"${next(numbers)}", statement)
-        result = session.prepare(_NAME, text.encode())
+        result = session.prepare(_NAME, statement)
         if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(result)
         _prepared.add(driver)
-    values = [*(str(int(value)).encode() for value in constants), username.encode()]
-    result = session.exec_prepared(_NAME, values, None, psycopg.pq.Format.BINARY)
+    result = session.exec_prepared(_NAME, [*constants, username.encode()], None, psycopg.pq.Format.BINARY)
     if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result)
     if not result.ntuples:
@@ -202,3 +199,12 @@ def _statement(mark: str) -> tuple[str, tuple[Any, ...]]:
     )  # fmt: skip
     statement, (*constants, _) = keys.query.sql_with_params()
     return statement.replace("%s", mark), tuple(constants)
+
+
+@cache
+def _postgresql_statement() -> tuple[bytes, tuple[bytes, ...]]:
+    """Return the same as libpq takes it: its marks are numbered, and values are texts."""
+    statement, constants = _statement("%s")
+    numbers = count(1)
+    numbered = re.sub("%s", lambda _: f"${next(numbers)}", statement)
+    return numbered.encode(), tuple(str(int(constant)).encode() for constant in constants)

@@ -24,7 +24,7 @@ _context = multiprocessing.get_context("forkserver")
 _context.set_forkserver_preload(
     [
         "argon2", "crispy_forms.bootstrap", "crispy_forms.helper", "cryptography.hazmat.primitives.ciphers.aead",
-        "cryptography.hazmat.primitives.kdf.hkdf", "django.contrib.auth.decorators",
+        "django.contrib.auth.decorators",
         "django.contrib.messages.storage.fallback", "django.contrib.staticfiles.checks",
         "django.contrib.staticfiles.storage", "django.core.mail.backends.smtp",
         "django.core.management.commands.migrate", "django.core.wsgi", "django.db.backends.sqlite3.base",

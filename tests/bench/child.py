@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,12 @@ class Child:
         if "error" in answer:
             raise ChildFailed(f"{self._module}.{function}: {answer['error']}")
         return answer["result"]
+
+    def settle(self, *others: int | None) -> None:
+        """Keep the process on one processor, with the ``others``, by their numbers, where this can be had."""
+        for process in (self._process.pid, *filter(None, others)):
+            with suppress(AttributeError, OSError):  # not on this system; somebody else's process
+                os.sched_setaffinity(process, {0})
 
     def close(self) -> None:
         """Let the process end."""

@@ -100,6 +100,17 @@ def verify(authorizations: str, times: int, block: int) -> list[Sample]:
     return timed(lambda: call_well(application, next(requests), expected=204), times=times, block=block)
 
 
+def database_process() -> int | None:
+    """Return the number of the process that PostgreSQL serves this one by, if that is one of this machine's."""
+    if connection.vendor == "sqlite":
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT CASE WHEN inet_server_addr() IS NOT DISTINCT FROM inet_client_addr() THEN pg_backend_pid() END"
+        )
+        return cursor.fetchone()[0]
+
+
 # --- The tree ---------------------------------------------------------------------------------------------------------
 def relation(member: int, other: int, times: int, block: int) -> list[Sample]:
     """Time the question how one member stands to another, both being loaded."""

@@ -25,7 +25,8 @@ CONNECTIONS = 4
 _WRK = shutil.which("wrk")
 _SCRIPT = Path(__file__).with_name("authorizations.lua")
 _START_SECONDS = 30
-_LISTENING = re.compile(r"Listening at: (http://127\.0\.0\.1:[0-9]+)")
+#: As gunicorn says it, and Keytree.
+_LISTENING = re.compile(r"(?:Listening at:|running at) (http://127\.0\.0\.1:[0-9]+)")
 
 #: How the load is made, in words.
 TOOL = f"wrk, {CONNECTIONS} connections" if _WRK else "a load generator in Python (wrk is not installed)"
@@ -54,17 +55,20 @@ class Server:
 
 @contextmanager
 def serving(
-    application: str, environment: Mapping[str, str], *, workers: int = 2, worker_class: str = "sync",
+    application: str, environment: Mapping[str, str], *, workers: int = 2, config: str = "",
     python: str = sys.executable,
 ) -> Iterator[Server]:  # fmt: skip
-    """Serve a WSGI application by gunicorn, as it comes but for the number of workers. Raises LoadFailed."""
-    command = [python, "-m", "gunicorn", "--bind=127.0.0.1:0", f"--workers={workers}"]
-    command += [f"--worker-class={worker_class}", "--no-control-socket", application]
+    """Serve a WSGI application by gunicorn with sync workers. Raises LoadFailed.
+
+    Everything else is as gunicorn comes, or as ``config`` says: what an application is served with by itself.
+    """
+    command = [python, "-m", "gunicorn", "--bind=127.0.0.1:0", f"--workers={workers}", "--worker-class=sync"]
+    command += ["--no-control-socket", *([f"--config={config}"] if config else []), application]
     process = subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     said: list[str] = []
-    reader = threading.Thread(target=lambda: said.extend(iter(process.stderr.readline, "")))
+    reader = threading.Thread(target=lambda: said.extend(iter(process.stdout.readline, "")))
     reader.start()
     try:
         yield Server(process, _address(process, said))
@@ -72,7 +76,7 @@ def serving(
         process.terminate()
         process.wait(timeout=_START_SECONDS)
         reader.join()
-        process.stderr.close()
+        process.stdout.close()
 
 
 def _address(process: "subprocess.Popen[str]", said: list[str]) -> str:
