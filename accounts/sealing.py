@@ -130,8 +130,7 @@ def _bound(purpose: str, belongs_to: Iterable[object]) -> bytes:
 
 
 def _cipher(key_id: str, purpose: str) -> "AESGCM":
-    # Not at the top: the library is 7 MiB of memory, and a process that opens no value goes without it.
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 7 MiB, for who opens a value alone
 
     return AESGCM(subkey(key_id, f"seal/{purpose}"))
 
@@ -154,7 +153,7 @@ def key_id_of(blob: bytes) -> str:
 
 def open_sealed(blob: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
     """Return what was sealed. Raises SealError if the key is unknown or anything was changed or moved."""
-    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as in _cipher
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - as in _cipher: its library's 7 MiB
 
     key_id = key_id_of(blob)
     body = blob[_HEADER_BYTES + blob[1] :]
