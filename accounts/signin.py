@@ -20,6 +20,7 @@ from django.utils import timezone
 from accounts import addresses, audit, events, hierarchy, identity, passcodes, session_limits, throttle
 from accounts.enums import SIGN_IN_STATUSES
 from accounts.models import Member, User
+from accounts.notifications import with_notifications
 from accounts.origin import Origin
 from accounts.policy import may_work
 from accounts.prepared import Prepared
@@ -73,7 +74,7 @@ class MemberBackend(BaseBackend):
 def _sign_in_memberships(user_id: int) -> QuerySet[Member]:
     members = Member.objects.filter(identity.JOINED, user_id=user_id, status__in=SIGN_IN_STATUSES)
     found = hierarchy.with_users_below(passcodes.with_second_factor(hierarchy.with_freeze(members)))
-    return found.select_related("user", "account").order_by("account__name", "account_id")
+    return with_notifications(found).select_related("user", "account").order_by("account__name", "account_id")
 
 
 _prepared_memberships = Prepared(_sign_in_memberships)

@@ -56,6 +56,7 @@ urlpatterns = [
     path("user/sessions", login_sessions.index, name="login-sessions"),
     path("user/sessions/end_all", login_sessions.end_all, name="end-all-sessions"),
     path("user/sessions/<uuid:uid>/end", login_sessions.end, name="end-session"),
+    path("user/notifications", activity.of_others, name="notifications"),
     path("user/security", security.index, name="security"),
     path("user/security/password", passwords.change, name="change-password"),
     path("user/security/passcode", security.passcode, name="passcode"),

@@ -113,6 +113,7 @@ class Shell:
             other_accounts=self.other_accounts if member else (),
             name=member.user.name if member else "",
             email=member.user.email if member else "",
+            has_notifications=bool(member and member.has_notifications),
             profile_url=self.profile_url,
             is_behind=is_behind,
         )

@@ -21,6 +21,7 @@ class Surface:
     data: dict[str, str] = field(default_factory=dict)
     changes: str = ""  # the table that whoever may changes; nobody else changes anything
     notes: str = ""  # the one event, with no change beside it, that it leaves when somebody else than the target looks
+    keeps: str = ""  # the table that says what was read, which changes where there is something new
     is_event: bool = True  # whether the change is one: not what counts only after a further step
     gives_value: bool = False
     needs_no_key: bool = False  # tried while the target has no key, and again while there is one
@@ -173,6 +174,9 @@ SURFACES = (
         "accounts:end-user-sessions", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.END_SESSIONS,
         changes="accounts_session",
     ),
+    # What others did to oneself; tests/accounts/test_notifications.py has some done.
+    Surface("accounts:notifications", "GET"),
+    Surface("accounts:notifications", "POST", 302, data={"until": "9999"}, keeps="accounts_member"),
     # Login security: one's own password and factors. Who acts here has a passkey; tests/accounts/test_passwords.py and
     # tests/accounts/test_passcodes.py go on from here.
     Surface("accounts:security", "GET"),

@@ -37,6 +37,8 @@ PAGES = {
     "/iam/inactive?per_page=100": 5,
     # session; user with memberships; keys; page; figures
     "/iam/inactive?per_page=100&tab=keys": 5,
+    # session; user with memberships; count; page; users who are named and may be seen
+    "/user/notifications?per_page=100": 5,
     # session; user with memberships; sessions
     "/user/sessions": 3,
     # session; user with memberships; passcode; passkeys; recovery codes
@@ -60,6 +62,7 @@ def _branch_of(rows: int) -> Member:
         child = make_member(account, viewer)
         make_key(child)
         audit.record(events.MEMBER_ADDED, actor=viewer, subject=child, origin=COMMAND_LINE)
+        audit.record(events.RESTRICTION_CHANGED, actor=child, subject=viewer, origin=COMMAND_LINE)
         signed_in_session(viewer)
     long_ago = timezone.now() - timedelta(days=40)
     Member.objects.update(joined_at=long_ago)

@@ -7,7 +7,10 @@ import json
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+
+#: What was done by somebody else than whom it was done to; by a stranger or a command, too.
+BY_OTHERS = Q(actor_id=None) | Q(actor_id__lt=F("subject_id")) | Q(actor_id__gt=F("subject_id"))
 
 
 class Event(models.Model):
@@ -42,6 +45,10 @@ class Event(models.Model):
         indexes = (
             models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number")),
             models.Index(name="event_actor_idx", fields=("account_id", "actor_id", "-number")),
+            # Asked with every page: whether there is anything new for the viewer.
+            models.Index(
+                name="event_by_others_idx", fields=("account_id", "subject_id", "-number"), condition=BY_OTHERS
+            ),
         )
 
     def __str__(self) -> str:

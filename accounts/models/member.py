@@ -51,9 +51,12 @@ class Member(models.Model):
         editable=False,
         help_text="What they were added as, until they join by themselves: who invites an address learns no name.",
     )
-    # Null and without a default for the same reason.
+    # Null and without a default for the same reason, as what follows.
     signed_in_at = models.DateTimeField(
         null=True, editable=False, help_text="When they last signed in to this account, or switched to it."
+    )
+    notifications_read = models.PositiveIntegerField(
+        null=True, editable=False, help_text="Number of the last event that they have read among their notifications."
     )
     api_username = models.CharField(
         "API username", max_length=EMAIL_BYTES + 11, unique=True, help_text="Also the VPN user name."
@@ -71,6 +74,9 @@ class Member(models.Model):
     #: Whether there are users below. Filled in by ``accounts.hierarchy.with_users_below``, with which those who act are
     #: loaded, and those whose menus a page shows.
     has_users_below = False
+    #: Whether others did something to the member that they have not read. Filled in by
+    #: ``accounts.notifications.with_notifications``, with which those who act are loaded.
+    has_notifications = False
     #: Whether the member's user has a second factor. Filled in where a user's members are loaded with a session.
     has_second_factor = False
 

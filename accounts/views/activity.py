@@ -1,15 +1,16 @@
-"""The Activity page: the audit trail of the viewer and of everyone below them."""
+"""The audit trail: *Activity* of the viewer and of everyone below them, and *Notifications* of what others did."""
 
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from django.conf import settings
+from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse, StreamingHttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
 
-from accounts import audit, formats
+from accounts import audit, formats, notifications
 from accounts.csv_files import csv_response
 from accounts.events import ACTIVITY_TRIMMED, SENTENCES
 from accounts.links import link
@@ -19,6 +20,8 @@ from accounts.models import Event, Member
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
 
+#: Digits of an event's number, at most.
+_LONGEST_NUMBER = 10
 _SERVER = "The server"
 OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
@@ -55,6 +58,39 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     return csv_response(rows, "activity.csv")
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def of_others(request: MemberRequest) -> HttpResponse:
+    """List what others did that concerns the viewer, newest first, or mark it as read.
+
+    A look marks nothing: whatever makes a browser open the page would else make its viewer miss something.
+    """
+    if request.method == "POST":
+        return _mark_read(request)
+    viewer, asked = request.member, ListRequest.of(request)
+    page = _newest_first(notifications.events_for(viewer)).page(per_page=asked.per_page, cursor=asked.cursor)
+    seen, read_until = _seen_members(viewer, page.rows), viewer.notifications_read or 0
+    context = {
+        "title": "Notifications",
+        "kept_days": settings.KEYTREE_ACTIVITY_DAYS,
+        "asked": asked,
+        "rows": [_row(event, seen, is_new=event.number > read_until) for event in page.rows],
+        # The newest that the page shows: what came since it was opened stays new.
+        "until": page.rows[0].number if page.rows and page.previous is None and viewer.has_notifications else 0,
+        "footer": asked.footer(page),
+    }
+    return render(request, "accounts/notifications.html", context)
+
+
+def _mark_read(request: MemberRequest) -> HttpResponse:
+    text = request.POST.get("until", "")
+    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
+        messages.error(request, "Nothing was changed\nIt was not said up to where. Use the button on this page.")
+    else:
+        notifications.mark_read(request.member, until=int(text))
+        messages.success(request, "Marked as read\nThe bell has a mark again when somebody does something new.")
+    return redirect("accounts:notifications")
+
+
 def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
     events = audit.visible_events(viewer)
     for name, choices in (("action", SENTENCES), ("outcome", OUTCOMES)):
@@ -64,6 +100,10 @@ def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
         events = events.filter(
             Q(actor_label__icontains=term) | Q(subject_label__icontains=term) | Q(address__icontains=term)
         )
+    return _newest_first(events)
+
+
+def _newest_first(events: QuerySet[Event]) -> Listing[Event]:
     return Listing(
         rows=events, order=Order("number", descending=True), branch_path=None, path_field="", complete=_as_they_are
     )
@@ -80,7 +120,7 @@ def _seen_members(viewer: Member, events: Sequence[Event]) -> set[int]:
     return {member.pk for member in Member.objects.filter(pk__in=ids) if can(viewer, MemberAction.VIEW, member)}
 
 
-def _row(event: Event, seen: AbstractSet[int]) -> dict[str, object]:
+def _row(event: Event, seen: AbstractSet[int], *, is_new: bool = False) -> dict[str, object]:
     is_own = event.actor_id is not None and event.actor_id == event.subject_id
     return {
         "what": SENTENCES.get(event.action, event.action),
@@ -92,6 +132,7 @@ def _row(event: Event, seen: AbstractSet[int]) -> dict[str, object]:
         "address": event.address,
         "at": event.at,
         "outcome": OUTCOMES.get(event.outcome, event.outcome),
+        "is_new": is_new,
         "is_refused": event.outcome == audit.REFUSED,
     }
 

@@ -18,6 +18,7 @@ OLIVIA = Header(
     other_accounts=(),
     name="Olivia Reyes",
     email="olivia@acme.example",
+    has_notifications=False,
     profile_url="/iam/users/1",
     is_behind=False,
 )
@@ -31,6 +32,7 @@ OLIVIA = Header(
     ({"other_accounts": ((7654321, "7654321 - Borealis"),)}, 'name="account" value="7654321">7654321 - Borealis'),
     ({"name": "<b>Olivia</b>"}, "&lt;b&gt;Olivia&lt;/b&gt;"),
     ({"email": "olivia@new.example"}, "olivia@new.example"),
+    ({"has_notifications": True}, 'aria-label="Notifications, new ones"'),
     ({"profile_url": "/iam/users/2"}, 'href="/iam/users/2"'),
     ({"is_behind": True}, '<header class="header" inert>'),
 ])  # fmt: skip

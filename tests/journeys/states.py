@@ -6,7 +6,7 @@ from tests.journeys.cast import State
 KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
 INACTIVE = "/iam/inactive"
 IMPORT = USERS + "/import"
-SESSIONS, SECURITY = "/user/sessions", "/user/security"
+SESSIONS, SECURITY, NOTIFICATIONS = "/user/sessions", "/user/security", "/user/notifications"
 KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
 
 STATES = (
@@ -214,6 +214,8 @@ STATES = (
     # The rest.
     State("activity", "olivia", ACTIVITY),
     State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),
+    State("notifications", "priya", NOTIFICATIONS),
+    State("notifications, none", "olivia", NOTIFICATIONS),
     State("manage menu", "olivia", KEYS, acts.opened("Manage"), widths=(1440,)),
     State("theme menu", "olivia", KEYS, acts.opened("Theme")),
     State("profile menu", "olivia", KEYS, acts.opened("Profile")),

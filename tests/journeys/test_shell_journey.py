@@ -1,5 +1,7 @@
 """What stands around every page, in a real browser: accounts, the theme, logging out, the navigation."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
@@ -73,7 +75,7 @@ def test_navigation_on_a_phone_is_behind_its_button(console, browse, script):
     ("width", "entries"),
     [
         (DESKTOP, ["Your user details", "Login sessions", "Login security", "Log out"]),
-        (PHONE, ["Your user details", "Login sessions", "Login security", "Help", "Log out"]),
+        (PHONE, ["Your user details", "Login sessions", "Login security", "Notifications", "Help", "Log out"]),
     ],
 )
 def test_arrows_walk_the_entries_of_a_menu_that_are_shown_at_its_width(console, browse, width, entries):
@@ -81,7 +83,7 @@ def test_arrows_walk_the_entries_of_a_menu_that_are_shown_at_its_width(console, 
     priya.button("Profile").focus()
     priya.page.keyboard.press("Enter")
     for entry in [*entries, entries[0]]:  # and round to the first
-        expect(priya.page.locator("#profile-menu :focus")).to_have_text(entry)
+        expect(priya.page.locator("#profile-menu :focus")).to_have_text(re.compile(f"^{entry}( new)?\\s*$"))
         priya.page.keyboard.press("ArrowDown")
     priya.page.keyboard.press("End")
     expect(priya.page.locator("#profile-menu :focus")).to_have_text("Log out")
@@ -95,6 +97,34 @@ def test_help_is_in_the_header_or_in_the_profile_menu(console, browse, script, w
     priya.page.get_by_role("banner").get_by_role("link", name="Help", exact=True).click()
     priya.expect_page("Help")
     expect(priya.page.get_by_text("curl --user 1234567_priya@acme.example")).to_be_visible()
+
+
+@phone_and_desk
+def test_what_another_did_is_told_by_the_bell_until_it_is_marked_as_read(console, browse, script, width):
+    # Each of them once: the same person opening the same details is told once an hour.
+    who, name_of_who = ("marcus", "Marcus Lindqvist") if script else ("olivia", "Olivia Reyes")
+    priya, above = (browse(console, script=script, width=width).sign_in(name) for name in ("priya", who))
+    banner = priya.page.get_by_role("banner")
+
+    def to_notifications(name: str) -> None:
+        priya.go("/iam/users")
+        if width == PHONE:
+            priya.button("Profile").click()
+        banner.get_by_role("link", name=name, exact=True).click()
+        priya.expect_page("Notifications")
+
+    above.choose("Priya Raman", "View details")
+    expect(above.dialog("API key details")).to_be_visible()
+    to_notifications("Notifications new" if width == PHONE else "Notifications, new ones")
+    newest = priya.page.get_by_role("table", name="Notifications").get_by_role("row").nth(1)
+    expect(newest).to_contain_text("Details of a classic infrastructure API key opened")
+    expect(newest).to_contain_text(name_of_who)
+    expect(newest.get_by_text("new", exact=True)).to_be_visible()
+    priya.button("Mark all as read").click()
+    expect(priya.notification("Marked as read")).to_be_visible()
+    expect(priya.page.get_by_text("new", exact=True)).to_have_count(0)
+    expect(priya.button("Mark all as read")).to_have_count(0)
+    to_notifications("Notifications")
 
 
 def test_suspended_user_is_told_so_on_every_page(console, browse):

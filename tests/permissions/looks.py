@@ -4,6 +4,7 @@ import csv
 import io
 import re
 
+from accounts import notifications
 from tests import matrix
 from tests.matrix import Act, Case, Stand, may
 from tests.permissions.world import World, below
@@ -262,6 +263,12 @@ def look_at_sessions(world: World, case: Case, body: str, where: str) -> None:
     assert ["this session" in row for row in rows] == [True, False][: len(rows)], where
 
 
+def look_at_notifications(world: World, case: Case, body: str, where: str) -> None:
+    found = notifications.events_for(world.actor)
+    assert len(table_rows(body)) == found.count(), where
+    assert not found.filter(actor_id=world.actor.pk), where
+
+
 LOOKS = {
     ("keys:classic-list", ""): look_at_key_list,
     ("keys:classic-csv", ""): look_at_key_csv,
@@ -274,6 +281,7 @@ LOOKS = {
     ("accounts:user", "?tab=manage"): look_at_managers,
     ("accounts:parent", "?parent={sibling}"): look_at_preview,
     ("accounts:login-sessions", ""): look_at_sessions,
+    ("accounts:notifications", ""): look_at_notifications,
     ("keys:inactive", ""): look_at_inactive_users,
     ("keys:inactive", "?tab=keys"): look_at_inactive_keys,
     ("keys:inactive-csv", ""): look_at_inactive_users_csv,

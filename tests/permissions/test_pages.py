@@ -79,7 +79,8 @@ def is_for_everybody(surface: Surface) -> bool:
 
 #: Pages and forms that are about whoever is signed in: no target, no permission, no list of others.
 ONES_OWN = {
-    "console:landing", "accounts:login-sessions", "accounts:end-all-sessions", "accounts:security",
+    "console:landing", "accounts:notifications", "accounts:login-sessions", "accounts:end-all-sessions",
+    "accounts:security",
     "accounts:change-password", "accounts:passcode", "accounts:remove-passcode", "accounts:add-passkey",
     "accounts:remove-passkey", "accounts:recovery-codes",
 }  # fmt: skip
