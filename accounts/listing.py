@@ -37,6 +37,8 @@ PER_PAGE = 25
 COUNTED = 10_000
 #: Branches up to this many rows are sorted: that takes two milliseconds at most, wherever in the order their rows lie.
 _SORTED = COUNTED
+#: The same where the index of paths lacks the sort column, so that the rows themselves are read, all over their table.
+_READ = 2_000
 #: A walk gives up after this many entries: the branch's rows lie together elsewhere in the order, so sort them too.
 _WALKED = 5_000
 
@@ -155,7 +157,9 @@ class Listing(Generic[Row]):
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only. A function
             of the program, which adds the same each time.
         is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
-        among: the rows that a filter chooses from, which an index counts; none where ``by_index`` is empty.
+        among: all rows of the branch, or the account, that there are to choose from, which an index counts.
+        apart: how many of these ``rows`` leaves out, because the caller shows them apart.
+        sorted_in_branch: the column that the index of paths has beside the path, if any.
         by_index: ``rows`` once more, put together without reading the branch (accounts.text_index), for large ones; a
             row may come twice.
     """
@@ -167,6 +171,8 @@ class Listing(Generic[Row]):
     complete: Callable[[QuerySet[Row]], QuerySet[Row]]
     is_filtered: bool = False
     among: QuerySet[Row] | None = None
+    apart: int = 0
+    sorted_in_branch: str = ""
     by_index: Sequence[QuerySet[Row]] = ()
 
     def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
@@ -231,19 +237,20 @@ class Listing(Generic[Row]):
     def _bounded_count(self) -> int:
         """Count the rows of the branch, COUNTED + 1 at most, from an index alone."""
         # Not ``count()``: the ORM takes longer to put a query of its own around this one than a database to answer it.
-        entries, values = self._entries(self.rows).query.sql_with_params()
+        entries, values = self._entries(self.rows if self.among is None else self.among, apart=self.apart)
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM ({entries}) AS entries", values)  # noqa: S608 - the ORM's own text
-            return int(cursor.fetchone()[0])
+            return max(int(cursor.fetchone()[0]) - self.apart, 0)
 
-    def _entries(self, rows: QuerySet[Row]) -> QuerySet[Any]:
-        """Return the branch's entries of an index, COUNTED + 1 at most.
+    def _entries(self, rows: QuerySet[Row], *, apart: int = 0) -> Choice:
+        """Choose the branch's entries of an index, COUNTED + 1 at most and those apart besides.
 
-        In the order of the index's column: PostgreSQL would else read the table from its beginning, past whatever
-        other accounts there are.
+        In the order of the index: PostgreSQL would else read the table from its beginning, past whatever other
+        accounts there are. Of each its first column: getting at a later one takes longer than counting.
         """
         column = self.order.field if self.branch_path is None else self.path_field
-        return self._branch(rows).order_by(column).values(column)[: COUNTED + 1]
+        entries = self._branch(rows).order_by(column).values("account_id")[: COUNTED + 1 + apart]
+        return entries.query.sql_with_params()
 
     def _found(self) -> Sequence[tuple[Any, int]] | None:
         """Return (sort value, key) of the rows that a filter leaves, COUNTED + 1 at most, so that they are found once.
@@ -263,7 +270,7 @@ class Listing(Generic[Row]):
         In one statement, so that a page asks no more often than without a search: a limit of none keeps a database
         from beginning with the way not wanted.
         """
-        size, size_values = self._entries(among).query.sql_with_params()
+        size, size_values = self._entries(among)
         ways: list[str] = []
         values = [*size_values]
         read = self._branch().order_by().values("pk")
@@ -305,7 +312,8 @@ class Listing(Generic[Row]):
             return self._load((f"VALUES {', '.join(['(%s)'] * len(keys))}", keys), cursor) if keys else []
         if self.branch_path is None:
             return self._load(_keys_of(self._in_order(cursor), count), cursor)
-        if total > _SORTED:
+        is_in_index = self.order.field == self.sorted_in_branch
+        if total > (_SORTED if is_in_index or walk_on else min(_READ, _SORTED)):
             if walk_on:
                 return self._load(_keys_of(self._walk(cursor), count), cursor)
             rows = self._load(self._short_walk(cursor, count), cursor)

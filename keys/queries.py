@@ -145,14 +145,16 @@ def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
     return key
 
 
-def keys_below(viewer: Member, asked: ListRequest, branch: Member | None = None) -> Listing[ClassicKey]:
-    """Return the list of the keys below ``viewer``, filtered and sorted as asked; their own is not in it.
+def keys_below(
+    viewer: Member, asked: ListRequest, branch: Member | None = None, *, own: ClassicKey | None
+) -> Listing[ClassicKey]:
+    """Return the list of the keys below ``viewer``, filtered and sorted as asked; ``own``, their own, is not in it.
 
     With ``branch``, a member below the viewer, those of that member and of everybody below them.
     """
-    # By the path, not the holder: that is in every index of the list, so that counting and choosing read nothing else.
-    keys = ClassicKey.objects.exclude(holder_path=viewer.path)
-    return _listing(keys, branch or viewer, asked, insight.Filter.of(asked), order_of(asked))
+    # By the path, not the holder: that is in every index of the list, so that choosing reads nothing else.
+    keys, apart = ClassicKey.objects.exclude(holder_path=viewer.path), int(own is not None and branch is None)
+    return _listing(keys, branch or viewer, asked, insight.Filter.of(asked), order_of(asked), apart=apart)
 
 
 def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
@@ -170,16 +172,22 @@ def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing
 
 
 def _listing(
-    keys: QuerySet[ClassicKey], root: Member, asked: ListRequest, chosen: insight.Filter, order: Order
+    keys: QuerySet[ClassicKey],
+    root: Member,
+    asked: ListRequest,
+    chosen: insight.Filter,
+    order: Order,
+    *,
+    apart: int = 0,
 ) -> Listing[ClassicKey]:
-    """Return those of ``keys`` in the branch of ``root`` that fit, searched as asked."""
-    rows = among = keys.filter(account_id=root.account_id)
+    """Return those of ``keys``, all but some ``apart``, in the branch of ``root`` that fit, searched as asked."""
+    rows, among = (some.filter(account_id=root.account_id) for some in (keys, ClassicKey.objects.all()))
     found: list[QuerySet[ClassicKey]] = []
     if asked.search:
         # A search looks for the holder, or for the parent, whom the description names.
         by_holder = asked.search_condition("holder__search_text")
         by_parent = asked.search_condition("holder__parent__search_text")
-        rows = among.filter(by_holder | by_parent)
+        rows = rows.filter(by_holder | by_parent)
         for text, key in (("holder__search_text", "holder_id"), ("holder__parent__search_text", "holder__parent_id")):
             found += by_index(keys, asked.terms, root.account_id, text=text, key=key)
         if not found:
@@ -197,6 +205,8 @@ def _listing(
         complete=_for_list,
         is_filtered=bool(asked.search or chosen),
         among=among,
+        apart=apart,
+        sorted_in_branch="created_at",
         by_index=found,
     )
 

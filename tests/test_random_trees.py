@@ -415,7 +415,7 @@ class Histories(RuleBasedStateMachine):
             if not oracle.works(viewer_number) or (viewer_number + self.step) % 6:
                 continue
             own = key_queries.own_key(viewer)
-            listed = [*([own] if own else []), *key_queries.keys_below(viewer, asked).everything()]
+            listed = [*([own] if own else []), *key_queries.keys_below(viewer, asked, own=own).everything()]
             assert sorted(number_of[key.holder_id] for key in listed) == sorted(
                 holder for holder in keys if oracle.knows_key(viewer_number, holder)
             )

@@ -43,7 +43,7 @@ def index(request: MemberRequest) -> HttpResponse:
     viewer, asked = request.member, ListRequest.of(request)
     own, branch = queries.own_key(viewer), queries.branch_asked_for(viewer, asked)
     pinned = own if own is not None and branch is None and queries.matches(own, asked) else None
-    listing = queries.keys_below(viewer, asked, branch)
+    listing = queries.keys_below(viewer, asked, branch, own=own)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor, pinned=1 if pinned else 0)
     shown = [pinned, *page.rows] if pinned and page.previous is None else page.rows
     here, chosen = asked.url(), insight.Filter.of(asked)
@@ -86,8 +86,9 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the keys of the present filter as a file: never a value."""
     viewer, asked = request.member, ListRequest.of(request)
     own, branch = queries.own_key(viewer, for_file=True), queries.branch_asked_for(viewer, asked)
-    own = own if own is not None and branch is None and queries.matches(own, asked) else None
-    return csv_response(queries.csv_rows(viewer, own, queries.keys_below(viewer, asked, branch)), "api-keys.csv")
+    listing = queries.keys_below(viewer, asked, branch, own=own)
+    first = own if own is not None and branch is None and queries.matches(own, asked) else None
+    return csv_response(queries.csv_rows(viewer, first, listing), "api-keys.csv")
 
 
 @sensitive_post_parameters("password", "proof_code")

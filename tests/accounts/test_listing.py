@@ -1,10 +1,13 @@
 """Pages by keyset: whichever of the two ways is taken, a list reads as if it were sorted and cut in memory."""
 
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.db.models import QuerySet
+from django.test.utils import CaptureQueriesContext
 
 from accounts import listing
 from accounts.enums import Relation
@@ -124,3 +127,39 @@ def test_total_beyond_the_bound_is_said_to_be_more(tree: list[Member], monkeypat
 )
 def test_cursor_of_another_make_leads_nowhere(text: str) -> None:
     assert Cursor.decode(text) is None
+
+
+@pytest.mark.parametrize(("more", "told"), [(0, "of 10 items"), (1, "of more than 10 items")])
+@pytest.mark.parametrize("is_apart", [True, False])
+def test_what_is_shown_apart_is_counted_once(
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch, more: int, told: str, is_apart: bool
+) -> None:
+    """On both sides of what is counted exactly: the index has one entry more than the list has rows."""
+    owner = next(member for member in tree if member.is_owner)
+    own = ClassicKey.objects.get(holder=owner)
+    kept = [own.pk, *_keys_of(owner).exclude(pk=own.pk).values_list("pk", flat=True)[: 9 + more]]
+    ClassicKey.objects.exclude(pk__in=kept).delete()
+    monkeypatch.setattr(listing, "COUNTED", 10 - is_apart)
+    rows, among = _keys_of(owner).exclude(pk=own.pk) if is_apart else _keys_of(owner), _keys_of(owner)
+    tested = replace(_listing(owner, rows, Order("created_at")), among=among, apart=int(is_apart))
+    assert tested.page(per_page=25, pinned=int(is_apart)).total_text == told
+
+
+@pytest.mark.parametrize(("has_column", "is_walked"), [(True, False), (False, True)])
+def test_branch_whose_rows_would_have_to_be_read_is_walked_sooner(
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch, has_column: bool, is_walked: bool
+) -> None:
+    monkeypatch.setattr(listing, "_READ", 3)
+    viewer = max((member for member in tree if member.parent_id), key=lambda member: _branch_size(member, tree))
+    assert _branch_size(viewer, tree) > 3
+    order = Order("holder_sort_name")
+    tested = replace(
+        _listing(viewer, _keys_of(viewer), order), sorted_in_branch=order.field if has_column else "created_at"
+    )
+    with CaptureQueriesContext(connection) as captured:
+        tested.page(per_page=1)
+    assert ("walked" in captured[1]["sql"]) is is_walked
+
+
+def _branch_size(member: Member, tree: list[Member]) -> int:
+    return sum(other.path.startswith(member.path) for other in tree)

@@ -100,7 +100,7 @@ def check(members: Sequence[Member], search: str) -> None:
             if member.pk != viewer.pk
             and (holds(member, search) or holds(parents.get(member.parent_id or 0), search) or not search.strip())
         }
-        keys = key_lists.keys_below(viewer, asked(search))
+        keys = key_lists.keys_below(viewer, asked(search), own=key_lists.own_key(viewer))
         assert {key.holder_id for key in keys.everything()} == right_holders
         assert keys.page(per_page=100).total == len(right_holders)
 
