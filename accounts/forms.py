@@ -1,6 +1,8 @@
 """Forms of sign-in, invitations and user details: they clean input, and never decide who may."""
 
 from datetime import date
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from crispy_forms.helper import FormHelper
@@ -323,7 +325,7 @@ class InviteForm(forms.Form):
     @property
     def granted(self) -> Permission:
         """The permissions that were ticked."""
-        return Permission(sum(self.cleaned_data["permissions"]))
+        return reduce(or_, map(Permission, self.cleaned_data["permissions"]), Permission(0))
 
 
 class _NewPasswordForm(forms.Form):

@@ -157,8 +157,8 @@ class Listing(Generic[Row]):
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only. A function
             of the program, which adds the same each time.
         is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
-        among: all rows of the branch, or the account, that there are to choose from, which an index counts.
-        apart: how many of these ``rows`` leaves out, because the caller shows them apart.
+        among: the rows that a filter chooses from, and those apart: an index counts them. None where there are neither.
+        apart: how many of ``among`` are left out of ``rows``, filtered or not, because the caller shows them apart.
         sorted_in_branch: the column that the index of paths has beside the path, if any.
         by_index: ``rows`` once more, put together without reading the branch (accounts.text_index), for large ones; a
             row may come twice.
@@ -237,7 +237,9 @@ class Listing(Generic[Row]):
     def _bounded_count(self) -> int:
         """Count the rows of the branch, COUNTED + 1 at most, from an index alone."""
         # Not ``count()``: the ORM takes longer to put a query of its own around this one than a database to answer it.
-        entries, values = self._entries(self.rows if self.among is None else self.among, apart=self.apart)
+        # With those apart, and without them afterwards: to look for them among so many would take as long again.
+        rows = self.among if self.apart and self.among is not None else self.rows
+        entries, values = self._entries(rows, apart=self.apart)
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM ({entries}) AS entries", values)  # noqa: S608 - the ORM's own text
             return max(int(cursor.fetchone()[0]) - self.apart, 0)

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from typing import cast
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import auth, messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 
 from accounts import audit, events, page_account, signin, uploads, ways_back
@@ -40,14 +41,15 @@ class SignInMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseRedirect:
-        """Redirect to the login page, and say so if a session is over, whoever ended it.
+        """Redirect to the login page, which says so if a session is over, whoever ended it.
 
+        It is told by the address: a message would make a session, for whatever a stranger sends as the name of one.
         Whoever meant to log out, or to switch accounts, is led nowhere afterwards.
         """
-        if settings.SESSION_COOKIE_NAME in request.COOKIES and request.session.is_empty():
-            messages.info(request, "Your session has ended. Log in again to go on.")
         back = ways_back.after_signing_in(request)
-        return redirect_to_login(back) if back else redirect(settings.LOGIN_URL)
+        is_over = settings.SESSION_COOKIE_NAME in request.COOKIES and request.session.is_empty()
+        query = urlencode({**({"next": back} if back else {}), **({"ended": "1"} if is_over else {})}, safe="/")
+        return redirect(reverse(settings.LOGIN_URL) + (f"?{query}" if query else ""))
 
 
 class MemberMiddleware:

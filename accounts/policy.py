@@ -218,13 +218,18 @@ def _right(action: MemberAction, actor: Member, member: Member) -> str:
 def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     """Whether ``actor`` may make ``parent`` the parent of ``member``, whom they may move. Takes no query.
 
-    Somebody who works in the account, not below the one who moves; and for those who manage their own branch alone,
-    themselves or somebody in it: else they could hand a key over to the sight of people they have nothing to do with.
+    Somebody who works in the account, not below the one who moves; nobody comes into a frozen branch, but may move in
+    one. Those who manage their own branch alone choose in
+    it: else they could hand a key over to the sight of people they have nothing to do with. Those who manage everybody
+    choose anybody but themselves and whoever is below them, unless they are above the one who moves already: no
+    permission gives sight of a key.
     """
-    if parent.status not in CONSOLE_STATUSES or relation(member, parent) in {Relation.SELF, Relation.ANCESTOR}:
+    if parent.status not in CONSOLE_STATUSES or (parent.is_frozen and not member.is_frozen):
+        return False
+    if relation(member, parent) in {Relation.SELF, Relation.ANCESTOR}:
         return False
     if relation(actor, parent) in {Relation.SELF, Relation.ANCESTOR}:
-        return True
+        return relation(actor, member) is Relation.ANCESTOR
     manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
     return manages_all and can(actor, MemberAction.VIEW, parent)
 

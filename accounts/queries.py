@@ -289,6 +289,10 @@ def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[
 
     def possible(members: QuerySet[Member]) -> QuerySet[Member]:
         others = members.exclude(pk__in=[member.pk, member.parent_id]).exclude(hierarchy.branch(member))
+        if hierarchy.relation(actor, member) is not Relation.ANCESTOR:
+            others = others.exclude(hierarchy.branch(actor))
+        if not member.is_frozen:
+            others = others.filter(~hierarchy.frozen())
         return others.filter(status__in=CONSOLE_STATUSES)
 
     users = account_users(actor, asked)
@@ -305,7 +309,7 @@ def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[
 
 
 def _with_what_placing_asks(members: QuerySet[Member]) -> QuerySet[Member]:
-    return members.select_related("user", "account", "parent__user")
+    return hierarchy.with_freeze(members).select_related("user", "account", "parent__user")
 
 
 def chain_above(member: Member) -> list[Member]:

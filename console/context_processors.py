@@ -104,16 +104,16 @@ class Shell:
 
     def header(self, *, is_behind: bool) -> Header:
         """Return the bar over a signed-in page; ``is_behind`` where a dialog lies over it."""
-        member = self.member
+        member, works = self.member, bool(self.nav)
         return Header(
             product=self.product,
             theme=self.theme,
-            works=bool(self.nav),
+            works=works,
             account=str(member.account) if member else "",
             other_accounts=self.other_accounts if member else (),
             name=member.user.name if member else "",
             email=member.user.email if member else "",
-            has_notifications=bool(member and member.has_notifications),
+            has_notifications=works and member is not None and member.has_notifications,
             profile_url=self.profile_url,
             is_behind=is_behind,
         )

@@ -28,7 +28,7 @@ class Header:
         other_accounts: number and name of those that the viewer may switch to.
         name: the viewer's name; empty for nobody.
         email: the viewer's address.
-        has_notifications: whether others did something to the viewer that they have not read.
+        has_notifications: whether others did something to the viewer that they have not read, and may.
         profile_url: the viewer's own page; empty where there is none.
         is_behind: whether a dialog lies over it, and nothing in it can be used.
     """

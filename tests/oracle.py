@@ -70,7 +70,11 @@ class Oracle:
         """Whether the actor may choose this parent for a member whom they manage."""
         if self.status[parent] not in ("active", "disabled_classic") or not self.may_move(member, parent):
             return False
-        return self.knows_key(actor, parent) or bool(self.granted[actor] & 6 and self.sees(actor, parent))
+        if self.is_frozen(parent) and not self.is_frozen(member):
+            return False
+        if self.knows_key(actor, parent):
+            return self.is_above(actor, member)  # no permission gives sight of a key
+        return bool(self.granted[actor] & 6 and self.sees(actor, parent))
 
     def forget(self, member: int) -> None:
         """Somebody left: those directly below move up, and keys that they made for others have no creator."""

@@ -44,6 +44,8 @@ def login(request: MemberRequest) -> HttpResponse:
             return redirect(_second_stage(request))
     else:
         focus_first_mistake(form)
+    if request.method == "GET" and "ended" in request.GET:
+        messages.info(request, "Your session has ended. Log in again to go on.")  # in this answer, and kept nowhere
     return refused_answer(render(request, "accounts/login.html", {"title": "Log in to Keytree", "form": form}), refused)
 
 

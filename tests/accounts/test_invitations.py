@@ -327,6 +327,16 @@ def test_bad_list_of_addresses_is_named_and_nobody_is_invited(typed, error, cast
     assert not Invitation.objects.exists()
 
 
+@pytest.mark.parametrize(("sent", "granted"), [
+    ([1, 1], Permission.MANAGE_USERS),
+    ([1, 2, 1, 2], Permission.MANAGE_USERS | Permission.USER_EDITOR),
+])  # fmt: skip
+def test_permission_that_is_sent_twice_is_given_once(cast, sent, granted):
+    """Numbers of permissions are bits: added up, two of one would be another."""
+    visitor(cast["olivia"]).post("/iam/users/invite_users", {"addresses": NEW, "permissions": sent})
+    assert Member.objects.get(user__email=NEW).granted == granted
+
+
 @pytest.mark.parametrize(
     "granted", [Permission.USER_ADMINISTRATOR, Permission.IDENTITY_ADMINISTRATOR, Permission.USER_EDITOR]
 )

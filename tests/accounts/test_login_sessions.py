@@ -166,7 +166,7 @@ def test_session_whose_time_is_over_signs_nobody_in_though_its_row_is_there(cast
     row.update(expire_date=timezone.now() + timedelta(minutes=1))
     assert client.get("/iam/apikeys").status_code == 200
     row.update(expire_date=timezone.now() - timedelta(seconds=1))
-    assert client.get("/iam/apikeys")["Location"] == "/login?next=/iam/apikeys"
+    assert client.get("/iam/apikeys")["Location"] == "/login?next=/iam/apikeys&ended=1"
     assert row.exists()
 
 

@@ -2,11 +2,13 @@
 
 import pytest
 
-from accounts import listing
+from accounts import listing, memberships
 from accounts.enums import MemberStatus, Permission
 from accounts.list_request import ListRequest
 from accounts.models import Account, Member
-from accounts.queries import MOST_PARENTS, possible_parents
+from accounts.origin import Origin
+from accounts.policy import NotAllowed, can_place_below
+from accounts.queries import MOST_PARENTS, member_of, possible_parents
 from tests.trees import grow, make_account, make_member
 
 pytestmark = pytest.mark.django_db
@@ -56,3 +58,37 @@ def test_whoever_manages_all_is_offered_all_by_name(cast):
     assert [one.name for one in possible_parents(present(cast["olivia"]), cast["noor"], asked("acme lin"))] == [
         "Marcus Lindqvist"
     ]
+
+
+@pytest.mark.usefixtures("_either_way")
+@pytest.mark.parametrize("is_restricted", [False, True])
+@pytest.mark.parametrize("power", [Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR])
+def test_no_permission_brings_a_key_below_oneself(cast, power, is_restricted):
+    """Whoever is above the user already may: sight of the key is theirs anyway."""
+    Account.objects.filter(pk=cast["priya"].account_id).update(restrict_user_list=is_restricted)
+    Member.objects.filter(pk=cast["priya"].pk).update(permissions=int(power))
+    priya, sam, noor = (present(cast[name]) for name in ("priya", "sam", "noor"))
+    below = present(make_member(sam.account, noor))
+    assert not {priya, noor, below} & set(possible_parents(priya, sam, asked("")))
+    for parent in (priya, noor):
+        assert not can_place_below(priya, sam, parent)
+        about = {"member": sam, "parent": parent, "by": priya, "origin": Origin("17.5.7.8")}
+        with pytest.raises(NotAllowed):
+            memberships.change_parent(**about)
+    assert can_place_below(priya, sam, present(cast["marcus"])) is not is_restricted
+    assert priya in possible_parents(priya, below, asked(""))
+    assert can_place_below(priya, below, priya)
+
+
+@pytest.mark.usefixtures("_either_way")
+def test_nobody_is_placed_below_somebody_frozen(cast):
+    """They would be frozen with the others, without the reason and the proof that a freeze takes."""
+    olivia, sam = present(cast["olivia"]), present(cast["sam"])
+    memberships.freeze_branch(member=cast["marcus"], by=olivia, reason="Looked into", origin=Origin("17.5.7.8"))
+    assert possible_parents(olivia, sam, asked("")) == []
+    with pytest.raises(NotAllowed):
+        memberships.change_parent(member=sam, parent=cast["priya"], by=olivia, origin=Origin("17.5.7.8"))
+    # Those who are in it already may move there.
+    noor = member_of(cast["noor"].account_id, cast["noor"].pk)
+    assert cast["marcus"] in possible_parents(olivia, noor, asked(""))
+    memberships.change_parent(member=noor, parent=cast["marcus"], by=olivia, origin=Origin("17.5.7.8"))

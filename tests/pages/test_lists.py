@@ -191,3 +191,13 @@ def test_activity_names_somebody_by_name_and_email_or_by_the_email_alone(cast):
     newest = row_of(listed, Member.objects.get(user__email=invited))
     assert f'<bdi>Marcus Lindqvist</bdi></a><br><span class="helper">{marcus.user.email}</span>' in newest
     assert newest.count(invited) == 1
+
+
+def test_footer_of_a_folded_hierarchy_counts_what_is_listed(cast):
+    """Whoever is below somebody folded is not there to be turned to."""
+    client, marcus = visitor(cast["olivia"]), cast["marcus"]
+    whole, folded = (page(client.get(f"{HIERARCHY}{more}")) for more in ("", f"&folded={marcus.pk}"))
+    for body in (whole, folded):
+        rows = len(re.findall(r"<tr>", body.partition("<tbody>")[2].partition("</tbody>")[0]))
+        assert f"1–{rows} of {rows} items" in body
+    assert whole != folded

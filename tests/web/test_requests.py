@@ -214,7 +214,7 @@ def test_leaving_a_session_that_is_over_ends_on_a_page(path, cast, clock, hashed
     client = visitor(cast["noor"])
     clock.go_on(minutes=31)
     login = client.post(path, {"account": BOREALIS}, follow=True)
-    assert login.redirect_chain == [("/login", 302)]
+    assert login.redirect_chain == [("/login?ended=1", 302)]
     assert "Your session has ended" in login.content.decode()
     data = {"username": "noor@acme.example", "password": demo.PASSWORD}
     answer = client.post(login.request["PATH_INFO"] + "?" + login.request["QUERY_STRING"], data, follow=True)

@@ -127,12 +127,24 @@ def test_refused_sign_ins_are_logged_without_what_was_typed(cast, caplog):
 def test_session_that_somebody_else_ended_is_said_to_be_over(cast):
     client, stranger = visitor(cast["priya"]), Client()
     SessionStore(client.cookies[SESSION].value).delete()
-    for asked in (lambda: client.get("/iam/activity"), lambda: stranger.get("/iam/activity")):
-        answer = asked()
-        assert answer["Location"] == "/login?next=/iam/activity"
-    assert "Your session has ended. Log in again" in client.get("/login").content.decode()
+    led_to = client.get("/iam/activity")["Location"]
+    assert led_to == "/login?next=/iam/activity&ended=1"
+    assert "Your session has ended. Log in again" in client.get(led_to).content.decode()
+    assert "Your session has ended" not in client.post(led_to, {"username": "", "password": ""}).content.decode()
     assert "Your session has ended" not in client.get("/login").content.decode()  # said once
-    assert "Your session has ended" not in stranger.get("/login").content.decode()
+    assert stranger.get("/iam/activity")["Location"] == "/login?next=/iam/activity"
+
+
+def test_made_up_names_of_sessions_write_nothing(cast):
+    """Else a stranger could fill the table, and keep everybody else from writing."""
+    before = Session.objects.count()
+    stranger = Client()
+    for number in range(3):
+        stranger.cookies[SESSION] = f"{number:032}"
+        answer = stranger.get("/iam/users", follow=True)
+        assert "Your session has ended" in answer.content.decode()
+        assert stranger.post("/account/switch", {"account": "1"}).status_code == 302
+    assert Session.objects.count() == before
 
 
 def test_idle_session_ends_after_thirty_minutes(cast, clock):
@@ -141,7 +153,7 @@ def test_idle_session_ends_after_thirty_minutes(cast, clock):
     assert is_signed_in(client)
     clock.go_on(minutes=30, seconds=1)
     answer = client.get("/iam/activity")
-    assert answer["Location"] == "/login?next=/iam/activity"
+    assert answer["Location"] == "/login?next=/iam/activity&ended=1"
     assert "Your session has ended. Log in again to go on." in client.get(answer["Location"]).content.decode()
     clock.go_on(minutes=-2)
     assert not is_signed_in(client)  # it is gone, not asleep
