@@ -1,5 +1,6 @@
 """What the address of a list page asks for: search, order, page. Nothing in it can make an error."""
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
@@ -11,6 +12,20 @@ from accounts.listing import PER_PAGE, PER_PAGE_CHOICES, Cursor, Order, Page
 
 _LONGEST_SEARCH = 200  # characters
 _MOST_TERMS = 8
+#: What the address of a list may say, and how many characters of it are read. Each row's menu leads back to the list:
+#: a long address would make a page many times as long.
+_LONGEST = {
+    "q": _LONGEST_SEARCH,
+    "at": 1_000,
+    "folded": 600,
+    **dict.fromkeys(
+        (
+            "action", "after", "as_of", "branch", "outcome", "per_page", "restriction", "root", "sort", "status", "tab",
+            "used", "view",
+        ),
+        60,
+    ),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,8 +46,9 @@ class ListRequest:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "ListRequest":
-        """Read the request's query; of a parameter given twice, the last counts."""
-        return cls(request.path, {name: str(value).replace("\0", "") for name, value in request.GET.items()})
+        """Read the request's query; of a parameter given twice, the last counts. What no list has is left out."""
+        given = {name: request.GET[name].replace("\0", "") for name in _LONGEST if name in request.GET}
+        return cls(request.path, {name: value[: _LONGEST[name]] for name, value in given.items()})
 
     @property
     def search(self) -> str:
@@ -40,9 +56,14 @@ class ListRequest:
         return self.parameters.get("q", "").strip()[:_LONGEST_SEARCH]
 
     @property
+    def words(self) -> list[str]:
+        """The words of the search as they were typed, composed as names are stored."""
+        return unicodedata.normalize("NFC", self.search).split()[:_MOST_TERMS]
+
+    @property
     def terms(self) -> list[str]:
         """The words of the search, folded as the texts are that it looks through."""
-        return self.search.casefold().split()[:_MOST_TERMS]
+        return [word.casefold() for word in self.words]
 
     def search_condition(self, field: str) -> Q:
         """Return the condition "each word of the search stands in this (folded) column"."""

@@ -1,11 +1,13 @@
 """The audit trail: *Activity* of the viewer and of everyone below them, and *Notifications* of what others did."""
 
+import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 
 from django.conf import settings
 from django.contrib import messages
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, TextField, Value
+from django.db.models.functions import Concat
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
@@ -96,10 +98,14 @@ def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
     for name, choices in (("action", SENTENCES), ("outcome", OUTCOMES)):
         if chosen := asked.choice(name, choices, ""):
             events = events.filter(**{name: chosen})
-    for term in asked.search.split():
-        events = events.filter(
-            Q(actor_label__icontains=term) | Q(subject_label__icontains=term) | Q(address__icontains=term)
-        )
+    if asked.words:
+        line_end = Value("\n")  # which no word holds
+        said = Concat("actor_label", line_end, "subject_label", line_end, "address", output_field=TextField())
+        events = events.alias(said=said)
+    for word in asked.words:
+        # The first is three times as quick, and knows the letters of ASCII alone on SQLite.
+        found = Q(said__icontains=word) if word.isascii() else Q(said__iregex=re.escape(word))
+        events = events.filter(found)
     return _newest_first(events)
 
 

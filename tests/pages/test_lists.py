@@ -201,3 +201,16 @@ def test_footer_of_a_folded_hierarchy_counts_what_is_listed(cast):
         rows = len(re.findall(r"<tr>", body.partition("<tbody>")[2].partition("</tbody>")[0]))
         assert f"1–{rows} of {rows} items" in body
     assert whole != folded
+
+
+def test_users_are_found_by_a_name_that_was_copied_in_decomposed_letters(cast):
+    Member.objects.filter(pk=cast["priya"].pk).update(search_text="zoë zoe@acme.example")
+    assert "priya@acme.example" in page(visitor(cast["olivia"]).get(USERS, {"q": "Zoe\u0308"}))
+
+
+def test_long_address_makes_no_long_page(cast):
+    """Each row's menu leads back to the list that it stands in."""
+    client = visitor(cast["olivia"])
+    plain = len(body_of(client.get(KEYS)))
+    for query in ({"q": "\u4e00" * 900}, {"anything": "x" * 7_000}, {"sort": "x" * 7_000}):
+        assert len(body_of(client.get(KEYS, query))) < 2 * plain + 20_000, query
