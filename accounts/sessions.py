@@ -8,7 +8,7 @@ from typing import Any, cast
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseSessionStore
-from django.db import OperationalError
+from django.db import OperationalError, transaction
 from django.utils import timezone
 
 from accounts.models import Session
@@ -30,6 +30,7 @@ _under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=st
 class SessionStore(DatabaseSessionStore):
     """Stores sessions in ``accounts.models.Session``."""
 
+    _read: str | None = None  # the data of the row as this request read or wrote it last
     _with_use_noted: dict[str, Any] | None = None  # what it holds if nothing but its use has changed
 
     @classmethod
@@ -57,6 +58,7 @@ class SessionStore(DatabaseSessionStore):
         if row is None or row.expire_date <= timezone.now():
             self._session_key = None
             return None
+        self._read = row.session_data
         return row
 
     def note_use(self, values: Mapping[str, Any]) -> None:
@@ -81,11 +83,30 @@ class SessionStore(DatabaseSessionStore):
 
     def _write(self, must_create: bool) -> None:  # noqa: FBT001 - as Django's
         try:
-            super().save(must_create)
+            with transaction.atomic():
+                if not must_create:
+                    self._take_over_what_others_wrote()
+                super().save(must_create)
+            self._read = self.encode(self._session)
         except UpdateError as error:
             if isinstance(error.__context__, OperationalError):
                 raise error.__context__ from None
             raise
+
+    def _take_over_what_others_wrote(self) -> None:
+        """Put what this request changed into what the row holds by now.
+
+        A session is written as a whole: two tabs that were answered at once would else undo each other's changes, such
+        as of the account that both are in.
+        """
+        rows = Session.objects.select_for_update(no_key=True).filter(session_key=self.session_key)
+        present = rows.values_list("session_data", flat=True).first()
+        if self._read is None or present in (None, self._read):
+            return
+        before, after, theirs = self.decode(self._read), self._session, self.decode(present)
+        changed = {name: value for name, value in after.items() if name not in before or before[name] != value}
+        removed = before.keys() - after.keys()
+        self._session_cache = {name: value for name, value in theirs.items() if name not in removed} | changed
 
     @classmethod
     def delete_expired(cls) -> int:

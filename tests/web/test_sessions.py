@@ -8,11 +8,12 @@ from django.contrib.auth import SESSION_KEY
 from django.test import Client
 from django.utils import timezone
 
+from accounts import sessions
 from accounts.models import Event, Member, Session, User
 from accounts.sessions import SessionStore
 from console import demo
 from keys.models import ClassicKey
-from tests.conftest import ACME
+from tests.conftest import ACME, BOREALIS
 from tests.visitors import METHODS, noting_writes, session_of, visitor
 from tests.web.asking import SESSION, holds_value, is_signed_in, log_in
 
@@ -250,3 +251,40 @@ def test_proof_is_of_this_session_alone(cast, clock, key_url, hashed):
     clock.go_on(minutes=6)
     assert holds_value(first.post(f"{key_url}/show", {"password": demo.PASSWORD}))
     assert not holds_value(second.post(f"{key_url}/show"))
+
+
+# --- Two tabs ---------------------------------------------------------------------------------------------------------
+
+
+def test_tabs_that_are_answered_at_once_keep_each_others_changes(cast):
+    """One notes that the session is used; the other one, meanwhile, switches the account."""
+    key = visitor(cast["sam"]).cookies[SESSION].value
+    one, other = SessionStore(key), SessionStore(key)
+    assert one[sessions.ACCOUNT] == other[sessions.ACCOUNT] == ACME
+    other[sessions.ACCOUNT] = BOREALIS
+    other["kept"], other["gone"] = "by the other", "soon"
+    other.save()
+    del other["gone"]
+    other.save()
+    one.note_use({sessions.SEEN: 1.0})
+    one.save()
+    stored = SessionStore(key)
+    assert (stored[sessions.ACCOUNT], stored["kept"], stored[sessions.SEEN]) == (BOREALIS, "by the other", 1.0)
+    assert "gone" not in stored
+    assert Session.objects.get(pk=key).account_id == BOREALIS
+    one["mine"] = "too"  # and a second time, after it was written
+    one.save()
+    assert SessionStore(key)["mine"] == "too"
+    assert SessionStore(key)[sessions.ACCOUNT] == BOREALIS
+
+
+def test_what_one_tab_removes_stays_removed(cast):
+    key = visitor(cast["sam"]).cookies[SESSION].value
+    one, other = SessionStore(key), SessionStore(key)
+    assert one[sessions.PROVED] == other[sessions.PROVED]
+    other["more"] = 1
+    other.save()
+    del one[sessions.PROVED]
+    one.save()
+    assert sessions.PROVED not in SessionStore(key)
+    assert SessionStore(key)["more"] == 1
