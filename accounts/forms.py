@@ -291,6 +291,12 @@ class VpnPasswordForm(PasswordForm):
         self.helper = helper("", tag=False)
 
 
+class MarkReadForm(forms.Form):
+    """Up to which event one's notifications are read."""
+
+    until = forms.IntegerField(min_value=0, max_value=2**31 - 1)
+
+
 class InviteForm(forms.Form):
     """Whom to invite, and what all of them may do: the permissions that the one who asks may give."""
 

@@ -15,7 +15,7 @@ from accounts import formats
 from accounts.actions_menu import MenuItem
 from accounts.enums import SIGN_IN_STATUSES, MemberStatus
 from accounts.links import link
-from accounts.list_request import ListRequest
+from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing
 from accounts.models import Member
 from accounts.policy import MemberAction, can, sees_whole_account_inactive
@@ -25,7 +25,6 @@ UNUSED_AFTER = timedelta(days=30)
 ORDERS = {"user": "sort_name"}
 #: The parameter that says of which moment a report is, in seconds since 1970.
 MOMENT = "as_of"
-_LONGEST_MOMENT = 11  # digits
 
 
 def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
@@ -34,8 +33,8 @@ def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
     So that the pages of a report, its tabs and its file are about the same moment, however long somebody reads.
     """
     now, text = timezone.now(), asked.parameters.get(MOMENT, "")
-    is_number = text.isascii() and text.isdigit() and len(text) <= _LONGEST_MOMENT
-    seconds = int(text) if is_number and int(text) <= now.timestamp() else int(now.timestamp())
+    present = int(now.timestamp())
+    seconds = present if (asked_for := number_in(text, largest=present)) is None else asked_for
     asked = replace(asked, parameters={**asked.parameters, MOMENT: str(seconds)})
     return asked, datetime.fromtimestamp(seconds, UTC)
 

@@ -28,6 +28,14 @@ _LONGEST = {
 }  # fmt: skip
 
 
+def number_in(text: str, *, largest: int) -> int | None:
+    """Return the number, from 0 to ``largest``, that an address gives in plain digits; none for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(largest))):
+        return None
+    number = int(text)
+    return number if number <= largest else None
+
+
 @dataclass(frozen=True)
 class SortHeading:
     """A column heading that sorts: its label, where it leads, and how the list is sorted by it now."""
@@ -47,8 +55,10 @@ class ListRequest:
     @classmethod
     def of(cls, request: HttpRequest) -> "ListRequest":
         """Read the request's query; of a parameter given twice, the last counts. What no list has is left out."""
-        given = {name: request.GET[name].replace("\0", "") for name in _LONGEST if name in request.GET}
-        return cls(request.path, {name: value[: _LONGEST[name]] for name, value in given.items()})
+        given = {name: value for name, value in request.GET.items() if name in _LONGEST}
+        return cls(
+            request.path, {name: str(value).replace("\0", "")[: _LONGEST[name]] for name, value in given.items()}
+        )
 
     @property
     def search(self) -> str:

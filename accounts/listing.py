@@ -315,7 +315,7 @@ class Listing(Generic[Row]):
         if self.branch_path is None:
             return self._load(_keys_of(self._in_order(cursor), count), cursor)
         is_in_index = self.order.field == self.sorted_in_branch
-        if total > (_SORTED if is_in_index or walk_on else min(_READ, _SORTED)):
+        if total > (_SORTED if is_in_index or walk_on else _READ):
             if walk_on:
                 return self._load(_keys_of(self._walk(cursor), count), cursor)
             rows = self._load(self._short_walk(cursor, count), cursor)

@@ -11,6 +11,7 @@ from django.db.models import QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from accounts import hierarchy, queries
+from accounts.list_request import number_in
 from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.queries import COUNTED_BELOW, MemberRow
@@ -73,18 +74,12 @@ class Picture:
         return [box.row for box in self.boxes if box.row]
 
 
-def _number(asked: str) -> int | None:
-    """Return a member's number from an address, none for what is no such number."""
-    is_number = asked.isascii() and asked.isdigit() and len(asked) <= len(str(MAX_MEMBER_ID))
-    return int(asked) if is_number else None
-
-
 def root_of(viewer: Member, asked: str) -> Member:
     """Return the member whose picture the address asks for if it is in the branch of ``viewer``, else ``viewer``.
 
     With the number of users below, bounded; one query.
     """
-    wanted = _number(asked) or viewer.pk
+    wanted = number_in(asked, largest=MAX_MEMBER_ID) or viewer.pk
     found = queries.with_people_and_branches(hierarchy.branch_members(viewer).filter(pk__in={wanted, viewer.pk}))
     by_id = {member.pk: member for member in found.select_related("account", "parent__user")}
     return by_id.get(wanted) or by_id[viewer.pk]
@@ -101,7 +96,7 @@ def picture_of(root: Member, viewer: Member, *, url: str, after: str = "") -> Pi
     """
     top = _box(root, viewer, url)
     top.url = top.row.url if top.row else ""
-    first = _number(after) or 0
+    first = number_in(after, largest=MAX_MEMBER_ID) or 0
     level, count = {root.pk: top}, 1
     for most in MOST_BELOW:
         # One more than is drawn tells whether there are others.

@@ -10,7 +10,7 @@ from accounts import formats, hierarchy, passcodes
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
-from accounts.list_request import ListRequest
+from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
 from accounts.models.member import MAX_MEMBER_ID
@@ -145,7 +145,7 @@ def _unfolded(members: QuerySet[Member], folded: Sequence[Member]) -> QuerySet[M
 def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:
     """Return the members whose branches the address folds, those of the viewer's branch; one query if there are any."""
     asked_for = asked.parameters.get("folded", "").split(".")[:MOST_FOLDED]
-    ids = [int(n) for n in asked_for if n.isascii() and n.isdigit() and len(n) <= len(str(MAX_MEMBER_ID))]
+    ids = [pk for text in asked_for if (pk := number_in(text, largest=MAX_MEMBER_ID)) is not None]
     # By the keys alone, and the branch looked at here: SQLite would go through all members of the branch.
     found = Member.objects.filter(pk__in=ids) if ids else ()
     return [member for member in found if hierarchy.relation(viewer, member) in {Relation.SELF, Relation.ANCESTOR}]

@@ -1,6 +1,7 @@
-"""The request as our views get it, for the type checker's sake."""
+"""The request as our views get it, and the methods of those with a form."""
 
 from django.http import HttpRequest
+from django.views.decorators.http import require_http_methods
 
 from accounts.models import Member
 from accounts.origin import Origin
@@ -11,3 +12,7 @@ class MemberRequest(HttpRequest):
 
     member: Member
     origin: Origin
+
+
+#: Lets a view show a form, by GET, and take it, by POST.
+form_or_post = require_http_methods(["GET", "HEAD", "POST"])

@@ -87,7 +87,7 @@ class SessionStore(DatabaseSessionStore):
                 if not must_create:
                     self._take_over_what_others_wrote()
                 super().save(must_create)
-            self._read = self.encode(self._session)
+            self._read = self.encode(dict(self.items()))
         except UpdateError as error:
             if isinstance(error.__context__, OperationalError):
                 raise error.__context__ from None
@@ -103,7 +103,7 @@ class SessionStore(DatabaseSessionStore):
         present = rows.values_list("session_data", flat=True).first()
         if self._read is None or present in (None, self._read):
             return
-        before, after, theirs = self.decode(self._read), self._session, self.decode(present)
+        before, after, theirs = self.decode(self._read), dict(self.items()), self.decode(present)
         changed = {name: value for name, value in after.items() if name not in before or before[name] != value}
         removed = before.keys() - after.keys()
         self._session_cache = {name: value for name, value in theirs.items() if name not in removed} | changed

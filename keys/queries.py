@@ -16,7 +16,7 @@ from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.inactivity import UNUSED_AFTER
 from accounts.links import link
-from accounts.list_request import ListRequest
+from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing, Order
 from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
@@ -159,10 +159,8 @@ def keys_below(
 
 def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
     """Return the member below ``viewer`` whose branch alone the address asks for, if any; one query if it does."""
-    text = asked.parameters.get("branch", "")
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(MAX_MEMBER_ID))):
-        return None
-    return hierarchy.descendants_of(viewer).select_related("user").filter(pk=int(text)).first()
+    pk = number_in(asked.parameters.get("branch", ""), largest=MAX_MEMBER_ID)
+    return None if pk is None else hierarchy.descendants_of(viewer).select_related("user").filter(pk=pk).first()
 
 
 def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing[ClassicKey]:
@@ -337,12 +335,12 @@ def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:
     """
     known = {member.pk for member in members if policy.can_see_keys_of(viewer, member)}
     states = dict.fromkeys(known, "None")
-    unused_since = timezone.now() - UNUSED_AFTER
+    unused = insight.Filter(use=insight.UNUSED, before=timezone.now() - UNUSED_AFTER)
     keys = ClassicKey.objects.filter(Q(holder_id__in=known)).only(
         "holder_id", "allowed_addresses", "last_used_at", "created_at"
     )
     for key in keys:
-        if (key.last_used_at or key.created_at) < unused_since:
+        if unused.fits(key):
             states[key.holder_id] = "Unused 30 days"
         else:
             states[key.holder_id] = "Active, IP restricted" if key.allowed_addresses else "Active"

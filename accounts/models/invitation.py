@@ -1,7 +1,6 @@
 """The invitation of a member who has not accepted it yet."""
 
 import uuid
-from datetime import datetime
 
 from django.db import models
 from django.utils import timezone
@@ -29,6 +28,6 @@ class Invitation(models.Model):
     def __str__(self) -> str:
         return f"{self.member_id}, generation {self.generation}"
 
-    def is_expired(self, now: datetime | None = None) -> bool:
+    def is_expired(self) -> bool:
         """Whether the link's time is over."""
-        return self.expires_at <= (now or timezone.now())
+        return self.expires_at <= timezone.now()

@@ -19,8 +19,8 @@ class Mail(models.Model):
     recipient = models.CharField(max_length=EMAIL_BYTES)
     invitation = models.ForeignKey(Invitation, on_delete=models.CASCADE, null=True)
     reset = models.ForeignKey(PasswordReset, on_delete=models.CASCADE, null=True, related_name="+")
-    # Without a constraint: events are never removed, and nothing should refer to their table that could be in the way
-    # of the triggers there.
+    # Without a constraint: nothing should refer to the events' table that could be in the way of its triggers. A mail
+    # waits for days, and events are kept for months at least.
     event = models.ForeignKey(
         Event, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
     )

@@ -10,20 +10,19 @@ from django.db.models import Q, QuerySet, TextField, Value
 from django.db.models.functions import Concat
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import audit, formats, notifications
 from accounts.csv_files import csv_response
 from accounts.events import ACTIVITY_TRIMMED, SENTENCES
+from accounts.forms import MarkReadForm
 from accounts.links import link
 from accounts.list_request import ListRequest
 from accounts.listing import Listing, Order
 from accounts.models import Event, Member
 from accounts.policy import MemberAction, can
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 
-#: Digits of an event's number, at most.
-_LONGEST_NUMBER = 10
 _SERVER = "The server"
 OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
@@ -60,7 +59,7 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     return csv_response(rows, "activity.csv")
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def of_others(request: MemberRequest) -> HttpResponse:
     """List what others did that concerns the viewer, newest first, or mark it as read.
 
@@ -84,13 +83,13 @@ def of_others(request: MemberRequest) -> HttpResponse:
 
 
 def _mark_read(request: MemberRequest) -> HttpResponse:
-    text = request.POST.get("until", "")
-    if not (text.isascii() and text.isdigit() and len(text) <= _LONGEST_NUMBER):
-        messages.error(request, "Nothing was changed\nIt was not said up to where. Use the button on this page.")
-    else:
-        notifications.mark_read(request.member, until=int(text))
+    form = MarkReadForm(request.POST)
+    if form.is_valid():
+        notifications.mark_read(request.member, until=form.cleaned_data["until"])
         messages.success(request, "Marked as read\nThe bell has a mark again when somebody does something new.")
-    return redirect("accounts:notifications")
+    else:
+        messages.error(request, "Nothing was changed\nIt was not said up to where. Use the button on this page.")
+    return redirect(ListRequest.of(request).url(at=None))
 
 
 def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:

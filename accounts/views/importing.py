@@ -7,7 +7,7 @@ from django.core.paginator import Paginator
 from django.db import connection
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import import_jobs, invitations
 from accounts.access import refusal, refused_answer
@@ -19,7 +19,7 @@ from accounts.invitations import TooManyInvitations
 from accounts.member_files import LARGEST_FILE
 from accounts.models import ImportJob, ImportState, Member
 from accounts.policy import MemberAction, can, reason
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.uploads import takes_files
 from accounts.views.invitations import mails
 
@@ -42,7 +42,7 @@ def _require(request: MemberRequest) -> None:
 
 
 @takes_files(LARGEST_FILE, of=_may_import)
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def import_members(request: MemberRequest) -> HttpResponse:
     """Take a file; show how far the work on it is, what was found in it, and what became of it."""
     _require(request)

@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from accounts import invitations, memberships, policy
 from accounts.access import refusal, refused_answer
@@ -16,10 +15,8 @@ from accounts.forms import InviteForm, VpnUserForm, focus_first_mistake
 from accounts.hierarchy import TreeError
 from accounts.invitations import Outcome, Result, TooManyInvitations
 from accounts.policy import MemberAction, NotAllowed
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.views.membership import target_of, write
-
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _require(request: MemberRequest, action: MemberAction) -> None:

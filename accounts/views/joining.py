@@ -4,13 +4,12 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods
 
 from accounts import invitations, passcodes, signin
 from accounts.forms import JoinForm, NewUserForm, ProofForm, focus_first_mistake, helper
 from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
 from accounts.models import Invitation, Member
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 
 AnyForm = JoinForm | NewUserForm | ProofForm
 
@@ -18,7 +17,7 @@ AnyForm = JoinForm | NewUserForm | ProofForm
 @sensitive_post_parameters("password")
 @sensitive_variables("token")
 @login_not_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def accept(request: MemberRequest, token: str) -> HttpResponse:
     """Show the invitation; a POST accepts it."""
     try:

@@ -7,7 +7,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import login_sessions
 from accounts.access import ask_for_proof
@@ -15,10 +15,9 @@ from accounts.actions_menu import MenuItem
 from accounts.list_request import ListRequest
 from accounts.login_sessions import LoginSession, SessionGone
 from accounts.policy import MemberAction
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.views.membership import target_of, write
 
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 ALL, ACTIVE = "all", "active"
 VIEWS = {ALL: "All sessions", ACTIVE: "Active sessions"}
 

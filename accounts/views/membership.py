@@ -8,7 +8,6 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, refusal
@@ -26,10 +25,8 @@ from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.views import user_details
-
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def target_of(request: MemberRequest, member_id: int, action: MemberAction) -> Member:

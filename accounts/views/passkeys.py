@@ -7,20 +7,17 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods
 
 from accounts import passkeys, second_stage
 from accounts.access import for_enrolment, refused_answer
 from accounts.factors import FactorRefused
 from accounts.models import Passkey
 from accounts.passkeys import Site
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import PasskeyAnswerForm, PasskeyForm
 from accounts.signin import SignInRefused
 from accounts.views.security import dialog, proof, refused
 from accounts.views.session import next_page
-
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @sensitive_post_parameters("password", "proof_code")

@@ -6,16 +6,13 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods
 
 from accounts import outbox, passwords, resets
 from accounts.access import for_enrolment, refused_answer
 from accounts.forms import PasswordForm, focus, focus_first_mistake
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import ChangePasswordForm, ResetForm
 from accounts.signin import SignInRefused
-
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @sensitive_post_parameters("current", "password")

@@ -5,17 +5,16 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import factors, passcodes, passkeys, policy
 from accounts.access import ask_for_proof, for_enrolment
 from accounts.actions_menu import MenuItem
 from accounts.models import Passcode, Passkey
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.sealing import SealError
 from accounts.security_forms import ConfirmForm
 
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 BEHIND = "Login security"
 
 

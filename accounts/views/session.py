@@ -7,19 +7,18 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from accounts import second_stage, signin
 from accounts.access import for_any_status, refused_answer
 from accounts.forms import LoginForm, SwitchForm, focus, focus_first_mistake
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import CodeForm
 from accounts.ways_back import page_of_ours, post_only
 
 
 @sensitive_post_parameters("password")
 @login_not_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def login(request: MemberRequest) -> HttpResponse:
     """Ask for e-mail address and password, then for a second factor if there is one; a signed-in visitor goes on."""
     if request.user.is_authenticated:
@@ -51,7 +50,7 @@ def login(request: MemberRequest) -> HttpResponse:
 
 @sensitive_post_parameters("code")
 @login_not_required
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def login_code(request: MemberRequest) -> HttpResponse:
     """Ask for the second factor of somebody who has given their password; everybody else goes to the login page."""
     if request.user.is_authenticated:

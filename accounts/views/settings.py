@@ -8,7 +8,7 @@ from django.forms import Form
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import account_settings, policy
 from accounts.access import refusal
@@ -18,7 +18,7 @@ from accounts.factors import FactorRefused
 from accounts.forms import focus_first_mistake
 from accounts.models import Account
 from accounts.policy import MemberAction, NotAllowed
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.settings_forms import (
     AccountAddressesForm,
     AllowDomainsForm,
@@ -27,8 +27,6 @@ from accounts.settings_forms import (
     RemoveDomainForm,
     SessionSettingsForm,
 )
-
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 def _require(request: MemberRequest) -> Account:

@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import history, memberships
 from accounts.access import member_or_404, refusal
@@ -18,7 +18,7 @@ from accounts.memberships import permission_names
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
 from accounts.queries import mail_problem, page_menu, status_words
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 
 DETAILS, ACCESS, MANAGE = "userdetails", "access", "manage"
 
@@ -123,7 +123,7 @@ def _permissions_form(viewer: Member, member: Member) -> PermissionsForm | None:
 
 
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask for a new VPN password of a member, and set it."""
     member = member_or_404(request.member, member_id)

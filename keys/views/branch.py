@@ -6,20 +6,19 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from accounts.access import ask_for_proof, member_or_404, refusal
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.policy import NotAllowed
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from keys import lifecycle, policy, queries
 from keys.forms import RevokeForm, packed
 from keys.lifecycle import Revoked
 
 
 @sensitive_post_parameters("password", "proof_code")
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
     """Show the keys of a user and of everybody below, and revoke those that are left ticked."""
     member = member_or_404(request.member, member_id)

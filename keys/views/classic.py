@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts import formats
 from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusal
@@ -22,7 +22,7 @@ from accounts.hierarchy import descendants_of
 from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import NotAllowed
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from keys import insight, lifecycle, openings, policy, queries
 from keys.forms import KeyRestrictionForm
 from keys.material import PlainValue, SealError
@@ -33,8 +33,6 @@ _log = logging.getLogger(__name__)
 
 #: The views of the API keys page that there are, by their name in the address.
 VIEWS = {"classic": "Classic infrastructure API keys"}
-
-form_or_post = require_http_methods(["GET", "HEAD", "POST"])
 
 
 @require_safe

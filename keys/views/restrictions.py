@@ -4,13 +4,12 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.http import require_http_methods
 
 from accounts.access import member_or_404, refusal
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed, can, reason
-from accounts.requests import MemberRequest
+from accounts.requests import MemberRequest, form_or_post
 from accounts.views import user_details
 from keys import lifecycle, policy, queries
 from keys.forms import RestrictionsForm
@@ -31,7 +30,7 @@ def form_for(viewer: Member, member: Member, key: ClassicKey | None, data: objec
     )
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_or_post
 def save(request: MemberRequest, member_id: int) -> HttpResponse:
     """Save both restrictions, or neither: mistakes are named one by one beside what was typed."""
     viewer, member = request.member, member_or_404(request.member, member_id)

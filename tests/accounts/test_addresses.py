@@ -232,7 +232,6 @@ def test_parse_blank_text_restricts_nothing(text: str) -> None:
     assert found.allows("1.2.3.4")
     assert found.allows("nonsense")
     assert found.allows(None)
-    assert None in found
     assert not found.covers("1.2.3.4")
 
 
@@ -449,7 +448,6 @@ MATCHES = [
 @pytest.mark.parametrize(("text", "address", "expected"), MATCHES)
 def test_allows(text: str, address: str, expected: bool) -> None:
     assert parse(text).allows(address) is expected
-    assert (address in parse(text)) is expected
     assert parse(text).covers(address) is expected
     assert stored(text).allows(address) is expected
 
@@ -463,7 +461,7 @@ def test_allows_no_unknown_address(address: str | None) -> None:
     everything = parse("0.0.0.0/0, :: - ::fffe:ffff:ffff, ::1:0:0:0 - ffff:" + ":".join(["ffff"] * 7))
 
     assert not everything.allows(address)
-    assert address not in everything
+    assert not everything.allows(address)
 
 
 @settings(max_examples=400, deadline=None)

@@ -42,6 +42,7 @@ def test_pages_forwards_and_backwards_read_as_one_sorted_list(
 ) -> None:
     sorted_up_to, walked = WAYS[way]
     monkeypatch.setattr(listing, "_SORTED", sorted_up_to)
+    monkeypatch.setattr(listing, "_READ", sorted_up_to)
     monkeypatch.setattr(listing, "_WALKED", walked)
     viewers = [next(m for m in tree if m.is_owner), *random.Random(3).sample(tree, 6)]
     for viewer in viewers:

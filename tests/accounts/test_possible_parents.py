@@ -29,6 +29,7 @@ def present(member: Member) -> Member:
 def _either_way(request, monkeypatch):
     if request.param == "walked":
         monkeypatch.setattr(listing, "_SORTED", 0)
+        monkeypatch.setattr(listing, "_READ", 0)
 
 
 @pytest.mark.usefixtures("_either_way")

@@ -39,6 +39,7 @@ def large_from(rows: int) -> Iterator[None]:
     """Branches of more rows are searched by the index inside the block."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(listing, "_SORTED", rows)
+        patch.setattr(listing, "_READ", rows)
         yield
 
 

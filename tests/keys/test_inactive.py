@@ -198,6 +198,7 @@ def test_filters_and_figures_count_what_a_plain_reading_of_the_keys_counts(tree,
 
     compare()
     monkeypatch.setattr(listing, "_SORTED", 0)
+    monkeypatch.setattr(listing, "_READ", 0)
     monkeypatch.setattr(insight, "COUNTED", 3)
     client = at_console(tree.members[0])
     body = client.get("/iam/inactive?tab=keys").content.decode()
