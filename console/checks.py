@@ -25,6 +25,7 @@ from accounts.addresses import TrustedProxies
 from accounts.models import Account
 from console.logs import redact
 from console.maintenance import first_line
+from keys.value_check import newest_value_opens
 
 _SECRET_KEY_CHARACTERS = 50
 _SECRET_KEY_DISTINCT = 5
@@ -82,7 +83,9 @@ def secret_key_is_strong() -> Iterator[Error]:
     if not key:
         yield Error("KEYTREE_SECRET_KEY is not set.", hint=f"Make one with: {_NEW_SECRET}", id="keytree.E002")
     elif (
-        len(key) < _SECRET_KEY_CHARACTERS or len(set(key)) < _SECRET_KEY_DISTINCT or key.startswith("django-insecure-")
+        len(key) < _SECRET_KEY_CHARACTERS
+        or len(set(key)) < _SECRET_KEY_DISTINCT
+        or key.startswith(("django-insecure-", "<"))
     ):
         yield Error(
             f"KEYTREE_SECRET_KEY is too easy to guess: it needs {_SECRET_KEY_CHARACTERS} random characters.",
@@ -104,6 +107,24 @@ def ring_is_usable() -> Iterator[Error]:
         yield Error(f"The key ring cannot be used. {error}", hint=hint, id="keytree.E005")
     except ValueError:
         yield Error("The key ring cannot be used. Its file is no text.", hint=hint, id="keytree.E005")
+
+
+@production_check
+def ring_is_that_of_the_database() -> Iterator[Error]:
+    """With another one every call is refused, and the events of that cannot be verified when the right one is back."""
+    if _data_folder_problem():
+        return
+    try:
+        is_right = newest_value_opens()
+    except (DatabaseError, sealing.RingError, ValueError):
+        return  # ring_is_usable and database_is_migrated say why
+    if not is_right:
+        yield Error(
+            "The key ring is not that of this database: it does not open what is stored.",
+            hint="Set KEYTREE_KEY_RING_FILE to the ring that the database was used with. "
+            "manage.py check_data tells whether a value is damaged instead.",
+            id="keytree.E020",
+        )
 
 
 @production_check
@@ -207,6 +228,20 @@ def _data_folder_problem() -> str:
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
         return f"the file {file} is not writable"
     return ""
+
+
+@production_check
+def database_file_is_private() -> Iterator[CheckMessage]:
+    """It holds names, addresses and hashes of passwords."""
+    if connection.vendor != "sqlite" or _data_folder_problem():
+        return
+    file = Path(connection.settings_dict["NAME"])
+    if file.exists() and file.stat().st_mode & 0o077:
+        yield CheckWarning(
+            f"The database file {file} can be read by others.",
+            hint=f"Run: chmod go= {file}*",
+            id="keytree.W002",
+        )
 
 
 @production_check

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 
 from accounts.enums import MemberStatus, Permission
 from accounts.memberships import add_member, change_status, create_account
@@ -45,6 +45,14 @@ BOREALIS = (
     Person("Noor Haddad", "noor@acme.example", "Sam Okafor", has_key=False),
 )
 ACCOUNTS = ((1234567, "Acme Robotics", ACME), (7654321, "Borealis Labs", BOREALIS))
+
+
+def is_loaded() -> bool:
+    """Whether the demo's accounts are here; no where there is no database to ask."""
+    try:
+        return Account.objects.filter(is_demo=True).exists()
+    except DatabaseError:
+        return False
 
 
 def load() -> bool:

@@ -36,6 +36,13 @@ def require_database() -> None:
         raise CommandError(f"The database cannot be reached: {first_line(error)}. {remedy}") from None
 
 
+def file_damage() -> Iterator[str]:
+    """Yield what SQLite finds wrong with its file, such as after a copy over one whose journal was left beside it."""
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA integrity_check")
+        yield from (said for (said,) in cursor.fetchall() if said != "ok")
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of what ``error`` says, without a full stop; its kind if it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

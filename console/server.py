@@ -147,6 +147,7 @@ def when_ready(server: Arbiter) -> None:
     _tell_mails(address)
     if settings.IS_DEMO:
         print(_welcome(address), flush=True)  # noqa: T201 - for the person at the terminal
+        connections.close_all()  # the workers are forked after this, and open their own
     else:
         _log.info("serving %s", address)
 
@@ -170,6 +171,9 @@ def _local_address(server: Arbiter) -> str:
 def _welcome(address: str) -> str:
     from console import demo  # noqa: PLC0415 - loads the models, so Django has to be set up
 
+    if not demo.is_loaded():
+        their_own = "The database has accounts of its own: sign in as one of their users. Ctrl-C stops it."
+        return f"\nKeytree is running at {address}\n\n{their_own}\n"
     people: dict[str, str] = {}
     for _, account, members in demo.ACCOUNTS:
         for person in members:

@@ -5,6 +5,7 @@ here, by name; a value that can be read but is unsafe in production is refused b
 """
 
 import base64
+import re
 import secrets
 from contextlib import suppress
 from email.utils import parseaddr
@@ -13,6 +14,8 @@ from typing import cast
 from urllib.parse import unquote, urlsplit
 
 import dj_database_url
+from django.core.exceptions import ValidationError as DjangoValidationError
+from django.core.validators import validate_email
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from accounts.addresses import AddressError, TrustedProxies
@@ -43,12 +46,29 @@ def _is_proxies(text: str) -> None:
         ) from None
 
 
+#: A host as browsers send it; ``urlsplit`` gives IPv6 addresses without their brackets.
+_HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*", re.IGNORECASE)
+_AS_SENT = "Write a name of other letters as browsers send it: xn--…"
+
+
 def _is_url(text: str) -> None:
     with suppress(ValueError):
         parts = urlsplit(text)
-        if not text or (parts.scheme in {"http", "https"} and parts.hostname):
+        is_read = parts.port is None or parts.port > 0  # reading it raises ValueError
+        if not text or (parts.scheme in {"http", "https"} and is_read and _HOST.fullmatch(parts.hostname or "")):
             return
-    raise ValidationError("Must be a URL like https://keys.example.com.")
+    raise ValidationError(f"Must be a URL like https://keys.example.com. {_AS_SENT}")
+
+
+def _is_hosts(text: str) -> None:
+    for host in filter(None, (part.strip() for part in text.split(","))):
+        if host != "*" and not _HOST.fullmatch(host.removeprefix(".").strip("[]")):
+            raise ValidationError(f"Must be names like keys.example.com, separated by commas. {_AS_SENT}")
+
+
+def _is_listened_at(text: str) -> None:
+    if not text.removeprefix("unix:") or any(sign.isspace() for sign in text):
+        raise ValidationError("Must be an address like 127.0.0.1, or unix:/run/keytree.sock.")
 
 
 #: The fewest days leave time to notice what happened and to look it up; the most are a hundred years.
@@ -70,9 +90,13 @@ def _is_mail_server(text: str) -> None:
 
 
 def _is_sender(text: str) -> None:
-    address = parseaddr(text)[1]
-    if text and (not text.isprintable() or "@" not in address.strip("@")):
-        raise ValidationError("Must be an address like Keytree <keytree@example.com>.")
+    if not text:
+        return
+    with suppress(DjangoValidationError):
+        if text.isprintable():
+            validate_email(parseaddr(text)[1])
+            return
+    raise ValidationError("Must be an address like Keytree <keytree@example.com>.")
 
 
 def _is_retention(days: int) -> None:
@@ -89,12 +113,12 @@ _secret_key = env.str("KEYTREE_SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
 _key_ring = env.str("KEYTREE_KEY_RING", "")
 _key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
-KEYTREE_BIND = env.str("KEYTREE_BIND", "127.0.0.1")
+KEYTREE_BIND = env.str("KEYTREE_BIND", "127.0.0.1", validate=_is_listened_at)
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 takes a free one
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=validate.Range(min=1, max=64))
 _database_url = env.str("DATABASE_URL", "", validate=_is_database)
 KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_is_url)
-_allowed_hosts: list[str] = env.list("KEYTREE_ALLOWED_HOSTS", [])
+_hosts = env.str("KEYTREE_ALLOWED_HOSTS", "", validate=_is_hosts)
 KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "", validate=_is_proxies)
 KEYTREE_ALLOW_PLAIN_DATABASE = env.bool("KEYTREE_ALLOW_PLAIN_DATABASE", False)
 _email_url = env.str("EMAIL_URL", "", validate=_is_mail_server)
@@ -135,6 +159,7 @@ if IS_DEMO:
 # KEYTREE_PUBLIC_URL is the one address that links in mails are made of; never a header of the request.
 _public = urlsplit(KEYTREE_PUBLIC_URL)
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
+_allowed_hosts = [host for part in _hosts.split(",") if (host := part.strip())]
 ALLOWED_HOSTS = _allowed_hosts + ([_public.hostname] if _public.hostname else []) + (_loopback if IS_DEMO else [])
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.hostname else []
 IS_HTTPS = _public.scheme == "https"

@@ -55,7 +55,9 @@ def readyz(request: HttpRequest) -> HttpResponse:
         ready = not _unapplied_migrations()
         blob = sealing.seal(b"canary", purpose="readyz", belongs_to=())
         ready = ready and sealing.open_sealed(blob, purpose="readyz", belongs_to=()) == b"canary"
-        ready = ready and newest_value_opens()
+        if ready and not newest_value_opens():
+            _log.error("not ready: the key ring does not open the newest value that is stored")
+            ready = False
     except (DatabaseError, sealing.RingError, sealing.SealError) as error:
         _log.error("not ready: %s", type(error).__name__)
         ready = False

@@ -18,7 +18,9 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.models import Account
 from console import checks
+from keys.models import ClassicKey
 from tests.console.programs import SERVER, documented_environment, manage, run, serving
+from tests.trees import make_key
 
 RING = "2:" + base64.b64encode(bytes(range(32))).decode()
 SECRET = "correct-horse-battery-staple-" + "0123456789abcdefghijklmnop"
@@ -75,6 +77,11 @@ def test_demo_is_left_alone(db, settings) -> None:
         ("SECRET_KEY", "s3cret-but-short", "keytree.E003"),
         ("SECRET_KEY", "ab" * 40, "keytree.E003"),
         ("SECRET_KEY", "django-insecure-" + SECRET, "keytree.E003"),
+        (
+            "SECRET_KEY",
+            "<the output of: python3 -c 'import secrets; print(secrets.token_urlsafe(50))'>",
+            "keytree.E003",
+        ),
         ("KEYTREE_KEY_RING", "", "keytree.E004"),
         ("KEYTREE_KEY_RING", "no ring at all", "keytree.E005"),
         ("KEYTREE_KEY_RING", "1:c2hvcnQ=", "keytree.E005"),
@@ -119,6 +126,28 @@ def test_without_a_mail_server_production_is_warned_and_starts(production) -> No
 def test_declared_proxies_are_accepted(production, proxies: str) -> None:
     production.KEYTREE_TRUSTED_PROXIES = proxies
     assert found() == []
+
+
+def test_ring_that_is_not_that_of_the_database_is_refused(production, cast) -> None:
+    """Its keys may well have the ids of the right ones: those are made of the day."""
+    ClassicKey.objects.all().delete()
+    Account.objects.update(is_demo=False)
+    assert found() == []
+    make_key(cast["priya"])
+    assert found() == []
+    other = base64.b64encode(bytes(32)).decode()
+    production.KEYTREE_KEY_RING = f"2:{other}"
+    assert found() == ["keytree.E020"]
+
+
+@pytest.mark.sqlite_only
+def test_database_file_that_others_can_read_is_warned_of(production, tmp_path: Path, monkeypatch) -> None:
+    file = tmp_path / "keytree.sqlite3"
+    file.write_bytes(b"")
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(file))
+    for mode, expected in ((0o644, ["keytree.W002"]), (0o640, ["keytree.W002"]), (0o600, [])):
+        file.chmod(mode)
+        assert [problem.id for problem in checks.database_file_is_private()] == expected
 
 
 @pytest.mark.parametrize(

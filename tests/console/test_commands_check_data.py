@@ -2,6 +2,8 @@
 
 import base64
 import secrets
+import sqlite3
+from contextlib import closing
 from io import StringIO
 
 import pytest
@@ -12,6 +14,7 @@ from accounts.models import Event
 from keys import material
 from keys.models import ClassicKey
 from keys.value_check import newest_value_opens
+from tests.console.programs import manage
 from tests.damage import damage, unguarded
 from tests.trail import without_triggers
 from tests.trees import grow, make_key
@@ -130,3 +133,23 @@ def test_of_many_findings_the_first_are_named_and_the_rest_counted(settings):
     assert "  and 9 more\n" in said
     assert error == "30 findings. Something that is stored is damaged."  # one being an account without an event
     assert material.take(keys[0]).text not in said
+
+
+@pytest.mark.sqlite_only
+def test_a_damaged_file_is_named(tmp_path):
+    """Such as after a copy over one whose journal stayed beside it. The file is its owner's alone from the start."""
+    demo = {"KEYTREE_ENV": "demo", "KEYTREE_DATA_DIR": str(tmp_path)}
+    file = tmp_path / "keytree.sqlite3"
+    assert manage("migrate", "--verbosity", "0", **demo).returncode == 0
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert manage("load_demo", **demo).returncode == 0
+    assert manage("check_data", **demo).returncode == 0
+    with closing(sqlite3.connect(file)) as session:  # an index that says of itself what it does not hold
+        session.execute("PRAGMA writable_schema = ON")
+        changed = """replace(sql, '"sort_name"', '"search_text"')"""
+        session.execute(f"UPDATE sqlite_schema SET sql = {changed} WHERE name = 'member_by_name_idx'")
+        session.commit()
+    done = manage("check_data", **demo)
+    assert done.returncode == 1
+    assert "member_by_name_idx" in done.stdout
+    assert "Something that is stored is damaged" in done.stderr

@@ -221,3 +221,15 @@ def test_somebody_quicker_is_told_of_in_words(monkeypatch):
     with pytest.raises(CommandError, match="taken just now"):
         run(*arguments(), "--password-stdin", stdin=PASSWORD)
     assert not User.objects.exists()
+
+
+@pytest.mark.parametrize("key", [EOFError, KeyboardInterrupt])
+def test_who_gives_up_at_the_password_is_told_that_nothing_was_created(monkeypatch, key):
+    def pressed(_: str) -> str:
+        raise key
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(create_account.getpass, "getpass", pressed)
+    with pytest.raises(CommandError, match="Nothing was created"):
+        call_command("create_account", *arguments())
+    assert not Account.objects.exists()

@@ -81,6 +81,10 @@ def two_roles() -> Iterator[tuple[str, str]]:
         execute(server, blocks[0])
         execute(inside, blocks[1])
         owner, app = as_role(inside, f"{name}_owner"), as_role(inside, name)
+        refused = manage("migrate", "--verbosity", "0", DATABASE_URL=app)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith("CommandError: This role may not change the tables: ")
+        assert refused.stderr.count("\n") == 1
         done = manage("migrate", "--verbosity", "0", DATABASE_URL=owner)
         assert (done.returncode, done.stderr) == (0, "")
         execute(owner, blocks[2])
@@ -105,7 +109,7 @@ def restored(backup: Path, app: str) -> Iterator[str]:
     """Restore as docs/operations.md says, into a database of its own, and give the serving role's URL there."""
     server = os.environ["TEST_DATABASE_URL"]
     role = urlsplit(app).path.strip("/")
-    (options,) = re.search(r"^pg_restore (.+) --dbname=\S+ \S+$", OPERATIONS.read_text(), re.MULTILINE).groups()
+    (options,) = re.search(r"^pg_restore (.+) --dbname=\S+ < \S+$", OPERATIONS.read_text(), re.MULTILINE).groups()
     there = urlsplit(server)._replace(path=f"/{role}_restored").geturl()
     try:
         execute(server, f"CREATE DATABASE {role}_restored OWNER {role}_owner TEMPLATE template0")

@@ -198,7 +198,7 @@ def test_every_line_is_json_and_holds_no_key(installation: dict[str, str]) -> No
     for line in running.output.splitlines():
         (logs if line.startswith("{") else welcome).append(line)
     assert {json.loads(line)["logger"] for line in logs} >= {"gunicorn.error"}
-    assert "\n".join(welcome).strip() == server._welcome(running.url).strip()
+    assert f"Keytree is running at {running.url}" in welcome
     assert "Invalid" in running.output
     assert VALUE not in running.output
 
@@ -356,3 +356,15 @@ def test_make_help_lists_every_target() -> None:
     declared = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
     assert sorted(re.findall(r"^  make ([a-z-]+) ", listed, re.MULTILINE)) == sorted(declared)
     assert environment().keys().isdisjoint({"MAKEFLAGS", "MAKELEVEL"})
+
+
+@pytest.mark.django_db
+def test_people_are_named_only_where_they_are(monkeypatch) -> None:
+    """Whoever serves another database as a demo is told no names that nobody there has."""
+    told = server._welcome("http://127.0.0.1:8000/")
+    assert "accounts of its own" in told
+    assert demo.PASSWORD not in told
+    demo.load()
+    told = server._welcome("http://127.0.0.1:8000/")
+    assert "olivia@acme.example" in told
+    assert demo.PASSWORD in told

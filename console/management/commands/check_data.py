@@ -5,11 +5,12 @@ from itertools import chain, islice
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import connection
 
 from accounts import passcodes, text_index
 from accounts.models import Account, Passcode
 from console import audit_check, tree_check
-from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, file_damage, no_statement_limit, require_ring
 from keys.value_check import check_values
 
 _SHOWN = 20  # findings of one kind; the rest is counted
@@ -30,7 +31,8 @@ class Command(MaintenanceCommand):
         require_ring()
         with no_statement_limit():
             wrong = (
-                self._check_values()
+                self._check_file()
+                + self._check_values()
                 + self._check_seeds()
                 + self._check("trees", self._trees())
                 + self._check("trails", self._trails())
@@ -39,6 +41,11 @@ class Command(MaintenanceCommand):
         if wrong:
             raise CommandError(f"{wrong:,} finding{'s' * (wrong > 1)}. Something that is stored is damaged.")
         self.stdout.write("Everything that is stored is sound.")
+
+    def _check_file(self) -> int:
+        """Check the database's file itself, which only SQLite leaves to us; where it is whole nothing is said."""
+        damage = list(file_damage()) if connection.vendor == "sqlite" else []
+        return self._check("file", iter(damage)) if damage else 0
 
     def _check_values(self) -> int:
         values = check_values()

@@ -109,8 +109,12 @@ class Command(MaintenanceCommand):
             return sys.stdin.readline().rstrip("\r\n")
         if not sys.stdin.isatty():
             raise CommandError("There is no terminal to ask on: use --password-stdin or --password-file.")
-        password = getpass.getpass("Owner's password: ")
-        if getpass.getpass("The same again: ") != password:
+        try:
+            password = getpass.getpass("Owner's password: ")
+            again = getpass.getpass("The same again: ")
+        except (EOFError, KeyboardInterrupt):
+            raise CommandError("No password was given. Nothing was created.") from None
+        if again != password:
             raise CommandError("The two passwords are not the same.")
         return password
 

@@ -1,17 +1,50 @@
 """``manage.py migrate``, without the limit on statements that pages have: building an index may take longer."""
 
+import os
+from contextlib import suppress
 from typing import Any
 
+from django.core.management.base import CommandError
 from django.core.management.commands import migrate
+from django.db import ProgrammingError, connection
+from django.db.migrations.exceptions import MigrationSchemaMissing
 
-from console.maintenance import no_statement_limit, require_database
+from console.maintenance import first_line, no_statement_limit, require_database
+
+#: Source: PostgreSQL documentation, "Error Codes".
+_INSUFFICIENT_PRIVILEGE = "42501"
 
 
 class Command(migrate.Command):
     """Django's command."""
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Migrate, however long a statement takes. Raises CommandError when there is no database to reach."""
+        """Migrate, however long a statement takes.
+
+        Raises CommandError when there is no database to reach, and for a role that may not change its tables.
+        """
+        if connection.vendor == "sqlite":
+            _make_private(str(connection.settings_dict["NAME"]))
         require_database()
-        with no_statement_limit():
-            super().handle(*args, **options)
+        try:
+            with no_statement_limit():
+                super().handle(*args, **options)
+        except (ProgrammingError, MigrationSchemaMissing) as error:
+            if not _is_forbidden(error):
+                raise
+            raise CommandError(
+                f"This role may not change the tables: {first_line(error)}. Migrate with a DATABASE_URL of their "
+                "owner: docs/operations.md, Setting up."
+            ) from None
+
+
+def _make_private(name: str) -> None:
+    """Make the file of a new database, for its owner alone: it holds hashes of passwords. SQLite's own is for all."""
+    with suppress(OSError):  # there already; or no place for it, which is told better afterwards
+        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def _is_forbidden(error: Exception) -> bool:
+    """Whether PostgreSQL said that the role lacks the right, also where Django says what it then could not do."""
+    sqlstate = getattr(error.__cause__, "sqlstate", None) or getattr(error.__context__, "sqlstate", None)
+    return sqlstate == _INSUFFICIENT_PRIVILEGE or "permission denied" in str(error)
