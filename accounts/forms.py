@@ -58,8 +58,7 @@ class ReasonField(forms.CharField):
             label="Reason",
             max_length=REASON_LENGTH,
             widget=forms.TextInput(attrs={"autocomplete": "off"}),
-            help_text="Kept in the activity log, and told to those concerned.",
-            **kwargs,
+            **{"help_text": "Kept in the activity log, and told to those concerned."} | kwargs,
         )
 
     def clean(self, value: Any) -> str:
@@ -248,7 +247,9 @@ class RemovalForm(forms.Form):
 class FreezeForm(forms.Form):
     """Why a branch of users is frozen."""
 
-    reason = ReasonField()
+    reason = ReasonField(
+        help_text="Kept in the activity log, and told to the user whose branch it is, not to those below."
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -1,24 +1,28 @@
 """What others did that concerns a member, and how far the member has read it: the *Notifications* of the header.
 
-The rows are those of the audit trail, which their member may see anyway; nothing is kept twice but a number.
+The rows are those of the audit trail, which their member may see anyway; nothing is kept twice but a number. Refused
+sign-ins are not among them: most are one's own, and anybody who knows an address could keep its bell lit.
 """
 
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Coalesce
 
+from accounts.events import SIGN_IN_REFUSED
 from accounts.models import Event, Member
 from accounts.models.event import BY_OTHERS
+
+_CONCERNING = BY_OTHERS & ~Q(action=SIGN_IN_REFUSED)
 
 
 def events_for(member: Member) -> QuerySet[Event]:
     """Return what somebody else, known or not, did to the member in their account, as a queryset without an order."""
-    return Event.objects.filter(BY_OTHERS, account_id=member.account_id, subject_id=member.pk)
+    return Event.objects.filter(_CONCERNING, account_id=member.account_id, subject_id=member.pk)
 
 
 def with_notifications(members: QuerySet[Member]) -> QuerySet[Member]:
     """Return ``members`` with ``has_notifications`` filled in, in the same query."""
     unread = Event.objects.filter(
-        BY_OTHERS,
+        _CONCERNING,
         account_id=OuterRef("account_id"),
         subject_id=OuterRef("pk"),
         number__gt=Coalesce(OuterRef("notifications_read"), Value(0)),

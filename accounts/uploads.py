@@ -46,9 +46,11 @@ def largest_body(request: HttpRequest) -> int:
     return largest + _AROUND if largest else 0
 
 
-def too_large() -> HttpResponse:
-    """Return the answer to a body that is not read."""
-    return HttpResponse(loader.render_to_string("413.html"), status=413)
+def too_large(request: HttpRequest) -> HttpResponse:
+    """Return the answer to a body that is not read; of a page that takes files, with how much, and a way back to it."""
+    largest = largest_body(request)
+    context = {"page": request.path if largest else "", "mebibytes": largest // 1024**2}
+    return HttpResponse(loader.render_to_string("413.html", context), status=413)
 
 
 def admit(request: MemberRequest) -> HttpResponse | None:
@@ -65,6 +67,6 @@ def admit(request: MemberRequest) -> HttpResponse | None:
         or is_enrolment_due(member)
         or not resolve(request.path_info).func.takes_files_of(member)  # type: ignore[attr-defined]
     ):
-        return too_large()
+        return too_large(request)
     request.upload_handlers = [TemporaryFileUploadHandler(request)]
     return None

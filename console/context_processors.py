@@ -11,7 +11,7 @@ from django.utils import timezone
 from accounts import formats, signin
 from accounts.links import link
 from accounts.models import Member
-from accounts.policy import is_enrolment_due
+from accounts.policy import is_enrolment_due, may_work
 from console import assets, demo, theme
 from console.demo import Person
 from console.header import Header
@@ -92,10 +92,12 @@ class Shell:
         return formats.moment(timezone.now())
 
     @property
-    def other_accounts(self) -> tuple[tuple[int, str], ...]:
-        """Number and name of the other accounts that the viewer may switch to."""
+    def other_accounts(self) -> tuple[tuple[int, str, bool], ...]:
+        """Of the other accounts that the viewer may switch to, number, name, and whether others did something there."""
         others = [other for other in signin.memberships(self._request.user) if other != self.member]
-        return tuple((other.account_id, str(other.account)) for other in others)
+        return tuple(
+            (other.account_id, str(other.account), other.has_notifications and may_work(other)) for other in others
+        )
 
     @property
     def profile_url(self) -> str:

@@ -25,7 +25,7 @@ class Header:
         theme: *light*, *dark* or *system*.
         works: whether the viewer may work in the console: else there is nothing to search and no page of their own.
         account: the present account as it is named; empty for nobody.
-        other_accounts: number and name of those that the viewer may switch to.
+        other_accounts: of those that the viewer may switch to, number, name, and whether there is anything new there.
         name: the viewer's name; empty for nobody.
         email: the viewer's address.
         has_notifications: whether others did something to the viewer that they have not read, and may.
@@ -37,7 +37,7 @@ class Header:
     theme: str
     works: bool
     account: str
-    other_accounts: tuple[tuple[int, str], ...]
+    other_accounts: tuple[tuple[int, str, bool], ...]
     name: str
     email: str
     has_notifications: bool

@@ -80,7 +80,7 @@ def _is_unreadable(request: HttpRequest) -> bool:
 def _refused_body(request: HttpRequest) -> HttpResponse | None:
     """Return the answer to a body that must not be read, none for one that may."""
     if _is_too_large(request):
-        return uploads.too_large()
+        return uploads.too_large(request)
     return bad_request(request) if _is_unreadable(request) else None
 
 

@@ -65,7 +65,7 @@ class SampleShell(Shell):
         user=User(name="Olivia Reyes", email="olivia@acme.example"),
         account=Account(pk=1234567, name="Acme Robotics"),
     )
-    other_accounts = ((7654321, "7654321 - Borealis Labs"),)
+    other_accounts = ((7654321, "7654321 - Borealis Labs", True),)
     is_demo = True
 
     def nav_at(self, path: str) -> tuple[Group, ...]:

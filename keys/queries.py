@@ -5,7 +5,7 @@ Rows come as plain values, ready to print: a page of a hundred rows must not cos
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.db.models import F, Q, QuerySet
@@ -34,6 +34,8 @@ MOST_NAMED = 400
 #: How many keys are revoked in one step: their numbers have to fit into the form.
 MOST_REVOKED = 100_000
 
+#: Whatever was used within this time is in use, and is said to be before it is revoked.
+_IN_USE = timedelta(hours=24)
 _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
 _CREATOR_LEFT = "A user who has left"
 
@@ -60,6 +62,7 @@ class ReviewedKey:
     place: str
     restrictions: str
     is_ticked: bool
+    is_in_use: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,11 @@ class BranchReview:
     def count(self) -> int:
         """How many keys there are; ``MOST_REVOKED`` + 1 stands for more than that."""
         return len(self.named) + len(self.others)
+
+    @property
+    def in_use(self) -> int:
+        """How many of those that are named were used within a day: calls are going to fail."""
+        return sum(row.is_in_use for row in self.named)
 
 
 def with_people(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
@@ -325,6 +333,7 @@ def _reviewed(key: ClassicKey, viewer: Member, unticked: Collection[int]) -> Rev
         place=f"{level}, below {parent}" if parent else level,
         restrictions="Restricted" if key.allowed_addresses else "None",
         is_ticked=key.pk not in unticked,
+        is_in_use=key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE,
     )
 
 

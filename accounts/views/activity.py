@@ -159,7 +159,7 @@ def _details(event: Event) -> str:
     if event.action == ACTIVITY_TRIMMED:
         return f"up to number {facts['until']}"  # the link beside it is for whoever verifies the chain
     before, after = facts.pop("before", None), facts.pop("after", None)
-    said = [f"{name}: {fact}" for name, fact in facts.items()]
+    said = [f"{name}: {fact}" for name, fact in facts.items() if fact != 0 or fact is False]
     if after is not None:
         said.insert(0, f"to {after}" if before is None else f"from {before} to {after}")
     return "; ".join(said)

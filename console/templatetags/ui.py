@@ -121,6 +121,12 @@ def ago(moment: datetime | None, now: datetime) -> SafeString:
 
 
 @register.filter
+def address(text: str) -> SafeString:
+    """Return an address of the network that breaks, where it has to, after a colon."""
+    return SafeString(escape(text).replace(":", ":<wbr>"))
+
+
+@register.filter
 def first_line(text: object) -> str:
     """Return the title of a message: what precedes its first line break."""
     return str(text).partition("\n")[0]

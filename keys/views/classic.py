@@ -75,6 +75,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "csv_query": request.GET.urlencode(),
     }
     if not shown and not is_filtered:
+        context["is_disabled"] = viewer.status == MemberStatus.DISABLED_CLASSIC
         context["looks_after_others"] = descendants_of(viewer).exists()
     return render(request, "keys/classic_list.html", context)
 

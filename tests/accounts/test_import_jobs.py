@@ -333,7 +333,10 @@ def large(size: int) -> bytes:
 @pytest.mark.sqlite_only
 def test_large_files_are_taken_from_those_who_may_import_and_by_this_page_alone(cast):
     data = large(3 * MiB)
-    assert send(visitor(cast["priya"]), data).status_code == 413
+    refused = send(visitor(cast["priya"]), data)
+    assert refused.status_code == 413
+    assert '<a href="/iam/users/import">Go back to the form</a>' in refused.content.decode()
+    assert "at most 20 MiB" in refused.content.decode()
     assert send(visitor(), data).status_code == 413
     marcus = visitor(cast["marcus"], csrf_checks=True)
     assert send(marcus, data).status_code == 403  # without the form's token

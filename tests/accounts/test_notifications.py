@@ -11,6 +11,7 @@ from accounts.models import Event, Member
 from accounts.origin import Origin
 from keys import lifecycle
 from keys.models import ClassicKey
+from tests.conftest import BOREALIS
 from tests.visitors import visitor
 
 pytestmark = pytest.mark.django_db
@@ -82,11 +83,30 @@ def test_what_one_does_oneself_is_none(cast):
 
 def test_strangers_and_commands_are_others(cast):
     mark_read(cast["priya"])
-    signin.record_refusal(cast["priya"].user, HERE, "wrong password")
+    audit.record(events.OWNER_CHANGED, actor=None, actor_label="the command line", subject=cast["priya"], origin=HERE)
     assert is_marked(cast["priya"])
     newest = rows_of(page(cast["priya"]))[0]
-    assert "Sign-in refused" in newest
-    assert "somebody signing in" in newest
+    assert "Owner of the account changed" in newest
+    assert "the command line" in newest
+
+
+def test_refused_sign_ins_are_in_activity_alone(cast):
+    """Most are one's own, and whoever knows an address could keep its bell lit."""
+    mark_read(cast["priya"])
+    before = rows_of(page(cast["priya"]))
+    signin.record_refusal(cast["priya"].user, HERE, "wrong password")
+    assert not is_marked(cast["priya"])
+    assert rows_of(page(cast["priya"])) == before
+    assert "Sign-in refused" in rows_of(page(cast["priya"], "/iam/activity"))[0]
+
+
+def test_account_where_there_is_something_new_is_marked_in_the_menu_of_accounts(cast):
+    sam = cast["sam"]
+    marked = 'aria-describedby="news-7654321">7654321 - Borealis Labs <span'
+    there = Member.objects.select_related("user", "account").get(user=sam.user, account_id=BOREALIS)
+    assert marked not in page(sam, "/iam/apikeys")
+    audit.record(events.OWNER_CHANGED, actor=None, actor_label="the command line", subject=there, origin=HERE)
+    assert marked in page(sam, "/iam/apikeys")
 
 
 def test_key_whose_details_somebody_above_opened_is_told(cast):

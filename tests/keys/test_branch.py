@@ -1,11 +1,13 @@
 """Revoking the keys of a branch: the review, what is asked for, the one write, and what people are told."""
 
 import re
+from datetime import timedelta
 from html import unescape
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import audit, hierarchy
 from accounts.models import Event, Mail, Member
@@ -61,6 +63,16 @@ def test_review_names_every_key_of_the_branch_in_the_order_of_the_tree(cast, mar
     assert sorted(review_in(page)["key"]) == sorted(
         map(str, keys_of(*(cast[n] for n in ("marcus", "priya", "berlin"))))
     )
+
+
+def test_review_says_which_keys_are_in_use(cast, marcus, url):
+    assert "in the last 24 hours" not in marcus.get(url).content.decode()
+    now = timezone.now()
+    for name, hours in (("priya", 1), ("berlin", 23), ("marcus", 25)):
+        ClassicKey.objects.filter(holder=cast[name]).update(last_used_at=now - timedelta(hours=hours))
+    page = marcus.get(url).content.decode()
+    assert "<b>2 of them were used in the last 24 hours</b>" in page
+    assert len(re.findall(r'data-label="Last used" class="nowrap"><b>', page)) == 2
 
 
 def test_ticked_keys_are_deleted_and_the_others_stay(cast, marcus, url):

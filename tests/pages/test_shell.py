@@ -5,8 +5,10 @@ import shlex
 
 import pytest
 
+from accounts import audit, events
 from accounts.enums import Permission
 from accounts.models import Account, Member
+from accounts.origin import Origin
 from tests.conftest import ACME
 from tests.pages.reading import KEYS, USERS, current, key_url, page
 from tests.visitors import visitor
@@ -90,3 +92,16 @@ def test_whoever_may_not_work_in_the_console_yet_is_offered_no_help_page(cast):
     answer = visitor(cast["noor"]).get("/help")
     assert answer.status_code == 403
     assert "/help" not in page(answer).partition("</header>")[0]
+
+
+def test_who_cannot_have_a_key_is_told_why_and_whom_to_ask(cast):
+    Member.objects.filter(pk=cast["noor"].pk).update(status="disabled_classic")
+    body = visitor(cast["noor"]).get("/iam/apikeys").content.decode()
+    assert "Classic infrastructure is disabled for you in this account" in body
+    assert "Create a classic infrastructure key" not in body
+
+
+def test_network_address_breaks_after_its_colons(cast):
+    audit.record(events.RESTRICTION_CHANGED, actor=cast["marcus"], subject=cast["priya"], origin=Origin("2001:db8::1"))
+    body = visitor(cast["priya"]).get("/user/notifications").content.decode()
+    assert ">2001:<wbr>db8:<wbr>:<wbr>1</td>" in body
