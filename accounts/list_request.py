@@ -40,6 +40,7 @@ def number_in(text: str, *, largest: int) -> int | None:
 class SortHeading:
     """A column heading that sorts: its label, where it leads, and how the list is sorted by it now."""
 
+    id: str
     label: str
     url: str
     aria_sort: str  # "ascending", "descending" or ""
@@ -114,7 +115,7 @@ class ListRequest:
             sign, state = ("" if order.descending else "-"), ("descending" if order.descending else "ascending")
         else:
             sign, state = first, ""
-        return SortHeading(label, self.url(sort=f"{sign}{name}", at=None), state)
+        return SortHeading(f"sort-{name}", label, self.url(sort=f"{sign}{name}", at=None), state)
 
     def url(self, **changes: str | None) -> str:
         """Return the address of this list with some parameters changed, or left out where the change is none."""

@@ -89,8 +89,8 @@ def show(request: HttpRequest) -> HttpResponse:
         "views": (("classic", "Classic infrastructure API keys"), ("my", "My IBM Cloud API keys")),
         "menu_items": _MENU,
         "headings": (
-            SortHeading("Created by", "?sort=-name", "ascending"),
-            SortHeading("Date created", "?sort=-created", ""),
+            SortHeading("sort-name", "Created by", "?sort=-name", "ascending"),
+            SortHeading("sort-created", "Date created", "?sort=-created", ""),
         ),
         "rows": _rows(),
         "footer": _footer(),

@@ -44,6 +44,19 @@ def generated_owner(console: LiveServer) -> str:
     return console.run(GENERATED).strip()
 
 
+def test_keyboard_goes_on_at_the_list_after_turning_and_sorting(console, generated_owner, browse):
+    """Without it every page would begin anew at the top, twenty stops before its first row."""
+    owner = browse(console).sign_in(generated_owner, at="/iam/apikeys?per_page=10")
+    for name in ("Next page", "Previous page"):
+        owner.link(name).press("Enter")
+        expect(owner.page.locator("caption")).to_be_focused()
+        owner.page.keyboard.press("Tab")
+        expect(owner.link("Created by")).to_be_focused()
+    owner.link("Date created").press("Enter")
+    expect(owner.page.locator("th[aria-sort=ascending]")).to_contain_text("Date created")
+    expect(owner.link("Date created")).to_be_focused()
+
+
 @pytest.mark.parametrize("path", ["/iam/apikeys?sort=-created_by", "/iam/users?view=hierarchy"])
 def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_owner, browse, path):
     owner = browse(console).sign_in(generated_owner, at=path)
