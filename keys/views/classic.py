@@ -196,8 +196,7 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
-        # What has the focus is in view: a value stands right above *Download*, and far below *Close* on a low screen.
-        "focuses_download": value is not None or request.GET.get("confirmed") == "download",
+        "focuses_download": request.GET.get("confirmed") == "download",
     }
     return render(request, "keys/classic_details.html", context)
 
