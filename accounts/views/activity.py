@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import audit, formats, notifications
 from accounts.csv_files import csv_response
-from accounts.events import ACTIVITY_TRIMMED, SENTENCES
+from accounts.events import ACTIVITY_TRIMMED, PERMISSIONS_CHANGED, SENTENCES
 from accounts.forms import MarkReadForm
 from accounts.links import link
 from accounts.list_request import ListRequest
@@ -160,9 +160,21 @@ def _details(event: Event) -> str:
         return f"up to number {facts['until']}"  # the link beside it is for whoever verifies the chain
     before, after = facts.pop("before", None), facts.pop("after", None)
     said = [f"{name}: {fact}" for name, fact in facts.items() if fact != 0 or fact is False]
+    if event.action == PERMISSIONS_CHANGED:
+        return "; ".join([*_given_and_taken(str(before), str(after)), *said])
     if after is not None:
         said.insert(0, f"to {after}" if before is None else f"from {before} to {after}")
     return "; ".join(said)
+
+
+def _given_and_taken(before: str, after: str) -> list[str]:
+    """Return what changed of two lists of permissions, as ``memberships.permission_names`` gives them."""
+    held, holds = ([name for name in names.split(", ") if name != "none"] for names in (before, after))
+    changes = {
+        "given": [name for name in holds if name not in held],
+        "taken away": [name for name in held if name not in holds],
+    }
+    return [f"{what}: {', '.join(names)}" for what, names in changes.items() if names]
 
 
 def _csv_rows(listing: Listing[Event]) -> Iterator[list[object]]:

@@ -214,3 +214,16 @@ def test_long_address_makes_no_long_page(cast):
     plain = len(body_of(client.get(KEYS)))
     for query in ({"q": "\u4e00" * 900}, {"anything": "x" * 7_000}, {"sort": "x" * 7_000}):
         assert len(body_of(client.get(KEYS, query))) < 2 * plain + 20_000, query
+
+
+def test_activity_says_what_was_given_and_what_was_taken_away(cast):
+    """Two lists of permissions beside each other leave it to the reader to find the difference."""
+    olivia = visitor(cast["olivia"])
+    for sent in ({"manage_users": "on", "user_editor": "on"}, {"manage_users": "on"}):
+        olivia.post(f"/iam/users/{cast['priya'].pk}/permissions", sent)
+    body = page(olivia.get("/iam/activity?action=member.permissions_changed"))
+    said = re.findall(r'<span class="helper break">([^<]+)</span>', body)
+    assert said == [
+        "taken away: User management: Editor",
+        "given: Manage users (classic infrastructure), User management: Editor",
+    ]
