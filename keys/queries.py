@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
+from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.inactivity import UNUSED_AFTER
 from accounts.links import link
 from accounts.list_request import ListRequest, number_in
@@ -48,6 +49,7 @@ class KeyRow:
     name: str
     user_url: str
     is_self: bool
+    why_refused: str
     description: str
     created_at: datetime
     last_used_at: datetime | None
@@ -101,9 +103,10 @@ def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
         .only(
             "account_id", "holder_sort_name", "creator_id", "created_at", "last_used_at", "last_used_from",
             "allowed_addresses", "holder__account_id", "holder__parent_id", "holder__path", "holder__api_username",
-            "holder__search_text",
+            "holder__search_text", "holder__status",
         )
         .annotate(
+            holder_is_frozen=hierarchy.frozen("holder_path"),
             holder_name=Coalesce("holder__name_here", "holder__user__name"),  # type: ignore[no-redef]
             holder_email=F("holder__user__email"),
             parent_name=Coalesce("holder__parent__name_here", "holder__parent__user__name"),
@@ -241,6 +244,14 @@ def description(key: ClassicKey, viewer: Member) -> str:
     return place if is_by_holder else f"{place}. Created by {'you' if key.creator_id == viewer.pk else by}"
 
 
+def why_refused(key: ClassicKey) -> str:
+    """Return, in a word, why calls with a key of the list are refused whatever it is restricted to; empty where not."""
+    if vars(key)["holder_is_frozen"]:
+        return "frozen"
+    is_accepted = key.holder.status in CALLING_STATUSES
+    return "" if is_accepted else MemberStatus(key.holder.status).label.partition(" ")[0].lower()
+
+
 def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
     """Return exactly the entries that ``viewer`` may use on ``key`` now.
 
@@ -268,6 +279,7 @@ def row(key: ClassicKey, viewer: Member, *, way: str = "") -> KeyRow:
         name=key.holder_name,
         user_url=link("accounts:user", key.holder_id),
         is_self=key.holder_id == viewer.pk,
+        why_refused=why_refused(key),
         description=description(key, viewer),
         created_at=key.created_at,
         last_used_at=key.last_used_at,

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from accounts import audit, events
+from accounts import audit, events, memberships
 from accounts.enums import Permission
 from accounts.models import Account, Member
 from accounts.origin import Origin
@@ -105,3 +105,18 @@ def test_network_address_breaks_after_its_colons(cast):
     audit.record(events.RESTRICTION_CHANGED, actor=cast["marcus"], subject=cast["priya"], origin=Origin("2001:db8::1"))
     body = visitor(cast["priya"]).get("/user/notifications").content.decode()
     assert ">2001:<wbr>db8:<wbr>:<wbr>1</td>" in body
+
+
+def test_keys_that_are_refused_whatever_they_say_are_marked_so_in_lists(cast):
+    """Else a suspended user's key would look like any other."""
+    about = {"by": cast["olivia"], "origin": Origin("17.5.7.8")}
+    memberships.freeze_branch(member=cast["priya"], reason="Looked into", **about)
+    memberships.change_status(member=cast["marcus"], status="disabled_classic", **about)
+    for address in (KEYS, f"/iam/users/{cast['olivia'].pk}/revoke_keys"):
+        body = page(visitor(cast["olivia"]).get(address))
+        rows = {re.search("<bdi>([^<]+)", row)[1]: row for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)[1:]}
+        tags = {name: re.findall(r'tag--red">([^<]+)', row) for name, row in rows.items()}
+        assert tags["Dmitri Volkov"] == ["suspended"]
+        assert tags["Priya Raman"] == ["frozen"]
+        assert tags["Marcus Lindqvist"] == ["disabled"]
+        assert tags["Berlin office"] == tags["Sam Okafor"] == tags["Olivia Reyes"] == []
