@@ -219,10 +219,9 @@ def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     """Whether ``actor`` may make ``parent`` the parent of ``member``, whom they may move. Takes no query.
 
     Somebody who works in the account, not below the one who moves; nobody comes into a frozen branch, but may move in
-    one. Those who manage their own branch alone choose in
-    it: else they could hand a key over to the sight of people they have nothing to do with. Those who manage everybody
-    choose anybody but themselves and whoever is below them, unless they are above the one who moves already: no
-    permission gives sight of a key.
+    one. Those who manage their own branch alone choose in it: else they could hand a key over to the sight of people
+    they have nothing to do with. Those who manage everybody choose anybody but themselves and whoever is below them,
+    unless they are above the one who moves already: no permission gives sight of a key.
     """
     if parent.status not in CONSOLE_STATUSES or (parent.is_frozen and not member.is_frozen):
         return False
