@@ -15,6 +15,7 @@ from accounts import invitees
 from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission
 from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.invitees import LONGEST_TEXT, MOST_INVITEES, Invitee
+from accounts.list_request import number_in
 from accounts.meanwhile import MeanwhileForm
 from accounts.models import User
 from accounts.models.member import MAX_MEMBER_ID
@@ -295,7 +296,14 @@ class VpnPasswordForm(PasswordForm):
 class MarkReadForm(forms.Form):
     """Up to which event one's notifications are read."""
 
-    until = forms.IntegerField(min_value=0, max_value=2**31 - 1)
+    until = forms.CharField(max_length=10)
+
+    def clean_until(self) -> int:
+        """Return the event's number. Raises ValidationError for what is none."""
+        number = number_in(self.cleaned_data["until"], largest=2**31 - 1)
+        if number is None:
+            raise forms.ValidationError("This is no number of an event.")
+        return number
 
 
 class InviteForm(forms.Form):

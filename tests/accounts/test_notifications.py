@@ -152,7 +152,7 @@ def test_nothing_is_read_before_it_happens(cast):
     assert is_marked(cast["priya"])
 
 
-@pytest.mark.parametrize("data", [{}, {"until": ""}, {"until": "-1"}, {"until": str(2**31)}])
+@pytest.mark.parametrize("data", [{}, {"until": ""}, {"until": "-1"}, {"until": str(2**31)}, {"until": "١٢٣"}])
 def test_form_that_does_not_say_up_to_where_marks_nothing(cast, data):
     restrict(cast["priya"], by=cast["marcus"])
     answer = visitor(cast["priya"]).post(PAGE, data, follow=True)

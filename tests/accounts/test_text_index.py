@@ -1,5 +1,6 @@
 """Searching by the index of letter groups finds what reading every text finds, whoever wrote and whatever is typed."""
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -44,7 +45,8 @@ def large_from(rows: int) -> Iterator[None]:
 
 
 def add(parent: Member, name: str) -> Member:
-    """A member of that name, written past the application: no program but the database sees it."""
+    """A member of that name, composed as all are, written past the application: only the database sees it."""
+    name = unicodedata.normalize("NFC", name)
     user = make_user(name)
     member = Member(
         account=parent.account,
@@ -82,7 +84,7 @@ def found(rows: "listing.Listing") -> list[int]:
 
 
 def holds(member: Member | None, search: str) -> bool:
-    terms = search.strip()[:200].casefold().split()[:8]
+    terms = unicodedata.normalize("NFC", search.strip()[:200]).casefold().split()[:8]
     return member is not None and all(term in member.search_text for term in terms)
 
 
