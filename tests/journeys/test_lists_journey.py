@@ -30,6 +30,7 @@ for number, name in enumerate(name.strip() for name in names * 2):
     create_classic_key(holder=parent, by=parent, origin=COMMAND_LINE)
 print(parent.pk)
 """
+BOXES = ".data, .dialog__body"
 IS_TOO_WIDE = "box => box.scrollWidth > box.clientWidth"
 GENERATED = """
 from console import generator
@@ -98,25 +99,32 @@ def deepest(console: LiveServer) -> int:
         "/iam/users/{}",
         "/iam/users/{}?tab=manage",
         "/iam/users/{}/parent",
+        "/iam/users/{widest}/revoke_keys",
+        "/iam/users/{widest}/remove",
         "/iam/activity",
+        "/user/notifications",
     ],
 )
 def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse, path):
-    owner = browse(console, is_mobile=False).sign_in("long@long.example", at=path.format(deepest))
+    # Whoever is called by the longest word, with users below and a parent of the longest name.
+    at = path.format(deepest, widest=deepest - 5)
+    owner = browse(console, is_mobile=False).sign_in("long@long.example", at=at)
+    assert owner.page.url.endswith(at)
+    expect(owner.page.locator("form").last).to_be_attached()
     wrong = []
     for width in (SMALLEST, PHONE, 672, 673, 1024, 1057, DESKTOP):
         owner.page.set_viewport_size({"width": width, "height": 900})
         if scrolls_sideways(owner.page):
             wrong.append(f"the page at {width}")
-        if owner.page.locator(".data").evaluate_all(f"boxes => boxes.some({IS_TOO_WIDE})"):
-            wrong.append(f"the table at {width}")
+        if owner.page.locator(BOXES).evaluate_all(f"boxes => boxes.some({IS_TOO_WIDE})"):
+            wrong.append(f"a box at {width}")
     # Text of twice the size, as somebody sets it in their browser: the layout is that of half the width.
     sizes = {"standard": 32, "fixed": 26}
     session = owner.context.new_cdp_session(owner.page)
     session.send("Page.setFontSizes", {"fontSizes": sizes})
     for width in (640, 1280):
         owner.page.set_viewport_size({"width": width, "height": 900})
-        if scrolls_sideways(owner.page) or owner.page.locator(".data").evaluate_all(f"b => b.some({IS_TOO_WIDE})"):
+        if scrolls_sideways(owner.page) or owner.page.locator(BOXES).evaluate_all(f"b => b.some({IS_TOO_WIDE})"):
             wrong.append(f"text of twice the size at {width}")
     session.send("Page.setFontSizes", {"fontSizes": {"standard": 16, "fixed": 13}})  # for who browses next
     assert wrong == []
