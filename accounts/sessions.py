@@ -82,28 +82,43 @@ class SessionStore(DatabaseSessionStore):
             self._write(must_create)
 
     def _write(self, must_create: bool) -> None:  # noqa: FBT001 - as Django's
+        if not must_create and self._replaces_what_was_read():
+            return
         try:
-            with transaction.atomic():
-                if not must_create:
-                    self._take_over_what_others_wrote()
+            if must_create or self._read is None:
                 super().save(must_create)
+            else:
+                with transaction.atomic():
+                    self._take_over_what_others_wrote(since=self._read)
+                    super().save()
             self._read = self.encode(dict(self.items()))
         except UpdateError as error:
             if isinstance(error.__context__, OperationalError):
                 raise error.__context__ from None
             raise
 
-    def _take_over_what_others_wrote(self) -> None:
-        """Put what this request changed into what the row holds by now.
+    def _replaces_what_was_read(self) -> bool:
+        """Write the row if it is as this request read it, and return whether it was; one query."""
+        if self._read is None or self.session_key is None:  # a new one, or what is left after logging out
+            return False
+        row = self.create_model_instance(dict(self.items()))
+        values = {field.attname: getattr(row, field.attname) for field in row._meta.concrete_fields}
+        if not Session.objects.filter(pk=values.pop("session_key"), session_data=self._read).update(**values):
+            return False
+        self._read = row.session_data
+        return True
+
+    def _take_over_what_others_wrote(self, *, since: str) -> None:
+        """Put what this request changed into what the row holds by now, which is not ``since`` any more.
 
         A session is written as a whole: two tabs that were answered at once would else undo each other's changes, such
         as of the account that both are in.
         """
         rows = Session.objects.select_for_update(no_key=True).filter(session_key=self.session_key)
         present = rows.values_list("session_data", flat=True).first()
-        if self._read is None or present in (None, self._read):
-            return
-        before, after, theirs = self.decode(self._read), dict(self.items()), self.decode(present)
+        if present is None:
+            return  # it was ended meanwhile, as saving finds out
+        before, after, theirs = self.decode(since), dict(self.items()), self.decode(present)
         changed = {name: value for name, value in after.items() if name not in before or before[name] != value}
         removed = before.keys() - after.keys()
         self._session_cache = {name: value for name, value in theirs.items() if name not in removed} | changed
