@@ -128,6 +128,20 @@ def test_each_member_has_their_own(cast):
     assert is_marked(cast["noor"])  # who was added by somebody, and has not read so
 
 
+def test_who_may_not_work_has_no_mark_that_leads_nowhere(cast):
+    """They have neither bell nor list: the mark could never be taken away."""
+    restrict(cast["dmitri"], by=cast["sam"])
+    body = page(cast["dmitri"], "/iam/apikeys")
+    assert "Suspended" in body
+    assert "data-news" not in body
+    # Nor in the menu of their other accounts, where they are suspended in one of them.
+    there = Member.objects.select_related("user", "account").get(user=cast["sam"].user, account_id=BOREALIS)
+    audit.record(events.OWNER_CHANGED, actor=None, actor_label="the command line", subject=there, origin=HERE)
+    assert f'aria-describedby="news-{BOREALIS}"' in page(cast["sam"], "/iam/apikeys")
+    Member.objects.filter(pk=there.pk).update(status="suspended")
+    assert f'aria-describedby="news-{BOREALIS}"' not in page(cast["sam"], "/iam/apikeys")
+
+
 def test_what_came_after_the_page_was_made_stays_new(cast):
     restrict(cast["priya"], by=cast["marcus"])
     until = re.search(r'name="until" value="(\d+)"', page(cast["priya"]))[1]

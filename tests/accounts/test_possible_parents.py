@@ -53,6 +53,23 @@ def test_those_who_cannot_be_it_leave_room_for_those_who_can(power, is_restricte
 
 
 @pytest.mark.usefixtures("_either_way")
+@pytest.mark.parametrize("why", ["below the actor, who is not above the member", "frozen"])
+def test_neither_those_who_would_bring_sight_nor_the_frozen_take_the_room(why):
+    account = make_account()
+    owner, actor, member, last = grow([0, 0, 0], account)
+    Member.objects.filter(pk=actor.pk).update(permissions=int(Permission.USER_EDITOR))
+    Member.objects.filter(pk=last.pk).update(sort_name="zoe", search_text="zoe last@tree.example")
+    Member.objects.filter(pk=actor.pk).update(sort_name="aaron")
+    for _ in range(MOST_PARENTS + 1):
+        make_member(account, actor)
+    by = actor
+    if why == "frozen":
+        by = owner
+        memberships.freeze_branch(member=actor, by=present(owner), reason="Looked into", origin=Origin("17.5.7.8"))
+    assert possible_parents(present(by), present(member), asked("")) == [last]
+
+
+@pytest.mark.usefixtures("_either_way")
 def test_whoever_manages_all_is_offered_all_by_name(cast):
     found = possible_parents(present(cast["olivia"]), cast["noor"], asked(""))
     assert [one.name for one in found] == ["Marcus Lindqvist", "Olivia Reyes", "Sam Okafor"]
