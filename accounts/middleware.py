@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from accounts import audit, events, page_account, signin, uploads, ways_back
 from accounts.enums import MemberStatus
+from accounts.hierarchy import freezes_over
 from accounts.models import Member
 from accounts.policy import is_enrolment_due
 from accounts.requests import MemberRequest
@@ -78,7 +79,7 @@ class MemberMiddleware:
         if member.status == MemberStatus.SUSPENDED:
             return _refused(request, "suspended", "suspended", "Suspended")
         if member.is_frozen:
-            return _refused(request, "frozen", "frozen", "Frozen")
+            return _refused(request, "frozen", "frozen", "Frozen", freeze=freezes_over(member).first())
         if is_enrolment_due(member) and not getattr(view, "for_enrolment", False):
             return _send_to_enrol(request)
         return _send_to_look(request) if page_account.is_another(request) else None
@@ -97,10 +98,10 @@ def _send_to_look(request: MemberRequest) -> HttpResponse:
     return redirect("/")
 
 
-def _refused(request: MemberRequest, why: str, template: str, title: str) -> HttpResponse:
-    """Return the page that says why, and record it."""
+def _refused(request: MemberRequest, why: str, template: str, title: str, **more: object) -> HttpResponse:
+    """Return the page that says why, and record it; ``more`` is what that page shows besides."""
     _record_refusal(request, why)
-    return render(request, f"accounts/{template}.html", {"title": title}, status=403)
+    return render(request, f"accounts/{template}.html", {"title": title, **more}, status=403)
 
 
 def _record_refusal(request: MemberRequest, why: str) -> None:

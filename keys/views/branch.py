@@ -34,11 +34,13 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
     if form.is_bound:
         focus_first_mistake(form)
     review = queries.review_of_branch(request.member, member, unticked=form.unticked if form.is_bound else ())
+    begins_unticked = not form.is_bound and request.GET.get("ticked") == "none"
     context = {
         "title": "Revoke keys in branch",
         "member": member,
         "form": form,
         "review": review,
+        "begins_unticked": begins_unticked,
         "made_at": timezone.now(),
         "named": packed([row.key.id for row in review.named]),
         "others": packed(review.others),

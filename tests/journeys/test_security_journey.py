@@ -56,6 +56,10 @@ def test_passkey_and_codes_from_setting_up_to_losing_them(start_shared, browse):
     expect(visit.dialog("Passkey added").get_by_role("group", name="Recovery codes")).to_be_focused()
     visit.page.keyboard.press("Enter")
     expect(visit.dialog("Passkey added")).to_be_visible()
+    with visit.page.expect_download() as download:
+        visit.dialog("Passkey added").get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "keytree-recovery-codes.txt"
+    assert download.value.path().read_text().split() == codes
     visit.dialog("Passkey added").get_by_role("link", name="I have kept them").click()
     expect(visit.page.get_by_role("table", name="Passkeys")).to_contain_text("Laptop")
     log_out(visit)

@@ -238,6 +238,17 @@ def test_large_branch_names_those_used_last_and_revokes_the_others_too(cast, mar
     assert keys_of(cast["berlin"]) != []
 
 
+def test_all_can_be_unticked_before_some_are_chosen(cast, marcus, url):
+    page = marcus.get(f"{url}?ticked=none").content.decode()
+    assert review_in(page)["key"] == []
+    chosen = review_in(page) | CONFIRMED | {"key": [str(pk) for pk in keys_of(cast["priya"])]}
+    # Ticked again where something is missing, and only that.
+    assert review_in(marcus.post(url, chosen | {"name": "somebody"}).content.decode())["key"] == chosen["key"]
+    marcus.post(url, chosen)
+    assert keys_of(cast["priya"]) == []
+    assert len(keys_of(cast["marcus"], cast["berlin"])) == 2
+
+
 def test_branch_too_large_for_one_step_is_not_revoked_in_one(marcus, url, monkeypatch):
     monkeypatch.setattr(queries, "MOST_REVOKED", 2)
     page = marcus.get(url).content.decode()
