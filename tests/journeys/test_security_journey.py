@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pyotp
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, expect
 
 from tests.journeys.visit import Visit
 
@@ -34,6 +34,22 @@ def log_out(visit: Visit) -> None:
     visit.expect_page("Log in to Keytree")
 
 
+def keep_codes(visit: Visit, dialog: Locator) -> list[str]:
+    """Save the recovery codes that a dialog shows, close it, and return them."""
+    codes = dialog.locator("[data-value-text]").inner_text().split()
+    assert len(codes) == 10
+    # They are not shown again: whoever presses Enter once more still sees them.
+    expect(dialog.get_by_role("group", name="Recovery codes")).to_be_focused()
+    visit.page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    with visit.page.expect_download() as download:
+        dialog.get_by_role("button", name="Download").click()
+    assert download.value.suggested_filename == "keytree-recovery-codes.txt"
+    assert download.value.path().read_text().split() == codes
+    dialog.get_by_role("link", name="I have kept them").click()
+    return codes
+
+
 def test_passkey_and_codes_from_setting_up_to_losing_them(start_shared, browse):
     """By keyboard names alone; at the site's name, as passkeys are bound to one."""
     server = start_shared()
@@ -50,17 +66,7 @@ def test_passkey_and_codes_from_setting_up_to_losing_them(start_shared, browse):
     dialog = visit.dialog("Add a passkey")
     dialog.get_by_label("Name").fill("Laptop")
     dialog.get_by_role("button", name="Add").click()
-    codes = visit.dialog("Passkey added").locator("[data-value-text]").inner_text().split()
-    assert len(codes) == 10
-    # They are not shown again: whoever presses Enter once more still sees them.
-    expect(visit.dialog("Passkey added").get_by_role("group", name="Recovery codes")).to_be_focused()
-    visit.page.keyboard.press("Enter")
-    expect(visit.dialog("Passkey added")).to_be_visible()
-    with visit.page.expect_download() as download:
-        visit.dialog("Passkey added").get_by_role("button", name="Download").click()
-    assert download.value.suggested_filename == "keytree-recovery-codes.txt"
-    assert download.value.path().read_text().split() == codes
-    visit.dialog("Passkey added").get_by_role("link", name="I have kept them").click()
+    codes = keep_codes(visit, visit.dialog("Passkey added"))
     expect(visit.page.get_by_role("table", name="Passkeys")).to_contain_text("Laptop")
     log_out(visit)
     give_password(visit, "noor")
