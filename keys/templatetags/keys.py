@@ -64,6 +64,7 @@ def key_cards(context: template.Context) -> dict[str, Any]:
     return {
         "sees_keys": sees_keys,
         "key": key,
+        "made_at": timezone.now(),
         "menu": queries.menu(viewer, key, way=queries.way_back(own_page)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
@@ -145,7 +146,7 @@ def key_that_goes(context: template.Context, member: Member) -> str:
 
 
 def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:
-    rights = (policy.rights_over(manager, member, key), rights_over(manager, member))
+    over_keys, over_user = policy.rights_over(manager, member, key), rights_over(manager, member)
     sees = can(viewer, MemberAction.VIEW, manager)
     return {
         "name": manager.name,
@@ -155,12 +156,13 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         "is_above": relation(manager, member) is Relation.ANCESTOR,
         "why": _why(manager, member),
         "status": f"{manager.get_status_display()}{', frozen' if manager.is_frozen else ''}",
-        "may": [_sentence(some) for some in rights if some],
+        "may": bool(over_keys or over_user),
+        "over_keys": _sentence(", ".join(over_keys)),
+        "over_user": [_sentence(right) for right in over_user],
     }
 
 
-def _sentence(rights: list[str]) -> str:
-    text = ", ".join(rights)
+def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 

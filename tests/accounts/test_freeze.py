@@ -203,7 +203,7 @@ def test_branch_is_frozen_and_thawed_from_the_menu(cast):
         assert frozen == {"Priya Raman", "Noor Haddad"}
     managers = marcus.get(f"/iam/users/{cast['noor'].pk}?tab=manage").content.decode()
     assert "Active, frozen" in managers
-    assert "freeze or thaw this user&#x27;s branch" in managers
+    assert "Freeze or thaw this user&#x27;s branch" in managers
     assert "Thaw</button>" in marcus.get(f"/iam/users/{pk}/thaw").content.decode()
     page = marcus.post(f"/iam/users/{pk}/thaw", follow=True).content.decode()
     assert "Branch thawed" in page

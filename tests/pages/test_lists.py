@@ -3,10 +3,12 @@
 import csv
 import io
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts.list_request import ListRequest
 from accounts.listing import Page
@@ -160,6 +162,14 @@ def test_numbers_of_the_footer_are_grouped():
     footer = ListRequest(KEYS, {}).footer(Page(rows=[None] * 100, next=None, previous=None, **numbers))
     said = [footer[name] for name in ("first_number", "last_number", "total_text")]
     assert said == ["1,001", "1,100", "of 9,999 items"]
+
+
+def test_card_of_a_users_key_says_when_it_was_used_last(cast):
+    client, url = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}"
+    last_used = re.compile('data-label="Last used" class="nowrap">(?:<time datetime="[^"]*">)?([^<]*)<')
+    assert last_used.findall(page(client.get(url))) == ["Never"]
+    ClassicKey.objects.filter(holder=cast["priya"]).update(last_used_at=timezone.now() - timedelta(days=3))
+    assert last_used.findall(page(client.get(url))) == ["3 days ago"]
 
 
 # --- Activity ---------------------------------------------------------------------------------------------------------

@@ -36,12 +36,13 @@ def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_th
         assert ("Other accounts that you belong to" in body) is has_another
 
 
-def test_who_can_manage_reads_as_sentences(cast):
+def test_who_can_manage_says_at_once_what_about_the_key_and_folds_the_rest(cast):
     body = page(visitor(cast["marcus"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage"))
-    said = re.findall(r'data-label="May">(.*?)</td>', body)
-    about_key, about_user = re.findall(r"<p>(.*?)</p>", said[0])
-    assert about_key.startswith("View this key, see the value of this key, ")
-    assert about_user.startswith("See this user, ")
+    over_keys, over_user = (re.findall(f'data-label="Over the {what}">(.*?)</td>', body) for what in ("key", "user"))
+    assert over_keys[0].startswith("View this key, see the value of this key, ")
+    rights = re.findall("<li>(.*?)</li>", over_user[0])
+    assert rights[0] == "See this user"
+    assert f'<summary>{len(rights)} rights<span class="visually-hidden"> of Priya Raman</span></summary>' in over_user[0]
     assert "Their own account" in body
 
 
@@ -50,14 +51,14 @@ def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast
     url, client = f"{USERS}/{cast['priya'].pk}?tab=manage", visitor(cast["priya"])
     body = page(client.get(url))
     row = body.partition('data-label="Because of">IAM identity: Administrator<')[2]
-    rights = re.search(r'data-label="May">(.*?)</td>', row)
-    assert re.findall(r"<p>(.*?)</p>", rights[1]) == [
-        "See this user, change the account's settings, see which users and keys are not used"
-    ]
+    assert re.search(r'data-label="Over the key">(.*?)</td>', row)[1] == "Nothing now"
+    assert re.findall("<li>(.*?)</li>", row.partition("</tr>")[0]) == [
+        "See this user", "Change the account's settings", "See which users and keys are not used",
+    ]  # fmt: skip
     Account.objects.filter(pk=ACME).update(restrict_user_list=True)
     body = page(client.get(url))
     assert "Sam Okafor" not in body
-    assert "end this user's login sessions" in body  # of those above, named all the same
+    assert "End this user's login sessions" in body  # of those above, named all the same
 
 
 def test_print_says_of_which_account_and_when(cast):

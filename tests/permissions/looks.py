@@ -129,12 +129,12 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
 
 
 def said_in(row: str) -> list[str]:
-    """The powers of a row: a sentence about the key and one about the user, separated by commas."""
-    sentences = re.findall(r"<p>(.*?)</p>", re.search(r'data-label="May">(.*?)</td>', row)[1])
-    assert sentences
-    if sentences == ["Nothing now"]:
-        return []
-    return [right for said in sentences for right in (said[0].lower() + said[1:]).split(", ")]
+    """The powers of a row: a sentence over the key, its parts separated by commas, and a list over the user."""
+    key, user = (re.search(rf'data-label="Over the {what}">(.*?)</td>', row)[1] for what in ("key", "user"))
+    over_user = re.findall("<li>(.*?)</li>", user)
+    assert key and (f"<summary>{len(over_user)} right" in user if over_user else user == "Nothing now")
+    told = [*(key.split(", ") if key != "Nothing now" else ()), *over_user]
+    return [right[0].lower() + right[1:] for right in told]
 
 
 #: Which right is told in which words, where these are always the same; ``look_at_managers`` knows the two others.
