@@ -130,6 +130,11 @@ def opened(button: str) -> Callable[[Visit], None]:
     return lambda visit: visit.button(button).click()
 
 
+def unfold(visit: Visit) -> None:
+    """Open the first of what is folded in a table."""
+    visit.page.locator("summary", has_text="rights").first.click()
+
+
 def chosen(name: str, entry: str, title: str) -> Callable[[Visit], None]:
     def act(visit: Visit) -> None:
         visit.choose(name, entry)

@@ -88,7 +88,7 @@ STATES = (
     State("user: restrictions saved", "marcus", USER.format("priya"), acts.save_well),
     State("user: restrictions, mistakes", "marcus", USER.format("priya"), acts.save_wrongly),
     State("user: restrictions that lock out", "olivia", USER.format("olivia"), acts.lock_out),
-    State("user: who can manage", "marcus", USER.format("priya") + "?tab=manage"),
+    State("user: who can manage", "marcus", USER.format("priya") + "?tab=manage", acts.unfold),
     State("user: VPN password", "marcus", USER.format("priya"), acts.vpn_dialog),
     State("page of the VPN password", "marcus", USER.format("priya") + "/vpn_password"),
     State("page of the VPN password, mistakes", "marcus", USER.format("priya") + "/vpn_password", acts.vpn_wrongly),
