@@ -219,18 +219,18 @@ def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     """Whether ``actor`` may make ``parent`` the parent of ``member``, whom they may move. Takes no query.
 
     Somebody who works in the account, not below the one who moves; nobody comes into a frozen branch, but may move in
-    one. Those who manage their own branch alone choose in it: else they could hand a key over to the sight of people
-    they have nothing to do with. Those who manage everybody choose anybody but themselves and whoever is below them,
-    unless they are above the one who moves already: no permission gives sight of a key.
+    one. Whoever is above the one who moves chooses in their own branch: else they could hand a key over to the sight of
+    people they have nothing to do with. Whoever is not, and manages everybody, chooses among those above: no permission
+    gives sight of a key, neither to its holder nor, by way of two who help each other, to anybody else.
     """
     if parent.status not in CONSOLE_STATUSES or (parent.is_frozen and not member.is_frozen):
         return False
     if relation(member, parent) in {Relation.SELF, Relation.ANCESTOR}:
         return False
-    if relation(actor, parent) in {Relation.SELF, Relation.ANCESTOR}:
-        return relation(actor, member) is Relation.ANCESTOR
+    if relation(actor, member) is Relation.ANCESTOR:
+        return relation(actor, parent) in {Relation.SELF, Relation.ANCESTOR}
     manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    return manages_all and can(actor, MemberAction.VIEW, parent)
+    return manages_all and relation(parent, member) is Relation.ANCESTOR and can(actor, MemberAction.VIEW, parent)
 
 
 def grantable(actor: Member, member: Member) -> Permission:

@@ -284,13 +284,12 @@ def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Se
 
 def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[Member]:
     """Return members that ``actor`` may make the parent of ``member``, by name; ``MOST_PARENTS`` at most."""
-    manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    is_everywhere = actor.is_owner or (manages_all and not actor.account.restrict_user_list)
+    is_above = hierarchy.relation(actor, member) is Relation.ANCESTOR
 
     def possible(members: QuerySet[Member]) -> QuerySet[Member]:
         others = members.exclude(pk__in=[member.pk, member.parent_id]).exclude(hierarchy.branch(member))
-        if hierarchy.relation(actor, member) is not Relation.ANCESTOR:
-            others = others.exclude(hierarchy.branch(actor))
+        if not is_above:
+            others = others.filter(pk__in=hierarchy.ancestor_ids(member.path))
         if not member.is_frozen:
             others = others.filter(~hierarchy.frozen())
         return others.filter(status__in=CONSOLE_STATUSES)
@@ -300,7 +299,7 @@ def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[
         users,
         rows=possible(users.rows),
         order=Order("sort_name"),
-        branch_path=None if is_everywhere else actor.path,
+        branch_path=actor.path if is_above and not actor.is_owner else None,
         complete=_with_what_placing_asks,
         by_index=[possible(some) for some in users.by_index],
     )

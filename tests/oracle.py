@@ -72,9 +72,10 @@ class Oracle:
             return False
         if self.is_frozen(parent) and not self.is_frozen(member):
             return False
-        if self.knows_key(actor, parent):
-            return self.is_above(actor, member)  # no permission gives sight of a key
-        return bool(self.granted[actor] & 6 and self.sees(actor, parent))
+        if self.is_above(actor, member):
+            return self.knows_key(actor, parent)
+        # No permission gives sight of a key, to whomever: with a role of User management, people move up alone.
+        return bool(self.granted[actor] & 6 and self.sees(actor, parent) and self.is_above(parent, member))
 
     def forget(self, member: int) -> None:
         """Somebody left: those directly below move up, and keys that they made for others have no creator."""

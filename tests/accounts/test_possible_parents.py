@@ -53,20 +53,22 @@ def test_those_who_cannot_be_it_leave_room_for_those_who_can(power, is_restricte
 
 
 @pytest.mark.usefixtures("_either_way")
-@pytest.mark.parametrize("why", ["below the actor, who is not above the member", "frozen"])
-def test_neither_those_who_would_bring_sight_nor_the_frozen_take_the_room(why):
+@pytest.mark.parametrize("why", ["not above the member", "frozen"])
+def test_neither_those_who_would_gain_sight_nor_the_frozen_take_the_room(why):
     account = make_account()
-    owner, actor, member, last = grow([0, 0, 0], account)
-    Member.objects.filter(pk=actor.pk).update(permissions=int(Permission.USER_EDITOR))
+    owner, actor, last, parent, member = grow([0, 0, 2, 3], account)
+    Member.objects.filter(pk=actor.pk).update(permissions=int(Permission.USER_EDITOR), sort_name="aaron")
     Member.objects.filter(pk=last.pk).update(sort_name="zoe", search_text="zoe last@tree.example")
-    Member.objects.filter(pk=actor.pk).update(sort_name="aaron")
+    Member.objects.filter(pk=owner.pk).update(status=MemberStatus.SUSPENDED)
     for _ in range(MOST_PARENTS + 1):
         make_member(account, actor)
-    by = actor
     if why == "frozen":
-        by = owner
+        Member.objects.filter(pk=owner.pk).update(status=MemberStatus.ACTIVE)
         memberships.freeze_branch(member=actor, by=present(owner), reason="Looked into", origin=Origin("17.5.7.8"))
-    assert possible_parents(present(by), present(member), asked("")) == [last]
+        assert possible_parents(present(owner), present(member), asked("zoe")) == [last]
+        assert len(possible_parents(present(owner), present(member), asked(""))) == len([owner, last])
+        return
+    assert possible_parents(present(actor), present(member), asked("")) == [last]
 
 
 @pytest.mark.usefixtures("_either_way")
@@ -81,21 +83,30 @@ def test_whoever_manages_all_is_offered_all_by_name(cast):
 @pytest.mark.usefixtures("_either_way")
 @pytest.mark.parametrize("is_restricted", [False, True])
 @pytest.mark.parametrize("power", [Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR])
-def test_no_permission_brings_a_key_below_oneself(cast, power, is_restricted):
-    """Whoever is above the user already may: sight of the key is theirs anyway."""
+def test_no_permission_gives_sight_of_a_key_to_anybody(cast, power, is_restricted):
+    """Neither to its holder nor to another whom they move people under: a second mailbox would be enough."""
     Account.objects.filter(pk=cast["priya"].account_id).update(restrict_user_list=is_restricted)
     Member.objects.filter(pk=cast["priya"].pk).update(permissions=int(power))
-    priya, sam, noor = (present(cast[name]) for name in ("priya", "sam", "noor"))
-    below = present(make_member(sam.account, noor))
-    assert not {priya, noor, below} & set(possible_parents(priya, sam, asked("")))
-    for parent in (priya, noor):
-        assert not can_place_below(priya, sam, parent)
-        about = {"member": sam, "parent": parent, "by": priya, "origin": Origin("17.5.7.8")}
+    olivia, marcus, priya, sam, noor = (present(cast[n]) for n in ("olivia", "marcus", "priya", "sam", "noor"))
+    member = present(make_member(sam.account, sam))
+    assert possible_parents(priya, member, asked("")) == ([] if is_restricted else [olivia])
+    for parent in (marcus, priya, noor):
+        assert not can_place_below(priya, member, parent)
+        about = {"member": member, "parent": parent, "by": priya, "origin": Origin("17.5.7.8")}
         with pytest.raises(NotAllowed):
             memberships.change_parent(**about)
-    assert can_place_below(priya, sam, present(cast["marcus"])) is not is_restricted
-    assert priya in possible_parents(priya, below, asked(""))
+    assert can_place_below(priya, member, olivia) is not is_restricted
+
+
+@pytest.mark.usefixtures("_either_way")
+@pytest.mark.parametrize("power", [Permission.MANAGE_USERS, Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR])
+def test_whoever_is_above_chooses_in_their_branch_whatever_their_permission(cast, power):
+    Member.objects.filter(pk=cast["priya"].pk).update(permissions=int(power))
+    marcus, priya, noor = (present(cast[name]) for name in ("marcus", "priya", "noor"))
+    below = present(make_member(priya.account, noor))
+    assert possible_parents(priya, below, asked("")) == [priya]
     assert can_place_below(priya, below, priya)
+    assert not can_place_below(priya, below, marcus)
 
 
 @pytest.mark.usefixtures("_either_way")
