@@ -25,7 +25,7 @@ from accounts.names import canonical_email, sort_name
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed, can_place_below, grantable, may_work, require
 from accounts.prepared import Prepared
-from accounts.signals import member_leaving
+from accounts.signals import member_leaving, status_changed
 from accounts.transactions import one_transaction
 
 #: How many users still at work below somebody are named before their removal.
@@ -296,7 +296,7 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
     chosen = MemberStatus(status)
     if chosen not in CHOSEN_STATUSES:
         raise ValueError(f"{chosen.label} is not a status to choose.")
-    by, member = present_member(by), _locked(member)
+    by, member = present_member(by), locked_member(member)
     require(by, MemberAction.CHANGE_STATUS, member)
     if chosen != member.status:
         details = {"before": MemberStatus(member.status).label, "after": chosen.label}
@@ -304,6 +304,7 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
         member.save(update_fields=["status"])
         _end_sessions_without_account(member.user)
         audit.record(events.STATUS_CHANGED, actor=by, subject=member, origin=origin, details=details)
+        status_changed.send(Member, member=member, by=by, origin=origin)
     return chosen
 
 
@@ -367,7 +368,7 @@ def change_permissions(*, member: Member, granted: Permission, by: Member, origi
 
     Raises NotAllowed, also where ``granted`` holds one that ``by`` lacks.
     """
-    by, member = present_member(by), _locked(member)
+    by, member = present_member(by), locked_member(member)
     require(by, MemberAction.CHANGE_PERMISSIONS, member)
     held, within_reach = Permission(member.permissions), grantable(by, member)
     if granted & ~(within_reach | held):
@@ -389,7 +390,7 @@ def permission_names(granted: Permission) -> str:
 @one_transaction
 def change_user_managed_login(*, member: Member, is_on: bool, by: Member, origin: Origin) -> None:
     """Let the member set their own address restrictions, or no longer. Raises NotAllowed."""
-    by, member = present_member(by), _locked(member)
+    by, member = present_member(by), locked_member(member)
     require(by, MemberAction.CHANGE_LOGIN, member)
     if is_on != member.user_managed_login:
         member.user_managed_login = is_on
@@ -447,7 +448,7 @@ def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) ->
 
     Nothing else about them changes. A branch that is frozen already stays as it is. Raises NotAllowed.
     """
-    by, member = present_member(by), _locked(member)
+    by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
     if not BranchFreeze.objects.filter(member=member).exists():
         BranchFreeze.objects.create(account=member.account, member=member, by=by, reason=reason, at=timezone.now())
@@ -457,7 +458,7 @@ def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) ->
 @one_transaction
 def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
     """Undo the freezing of the branch of ``member``; what is in another frozen one stays so. Raises NotAllowed."""
-    by, member = present_member(by), _locked(member)
+    by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
     freeze = BranchFreeze.objects.filter(member=member).first()
     if freeze is not None:
@@ -471,7 +472,7 @@ def working_below(member: Member) -> list[Member]:
     return list(below.select_related("user").order_by("sort_name", "pk")[:MOST_NAMED])
 
 
-def _locked(member: Member) -> Member:
+def locked_member(member: Member) -> Member:
     """Return the member as it is now, its row locked to the end of the transaction. Raises NotAllowed if it is gone."""
     return _there(_of_policies(Member.objects.select_for_update(of=("self",)).filter(pk=member.pk)).first())
 

@@ -8,6 +8,9 @@ branch_moved = Signal()
 #: A member is about to be removed: what is theirs goes with them. Arguments: member, by, origin.
 member_leaving = Signal()
 
+#: A member's status was changed by another. Arguments: member, by, origin.
+status_changed = Signal()
+
 #: An event was recorded, in the transaction of its change. Arguments: event, actor, subject (members, or none),
 #: is_told (whether the mail that it calls for is posted).
 event_recorded = Signal()

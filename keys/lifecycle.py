@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts import addresses, audit, hierarchy
-from accounts.memberships import present_member, restrict_platform
+from accounts.memberships import locked_member, present_member, restrict_platform
 from accounts.models import Member
 from accounts.origin import Origin
 from accounts.transactions import one_transaction
@@ -42,7 +42,8 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     Raises NotAllowed, or KeyExists when there is one: the unique index decides, so of any number of simultaneous
     calls one succeeds.
     """
-    by, holder = present_member(by), present_member(holder)
+    # Somebody else's status must not change before the key is there: it goes when they are no longer VPN-only.
+    by, holder = present_member(by), (present_member if by.pk == holder.pk else locked_member)(holder)
     policy.require_create(by, holder)
     key = ClassicKey(
         uid=material.new_uid(),
@@ -215,19 +216,37 @@ def _delete_all(ids: Sequence[int]) -> list[Member]:
 def delete_key_of_leaving(*, member: Member, by: Member | None, origin: Origin) -> None:
     """Delete the key of a member who is being removed, if there is one, inside the transaction of the removal.
 
-    Whoever may remove the member needs no right to the key itself: it could not outlive its holder. Nor do they learn
-    that there was one: the event then has their name, but is not among their own in the activity log.
+    Whoever may remove the member needs no right to the key itself: it could not outlive its holder.
     """
-    if not ClassicKey.objects.filter(holder=member).delete()[0]:
+    _delete_by_the_way(ClassicKey.objects.filter(holder=member), member, by, origin, "user removed")
+
+
+def delete_key_made_by_another(*, member: Member, by: Member, origin: Origin) -> None:
+    """Delete the key of a member who comes to work in the console unless they made it, inside the change of status.
+
+    It was made while they were VPN-only: somebody above them knows its value, and would go on calling as somebody who
+    can make a key of their own. What it was restricted to is kept for the next one.
+    """
+    keys = ClassicKey.objects.filter(holder=member).exclude(creator=member)
+    _keep_restrictions(keys)
+    _delete_by_the_way(keys, member, by, origin, "its user logs in")
+
+
+def _delete_by_the_way(keys: QuerySet[ClassicKey], holder: Member, by: Member | None, origin: Origin, why: str) -> None:
+    """Delete ``keys``, one at most, with what ``by`` did to its holder, and record it.
+
+    Whoever may not know whether there was one does not learn it: the event has their name, but is not among theirs.
+    """
+    if not keys.delete()[0]:
         return
-    knows = by is not None and policy.can_see_keys_of(by, member)
+    knows = by is not None and policy.can_see_keys_of(by, holder)
     audit.record(
         events.DELETED,
         actor=by if knows else None,
         actor_label=audit.label(by) if by else "",
-        subject=member,
+        subject=holder,
         origin=origin,
-        details={"why": "user removed"},
+        details={"why": why},
     )
 
 

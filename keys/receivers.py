@@ -4,10 +4,11 @@ from typing import Any
 
 from django.dispatch import receiver
 
+from accounts.enums import CONSOLE_STATUSES
 from accounts.hierarchy import moved_path, path_range
 from accounts.models import Member
 from accounts.origin import Origin
-from accounts.signals import branch_moved, member_leaving
+from accounts.signals import branch_moved, member_leaving, status_changed
 from keys import lifecycle
 from keys.models import ClassicKey
 
@@ -23,3 +24,10 @@ def move_keys(*, account_id: int, old_path: str, new_path: str, **_: Any) -> Non
 def delete_key(*, member: Member, by: Member | None, origin: Origin, **_: Any) -> None:
     """A key goes with its holder."""
     lifecycle.delete_key_of_leaving(member=member, by=by, origin=origin)
+
+
+@receiver(status_changed)
+def delete_key_made_by_another(*, member: Member, by: Member, origin: Origin, **_: Any) -> None:
+    """Whoever works in the console has a key of their own making, or none."""
+    if member.status in CONSOLE_STATUSES:
+        lifecycle.delete_key_made_by_another(member=member, by=by, origin=origin)

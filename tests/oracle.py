@@ -42,6 +42,9 @@ class Oracle:
         manages = actor == 0 or self.granted[actor] & 1
         return bool(self.status[holder] == "vpn_only" and self.knows_key(actor, holder) and manages)
 
+    def is_made_by_another(self, holder: int) -> bool:
+        return holder in self.creator and self.creator[holder] != holder
+
     def may_move(self, member: int, parent: int) -> bool:
         return member not in (0, parent) and not self.is_above(member, parent)
 

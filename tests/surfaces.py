@@ -100,11 +100,11 @@ SURFACES = (
     # The preview: what would change, before it does.
     Surface(
         "accounts:parent", "GET", about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT,
-        query="?parent={sibling}",
+        query="?parent={new_parent}",
     ),
     Surface(
         "accounts:parent", "POST", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PARENT,
-        data={"parent": "{sibling}"}, changes="accounts_member",
+        data={"parent": "{new_parent}"}, changes="accounts_member",
     ),
     Surface("accounts:permissions", "GET", 302, about=MEMBER, known_by=Act.SEE_USER, allowed_by=Act.CHANGE_PERMISSIONS),
     Surface(

@@ -49,6 +49,7 @@ class Histories(RuleBasedStateMachine):
         self.block = transaction.atomic()
         self.block.__enter__()
         self.oracle, self.values, self.allowed = Oracle(), {}, {}
+        self.kept: dict[int, str] = {}  # from where the next key of those may be used whose last one is gone
         self.ids: dict[int, int] = {}  # primary keys of those who are there, by number
         self.numbers_given = self.step = 0
         self.stale: list[ClassicKey] = []  # keys as they were, when they are gone
@@ -206,13 +207,19 @@ class Histories(RuleBasedStateMachine):
     def manage_status(self, actor, member, status):
         actor, member = self.pick(actor), self.pick(member)
         may = self.oracle.manages(actor, member) and self.oracle.status[member] not in ("pending", "processing")
+        key = self.key(member) if member in self.values else None
         done = self.attempt(
             None if may else NotAllowed, memberships.change_status, member=self.member(member), status=status,
             by=self.member(actor),
         )  # fmt: skip
         if done is not None:
-            self.events += status != self.oracle.status[member]
+            is_changed = status != self.oracle.status[member]
+            works = status in ("active", "disabled_classic")
+            goes = is_changed and works and self.oracle.is_made_by_another(member)
+            self.events += is_changed + goes
             self.oracle.status[member] = status.value
+            if goes:
+                self._lose(member, key)
 
     @rule(actor=numbers, member=numbers, granted=st.integers(0, 31))
     def grant(self, actor, member, granted):
@@ -262,6 +269,7 @@ class Histories(RuleBasedStateMachine):
             if key is not None:
                 self.stale.insert(0, key)
                 del self.values[member], self.allowed[member]
+            self.kept.pop(member, None)
             self.oracle.forget(member)
             del self.ids[member]
 
@@ -282,7 +290,7 @@ class Histories(RuleBasedStateMachine):
         if result:
             self.events += 1
             self.oracle.creator[holder] = actor
-            self.values[holder], self.allowed[holder] = result[1].text, ""
+            self.values[holder], self.allowed[holder] = result[1].text, self.kept.pop(holder, "")
 
     @rule(holder=numbers)
     def create_own(self, holder):
@@ -338,8 +346,13 @@ class Histories(RuleBasedStateMachine):
         self.attempt(expected, lifecycle.delete_classic_key, key=key, by=self.member(actor))
         if expected is None:
             self.events += 1
-            self.stale.insert(0, key)
-            del self.oracle.creator[holder], self.values[holder], self.allowed[holder]
+            self._lose(holder, key)
+
+    def _lose(self, holder: int, key: ClassicKey) -> None:
+        """The key goes, and its holder stays."""
+        self.stale.insert(0, key)
+        del self.oracle.creator[holder], self.values[holder]
+        self.kept[holder] = self.allowed.pop(holder)
 
     @precondition(lambda self: self.values)
     @rule(actor=numbers, member=numbers, kept=st.sets(numbers), unseen=st.sets(numbers))
@@ -359,8 +372,7 @@ class Histories(RuleBasedStateMachine):
             assert (done.deleted, done.gone, done.new) == (len(gone), len(seen - kept - branch), len(branch - seen))
             self.events += len(gone)
             for holder in gone:
-                self.stale.insert(0, keys[holder])
-                del self.oracle.creator[holder], self.values[holder], self.allowed[holder]
+                self._lose(holder, keys[holder])
 
     @rule(actor=numbers, member=numbers, thaws=st.booleans())
     def freeze(self, actor, member, thaws):

@@ -10,7 +10,7 @@ from accounts.models import Event, Member, Session
 from accounts.origin import Origin
 from accounts.policy import NotAllowed
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, KeptRestriction
 from keys.verification import verify
 from tests.conftest import BOREALIS
 from tests.trees import grow, make_key, make_member
@@ -75,6 +75,38 @@ def test_actions_of_a_user_ask_before_they_suspend_or_activate(cast, status, ent
 def test_saving_the_same_status_is_no_change_and_no_event(cast):
     visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": "active"})
     assert not events_of("member.status_changed", subject_id=cast["priya"].pk)
+
+
+@pytest.mark.parametrize("status", ["active", "disabled_classic"])
+@pytest.mark.parametrize("creator", ["marcus", "somebody who has left"])
+def test_key_that_another_made_goes_when_its_user_comes_to_log_in(cast, status, creator):
+    """Whoever makes somebody VPN-only, creates their key and makes them active again would call in their name."""
+    marcus, priya = visitor(cast["marcus"]), cast["priya"]
+    for sent in ("vpn_only", "suspended", "vpn_only"):
+        marcus.post(f"/iam/users/{priya.pk}/status", {"status": sent})
+    assert ClassicKey.objects.filter(holder=priya, creator=priya).exists()  # their own stays
+    ClassicKey.objects.filter(holder=priya).delete()
+    key = make_key(priya, creator=cast["marcus"])
+    ClassicKey.objects.filter(pk=key.pk).update(
+        allowed_addresses="17.5.7.8", creator=cast["marcus"] if creator == "marcus" else None
+    )
+    for sent in ("suspended", "vpn_only"):
+        marcus.post(f"/iam/users/{priya.pk}/status", {"status": sent})
+    assert ClassicKey.objects.filter(pk=key.pk).exists()
+    assert "It is deleted when another status is applied with" in page(marcus, f"/iam/users/{priya.pk}")
+    marcus.post(f"/iam/users/{priya.pk}/status", {"status": status})
+    assert not ClassicKey.objects.filter(holder=priya).exists()
+    (event,) = events_of("classic_key.deleted", subject_id=priya.pk)
+    assert (event.actor_id, event.facts) == (cast["marcus"].pk, {"why": "its user logs in"})
+    assert KeptRestriction.objects.get(holder=priya).allowed_addresses == "17.5.7.8"
+
+
+def test_own_key_stays_whatever_the_status(cast):
+    marcus, priya = visitor(cast["marcus"]), cast["priya"]
+    for sent in ("vpn_only", "active", "suspended", "disabled_classic", "active"):
+        marcus.post(f"/iam/users/{priya.pk}/status", {"status": sent})
+    assert calls_pass(priya)
+    assert "It is deleted when another status is applied" not in page(marcus, f"/iam/users/{priya.pk}")
 
 
 def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):

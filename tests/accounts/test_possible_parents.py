@@ -56,7 +56,7 @@ def test_those_who_cannot_be_it_leave_room_for_those_who_can(power, is_restricte
 @pytest.mark.parametrize("why", ["not above the member", "frozen"])
 def test_neither_those_who_would_gain_sight_nor_the_frozen_take_the_room(why):
     account = make_account()
-    owner, actor, last, parent, member = grow([0, 0, 2, 3], account)
+    owner, actor, last, _, member = grow([0, 0, 2, 3], account)
     Member.objects.filter(pk=actor.pk).update(permissions=int(Permission.USER_EDITOR), sort_name="aaron")
     Member.objects.filter(pk=last.pk).update(sort_name="zoe", search_text="zoe last@tree.example")
     Member.objects.filter(pk=owner.pk).update(status=MemberStatus.SUSPENDED)

@@ -8,7 +8,7 @@ from keys.models import ClassicKey
 from tests import matrix
 from tests.matrix import Act, Case, may
 from tests.permissions.looks import LOOKS
-from tests.permissions.world import CHILD, GRANDCHILD, SIBLING, Answer, World
+from tests.permissions.world import CHILD, GRANDCHILD, Answer, World
 from tests.surfaces import Surface, expected_status
 from tests.visitors import undone
 
@@ -156,7 +156,7 @@ class Checker:
             case "accounts:status":
                 assert target.status != self.case.target_status, where
             case "accounts:parent":
-                assert target.parent_id == self.world.members[SIBLING].pk, where
+                assert target.parent_id == self.world.new_parent.pk, where
             case "accounts:permissions":
                 asked = Permission.MANAGE_USERS | Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
                 given = ~Permission(0) if self.world.actor.is_owner else Permission(self.case.granted)

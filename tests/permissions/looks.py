@@ -280,7 +280,7 @@ LOOKS = {
     ("accounts:users", "?view=picture"): look_at_picture,
     ("accounts:user", ""): look_at_user,
     ("accounts:user", "?tab=manage"): look_at_managers,
-    ("accounts:parent", "?parent={sibling}"): look_at_preview,
+    ("accounts:parent", "?parent={new_parent}"): look_at_preview,
     ("accounts:login-sessions", ""): look_at_sessions,
     ("accounts:notifications", ""): look_at_notifications,
     ("keys:inactive", ""): look_at_inactive_users,

@@ -23,7 +23,7 @@ from tests import matrix
 from tests.matrix import Act, Case, Stand, may, works
 from tests.permissions.checker import Checker
 from tests.permissions.looks import LOOKS, NOT_TOLD, RIGHTS
-from tests.permissions.world import SIBLING, World
+from tests.permissions.world import World
 from tests.surfaces import KEY, MEMBER, OUTSIDE_THE_TABLE, SESSION, SURFACES, Surface
 from tests.visitors import METHODS, body_of, routes, signed_in_session, undone, visitor
 
@@ -210,7 +210,7 @@ def _answer_about(world: World, surface: Surface, is_missing: bool) -> tuple[int
     about = {KEY: world.key_ids[world.target.pk], MEMBER: world.target.pk, SESSION: world.session_uid}[surface.about]
     missing = uuid.uuid4() if surface.about == SESSION else 4_004_004
     number = missing if is_missing else about
-    url = reverse(surface.route, args=[number]) + surface.query.format(sibling=world.members[SIBLING].pk)
+    url = reverse(surface.route, args=[number]) + surface.query.format(new_parent=world.new_parent.pk)
     client = world.client
     client.cookies[settings.SESSION_COOKIE_NAME] = world.session_key
     with undone():

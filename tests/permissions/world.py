@@ -146,6 +146,8 @@ class World:
         Member.objects.update(joined_at=long_ago)
         ClassicKey.objects.update(created_at=long_ago)
         Account.objects.update(user_domains="kept.example")
+        # Whom the actor may choose if they may move the target: who is not above it lets it move up alone.
+        self.new_parent = self.members[GRANDPARENT if stand in matrix.NOT_ABOVE else SIBLING]
         self.number_of = {member.pk: number for number, member in enumerate(self.members)}
         self.session_key = ""
         Passkey.objects.create(
@@ -184,7 +186,7 @@ class World:
         foreign = self.foreign[0] if self.stand not in (Stand.OTHER_ACCOUNT, Stand.OTHER_OWNER) else self.members[0]
         other_status = "suspended" if self.target_status != "suspended" else "vpn_only"
         places = {
-            "foreign_account": foreign.account_id, "other_status": other_status, "sibling": self.members[SIBLING].pk,
+            "foreign_account": foreign.account_id, "other_status": other_status, "new_parent": self.new_parent.pk,
             "other_list": self.other_list,
             "keys_in_branch": packed([self.key_ids[pk] for pk in self.branch_of_target()]),
             "name": self.target.user.name,

@@ -14,6 +14,7 @@ from accounts import memberships
 from accounts.enums import MemberStatus
 from accounts.models import Member
 from accounts.origin import Origin
+from accounts.policy import NotAllowed
 from keys import events, lifecycle, material
 from keys.lifecycle import KeyExists, KeyGone
 from keys.models import ClassicKey
@@ -84,6 +85,21 @@ def test_creates_for_a_vpn_only_member_by_two_ancestors_at_once_leave_one_creato
         ((key, value),) = [answer for answer in answers if isinstance(answer, tuple)]
         assert material.take(ClassicKey.objects.get(holder=berlin)).text == value.text
         assert ClassicKey.objects.get(holder=berlin).creator_id == key.creator_id
+    assert_sound()
+
+
+def test_key_made_by_another_while_its_user_becomes_active_is_not_there_afterwards(people, origin):
+    berlin, marcus, olivia = people["berlin"], people["marcus"], people["olivia"]
+    for _ in range(20):
+        ClassicKey.objects.filter(holder=berlin).delete()
+        Member.objects.filter(pk=berlin.pk).update(status=MemberStatus.VPN_ONLY)
+        (answers,) = at_once(
+            lambda: lifecycle.create_classic_key(holder=berlin, by=marcus, origin=origin),
+            lambda: memberships.change_status(member=berlin, status="active", by=olivia, origin=origin),
+        )
+        assert {type(error) for error in errors(answers)} <= {NotAllowed}
+        assert Member.objects.get(pk=berlin.pk).status == MemberStatus.ACTIVE
+        assert not ClassicKey.objects.filter(holder=berlin).exists()
     assert_sound()
 
 
