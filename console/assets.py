@@ -19,7 +19,7 @@ _STYLES = (
     "tokens", "base", "shell", "button", "form", "table", "pagination", "menu", "dialog", "notification", "card",
     "tabs", "tag", "empty", "value", "picture", "progress", "login",
 )  # fmt: skip
-_SCRIPTS = ("autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "passkey", "progress")
+_SCRIPTS = ("autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "ticks", "passkey", "progress")
 # Beside their parts, whose relative addresses keep their meaning.
 _STYLE_BUNDLE, _SCRIPT_BUNDLE = "css/keytree.css", "js/keytree.js"
 

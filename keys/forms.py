@@ -136,12 +136,13 @@ class TickedField(forms.Field):
 class RevokeForm(forms.Form):
     """Which of the keys of a branch are revoked, why, and the name of the user at its root.
 
-    The review says which keys it named, and which there were besides: those go too, and whatever is in neither was not
-    there to be seen. That a number is one of a key in the branch is not a matter of the form.
+    The review says which keys it named, each with a tick of its own, and which there were besides, which have one in
+    common: whatever is in neither was not there to be seen. That a number is one of a key in the branch is not a matter
+    of the form.
     """
 
     named, others = IdsField(required=False), IdsField(required=False)
-    key = TickedField(required=False)
+    key, unlisted = TickedField(required=False), forms.BooleanField(required=False)
     reason = ReasonField()
     name = forms.CharField(max_length=NAME_LENGTH, widget=forms.TextInput(attrs={"autocomplete": "off"}))
 
@@ -177,9 +178,9 @@ class RevokeForm(forms.Form):
 
     @property
     def unticked(self) -> set[int]:
-        """Those of them that were named, and are to stay."""
-        unticked: set[int] = self.cleaned_data["named"] - self.cleaned_data["key"]
-        return unticked
+        """Those of them that are to stay."""
+        named: set[int] = self.cleaned_data["named"] - self.cleaned_data["key"]
+        return named if self.cleaned_data["unlisted"] else named | self.cleaned_data["others"]
 
     @property
     def carried(self) -> Mapping[str, str | Sequence[str]]:
@@ -188,6 +189,7 @@ class RevokeForm(forms.Form):
             "named": packed(self.cleaned_data["named"]),
             "others": packed(self.cleaned_data["others"]),
             "key": [str(number) for number in sorted(self.cleaned_data["key"])],
+            "unlisted": "on" if self.cleaned_data["unlisted"] else "",
             "reason": self.cleaned_data["reason"],
             "name": self.cleaned_data["name"],
         }

@@ -69,7 +69,7 @@ SURFACES = (
     Surface("keys:revoke-branch", "GET", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH),
     Surface(
         "keys:revoke-branch", "POST", 302, about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH,
-        data={"others": "{keys_in_branch}", "reason": "Not needed any more", "name": "{name}"},
+        data={"others": "{keys_in_branch}", "unlisted": "on", "reason": "Not needed any more", "name": "{name}"},
         changes="keys_classickey",
     ),
     # Users.

@@ -35,17 +35,22 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
         focus_first_mistake(form)
     review = queries.review_of_branch(request.member, member, unticked=form.unticked if form.is_bound else ())
     begins_unticked = not form.is_bound and request.GET.get("ticked") == "none"
+    takes_unlisted = form.cleaned_data["unlisted"] if form.is_bound else not begins_unticked
+    ticked = sum(row.is_ticked and not begins_unticked for row in review.named)
     context = {
         "title": "Revoke keys in branch",
         "member": member,
         "form": form,
         "review": review,
         "begins_unticked": begins_unticked,
+        "takes_unlisted": takes_unlisted,
+        "ticked_text": f"{ticked + (len(review.others) if takes_unlisted else 0):,}",
         "made_at": timezone.now(),
         "named": packed([row.key.id for row in review.named]),
         "others": packed(review.others),
         "keys_text": f"{review.count:,} key{'' if review.count == 1 else 's'}",
-        "others_text": f"{len(review.others):,}",
+        "unlisted": len(review.others),
+        "unlisted_text": f"{len(review.others):,} key{'' if len(review.others) == 1 else 's'}",
         "most_text": f"{queries.MOST_REVOKED:,}",
         "is_too_large": review.count > queries.MOST_REVOKED,
     }

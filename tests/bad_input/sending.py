@@ -90,7 +90,7 @@ FIELDS = {
     "keys:classic-restrict": ("classic",),
     "keys:restrictions": ("platform", "classic", "confirm_lockout"),
     "keys:classic-create": ("password",),
-    "keys:revoke-branch": ("named", "others", "key", "reason", "name"),
+    "keys:revoke-branch": ("named", "others", "key", "unlisted", "reason", "name"),
     "keys:classic-show": ("password",),
     "keys:classic-download": ("password",),
     "keys:classic-delete": (),

@@ -92,6 +92,8 @@ def _freeze_thaw_and_revoke(marcus: Visit) -> None:
     marcus.choose("Marcus Lindqvist", "Revoke keys in branch")
     marcus.expect_page("Revoke keys in branch")
     marcus.page.get_by_label("Revoke the key of Marcus Lindqvist").uncheck()
+    if marcus.script:
+        expect(marcus.page.get_by_text("Ticked now: 2.")).to_be_visible()
     marcus.page.get_by_label("Reason").fill("The laptop was stolen")
     marcus.button("Revoke keys").click()
     confirm = marcus.page.get_by_label("To confirm, type Marcus Lindqvist")

@@ -32,7 +32,8 @@ def keys_of(*members: Member) -> list[int]:
 def review_in(page: str) -> dict[str, object]:
     """The fields of the review's form as a browser would send them, without reason and name."""
     hidden = {name: re.search(f'name="{name}" value="([^"]*)"', page)[1] for name in ("named", "others")}
-    return hidden | {"key": re.findall(r'name="key" value="(\d+)"[^>]* checked', page)}
+    ticked = {"key": re.findall(r'name="key" value="(\d+)"[^>]* checked', page)}
+    return hidden | ticked | ({"unlisted": "on"} if re.search('name="unlisted"[^>]* checked', page) else {})
 
 
 def notification_in(page: str) -> str:
@@ -177,7 +178,7 @@ def test_proof_of_identity_is_asked_for_and_carries_the_form(cast, marcus, url):
     fields["key"].remove(str(keys_of(cast["priya"])[0]))
     page = marcus.post(url, fields | CONFIRMED).content.decode()
     assert "Enter your password to revoke these keys." in page
-    names = ("named", "others", "key", "reason", "name")
+    names = ("named", "others", "key", "unlisted", "reason", "name")
     carried = {name: re.findall(f'type="hidden" name="{name}" value="([^"]*)"', page) for name in names}
     for password in ("", "wrong"):
         assert marcus.post(url, carried | {"password": password}).status_code == 200
@@ -231,11 +232,27 @@ def test_large_branch_names_those_used_last_and_revokes_the_others_too(cast, mar
     monkeypatch.setattr(queries, "MOST_NAMED", 1)
     ClassicKey.objects.filter(holder=cast["berlin"]).update(last_used_at="2026-01-01T00:00Z")
     page = marcus.get(url).content.decode()
-    assert "The 1 that were used last are listed. The other 2 are deleted too." in page
+    assert "The 1 that were used last are listed, and the other 2 keys have one tick in common." in page
+    assert "Ticked now: <b data-ticked>3</b>" in page
     assert review_in(page)["key"] == [str(pk) for pk in keys_of(cast["berlin"])]
     marcus.post(url, review_in(page) | CONFIRMED | {"key": []})
     assert keys_of(cast["marcus"], cast["priya"]) == []
     assert keys_of(cast["berlin"]) != []
+
+
+def test_keys_that_are_not_listed_stay_when_their_tick_is_taken_away(cast, marcus, url, monkeypatch):
+    monkeypatch.setattr(queries, "MOST_NAMED", 1)
+    page = marcus.get(f"{url}?ticked=none").content.decode()
+    assert "Ticked now: <b data-ticked>0</b>" in page
+    fields = review_in(page)
+    assert (fields["key"], "unlisted" in fields) == ([], False)
+    (named,) = re.findall(r'name="key" value="(\d+)"', page)
+    chosen = fields | CONFIRMED | {"key": [named]}
+    again = marcus.post(url, chosen | {"name": "somebody"}).content.decode()
+    assert review_in(again) == fields | {"key": [named]}
+    assert "Ticked now: <b data-ticked>1</b>" in again
+    marcus.post(url, chosen)
+    assert set(keys_of(cast["marcus"], cast["priya"], cast["berlin"])) == set(IdsField().clean(fields["others"]))
 
 
 def test_all_can_be_unticked_before_some_are_chosen(cast, marcus, url):
