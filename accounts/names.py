@@ -18,6 +18,7 @@ REASON_LENGTH = 200  # characters
 SORT_NAME_LENGTH = 64  # characters: a sort key stands in indexes beside a path of up to 1,792 bytes
 
 _API_USERNAME = re.compile(rf"[a-z0-9][a-z0-9._+@-]{{0,{API_USERNAME_LENGTH - 1}}}")
+_WEB_ADDRESS = re.compile(r"://|\bwww\.", re.IGNORECASE)
 _MADE_API_USERNAME = re.compile(r"[0-9]+_")
 # Marks that turn the direction of the text around them: a name holding one rewrites its neighbours on the page.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -62,13 +63,13 @@ def clean_api_username(name: str) -> str:
     """Return an API username that somebody chose, in the form under which it is stored and found.
 
     Raises ValidationError for what HTTP Basic or an address could not carry, and for names that are not for choosing:
-    those that begin like one made of an account ID and an address, so that none is taken before its user comes, and the
-    word that callers with IBM Cloud API keys send.
+    addresses, those that begin like one made of an account ID and an address, so that none is taken before its user
+    comes, and the word that callers with IBM Cloud API keys send.
     """
     chosen = name.strip().lower()
     if not _API_USERNAME.fullmatch(chosen):
         raise ValidationError(
-            f"Use at most {API_USERNAME_LENGTH} plain letters, digits, dots, hyphens, underscores, plus and at signs, "
+            f"Use at most {API_USERNAME_LENGTH} plain letters, digits, dots, hyphens, underscores and plus signs, "
             "with a letter or digit first.",
             code="invalid",
         )
@@ -78,6 +79,11 @@ def clean_api_username(name: str) -> str:
         raise ValidationError(
             "Names of digits, an underscore and more are made of account IDs. Begin with a letter.", code="reserved"
         )
+    if "@" in chosen:
+        raise ValidationError(
+            "An address would look like that of its user to whoever is called. Choose a name without an at sign.",
+            code="reserved",
+        )
     return chosen
 
 
@@ -85,7 +91,8 @@ def clean_name(name: str) -> str:
     """Return a person's or account's name, composed (NFC) and with single spaces.
 
     Raises ValidationError when it is empty, too long, or holds control characters or marks that turn the direction of
-    text: those would reach logs, CSV files and other people's pages.
+    text: those would reach logs, CSV files and other people's pages. Nor may it hold the address of a page: mails to
+    strangers begin with the name of whoever invites them.
     """
     if len(name) > _TYPED:
         raise ValidationError(f"Enter a name of at most {NAME_LENGTH} characters.", code="too_long")
@@ -96,6 +103,8 @@ def clean_name(name: str) -> str:
         raise ValidationError(f"Enter a name of at most {NAME_LENGTH} characters.", code="too_long")
     if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDI_CONTROLS for char in composed):
         raise ValidationError("Enter a name without control characters.", code="control")
+    if _WEB_ADDRESS.search(composed):
+        raise ValidationError("Enter a name without the address of a page.", code="address")
     return composed
 
 

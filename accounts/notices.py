@@ -5,15 +5,19 @@ which words, is said beside their names (``accounts.events.NOTICES``).
 """
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.dispatch import receiver
 
-from accounts import audit, outbox
+from accounts import audit, outbox, throttle
 from accounts.enums import INVITED_STATUSES
 from accounts.events import NOTICES
 from accounts.models import Event, Member
 from accounts.signals import event_recorded, events_recorded
+
+#: Mails to somebody who never came into the account by themselves.
+_UNCONFIRMED = throttle.Limit("told unconfirmed", 5, timedelta(days=1))
 
 
 @receiver(event_recorded)
@@ -29,7 +33,8 @@ def tell(*, event: Event, actor: Member | None, subject: Member | None, is_told:
         people = [] if _was_seen_from_there(event) else [subject, actor or subject]
     else:
         people = [] if is_own or subject.status in INVITED_STATUSES else [subject]
-    outbox.post_notices([(event, email) for email in dict.fromkeys(person.user.email for person in people)])
+    addresses = dict.fromkeys(person.user.email for person in people if not _is_flooded(person))
+    outbox.post_notices([(event, email) for email in addresses])
 
 
 @receiver(events_recorded)
@@ -45,6 +50,14 @@ def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Memb
             if subject.pk != actor.pk and subject.status not in INVITED_STATUSES
         ]
     )
+
+
+def _is_flooded(member: Member) -> bool:
+    """Whether an address that nobody confirmed has been sent enough for a day; counts the mail that else goes there.
+
+    It is what somebody typed for a VPN-only user: a stranger could be sent mail after mail, with words of theirs.
+    """
+    return member.name_here is not None and throttle.count(_UNCONFIRMED, member.user.email) is not None
 
 
 def _was_seen_from_there(event: Event) -> bool:

@@ -1,4 +1,4 @@
-"""Secrets that a demo installation makes for itself and keeps in its data folder.
+"""Secrets that a demo installation makes for itself, or writes, and keeps in its data folder.
 
 A production installation never comes here: there every secret is given by whoever runs it.
 """
@@ -25,3 +25,11 @@ def kept_secret(path: Path, make: Callable[[], str]) -> str:
         finally:
             draft.unlink()
     return path.read_text().strip()
+
+
+def private_folder(path: Path) -> Path:
+    """Return ``path`` as a folder that the present user alone may look into (mode 0700), making it if need be."""
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.stat().st_uid == os.getuid():
+        path.chmod(0o700)
+    return path

@@ -19,7 +19,7 @@ from django.core.validators import validate_email
 from environs import Env, EnvValidationError, ValidationError, validate
 
 from accounts.addresses import AddressError, TrustedProxies
-from console.first_run import kept_secret
+from console.first_run import kept_secret, private_folder
 from console.settings_error import SettingsError
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -150,6 +150,7 @@ if IS_DEMO:
         if not KEYTREE_KEY_RING and not KEYTREE_KEY_RING_FILE:
             KEYTREE_KEY_RING_FILE = str(KEYTREE_DATA_DIR / "key_ring")
             kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
+        private_folder(KEYTREE_DATA_DIR / "mail")  # where the demo writes its mails: with links that let somebody in
     except OSError as error:
         raise SettingsError(
             {"KEYTREE_DATA_DIR": [f"{error.filename} cannot be used: {error.strerror}. Name another folder."]}

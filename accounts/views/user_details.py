@@ -15,7 +15,7 @@ from accounts.enums import SIGN_IN_STATUSES, Permission
 from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm, focus_first_mistake
 from accounts.hierarchy import freezes_over
 from accounts.memberships import permission_names
-from accounts.models import Member
+from accounts.models import Member, User
 from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
 from accounts.queries import mail_problem, page_menu, status_words
 from accounts.requests import MemberRequest, form_or_post
@@ -130,7 +130,9 @@ def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
     if not can(request.member, MemberAction.EDIT_VPN_PASSWORD, member):
         what, why = MemberAction.EDIT_VPN_PASSWORD.value, reason(request.member, MemberAction.EDIT_VPN_PASSWORD, member)
         raise refusal(request, subject=member, what=what, why=why)
-    form = VpnPasswordForm(member.user, request.POST if request.method == "POST" else None)
+    # The name that this account knows: what is refused for being like another one would tell it.
+    known_as = User(email=member.user.email, name=member.name)
+    form = VpnPasswordForm(known_as, request.POST if request.method == "POST" else None)
     back = reverse("accounts:user", args=[member.pk])
     if request.method == "POST" and form.is_valid():
         try:

@@ -465,6 +465,9 @@ def test_vpn_only_user_is_added_and_gets_a_key_from_above(cast):
     ({"name": "Oslo", "email": NEW, "api_username": "ｏslo"}, "with a letter or digit first"),
     ({"name": "Oslo", "email": NEW, "api_username": "o" * 101}, "at most 100"),
     ({"name": "Oslo", "email": NEW, "api_username": "7654321_new@acme.example"}, "made of account IDs"),
+    ({"name": "Oslo", "email": NEW, "api_username": "olivia@acme.example"}, "without an at sign"),
+    ({"name": "Pay at HTTPS://evil.example", "email": NEW}, "without the address of a page"),
+    ({"name": "See WWW.evil.example", "email": NEW}, "without the address of a page"),
     ({"name": "Oslo", "email": NEW, "api_username": "APIKEY"}, "stands for IBM Cloud API keys"),
 ])  # fmt: skip
 def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
@@ -504,6 +507,17 @@ def test_vpn_only_user_is_called_what_the_account_called_them_whoever_they_are_e
     assert "A gateway" in page
     assert "Raman" not in page
     assert member("priya@acme.example").name == "Priya Raman"
+
+
+def test_vpn_password_is_compared_with_the_name_that_the_account_knows(cast):
+    """That it is like another one would tell what the user is called elsewhere."""
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    client = visitor(owner)
+    client.post("/iam/users/add_vpn_user", {"name": "Big gateway", "email": "priya@acme.example"})
+    added = Member.objects.get(account_id=7654321, user__email="priya@acme.example")
+    url = f"/iam/users/{added.pk}/vpn_password"
+    assert client.post(url, {"password": "gatewaysoftlayer"}).status_code == 200
+    assert client.post(url, {"password": "ramansoftlayerqz7"}).status_code == 302
 
 
 def test_account_that_added_somebody_hears_nothing_of_them_elsewhere(cast, monkeypatch):

@@ -95,6 +95,19 @@ def test_vpn_only_user_is_told_of_the_key_that_was_made(cast):
     ]
 
 
+def test_address_that_nobody_confirmed_is_sent_few_mails(cast):
+    """Whoever typed it could else have a stranger sent mail after mail, with words of their own."""
+    marcus, email = cast["marcus"], "stranger@elsewhere.example"
+    added = memberships.add_vpn_user(name="A prize", email=email, password="", by=marcus, origin=HERE)
+    for is_on in (True, False) * 5:
+        memberships.change_user_managed_login(member=added, is_on=is_on, by=marcus, origin=HERE)
+    assert [address for address, _ in told()] == ["stranger"] * 5
+    # Whoever came in by themselves is told of everything.
+    for is_on in (True, False) * 5:
+        memberships.change_user_managed_login(member=cast["priya"], is_on=is_on, by=marcus, origin=HERE)
+    assert [address for address, _ in told()] == ["priya"] * 10
+
+
 def test_nobody_is_told_of_what_they_did_themselves_or_before_they_joined(cast):
     priya, lena = cast["priya"], cast["lena"]
     Member.objects.filter(pk=priya.pk).update(user_managed_login=True)

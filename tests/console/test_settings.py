@@ -2,12 +2,13 @@
 
 import ast
 import re
+import shutil
 import stat
 from pathlib import Path
 
 import pytest
 
-from console.first_run import kept_secret
+from console.first_run import kept_secret, private_folder
 from tests.console.programs import ROOT, manage, settings_module
 
 
@@ -137,6 +138,15 @@ def test_kept_secret_is_made_once(tmp_path: Path) -> None:
     assert kept_secret(file, lambda: "first") == "first"
     assert kept_secret(file, lambda: "second") == "first"
     assert [left.name for left in file.parent.iterdir()] == ["secret"]
+
+
+def test_mails_of_the_demo_are_readable_by_its_user_alone(tmp_path: Path) -> None:
+    """They hold links that let somebody in; a data folder that was there already may be open to others."""
+    mail = tmp_path / "mail"
+    mail.mkdir(mode=0o755)
+    for _ in range(2):
+        assert stat.S_IMODE(private_folder(mail).stat().st_mode) == 0o700
+        shutil.rmtree(mail)
 
 
 def test_kept_secret_of_another_process_counts(tmp_path: Path) -> None:
