@@ -129,7 +129,7 @@ def test_demo_keeps_its_secrets_to_itself(tmp_path: Path) -> None:
     for _ in range(2):
         assert settings_module(KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(folder)).returncode == 0
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()}
-    assert modes == {"secret_key": 0o600, "key_ring": 0o600}
+    assert modes == {"secret_key": 0o600, "key_ring": 0o600, "mail": 0o700}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
