@@ -66,6 +66,7 @@ CONSOLE_REFUSED = "console.refused"
 RESTRICTION_CHANGED = "member.restriction_changed"
 STATUS_CHANGED = "member.status_changed"
 PARENT_CHANGED = "member.parent_changed"
+LEFT_BRANCH = "member.branch_left"
 PERMISSIONS_CHANGED = "member.permissions_changed"
 LOGIN_CHANGED = "member.user_managed_login_changed"
 REMOVED = "member.removed"
@@ -111,6 +112,7 @@ register(
         VPN_PASSWORD_CHANGED: "VPN password changed",
         STATUS_CHANGED: "User status changed",
         PARENT_CHANGED: "Parent user changed",
+        LEFT_BRANCH: "User moved out of the branch",
         PERMISSIONS_CHANGED: "Permissions changed",
         LOGIN_CHANGED: "User-managed login changed",
         REMOVED: "User removed",

@@ -171,7 +171,14 @@ class PasskeyProofForm(forms.Form):
 class StatusForm(forms.Form):
     """The status that a user is to have."""
 
-    status = forms.ChoiceField(label="User status", choices=[(status, status.label) for status in CHOSEN_STATUSES])
+    status = forms.ChoiceField(
+        label="User status",
+        choices=[(status, status.label) for status in CHOSEN_STATUSES],
+        help_text=(
+            "Takes effect at once. Disabled classic infrastructure: calls with their key are refused. Suspended: they "
+            "can do nothing in this account either. VPN-only: they cannot log in, and calls with their key are accepted."
+        ),
+    )
 
     def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -18,6 +18,7 @@ from accounts.enums import (
     PERMISSION_LABELS,
     MemberStatus,
     Permission,
+    Relation,
 )
 from accounts.models import Account, BranchFreeze, Member, Session, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
@@ -321,7 +322,14 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin)
         raise NotAllowed("You may not make this user the parent.")
     if parent.pk == member.parent_id:
         return member
-    return _move(member, parent, by, origin)
+    former = present_member(_there(member.parent))
+    moved = _move(member, parent, by, origin)
+    # The event of the move is about somebody of whom those who were above, and no longer are, see nothing any more.
+    is_lost = hierarchy.relation(present_member(former), moved) is not Relation.ANCESTOR
+    if is_lost and former.pk != by.pk:
+        details = {"user": audit.label(moved)}
+        audit.record(events.LEFT_BRANCH, actor=by, subject=former, origin=origin, details=details)
+    return moved
 
 
 def _move(member: Member, parent: Member, by: Member | None, origin: Origin) -> Member:

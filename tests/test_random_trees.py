@@ -244,8 +244,11 @@ class Histories(RuleBasedStateMachine):
             parent=self.member(parent), by=self.member(actor),
         )  # fmt: skip
         if done is not None:
-            self.events += parent != self.oracle.parent[member]
+            former = self.oracle.parent[member]
+            self.events += parent != former
             self.oracle.parent[member] = parent
+            # Who is above no longer finds an event of their own, unless they did it themselves.
+            self.events += former not in (actor, parent) and not self.oracle.is_above(former, member)
 
     @precondition(lambda self: len(self.ids) > 3)
     @rule(actor=numbers, member=numbers, hand_over=st.booleans())

@@ -167,6 +167,24 @@ def test_the_preview_tells_who_is_not_above_the_same_with_keys_and_without(cast,
     assert names_under("Lose sight of them", shown[0]) == {"Marcus Lindqvist"}
 
 
+def test_former_parent_is_told_that_a_user_has_left_their_branch(cast):
+    olivia, marcus, noor = visitor(cast["olivia"]), cast["marcus"], cast["noor"]
+    left = {"action": "member.branch_left"}
+    for parent, told in (("marcus", ["priya"]), ("sam", ["priya", "marcus"])):
+        olivia.post(f"/iam/users/{noor.pk}/parent", {"parent": cast[parent].pk})
+        assert list(Event.objects.filter(**left).order_by("number").values_list("subject_id", flat=True)) == [
+            cast[name].pk for name in told
+        ]
+    seen = page(visitor(marcus), "/user/notifications")
+    assert "User moved out of the branch" in seen
+    assert "Noor Haddad" in seen
+    assert "Sam Okafor" not in seen
+    # Nobody is told of what they did, nor of somebody who is still below them.
+    visitor(marcus).post(f"/iam/users/{cast['berlin'].pk}/parent", {"parent": cast["priya"].pk})
+    visitor(marcus).post(f"/iam/users/{cast['berlin'].pk}/parent", {"parent": marcus.pk})
+    assert Event.objects.filter(**left, subject_id=marcus.pk).count() == 1
+
+
 def test_rights_follow_the_new_parent_at_once(cast):
     key = ClassicKey.objects.get(holder=cast["priya"])
     sam, marcus = visitor(cast["sam"]), visitor(cast["marcus"])
