@@ -175,8 +175,9 @@ class StatusForm(forms.Form):
         label="User status",
         choices=[(status, status.label) for status in CHOSEN_STATUSES],
         help_text=(
-            "Takes effect at once. Disabled classic infrastructure: calls with their key are refused. Suspended: they "
-            "can do nothing in this account either. VPN-only: they cannot log in, and calls with their key are accepted."
+            "Takes effect at once. Disabled classic infrastructure: calls with their key are refused. "
+            "Suspended: they can do nothing in this account either. VPN-only: they cannot log in, and calls with their "
+            "key are accepted."
         ),
     )
 
