@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import invitations, memberships, policy
 from accounts.access import refusal, refused_answer
+from accounts.enums import Permission
 from accounts.forms import InviteForm, VpnUserForm, focus_first_mistake
 from accounts.hierarchy import TreeError
 from accounts.invitations import Outcome, Result, TooManyInvitations
@@ -49,7 +50,7 @@ def invite(request: MemberRequest) -> HttpResponse:
             form.add_error("addresses", str(error))
             refused = error
         else:
-            return _results(request, results)
+            return _results(request, results, form.granted)
     focus_first_mistake(form)
     context = {
         "title": "Invite users",
@@ -66,8 +67,12 @@ def mails() -> dict[str, object]:
     return {"are_sent": settings.KEYTREE_SENDS_MAIL, "folder": settings.EMAIL_FILE_PATH if writes_files else ""}
 
 
-def _results(request: MemberRequest, results: list[Result]) -> HttpResponse:
-    """Say what became of each address, what needs attention first. Sent again, it would say *Invited already*."""
+def _results(request: MemberRequest, results: list[Result], granted: Permission) -> HttpResponse:
+    """Say what became of each address, what needs attention first. Sent again, it would say *Invited already*.
+
+    What is no address is offered to be corrected, with the permissions that all were to have.
+    """
+    wrong = [result.invitee.text for result in results if result.outcome is Outcome.NOT_AN_ADDRESS]
     invited = sum(result.outcome is Outcome.INVITED for result in results)
     context = {
         "title": "Invite users",
@@ -75,10 +80,21 @@ def _results(request: MemberRequest, results: list[Result]) -> HttpResponse:
         "invited": invited,
         "headline": _headline(invited, len(results) - invited),
         "others": len(results) - invited,
+        "form": _form_to_correct(request, wrong, granted) if wrong else None,
         "focuses_title": True,
         "mails": mails(),
     }
     return render(request, "accounts/invited.html", context)
+
+
+def _form_to_correct(request: MemberRequest, wrong: list[str], granted: Permission) -> InviteForm:
+    permissions = [int(permission) for permission in granted]
+    form = InviteForm(
+        initial={"addresses": "\n".join(wrong), "permissions": permissions},
+        grantable=policy.grantable_with_invitation(request.member),
+    )
+    form.helper.form_action = request.path
+    return form
 
 
 def _headline(invited: int, others: int) -> str:

@@ -271,6 +271,16 @@ def test_each_address_gets_its_outcome(cast):
     assert Mail.objects.count() == 2
 
 
+def test_what_is_no_address_can_be_corrected_with_the_same_permissions(cast):
+    answer = invite(visitor(cast["olivia"]), f"{NEW} kim@new@example nonsense", Permission.MANAGE_USERS)
+    page = answer.content.decode()
+    assert re.search(r'<form[^>]*action="/iam/users/invite_users"', page)
+    assert re.search(r'<textarea name="addresses"[^>]*>\s*kim@new@example\nnonsense</textarea>', page)
+    ticked = re.findall(r'name="permissions" value="(\d+)"[^>]*checked', page)
+    assert ticked == [str(int(Permission.MANAGE_USERS))]
+    assert "<textarea" not in invite(visitor(cast["olivia"]), "kim@new.example").content.decode()
+
+
 def test_a_known_and_an_unknown_address_look_the_same_to_who_invites(cast):
     """Neither the outcome nor the list nor the page of the invited person tells who is in another account."""
     owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
