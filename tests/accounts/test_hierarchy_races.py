@@ -119,6 +119,7 @@ def test_of_three_moves_in_a_ring_one_is_refused_each_time():
 
     answers = moved_at_once(owner.account, targets, 100)
 
+    assert len(answers) == 100
     for answer in answers:
         assert [type(error) for error in errors(answer)] == [TreeError]
     assert_sound(owner.account)

@@ -5,7 +5,8 @@ import json
 import re
 import struct
 from datetime import timedelta
-from html import unescape
+from html import escape, unescape
+from typing import Any
 
 import cbor2
 import pytest
@@ -15,8 +16,9 @@ from django.test import Client
 from django.utils import timezone
 from webauthn.helpers import bytes_to_base64url
 
-from accounts import passkeys, signin
-from accounts.models import Account, Event, Mail, Passkey, PasskeyChallenge, RecoveryCode
+from accounts import passcodes, passkeys, second_stage, signin, throttle
+from accounts.factors import FactorRefused
+from accounts.models import Account, Event, Mail, Passcode, Passkey, PasskeyChallenge, RecoveryCode
 from console import demo
 from keys.models import ClassicKey
 from tests.conftest import ACME
@@ -244,3 +246,87 @@ def test_passkeys_are_for_those_who_have_given_their_password(cast, device):
     assert Client().post(USE)["Location"] == "/login"
     assert Client().post(USE, {"credential": "{}"})["Location"] == "/login"
     assert not PasskeyChallenge.objects.exists()
+
+
+def asked(page: str) -> dict[str, Any]:
+    """What the browser is asked for."""
+    return json.loads(unescape(re.search(r'data-passkey-\w+="([^"]+)"', page)[1]))
+
+
+def test_browser_is_asked_for_this_persons_passkeys_and_for_the_person_behind_the_device(cast, device):
+    add(visitor(cast["priya"]), Authenticator(b"of somebody else"))
+    here = [bytes_to_base64url(device.id)]
+    to_add = asked(text_of(visitor(cast["noor"]).post(ADD)))
+    assert [known["id"] for known in to_add["excludeCredentials"]] == here  # the same device is not added twice
+    assert to_add["authenticatorSelection"]["userVerification"] == "required"
+    assert (to_add["rp"]["id"], to_add["user"]["name"]) == ("testserver", "noor@acme.example")
+    to_use = asked(text_of(give_password().post(USE)))
+    assert [known["id"] for known in to_use["allowCredentials"]] == here  # else a device may not find its own
+    assert (to_use["userVerification"], to_use["rpId"]) == ("required", "testserver")
+
+
+@pytest.mark.parametrize("purpose", [passkeys.LOG_IN, passkeys.PROVE])
+def test_challenge_that_somebody_else_was_given_is_none_of_ones_own(cast, device, purpose):
+    """Else whoever gets a passkey to sign for one site of theirs could have asked for what it signs."""
+    site = passkeys.Site("testserver", HERE)
+    options = passkeys.options_to_use(cast["sam"].user, site, purpose)
+    page = f'data-passkey-use="{escape(options)}"'
+    with pytest.raises(FactorRefused):
+        passkeys.use(cast["noor"].user, credential=device.signed(page), site=site, purpose=purpose)
+    own = f'data-passkey-use="{escape(passkeys.options_to_use(cast["noor"].user, site, purpose))}"'
+    passkeys.use(cast["noor"].user, credential=device.signed(own), site=site, purpose=purpose)
+
+
+def test_challenges_that_nobody_answered_are_cleared_away(cast, device):
+    site = passkeys.Site("testserver", HERE)
+    passkeys.options_to_use(cast["sam"].user, site, passkeys.LOG_IN)
+    PasskeyChallenge.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
+    passkeys.options_to_use(cast["noor"].user, site, passkeys.LOG_IN)
+    assert list(PasskeyChallenge.objects.values_list("user__email", flat=True)) == ["noor@acme.example"]
+
+
+def test_second_passkey_ends_no_session(cast, device):
+    """The others were opened with the first by then."""
+    here, elsewhere = visitor(cast["noor"]), visitor(cast["noor"])
+    assert add(here, Authenticator(b"another passkey"), "Key ring").status_code == 302  # no recovery codes: they stay
+    assert Passkey.objects.count() == 2
+    assert [is_open(here), is_open(elsewhere)] == [True, True]
+
+
+def test_last_passkey_goes_where_a_passcode_stays_although_one_is_required(cast, device):
+    client, user = visitor(cast["noor"]), cast["noor"].user
+    Account.objects.filter(pk=ACME).update(require_second_factor=True)
+    passcodes.begin(user)
+    Passcode.objects.update(confirmed_at=timezone.now())
+    row = Passkey.objects.get()
+    assert client.post(f"{ADD}/{row.uid}/remove").status_code == 302
+    assert not Passkey.objects.exists()
+    assert RecoveryCode.objects.filter(user=user).exists()
+
+
+def test_removal_of_a_passkey_is_an_event_and_told(cast, device):
+    client, row = visitor(cast["noor"]), Passkey.objects.get()
+    client.post(f"{ADD}/{row.uid}/remove")
+    assert Event.objects.get(action="user.passkey_removed", account_id=ACME).facts == {"name": "Phone"}
+    assert Mail.objects.filter(event__action="user.passkey_removed").count() == 1
+
+
+def test_each_second_stage_is_a_session_of_its_own(cast, device, settings):
+    """Nobody can have put the session there before, to go on with it once the password was given."""
+    client = give_password()
+    first = client.cookies[settings.SESSION_COOKIE_NAME].value
+    client.post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})
+    assert client.cookies[settings.SESSION_COOKIE_NAME].value != first
+    stranger = Client()
+    stranger.cookies[settings.SESSION_COOKIE_NAME] = first
+    assert stranger.get("/login/code")["Location"].startswith("/login")
+
+
+def test_who_proves_the_second_factor_often_is_not_slowed_down(cast, device, origin):
+    """What succeeded is no guess, and does not count as one."""
+    user, often = cast["noor"].user, throttle.CODES[0].attempts + 2
+    for _ in range(often):
+        client = give_password()
+        assert client.post(USE, {"credential": device.signed(text_of(client.post(USE)))}).get("Location") == "/"
+    for code in passcodes.make_recovery_codes(user)[:often]:
+        assert second_stage.check_code(user, code=code, origin=origin) == "recovery code"

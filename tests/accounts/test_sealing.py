@@ -1,5 +1,6 @@
 """Subkeys, and who holds the library that encrypts."""
 
+import base64
 import sys
 
 import pytest
@@ -31,3 +32,53 @@ def test_a_process_that_opens_no_value_goes_without_the_library(tmp_path):
     (tmp_path / "static").mkdir()  # is complained of
     done = run(sys.executable, "-c", asked, KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(tmp_path))
     assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@pytest.mark.parametrize("elsewhere", [("1", "23"), ("123", ""), ("123",), ("12", "3", "")])
+def test_parts_of_what_a_value_belongs_to_cannot_run_over_into_each_other(elsewhere):
+    blob = sealing.seal(b"secret", purpose="test", belongs_to=("12", "3"))
+    assert sealing.open_sealed(blob, purpose="test", belongs_to=("12", "3")) == b"secret"
+    with pytest.raises(sealing.SealError):
+        sealing.open_sealed(blob, purpose="test", belongs_to=elsewhere)
+
+
+@pytest.mark.parametrize("purpose", ["test", "classic-key-value"])
+def test_same_value_sealed_twice_looks_different(purpose):
+    """A nonce is used once: GCM tells all to whoever sees two texts under one."""
+    blobs = {sealing.seal(b"secret", purpose=purpose, belongs_to=(1,)) for _ in range(20)}
+    assert len(blobs) == 20
+    start = sealing._HEADER_BYTES + len(sealing.configured_ring().current)
+    assert len({blob[start : start + 12] for blob in blobs}) == 20
+
+
+def test_blob_that_is_damaged_anywhere_or_cut_anywhere_does_not_open():
+    blob = sealing.seal(b"secret", purpose="test", belongs_to=(1,))
+    damaged = [blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1 :] for at in range(len(blob))]
+    for wrong in (*damaged, *(blob[:end] for end in range(len(blob))), blob + b"\0"):
+        with pytest.raises(sealing.SealError):
+            sealing.open_sealed(wrong, purpose="test", belongs_to=(1,))
+
+
+def test_blob_of_another_purpose_does_not_open():
+    blob = sealing.seal(b"secret", purpose="test", belongs_to=(1,))
+    with pytest.raises(sealing.SealError):
+        sealing.open_sealed(blob, purpose="another", belongs_to=(1,))
+
+
+def test_ring_prints_its_ids_and_never_a_key():
+    key = b"0123456789abcdef0123456789abcdef"
+    ring = sealing.Ring.parse("new:" + base64.b64encode(key).decode())
+    assert repr(ring) == str(ring) == "<Ring new>"
+
+
+@pytest.mark.parametrize("length", [0, 16, 31, 33, 48, 64])
+def test_ring_takes_keys_of_32_bytes_alone(length):
+    with pytest.raises(sealing.RingError, match="is not 32 bytes"):
+        sealing.Ring.parse("1:" + base64.b64encode(b"A" * length).decode())
+
+
+@pytest.mark.parametrize("wrong", ["!", "*", "=", "\0"])
+def test_ring_does_not_pass_over_what_is_no_base64(wrong):
+    text = base64.b64encode(b"A" * 32).decode()
+    with pytest.raises(sealing.RingError, match="is not 32 bytes in base64"):
+        sealing.Ring.parse(f"1:{text[:10]}{wrong}{text[10:]}")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import transaction
 
 from accounts import audit, events, memberships, sealing
 from accounts.models import Account, AuditChain, Event
@@ -328,3 +329,33 @@ def test_a_real_break_is_told_though_events_keep_coming(cast, origin, monkeypatc
     monkeypatch.setattr(audit, "breaks", always_broken)
 
     assert audit_check.first_break(ACME) == (3, "it was changed after it was written")
+
+
+def test_a_trail_cut_short_is_found_although_its_end_was_counted_down(trail):
+    last = newest(ACME).number
+    trail.filter(number=last).delete()
+    AuditChain.objects.filter(pk=ACME).update(number=last - 1)
+    assert f"broken at event {last}: events are missing at the end\n" in run_on_break()
+
+
+def test_a_trail_given_to_another_account_as_a_whole_is_found(trail):
+    """Numbers and links fit, and so does the end: that it is another account's is all that is wrong."""
+    whole = AuditChain.objects.get(pk=ACME)
+    Event.objects.filter(account_id=BOREALIS).delete()
+    trail.update(account_id=BOREALIS)
+    AuditChain.objects.filter(pk=BOREALIS).update(number=whole.number, link=whole.link)
+    assert f"Account {BOREALIS}: broken at event 1: it was changed after it was written\n" in run_on_break()
+
+
+def test_an_event_of_another_course_of_things_is_found(trail, cast, origin):
+    """As from a copy of the database that went on by itself: number and key are right, what follows is not its."""
+    with transaction.atomic():
+        other = audit.record(events.SIGNED_IN, actor=cast["olivia"], origin=origin)
+        transaction.set_rollback(True)
+    real = audit.record(events.SIGNED_OUT, actor=cast["olivia"], origin=origin)
+    audit.record(events.SIGNED_IN, actor=cast["olivia"], origin=origin)
+    trail.filter(pk=real.pk).delete()
+    other.pk = real.pk
+    other.save(force_insert=True)
+    assert other.number == real.number
+    assert f"broken at event {real.number + 1}: it was changed after it was written\n" in run_on_break()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from django.db import OperationalError, connection, transaction
 
+from accounts import memberships, sealing
 from accounts.enums import MemberStatus
 from accounts.models import Account, Member
 from keys import lifecycle, material, usage, verification
@@ -279,3 +280,32 @@ def test_statement_that_its_connection_lost_is_prepared_anew(events_can_go, cast
     assert verify(username, value, "10.0.0.1").accepted
     assert connection.connection is not before
     assert verify(username, value, "10.0.0.1").accepted
+
+
+def test_verify_names_the_status_before_the_freeze_and_the_freeze_before_the_addresses(cast, key_of, value_of, origin):
+    """What somebody above has to change first: thawing helps nobody who is suspended."""
+    key = key_of("priya")
+    memberships.freeze_branch(member=cast["priya"], reason="An audit", by=cast["olivia"], origin=origin)
+    ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="10.0.0.0/8")
+    assert verify("1234567_priya@acme.example", value_of("priya"), HERE).reason is Reason.FROZEN
+    Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.SUSPENDED)
+    assert verify("1234567_priya@acme.example", value_of("priya"), HERE).reason is Reason.STATUS
+    assert verify("1234567_priya@acme.example", "0" * 64, HERE).reason is Reason.WRONG_VALUE
+
+
+def test_verify_longest_name_that_there_can_be_is_found(cast, value_of):
+    longest = Member._meta.get_field("api_username").max_length
+    name = f"1234567_{'a' * (longest - 21)}@acme.example"
+    assert len(name) == longest
+    Member.objects.filter(pk=cast["priya"].pk).update(api_username=name)
+    assert verify(name, value_of("priya"), HERE).accepted
+
+
+@pytest.mark.parametrize("field", ["uid", "holder_id", "account_id", "creator_id"])
+def test_value_opens_in_its_own_row_alone(cast, key_of, field):
+    """Whoever can write rows, and has no ring, gets no value by giving one to another user."""
+    key, other = key_of("priya"), key_of("sam")
+    assert len(material.take(key).text) == 64
+    setattr(key, field, 7654321 if field == "account_id" else getattr(other, field))
+    with pytest.raises(sealing.SealError):
+        material.take(key)

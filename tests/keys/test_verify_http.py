@@ -445,3 +445,17 @@ def test_key_ring_unusable_is_a_no_for_everybody(good, settings):
     settings.KEYTREE_KEY_RING_FILE = "/nonexistent"
     assert call(headers=good) == REFUSED
     assert call(headers={"Authorization": basic("nobody", "x")}) == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("email", "shown"),
+    [
+        ("müller@exämple.test", "m%C3%BCller@ex%C3%A4mple.test"),
+        ("100%@acme.example", "100%25@acme.example"),
+        ('"a b"@acme.example', "%22a%20b%22@acme.example"),
+    ],
+)
+def test_address_in_a_header_is_written_like_a_name(good, cast, email, shown):
+    User.objects.filter(pk=cast["priya"].user_id).update(email=email)
+    assert call(headers=good).header("X-Keytree-User") == shown
+    assert call("/verify/envoy", headers=good).header("X-Keytree-User") == shown

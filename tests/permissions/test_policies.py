@@ -12,6 +12,7 @@ from accounts.policy import MemberAction, NotAllowed
 from console import nav
 from keys import policy as key_policy
 from keys import queries as key_queries
+from keys.models import ClassicKey
 from keys.policy import KeyAction
 from tests import matrix
 from tests.matrix import Act, Case, Freeze, Stand, may
@@ -177,3 +178,22 @@ def test_navigation_is_for_those_who_may_work():
     for status in matrix.STATUSES:
         member.status = status
         assert bool(nav.groups_for(member, "/")) is (status in matrix.WORKING)
+
+
+@pytest.mark.django_db
+def test_refusals_about_keys_name_what_is_in_the_way(cast):
+    priya, marcus = cast["priya"], cast["marcus"]
+    key = ClassicKey.objects.select_related("holder").get(holder=priya)
+    priya.user_managed_login, marcus.permissions = False, 0
+    edit = partial(key_policy.require, action=KeyAction.EDIT_RESTRICTION, key=key)
+    assert _refused(partial(edit, priya)).startswith(
+        "You can restrict your own key only while user-managed login is on"
+    )
+    assert _refused(partial(edit, marcus)) == "You need the permission Manage users to restrict this key."
+    marcus.is_frozen = True
+    for call in (
+        partial(edit, marcus),
+        partial(key_policy.require_create, marcus, marcus),
+        partial(key_policy.require_revoke_branch, marcus, priya),
+    ):
+        assert "until it is thawed" in _refused(call)

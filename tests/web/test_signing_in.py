@@ -339,3 +339,19 @@ def test_constants_are_those_promised():
     )
     assert (kept.idle, kept.hours) == (30, 12)
     assert connection.vendor in ("sqlite", "postgresql")
+
+
+def test_addresses_of_one_home_are_one_place(db):
+    """An IPv6 network of 64 bits: whoever has one has more addresses than there are guesses."""
+    home = [f"2001:db8:0:1:{number:x}::{number:x}" for number in range(1, 9)]
+    waits = [throttle.count_attempt("priya@acme.example", address) for address in home]
+    assert [wait is None for wait in waits] == [True] * 5 + [False] * 3
+    assert throttle.count_attempt("priya@acme.example", "2001:db8:0:2::1") is None
+    assert throttle.count_attempt("sam@acme.example", home[0]) is None
+
+
+def test_those_from_nowhere_known_are_one_place(db):
+    """As behind a declared proxy that says no address."""
+    waits = [throttle.count_attempt("priya@acme.example", None) for _ in range(6)]
+    assert [wait is None for wait in waits] == [True] * 5 + [False]
+    assert throttle.count_attempt("priya@acme.example", "17.5.7.8") is None
