@@ -7,7 +7,7 @@ own branch: any place of a tree of any size is reached by walking.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import QuerySet, Window
+from django.db.models import Exists, OuterRef, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from accounts import hierarchy, queries
@@ -100,7 +100,7 @@ def picture_of(root: Member, viewer: Member, *, url: str, after: str = "") -> Pi
     level, count = {root.pk: top}, 1
     for most in MOST_BELOW:
         # One more than is drawn tells whether there are others.
-        children = list(_children(list(level), most + 1, after=first if count == 1 else 0))
+        children = _children(list(level), most + 1, beyond=_beyond(root, first) if count == 1 else Q())
         count += len(children)
         if count > MOST_BOXES:
             break
@@ -123,11 +123,27 @@ def picture_of(root: Member, viewer: Member, *, url: str, after: str = "") -> Pi
     )
 
 
-def _children(parents: Sequence[int], most: int, *, after: int) -> QuerySet[Member]:
-    """Return the first ``most`` members directly below each of ``parents`` whose number is larger than ``after``."""
-    place = Window(RowNumber(), partition_by="parent_id", order_by="pk")
-    first = Member.objects.filter(parent_id__in=parents, pk__gt=after).annotate(place=place).filter(place__lte=most)
-    return queries.with_people_and_branches(Member.objects.filter(pk__in=first.values("pk"))).order_by("pk")
+def _beyond(root: Member, after: int) -> Q:
+    """Return the condition "comes after the user with that number, directly below ``root``"; all do where none has."""
+    last = _with_leaves(Member.objects.filter(parent=root, pk=after)).first() if after else None
+    if last is None:
+        return Q()
+    is_leaf: bool = vars(last)["is_leaf"]
+    return Q(is_leaf=is_leaf, pk__gt=last.pk) | (Q() if is_leaf else Q(is_leaf=True))
+
+
+def _with_leaves(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with ``is_leaf``, whether nobody is below them: those come last, as there is nowhere to go."""
+    return members.annotate(is_leaf=~Exists(Member.objects.filter(parent=OuterRef("pk"))))
+
+
+def _children(parents: Sequence[int], most: int, *, beyond: Q) -> list[Member]:
+    """Return the first ``most`` members directly below each of ``parents`` that fit ``beyond``, leaves last."""
+    place = Window(RowNumber(), partition_by="parent_id", order_by=["is_leaf", "pk"])
+    all_of_them = _with_leaves(Member.objects.filter(parent_id__in=parents)).filter(beyond)
+    first = all_of_them.annotate(place=place).filter(place__lte=most)
+    found = queries.with_people_and_branches(Member.objects.filter(pk__in=first.values("pk")))
+    return sorted(found, key=lambda member: (not vars(member)["below"], member.pk))
 
 
 def _box(member: Member, viewer: Member, url: str) -> Box:

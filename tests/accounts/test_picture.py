@@ -55,6 +55,25 @@ def test_who_is_not_drawn_is_counted_and_reached():
     assert more == []
 
 
+@pytest.mark.parametrize("with_somebody_below", [0, 1, 11, 12, 13, 40])
+def test_those_with_users_below_come_first_and_walking_on_reaches_everybody_once(with_somebody_below):
+    size = 40
+    below = range(size, size - with_somebody_below, -1)  # the last who came
+    owner, *members = grow([0] * size + list(below))
+    direct = members[:size]
+    expected = [*direct[size - with_somebody_below :], *direct[: size - with_somebody_below]]
+    seen, after = [], ""
+    for _ in range(size):
+        _, more, picture = drawn(owner, after=after)
+        shown = [box.pk for box in picture.top.below if box.row]
+        seen += shown
+        if not more:
+            break
+        assert picture.top.below[-1].url == f"?root={owner.pk}&after={shown[-1]}"
+        after = str(shown[-1])
+    assert seen == [member.pk for member in expected]
+
+
 def test_deep_line_is_drawn_for_so_many_levels_and_walked_down():
     links = chain(make_account(), 256)
     seen, more, picture = drawn(links[0])
