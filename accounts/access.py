@@ -13,7 +13,7 @@ from accounts.models import Member
 from accounts.passkeys import Site
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
-from accounts.throttle import TryLater
+from accounts.throttle import PROOFS, TryLater
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])
 
@@ -123,7 +123,8 @@ def _prove(request: MemberRequest, form: ProofForm) -> None:
     """Take what was typed as proof of identity. Raises SignInRefused."""
     member, origin = request.member, request.origin
     if form.is_by_code:
-        second_stage.check_code(member.user, code=form.cleaned_data["proof_code"], origin=origin, recovers=False)
+        code = form.cleaned_data["proof_code"]
+        second_stage.check_code(member.user, code=code, origin=origin, recovers=False, limits=PROOFS)
         signin.note_proof(request, member=member, origin=origin)
     else:
         signin.prove_identity(request, member=member, password=form.cleaned_data["password"], origin=origin)
@@ -132,7 +133,9 @@ def _prove(request: MemberRequest, form: ProofForm) -> None:
 def _prove_by_passkey(request: MemberRequest, credential: str) -> None:
     """Take what a passkey signed as proof of identity. Raises SignInRefused."""
     member, origin, site = request.member, request.origin, Site.of(request)
-    second_stage.check_passkey(member.user, credential=credential, site=site, purpose=passkeys.PROVE, origin=origin)
+    second_stage.check_passkey(
+        member.user, credential=credential, site=site, purpose=passkeys.PROVE, origin=origin, limits=PROOFS
+    )
     signin.note_proof(request, member=member, origin=origin)
 
 

@@ -22,7 +22,7 @@ def change(request: HttpRequest, *, member: Member, current: str, new: str, orig
     new one is good enough is a matter of the form.
     """
     user = member.user
-    signin.check_password(user, password=current, origin=origin)
+    signin.check_password(user, password=current, origin=origin, limits=throttle.PROOFS)
     encoded = make_password(new)  # before the transaction: hashing takes a while
     with transaction.atomic():
         identity.lock(user.pk)

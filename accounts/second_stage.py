@@ -19,6 +19,7 @@ from accounts.factors import FactorRefused
 from accounts.models import Member, Passkey, User
 from accounts.origin import Origin
 from accounts.passkeys import Site
+from accounts.throttle import Limits
 
 _log = logging.getLogger(__name__)
 
@@ -85,25 +86,32 @@ def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, or
     complete(request, open_to, used="passkey", origin=origin)
 
 
-def check_passkey(user: User, *, credential: str, site: Site, purpose: str, origin: Origin) -> None:
-    """Use up what one of the user's passkeys signed; counted before it is looked at. Raises SignInRefused."""
-    signin.count_or_refuse(user.email, origin, throttle.CODES)
+def check_passkey(
+    user: User, *, credential: str, site: Site, purpose: str, origin: Origin, limits: Limits = throttle.CODES
+) -> None:
+    """Use up what one of the user's passkeys signed; counted before it is looked at. Raises SignInRefused.
+
+    Args:
+        limits: what it counts against: ``throttle.PROOFS`` where the user's session is open.
+    """
+    signin.count_or_refuse(user.email, origin, limits)
     try:
         passkeys.use(user, credential=credential, site=site, purpose=purpose)
     except FactorRefused as error:
         signin.record_refusal(user, origin, "passkey not accepted")
         raise signin.SignInRefused(str(error)) from error
-    throttle.forget_success(user.email, origin.address, throttle.CODES)
+    throttle.forget_success(user.email, origin.address, limits)
 
 
 @sensitive_variables("code")
-def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True) -> str:
+def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, limits: Limits = throttle.CODES) -> str:
     """Use up a code of the user and return what it was, in words; counted before it is looked at. Raises SignInRefused.
 
     Args:
         recovers: whether a recovery code will do as well.
+        limits: what it counts against, as for a passkey.
     """
-    signin.count_or_refuse(user.email, origin, throttle.CODES)
+    signin.count_or_refuse(user.email, origin, limits)
     try:
         is_passcode = passcodes.use_passcode(user, code)
     except sealing.SealError as error:
@@ -112,7 +120,7 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True) 
     if not is_passcode and not (recovers and passcodes.use_recovery_code(user.pk, code)):
         signin.record_refusal(user, origin, "wrong code")
         raise signin.SignInRefused("This code is not right, or was used already. Wait for the next one and try again.")
-    throttle.forget_success(user.email, origin.address, throttle.CODES)
+    throttle.forget_success(user.email, origin.address, limits)
     return "one-time passcode" if is_passcode else "recovery code"
 
 

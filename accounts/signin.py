@@ -256,7 +256,7 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
 
     Raises SignInRefused when it is wrong or was tried too often.
     """
-    check_password(member.user, password=password, origin=origin)
+    check_password(member.user, password=password, origin=origin, limits=throttle.PROOFS)
     note_proof(request, member=member, origin=origin)
 
 
@@ -269,13 +269,17 @@ def note_proof(request: HttpRequest, *, member: Member, origin: Origin) -> None:
         audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
 
 
-def check_password(user: User, *, password: str, origin: Origin) -> None:
-    """Check a password given by, or in the name of, a user that is known. Raises SignInRefused as for a sign-in."""
-    count_or_refuse(user.email, origin)
+def check_password(user: User, *, password: str, origin: Origin, limits: Limits = throttle.SIGN_IN) -> None:
+    """Check a password given by, or in the name of, a user that is known. Raises SignInRefused as for a sign-in.
+
+    Args:
+        limits: what it counts against: ``throttle.PROOFS`` where the user's session is open.
+    """
+    count_or_refuse(user.email, origin, limits)
     if not user.check_password(password):
         record_refusal(user, origin, "wrong password given as proof")
         raise SignInRefused("This is not your password. Try again.")
-    throttle.forget_success(user.email, origin.address)
+    throttle.forget_success(user.email, origin.address, limits)
 
 
 def store(request: HttpRequest) -> None:

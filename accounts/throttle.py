@@ -57,7 +57,7 @@ EMAIL = Limit("email", 20, timedelta(minutes=15))  # one e-mail address, whereve
 ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, whatever e-mail address
 
 #: What counts against what: one address from one place, that address wherever from, one place whatever the address.
-Limits = tuple[Limit, Limit, Limit]
+Limits = tuple[Limit, Limit, Limit] | tuple[Limit, Limit]
 SIGN_IN: Limits = (PAIR, EMAIL, ADDRESS)
 #: One-time passcodes and recovery codes. Their own counts: a right password must not make room for more guesses.
 CODES: Limits = (
@@ -65,6 +65,9 @@ CODES: Limits = (
     Limit("code", 20, timedelta(minutes=15)),
     ADDRESS,
 )
+#: Proofs of identity in an open session, by password, code or passkey. Their own counts, and none of the place: whoever
+#: fails at the login page, from wherever, must not keep anybody from what is open to them.
+PROOFS: Limits = (Limit("proof pair", 5, timedelta(minutes=5)), Limit("proof", 20, timedelta(minutes=15)))
 #: Links for another password. Nobody's mailbox is filled, and nobody is kept from logging in by who asks for one.
 RESETS: Limits = (
     Limit("reset pair", 5, timedelta(minutes=15)),
@@ -77,7 +80,7 @@ _KEPT = timedelta(days=1)
 
 def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], _place(address)
-    subjects = zip(limits, (f"{place} {email}", email, place), strict=True)
+    subjects = zip(limits, (f"{place} {email}", email, place), strict=False)  # the place does not always count
     return [(limit, _key(limit, subject)) for limit, subject in subjects]
 
 

@@ -156,6 +156,26 @@ def test_proof_by_code_counts_for_a_value_and_a_recovery_code_does_not(cast, clo
     assert re.search(r"\b[0-9a-f]{64}\b", text_of(client.post(show, {"password": "", "proof_code": app.code()})))
 
 
+def test_guesses_at_codes_count_apart_in_a_session_and_at_the_login_page(cast, clock):
+    """Whoever knows the password alone, or guesses from the same place, keeps nobody from proving who they are."""
+    client, key = visitor(cast["priya"]), ClassicKey.objects.get(holder=cast["priya"])
+    app, codes = set_up(client, clock)
+    clock(minutes=6)
+    show = f"/iam/apikeys/classic/{key.pk}/show"
+    for _ in range(5):
+        assert give_password("priya").post("/login/code", {"code": "000000"}).status_code == 200
+    for number in range(95):
+        Client().post("/login", {"username": f"{number}@acme.example", "password": "wrong"})
+    assert Client().post("/login", {"username": "sam@acme.example", "password": demo.PASSWORD}).status_code == 429
+    assert re.search(r"\b[0-9a-f]{64}\b", text_of(client.post(show, {"proof_code": app.code()})))
+    clock(minutes=16)
+    for _ in range(5):
+        assert client.post(show, {"proof_code": "000000"}).status_code == 200
+    refused = client.post(show, {"password": demo.PASSWORD})  # a proof is a proof, by whatever
+    assert (refused.status_code, refused["Retry-After"]) == (429, "300")
+    assert give_code(give_password("priya"), codes[0])
+
+
 def test_key_of_somebody_else_is_deleted_with_a_proof_alone(cast, clock):
     marcus, priya = visitor(cast["marcus"]), visitor(cast["priya"])
     clock(minutes=6)

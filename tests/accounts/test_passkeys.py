@@ -231,6 +231,17 @@ def test_passkey_is_a_proof_of_identity_and_one_for_logging_in_is_none(cast, dev
     assert Event.objects.filter(action="user.identity_proved").count() == 1
 
 
+def test_failing_passkeys_count_apart_in_a_session_and_at_the_login_page(cast, device):
+    client, url = visitor(cast["noor"]), f"/iam/users/{cast['noor'].pk}/classic_key"
+    session = session_of(client)
+    session["proved_at"] = 0
+    session.save()
+    assert [client.post(url, {"proof_passkey": "{}"}).status_code for _ in range(6)] == [200] * 5 + [429]
+    waiting = give_password()
+    assert [waiting.post(USE, {"credential": "{}"}).status_code for _ in range(4)] == [200] * 4
+    assert waiting.post(USE, {"credential": device.signed(text_of(waiting.post(USE)))})["Location"] == "/"
+
+
 def test_there_are_no_more_passkeys_than_there_may_be_and_each_has_a_name(cast, device, monkeypatch):
     client = visitor(cast["noor"])
     page = text_of(client.post(ADD))

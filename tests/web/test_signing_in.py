@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -9,10 +10,12 @@ import pytest
 from django.conf import settings as django_settings
 from django.contrib.auth.hashers import make_password
 from django.db import connection
+from django.http import HttpResponse
 from django.test import Client
 
 from accounts import signin, throttle
 from accounts.models import Account, AttemptCount, Event, Member, User
+from console import demo
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
 from tests.surfaces import SURFACES
@@ -123,6 +126,59 @@ def test_live_sessions_are_not_ended_by_guesses(cast, hashed, key_url):
         log_in("priya", "wrong")
     assert is_signed_in(client)
     assert holds_value(client.post(f"{key_url}/show"))
+
+
+def proofs(key_url: str) -> dict[str, Callable[[Client, str], HttpResponse]]:
+    """The ways in which a password is given in an open session."""
+    return {
+        "as proof": lambda client, password: client.post(f"{key_url}/show", {"password": password}),
+        "to change it": lambda client, password: client.post(
+            "/user/security/password", {"current": password, "password": "a better pass phrase"}
+        ),
+    }
+
+
+@pytest.mark.parametrize("way", ["as proof", "to change it"])
+def test_strangers_who_fail_keep_nobody_from_proving_who_they_are(way, cast, hashed, clock, key_url):
+    """Whatever of the counts at the login page is full: the address's, that of its place, and that of both together."""
+    client = visitor(cast["priya"])
+    clock.go_on(minutes=6)
+    for number in range(20):
+        log_in("priya", "wrong", REMOTE_ADDR=f"10.0.0.{number // 5}")
+    for number in range(100):
+        log_in("priya" if number < 5 else f"somebody{number}", "wrong")
+    assert log_in("priya").status_code == log_in("priya", REMOTE_ADDR="10.0.1.1").status_code == 429
+    answer = proofs(key_url)[way](client, demo.PASSWORD)
+    assert holds_value(answer) if way == "as proof" else answer["Location"] == "/user/security"
+
+
+@pytest.mark.parametrize("way", ["as proof", "to change it"])
+def test_guesses_in_a_session_have_to_wait_and_keep_nobody_from_logging_in(way, cast, hashed, clock, key_url):
+    stolen, give = visitor(cast["priya"]), proofs(key_url)[way]
+    clock.go_on(minutes=6)
+    assert [give(stolen, "wrong").status_code for _ in range(5)] == [200] * 5
+    refused = give(stolen, demo.PASSWORD)
+    assert (refused.status_code, refused["Retry-After"]) == (429, "300")
+    assert "Too many attempts. Try again in 5 minutes." in refused.content.decode()
+    assert len(hashed) == 5
+    own = Client()
+    assert log_in("priya", client=own).status_code == 302
+    assert holds_value(own.post(f"{key_url}/show"))  # who has just logged in needs no other proof
+    clock.go_on(minutes=5)
+    assert give(stolen, "wrong").status_code == 200
+
+
+def test_guesses_in_sessions_are_counted_wherever_from(cast, hashed, clock, key_url):
+    stolen, guess = visitor(cast["priya"]), {"password": "wrong"}
+    clock.go_on(minutes=6)
+    for number in range(20):
+        place = f"10.0.0.{number // 5}"
+        assert stolen.post(f"{key_url}/show", guess, REMOTE_ADDR=place).status_code == 200
+    refused = stolen.post(f"{key_url}/show", {"password": demo.PASSWORD}, REMOTE_ADDR="10.0.1.1")
+    assert (refused.status_code, refused["Retry-After"]) == (429, "900")
+    assert log_in("priya", REMOTE_ADDR="10.0.0.1").status_code == 302
+    clock.go_on(minutes=15)
+    assert holds_value(stolen.post(f"{key_url}/show", {"password": demo.PASSWORD}))
 
 
 def test_known_and_unknown_emails_are_answered_alike(cast, hashed, settings):
@@ -334,6 +390,7 @@ def test_constants_are_those_promised():
     minutes = [timedelta(minutes=n) for n in (5, 15, 15)]
     assert limits == list(zip((5, 20, 100), minutes, strict=True))
     assert timedelta(minutes=5) == signin.FRESH_PROOF
+    assert [(limit.attempts, limit.window) for limit in throttle.PROOFS] == limits[:2]
     kept = SimpleNamespace(
         idle=django_settings.KEYTREE_SESSION_IDLE_MINUTES, hours=django_settings.KEYTREE_SESSION_HOURS
     )
