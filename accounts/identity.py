@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from accounts import audit
-from accounts.models import Member
+from accounts.enums import INVITED_STATUSES
+from accounts.models import Invitation, Member
 from accounts.origin import Origin
 
 #: Where a user is by their own doing: they have joined the account, or they own it. Elsewhere others added them.
@@ -20,6 +22,12 @@ def members_of(user_id: int) -> QuerySet[Member]:
     since: whoever types an address must not learn whether it is in use.
     """
     return Member.objects.filter(JOINED, user_id=user_id).select_related("user").order_by("account_id")
+
+
+def is_invited(user_id: int) -> bool:
+    """Whether an account waits for the user to join it, by a link that is still good; one query."""
+    waiting = Invitation.objects.filter(member__user_id=user_id, member__status__in=INVITED_STATUSES)
+    return waiting.filter(expires_at__gt=timezone.now()).exists()
 
 
 def lock(user_id: int) -> None:

@@ -52,8 +52,8 @@ def forget_old() -> int:
 def bind(reset: PasswordReset) -> bool:
     """Bind a request, whose mail is due, to the user of its address as they are now; return whether there is one.
 
-    Somebody who has a password and signs in somewhere: whoever was only invited, is VPN-only or invalid everywhere has
-    no use for a link, and gets none.
+    Somebody who has a password, and signs in somewhere or is invited: whoever has none yet, or is VPN-only or invalid
+    everywhere, has no use for a link, and gets none.
     """
     user = User.objects.filter(email=reset.email).first()
     if user is None or reset.expires_at <= timezone.now() or not _may_reset(user):
@@ -83,7 +83,7 @@ def use(reset: PasswordReset) -> None:
 
 def _may_reset(user: User) -> bool:
     members = Member.objects.filter(identity.JOINED, user=user, status__in=SIGN_IN_STATUSES)
-    return user.has_usable_password() and members.exists()
+    return user.has_usable_password() and (members.exists() or identity.is_invited(user.pk))
 
 
 def _state_of(user: User) -> bytes:

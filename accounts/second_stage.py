@@ -1,11 +1,13 @@
 """The second stage of signing in: after the password, a code or a passkey. Nothing of the account is open between.
 
 What is kept meanwhile is a session of nobody, with the user's number, a digest of the password that was given, and the
-time. So a change of the password, or ten minutes, end the stage, and no page takes it for somebody signed in.
+time. So a change of the password, or ten minutes, end the stage, and no page takes it for somebody signed in. Whoever
+gave the password to join by an invitation goes through it too: then which one it is is kept as well, never its token.
 """
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
@@ -14,9 +16,10 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import events, identity, passcodes, passkeys, sealing, signin, throttle
+from accounts import events, identity, invitations, passcodes, passkeys, sealing, signin, throttle, tokens
 from accounts.factors import FactorRefused
-from accounts.models import Member, Passkey, User
+from accounts.invitations import InvitationExpired, InvitationGone
+from accounts.models import Invitation, Member, Passkey, User
 from accounts.origin import Origin
 from accounts.passkeys import Site
 from accounts.throttle import Limits
@@ -26,19 +29,39 @@ _log = logging.getLogger(__name__)
 #: How long the second stage may take.
 TIME = timedelta(minutes=10)
 _USER, _PASSWORD, _SINCE = "second_stage_user", "second_stage_password", "second_stage_since"
+_INVITATION = "second_stage_invitation"
+_GONE = "The invitation cannot be used any more\nAsk the person who invited you."
 
 
 class StageOver(Exception):
-    """There is no second stage to go through: the password has to be given, again or first."""
+    """There is no second stage to go through: the password has to be given, again or first. The message says why."""
+
+    def __init__(self, message: str = "That took too long\nLog in again.") -> None:
+        super().__init__(message)
 
 
-def begin(request: HttpRequest, user: User) -> None:
-    """Keep that the user gave their password, in a new session of nobody, and let them go on to the second stage."""
+@dataclass(frozen=True)
+class Stage:
+    """Somebody who has given their password: who, where they may go in, and by which invitation if they join by one."""
+
+    user: User
+    members: Sequence[Member]
+    invitation: Invitation | None = None
+
+
+def begin(request: HttpRequest, user: User, *, invitation: Invitation | None = None) -> None:
+    """Keep that the user gave their password, in a new session of nobody, and let them go on to the second stage.
+
+    Args:
+        invitation: the one of theirs that they join by; by none they sign in.
+    """
     with transaction.atomic():
         request.session.flush()
         request.session[_USER] = user.pk
         request.session[_PASSWORD] = user.get_session_auth_hash()
         request.session[_SINCE] = timezone.now().timestamp()
+        if invitation is not None:
+            request.session[_INVITATION] = (invitation.uid.hex, invitation.generation)
         signin.store(request)
 
 
@@ -47,15 +70,29 @@ def was_begun(request: HttpRequest) -> bool:
     return _SINCE in request.session
 
 
-def members(request: HttpRequest) -> Sequence[Member]:
-    """Return where the person in the second stage may sign in, with their user. Raises StageOver."""
+def present(request: HttpRequest) -> Stage:
+    """Return the second stage that the session is in. Raises StageOver."""
     age = timezone.now().timestamp() - request.session.get(_SINCE, 0)
     if not 0 <= age <= TIME.total_seconds():
         raise StageOver
-    found = signin.members_to_sign_in(request.session.get(_USER, 0))
+    user_id, invitation = request.session.get(_USER, 0), None
+    if _INVITATION in request.session:
+        invitation = _invitation(user_id, *request.session[_INVITATION])
+        members: Sequence[Member] = [invitation.member]
+    else:
+        members = signin.members_to_sign_in(user_id)
     password = str(request.session.get(_PASSWORD, ""))
-    if not found or not constant_time_compare(password, found[0].user.get_session_auth_hash()):
+    if not members or not constant_time_compare(password, members[0].user.get_session_auth_hash()):
         raise StageOver
+    return Stage(members[0].user, members, invitation)
+
+
+def _invitation(user_id: int, uid: str, generation: int) -> Invitation:
+    """Return the user's invitation as it was when they gave their password. Raises StageOver when there is none."""
+    people = Invitation.objects.select_related("member__user", "member__account")
+    found = people.filter(uid=uid, generation=generation, member__user_id=user_id).first()
+    if found is None or found.is_expired():
+        raise StageOver(_GONE)
     return found
 
 
@@ -73,17 +110,16 @@ def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> None
 
     Raises StageOver, or SignInRefused as for a sign-in.
     """
-    open_to = members(request)
-    user = open_to[0].user
-    used = check_code(user, code=code, origin=origin)
-    complete(request, open_to, used=used, origin=origin)
+    stage = present(request)
+    used = check_code(stage.user, code=code, origin=origin)
+    complete(request, stage, used=used, origin=origin)
 
 
 def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, origin: Origin) -> None:
     """Sign the person in, if one of their passkeys signed what was asked. Raises StageOver or SignInRefused."""
-    open_to = members(request)
-    check_passkey(open_to[0].user, credential=credential, site=site, purpose=passkeys.LOG_IN, origin=origin)
-    complete(request, open_to, used="passkey", origin=origin)
+    stage = present(request)
+    check_passkey(stage.user, credential=credential, site=site, purpose=passkeys.LOG_IN, origin=origin)
+    complete(request, stage, used="passkey", origin=origin)
 
 
 def check_passkey(
@@ -124,10 +160,15 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, 
     return "one-time passcode" if is_passcode else "recovery code"
 
 
-def complete(request: HttpRequest, open_to: Sequence[Member], *, used: str, origin: Origin) -> None:
-    """Sign in somebody who has just proved the second factor too. Raises SignInRefused where no address allows it."""
-    member = signin.first_open(open_to, origin)
-    for name in (_USER, _PASSWORD, _SINCE):
+def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -> None:
+    """Sign in somebody who has just proved the second factor too, in the account that they join if they do.
+
+    Raises SignInRefused where no address allows it, or StageOver when the invitation went meanwhile.
+    """
+    member = signin.first_open(stage.members, origin)
+    if stage.invitation is not None:
+        member = _join(stage.invitation, stage.user, origin)
+    for name in (_USER, _PASSWORD, _SINCE, _INVITATION):
         request.session.pop(name, None)
     with transaction.atomic():
         signin.start_session(request, member=member, origin=origin, used=used)
@@ -136,3 +177,11 @@ def complete(request: HttpRequest, open_to: Sequence[Member], *, used: str, orig
             identity.record(
                 events.RECOVERY_CODE_USED, user_id=member.user_id, by=member, origin=origin, details={"left": left}
             )
+
+
+def _join(invitation: Invitation, user: User, origin: Origin) -> Member:
+    """Let the user into the account that invited them. Raises StageOver when the invitation went meanwhile."""
+    try:
+        return invitations.accept_as(token=tokens.token_of(invitation), user=user, origin=origin)
+    except (InvitationGone, InvitationExpired, sealing.SealError):
+        raise StageOver(_GONE) from None

@@ -105,7 +105,9 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
     if not members:
         # From here on the password was right: saying more than to a stranger tells a stranger nothing.
         record_refusal(user, origin, "no membership to sign in to")
-        raise SignInRefused("Your user cannot sign in to any account. Ask the person who invited you.")
+        ask = "To join one that invited you, open the link in its mail."
+        ask = ask if identity.is_invited(user.pk) else "Ask the person who invited you."
+        raise SignInRefused(f"Your user cannot sign in to any account. {ask}")
     member = first_open(members, origin)
     throttle.forget_success(email, origin.address)
     SessionStore.delete_expired()  # of everybody: here, because that is once for each person who gets in

@@ -5,10 +5,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from accounts import invitations, passcodes, signin
+from accounts import invitations, passcodes, second_stage, signin
 from accounts.forms import JoinForm, NewUserForm, ProofForm, focus_first_mistake, helper
 from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
-from accounts.models import Invitation, Member
+from accounts.models import Invitation
 from accounts.requests import MemberRequest, form_or_post
 
 AnyForm = JoinForm | NewUserForm | ProofForm
@@ -41,7 +41,7 @@ def _answer(request: MemberRequest, token: str) -> HttpResponse:
     status, headers = 200, {}
     if request.method == "POST" and form.is_valid():
         try:
-            return _join(request, token, invited, form)
+            return _join(request, token, invitation, form)
         except signin.SignInRefused as refused:
             form.add_error("password" if "password" in form.fields else None, str(refused))
             if refused.retry_after:
@@ -79,9 +79,12 @@ def _form(request: MemberRequest, invitation: Invitation) -> AnyForm:
 
 
 @sensitive_variables("token")
-def _join(request: MemberRequest, token: str, invited: Member, form: AnyForm) -> HttpResponse:
-    """Accept, and go on signed in. Raises SignInRefused, IdentityKnown, InvitationGone or InvitationExpired."""
-    origin = request.origin
+def _join(request: MemberRequest, token: str, invitation: Invitation, form: AnyForm) -> HttpResponse:
+    """Accept, and go on signed in, or to the second factor, which accepts, of somebody who has one.
+
+    Raises SignInRefused, IdentityKnown, InvitationGone or InvitationExpired.
+    """
+    invited, origin = invitation.member, request.origin
     if not signin.allows_platform(invited, origin):
         raise signin.SignInRefused("You cannot join from this address. Ask the person who invited you.")
     if isinstance(form, NewUserForm):
@@ -90,7 +93,8 @@ def _join(request: MemberRequest, token: str, invited: Member, form: AnyForm) ->
     elif isinstance(form, ProofForm):
         signin.check_password(invited.user, password=form.cleaned_data["password"], origin=origin)
         if passcodes.has_one(invited.user_id):
-            raise signin.SignInRefused("Your user has a second factor. Log in with it, then open this link again.")
+            second_stage.begin(request, invited.user, invitation=invitation)
+            return redirect("accounts:login-code")
         member = invitations.accept_as(token=token, user=invited.user, origin=origin)
         signin.start_session(request, member=member, origin=origin)
     else:

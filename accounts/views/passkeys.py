@@ -88,7 +88,7 @@ def login(request: MemberRequest) -> HttpResponse:
         return redirect(next_page(request))
     form, refusal = PasskeyAnswerForm(request.POST if "credential" in request.POST else None), None
     try:
-        user = second_stage.members(request)[0].user
+        user = second_stage.present(request).user
         if request.method != "POST":
             return redirect("accounts:login-code")
         site = Site.of(request)

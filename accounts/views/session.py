@@ -57,18 +57,23 @@ def login_code(request: MemberRequest) -> HttpResponse:
         return redirect(next_page(request))
     form, refused = CodeForm(request.POST if request.method == "POST" else None), None
     try:
-        user = second_stage.members(request)[0].user
+        stage = second_stage.present(request)
         if request.method == "POST" and form.is_valid():
             second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
             return redirect(next_page(request))
-    except second_stage.StageOver:
+    except second_stage.StageOver as over:
         if request.method == "POST" and second_stage.was_begun(request):  # a stranger's message would make a session
-            messages.error(request, "That took too long\nLog in again.")
+            messages.error(request, str(over))
         return redirect("accounts:login")
     except signin.SignInRefused as error:
         refused = error
         form.add_error("code", str(error))
-    context = {"title": "Confirm that it is you", "form": form, **second_stage.ways(user.pk)}
+    context = {
+        "title": "Confirm that it is you",
+        "form": form,
+        "invitation": stage.invitation,
+        **second_stage.ways(stage.user.pk),
+    }
     return refused_answer(render(request, "accounts/login_code.html", context), refused)
 
 

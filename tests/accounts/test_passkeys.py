@@ -16,9 +16,12 @@ from django.test import Client
 from django.utils import timezone
 from webauthn.helpers import bytes_to_base64url
 
-from accounts import passcodes, passkeys, second_stage, signin, throttle
+from accounts import invitations, memberships, passcodes, passkeys, second_stage, signin, throttle
+from accounts.enums import Permission
 from accounts.factors import FactorRefused
-from accounts.models import Account, Event, Mail, Passcode, Passkey, PasskeyChallenge, RecoveryCode
+from accounts.invitees import read
+from accounts.models import Account, Event, Invitation, Mail, Passcode, Passkey, PasskeyChallenge, RecoveryCode
+from accounts.tokens import token_of
 from console import demo
 from keys.models import ClassicKey
 from tests.conftest import ACME
@@ -341,3 +344,17 @@ def test_who_proves_the_second_factor_often_is_not_slowed_down(cast, device, ori
         assert client.post(USE, {"credential": device.signed(text_of(client.post(USE)))}).get("Location") == "/"
     for code in passcodes.make_recovery_codes(user)[:often]:
         assert second_stage.check_code(user, code=code, origin=origin) == "recovery code"
+
+
+def test_who_was_removed_and_is_invited_again_joins_with_a_passkey(cast, device, origin):
+    memberships.remove_member(member=cast["noor"], by=cast["olivia"], origin=origin, hand_over=True)
+    invitations.invite(invitees=read("noor@acme.example"), granted=Permission(0), by=cast["olivia"], origin=origin)
+    client = Client()
+    link = f"/invitations/{token_of(Invitation.objects.get(member__user=cast['noor'].user, member__account_id=ACME))}"
+    assert client.post(link, {"password": demo.PASSWORD})["Location"] == "/login/code"
+    assert "Use a passkey" in text_of(client.get("/login/code"))
+    page = text_of(client.post(USE))
+    assert client.post(USE, {"credential": device.signed(page)})["Location"] == "/"
+    assert is_open(client)
+    assert session_of(client)["account_id"] == ACME
+    assert Event.objects.filter(action="user.signed_in", account_id=ACME).last().facts == {"second factor": "passkey"}

@@ -10,8 +10,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import outbox, signin
-from accounts.models import AttemptCount, Event, Mail, Member, PasswordReset, Session, User
+from accounts import invitations, memberships, outbox, signin
+from accounts.enums import Permission
+from accounts.invitees import read
+from accounts.models import AttemptCount, Event, Invitation, Mail, Member, PasswordReset, Session, User
+from accounts.tokens import token_of
 from console import demo
 from tests.conftest import ACME, BOREALIS
 from tests.visitors import noting_writes, session_of, visitor
@@ -182,6 +185,30 @@ def test_link_is_mailed_to_whoever_signs_in_and_to_nobody_else(cast, mailoutbox)
     outbox.send_due()
     assert sorted(message.to[0] for message in mailoutbox) == ["dmitri@acme.example", "priya@acme.example"]
     assert not Mail.objects.exists()
+
+
+def test_link_is_mailed_to_whoever_has_a_password_and_is_invited(cast, origin, mailoutbox):
+    """They join with that password; and it is good as long as the invitation is."""
+    by = {"by": cast["olivia"], "origin": origin}
+    memberships.remove_member(member=cast["priya"], hand_over=True, **by)
+    invitations.invite(invitees=read("priya@acme.example, new@acme.example"), granted=Permission(0), **by)
+    Mail.objects.all().delete()
+    for name in ("priya", "new"):
+        ask(f"{name}@acme.example")
+    outbox.send_due()
+    assert [message.to for message in mailoutbox] == [["priya@acme.example"]]
+    link = link_in(mailoutbox[-1])
+    waiting = Invitation.objects.filter(member__user__email="priya@acme.example")
+    expires_at = waiting.get().expires_at
+    waiting.update(expires_at=timezone.now())
+    assert Client().get(link).status_code == 404
+    waiting.update(expires_at=expires_at)
+    assert Client().post(link, {"password": NEW})["Location"] == "/login"
+    answer = Client().post("/login", {"username": "priya@acme.example", "password": NEW})
+    assert "To join one that invited you, open the link in its mail." in answer.content.decode()
+    client = Client()
+    assert client.post(f"/invitations/{token_of(waiting.get())}", {"password": NEW}).status_code == 302
+    assert is_open(client)
 
 
 def test_late_mail_is_not_sent(cast, mailoutbox):
