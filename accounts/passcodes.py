@@ -32,6 +32,7 @@ _PURPOSE = "passcode"
 _STEP_SECONDS = 30
 #: Clocks differ: the code before and the one after count too. *Source:* RFC 6238, section 6.
 _STEPS_AROUND = (0, -1, 1)
+_PASSCODE_LENGTH = 6
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base 32: 5 bits each
 _CODE_LENGTH, _CODE_GROUP = 24, 6  # 120 bits
 #: How many recovery codes are made at once.
@@ -178,6 +179,11 @@ def use_recovery_code(user_id: int, code: str) -> bool:
     """Use up a recovery code by one statement; return whether it was one."""
     unused = RecoveryCode.objects.filter(user_id=user_id, digest=_digest(normalised(code)), used_at=None)
     return bool(unused.update(used_at=timezone.now()))
+
+
+def is_longer_than_passcodes(code: str) -> bool:
+    """Whether somebody who typed this meant a recovery code."""
+    return len(normalised(code)) > _PASSCODE_LENGTH
 
 
 def normalised(code: str) -> str:

@@ -105,14 +105,15 @@ def ways(user_id: int) -> dict[str, bool]:
 
 
 @sensitive_variables("code")
-def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> None:
+def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> int | None:
     """Sign the person in, if the code is a one-time passcode or a recovery code of theirs that was not used yet.
 
-    Raises StageOver, or SignInRefused as for a sign-in.
+    Returns how many recovery codes are left if it was one of them, else none. Raises StageOver, or SignInRefused as for
+    a sign-in.
     """
     stage = present(request)
     used = check_code(stage.user, code=code, origin=origin)
-    complete(request, stage, used=used, origin=origin)
+    return complete(request, stage, used=used, origin=origin)
 
 
 def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, origin: Origin) -> None:
@@ -155,13 +156,19 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, 
         is_passcode = False
     if not is_passcode and not (recovers and passcodes.use_recovery_code(user.pk, code)):
         signin.record_refusal(user, origin, "wrong code")
+        if recovers and passcodes.is_longer_than_passcodes(code):
+            raise signin.SignInRefused(
+                "This recovery code is not right, or was used already. Check it, or use another."
+            )
         raise signin.SignInRefused("This code is not right, or was used already. Wait for the next one and try again.")
     throttle.forget_success(user.email, origin.address, limits)
     return "one-time passcode" if is_passcode else "recovery code"
 
 
-def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -> None:
+def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -> int | None:
     """Sign in somebody who has just proved the second factor too, in the account that they join if they do.
+
+    Returns how many recovery codes are left if one was used, else none.
 
     Raises SignInRefused where no address allows it, or StageOver when the invitation went meanwhile.
     """
@@ -172,11 +179,13 @@ def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -
         request.session.pop(name, None)
     with transaction.atomic():
         signin.start_session(request, member=member, origin=origin, used=used)
-        if used == "recovery code":
-            left = passcodes.recovery_codes_left(member.user_id)
-            identity.record(
-                events.RECOVERY_CODE_USED, user_id=member.user_id, by=member, origin=origin, details={"left": left}
-            )
+        if used != "recovery code":
+            return None
+        left = passcodes.recovery_codes_left(member.user_id)
+        identity.record(
+            events.RECOVERY_CODE_USED, user_id=member.user_id, by=member, origin=origin, details={"left": left}
+        )
+        return left
 
 
 def _join(invitation: Invitation, user: User, origin: Origin) -> Member:

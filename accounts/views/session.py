@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts import second_stage, signin
+from accounts import passcodes, second_stage, signin
 from accounts.access import for_any_status, refused_answer
 from accounts.forms import LoginForm, SwitchForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest, form_or_post
@@ -59,7 +59,9 @@ def login_code(request: MemberRequest) -> HttpResponse:
     try:
         stage = second_stage.present(request)
         if request.method == "POST" and form.is_valid():
-            second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
+            left = second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
+            if left is not None:
+                messages.warning(request, _recovered(left))
             return redirect(next_page(request))
     except second_stage.StageOver as over:
         if request.method == "POST" and second_stage.was_begun(request):  # a stranger's message would make a session
@@ -75,6 +77,15 @@ def login_code(request: MemberRequest) -> HttpResponse:
         **second_stage.ways(stage.user.pk),
     }
     return refused_answer(render(request, "accounts/login_code.html", context), refused)
+
+
+def _recovered(left: int) -> str:
+    """Return what is said after a login by a recovery code, of which so many are left."""
+    return (
+        f"You logged in with a recovery code\nCodes left: {left} of {passcodes.RECOVERY_CODES}. "
+        "If you lost your device, take it away under Login security in the profile menu and set up another. "
+        "New codes are made there too."
+    )
 
 
 def _second_stage(request: MemberRequest) -> str:

@@ -246,6 +246,32 @@ def test_recovery_code_logs_in_once_and_is_told(cast, clock):
     assert give_code(give_password(), renewed[5])
 
 
+def test_after_a_recovery_code_it_is_said_how_many_are_left_and_what_to_do(cast, clock):
+    app, codes = set_up(visitor(cast["noor"]), clock)
+    by_app = give_password()
+    assert give_code(by_app, app.code())
+    for left, client in ((9, give_password()), (8, give_password())):
+        led_to = client.post("/login/code?next=/iam/users", {"code": codes[left]})["Location"]
+        page = text_of(client.get(led_to))
+        assert f"You logged in with a recovery code</p><p>Codes left: {left} of 10." in re.sub(r">\s+<", "><", page)
+        assert "under Login security in the profile menu and set up another" in page
+        assert "recovery code" not in text_of(client.get(led_to))
+    assert "recovery code" not in text_of(by_app.get("/iam/users"))
+
+
+def test_what_is_wrong_with_a_code_is_said_of_the_kind_that_was_typed(cast, clock):
+    _, codes = set_up(visitor(cast["noor"]), clock)
+    client, of_others = give_password(), set_up(visitor(cast["priya"]), clock)[1][0]
+    assert "Lost your device and your recovery codes?" in text_of(client.get("/login/code"))
+    assert give_code(give_password(), codes[0])
+    for code, said in (
+        ("000 000", "This code is not right, or was used already. Wait for the next one"),
+        (codes[0], "This recovery code is not right, or was used already. Check it, or use another."),
+        (of_others, "This recovery code is not right, or was used already. Check it, or use another."),
+    ):
+        assert said in text_of(client.post("/login/code", {"code": code})), code
+
+
 def test_codes_are_slowed_down_and_a_right_password_makes_no_room(cast, clock):
     app, codes = set_up(visitor(cast["noor"]), clock)
     for _ in range(5):
