@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from accounts import formats
 from accounts.events import NOTICES
-from accounts.models import Account, Invitation, Mail, PasswordReset
+from accounts.models import Account, Event, Invitation, Mail, Member, PasswordReset
 from accounts.tokens import reset_token_of, token_of
 
 #: Of a header: names may be long, and a mail program shows no more.
@@ -69,6 +69,7 @@ def _notice(mail: Mail) -> EmailMultiAlternatives:
         raise ValueError("A mail is about an invitation or an event, or about the reset of a password.")
     notice = NOTICES[event.action]
     account = Account.objects.get(pk=event.account_id)
+    is_own_act = notice.is_about_oneself and _was_done_by(mail.recipient, event)
     context = {
         "account": account,
         "sentence": notice.sentence,
@@ -78,10 +79,16 @@ def _notice(mail: Mail) -> EmailMultiAlternatives:
         "address": event.address,
         "facts": {name: event.facts[name] for name in ("before", "after", "reason") if name in event.facts},
         "url": site.url + reverse("accounts:activity"),
-        "security_url": site.url + reverse("accounts:security") if notice.is_about_identity else "",
+        "is_own_act": is_own_act,
+        "security_url": site.url + reverse("accounts:security") if notice.is_about_identity or is_own_act else "",
         "reset_url": site.url + reverse("accounts:reset"),
     }
     return _message(mail, f"{notice.subject} ({account.name})", "notice", context)
+
+
+def _was_done_by(email: str, event: Event) -> bool:
+    """Whether the event says that the user of that address did it: somebody else with their session may have."""
+    return event.actor_id is not None and Member.objects.filter(pk=event.actor_id, user__email=email).exists()
 
 
 def _message(mail: Mail, subject: str, template: str, context: Mapping[str, Any]) -> EmailMultiAlternatives:

@@ -141,6 +141,25 @@ def test_value_that_its_creator_sees_for_another_is_told_to_both(cast):
     assert sorted(to for to, _ in told()) == ["marcus", "vpn-berlin"]
 
 
+def test_who_is_told_of_a_value_that_they_saw_themselves_is_told_what_to_do_if_it_was_not_they(cast, settings):
+    """Nobody is sent to themselves to ask; whoever else is told asks who did it."""
+    lifecycle.show_value(key=key_of(cast["berlin"]), by=cast["marcus"], origin=HERE)
+    lifecycle.show_value(key=key_of(cast["priya"]), by=cast["priya"], origin=HERE)
+    with mail_server(settings) as server:
+        outbox.send_due()
+        messages = {name: server.to(f"{name}@acme.example") for name in ("marcus", "priya", "vpn-berlin")}
+    for name, message in messages.items():
+        for kind in ("plain", "html"):
+            text = re.sub(r"<[^>]+>", "", message.get_body((kind,)).get_content())
+            is_own = name != "vpn-berlin"
+            assert ("If it was not you: delete the key, and choose another password" in text) is is_own, name
+            assert ("which ends all your login sessions, then look at" in text) is is_own, name
+            assert ("ask the person who did it" in text) is not is_own, name
+        html = message.get_body(("html",)).get_content()
+        for path in ("/reset", "/user/security"):
+            assert (f'href="http://127.0.0.1:8000{path}"' in html) is is_own, name
+
+
 def test_a_change_that_is_undone_is_told_to_nobody(cast, monkeypatch):
     monkeypatch.setattr("accounts.outbox.Mail.objects.bulk_create", _fail)
     before = Event.objects.count()
