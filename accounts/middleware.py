@@ -45,11 +45,12 @@ class SignInMiddleware(LoginRequiredMiddleware):
         """Redirect to the login page, which says so if a session is over, whoever ended it.
 
         It is told by the address: a message would make a session, for whatever a stranger sends as the name of one.
-        Whoever meant to log out, or to switch accounts, is led nowhere afterwards.
+        Whoever meant to log out, or to switch accounts, is led nowhere afterwards, and lost nothing that they entered.
         """
         back = ways_back.after_signing_in(request)
         is_over = settings.SESSION_COOKIE_NAME in request.COOKIES and request.session.is_empty()
-        query = urlencode({**({"next": back} if back else {}), **({"ended": "1"} if is_over else {})}, safe="/")
+        ended = "form" if back and request.method == "POST" else "1"
+        query = urlencode({**({"next": back} if back else {}), **({"ended": ended} if is_over else {})}, safe="/")
         return redirect(reverse(settings.LOGIN_URL) + (f"?{query}" if query else ""))
 
 

@@ -44,7 +44,9 @@ def login(request: MemberRequest) -> HttpResponse:
     else:
         focus_first_mistake(form)
     if request.method == "GET" and "ended" in request.GET:
-        messages.info(request, "Your session has ended. Log in again to go on.")  # in this answer, and kept nowhere
+        lost = "What you entered was not saved. " if request.GET.get("ended") == "form" else ""
+        # In this answer, and kept nowhere.
+        messages.info(request, f"Your session has ended. {lost}Log in again to go on.")
     return refused_answer(render(request, "accounts/login.html", {"title": "Log in to Keytree", "form": form}), refused)
 
 

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import SESSION_KEY
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from accounts import sessions
@@ -134,6 +136,23 @@ def test_session_that_somebody_else_ended_is_said_to_be_over(cast):
     assert "Your session has ended" not in client.post(led_to, {"username": "", "password": ""}).content.decode()
     assert "Your session has ended" not in client.get("/login").content.decode()  # said once
     assert stranger.get("/iam/activity")["Location"] == "/login?next=/iam/activity"
+
+
+def test_form_that_was_sent_after_the_session_ended_is_said_not_to_be_saved(cast, clock):
+    client, stranger = visitor(cast["priya"]), Client()
+    form = {"addresses": "new@acme.example"}
+    clock.go_on(minutes=31)
+    led_to = client.post("/iam/users/invite_users", form)["Location"]
+    assert led_to == "/login?next=/iam/users/invite_users&ended=form"
+    with CaptureQueriesContext(connection) as asked:
+        answer = stranger.get(led_to)
+    said = "Your session has ended. What you entered was not saved. Log in again to go on."
+    assert said in answer.content.decode()
+    assert (len(asked), SESSION in answer.cookies) == (0, False)  # whoever opens that address
+    assert said not in client.post(led_to, {"username": "", "password": ""}).content.decode()
+    assert "was not saved" not in client.get(led_to.replace("form", "1")).content.decode()
+    stranger.cookies.clear()
+    assert stranger.post("/iam/users/invite_users", form)["Location"] == "/login?next=/iam/users/invite_users"
 
 
 def test_made_up_names_of_sessions_write_nothing(cast):
