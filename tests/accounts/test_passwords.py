@@ -206,8 +206,9 @@ def test_link_is_mailed_to_whoever_has_a_password_and_is_invited(cast, origin, m
     assert Client().post(link, {"password": NEW})["Location"] == "/login"
     answer = Client().post("/login", {"username": "priya@acme.example", "password": NEW})
     assert "To join one that invited you, open the link in its mail." in answer.content.decode()
-    client = Client()
-    assert client.post(f"/invitations/{token_of(waiting.get())}", {"password": NEW}).status_code == 302
+    client, join = Client(), f"/invitations/{token_of(waiting.get())}"
+    assert 'href="/reset"' in client.get(join).content.decode()
+    assert client.post(join, {"password": NEW}).status_code == 302
     assert is_open(client)
 
 
