@@ -237,7 +237,7 @@ def test_strangers_are_sent_to_log_in_and_come_back_to_where_they_were(cast, num
     for surface in SURFACES:
         if surface.for_strangers or surface.method != "GET":
             continue
-        url = address_of(surface.route, numbers) + surface.query.format(sibling=numbers["member_id"])
+        url = address_of(surface.route, numbers) + surface.query.format(new_parent=numbers["member_id"])
         response = Client().get(url)
         assert response.status_code == 302
         assert response["Location"] == f"/login?next={quote(url)}"
