@@ -1,12 +1,17 @@
 """How moments and counts read on every page and in every file."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 
 def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
     """Return a moment as the console prints it, ``14-03-2025 04:54 GMT``, in the two parts that no page tears."""
     text = at.astimezone(UTC).isoformat(timespec="seconds")
     return f"{text[8:10]}-{text[5:7]}-{text[:4]}", f"{text[11:19] if seconds else text[11:16]} GMT"
+
+
+def day(on: date) -> str:
+    """Return a day as the console prints it: ``14-03-2025``."""
+    return f"{on.day:02}-{on.month:02}-{on.year:04}"
 
 
 def moment(at: datetime) -> str:

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from urllib.parse import urlencode
 
 from django.db.models import Q
@@ -20,8 +21,8 @@ _LONGEST = {
     "folded": 600,
     **dict.fromkeys(
         (
-            "action", "after", "as_of", "branch", "outcome", "per_page", "restriction", "root", "sort", "status", "tab",
-            "used", "view",
+            "action", "after", "as_of", "branch", "from", "outcome", "per_page", "restriction", "root", "sort",
+            "status", "tab", "to", "used", "view",
         ),
         60,
     ),
@@ -98,6 +99,15 @@ class ListRequest:
         """Return the parameter ``name`` if it is one of ``choices``, else ``default``."""
         asked = self.parameters.get(name, default)
         return asked if asked in choices else default
+
+    def day(self, name: str) -> date | None:
+        """Return the day that the parameter ``name`` gives as ``2026-03-14``; none for anything else."""
+        asked = self.parameters.get(name, "")
+        try:
+            day = date.fromisoformat(asked)
+        except ValueError:
+            return None
+        return day if day.isoformat() == asked else None  # Python reads weeks, and days without hyphens, too
 
     def order(self, orders: Mapping[str, str], default: str) -> Order:
         """Return the order that ``sort`` asks for: a name of ``orders`` (name to column), "-" before it reversed."""

@@ -32,6 +32,7 @@ PAGES = {
     "/iam/users?per_page=100&view=hierarchy": 5,
     # session; user with memberships; users below; count; page; users who are named and may be seen
     "/iam/activity?per_page=100": 6,
+    "/iam/activity?per_page=100&from=2020-01-01&to=9999-12-31": 6,
     "/iam/apikeys?per_page=100&used=30days&restriction=none": 5,
     # session; user with memberships; users; page; keys of the page
     "/iam/inactive?per_page=100": 5,

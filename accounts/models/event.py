@@ -43,8 +43,12 @@ class Event(models.Model):
             models.UniqueConstraint(name="event_once", fields=("account_id", "once"), condition=Q(once__isnull=False)),
         )
         indexes = (
-            models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number")),
-            models.Index(name="event_actor_idx", fields=("account_id", "actor_id", "-number")),
+            # With the time, so that no event is read in the table to leave out those of other days.
+            models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number", "at")),
+            models.Index(name="event_actor_idx", fields=("account_id", "actor_id", "-number", "at")),
+            # Numbers do not bound a day exactly: an event takes its time before it waits for its number, and clocks are
+            # set.
+            models.Index(name="event_by_time_idx", fields=("account_id", "at", "id")),
             # Asked with every page: whether there is anything new for the viewer.
             models.Index(
                 name="event_by_others_idx", fields=("account_id", "subject_id", "-number"), condition=BY_OTHERS

@@ -3,6 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib import messages
@@ -27,13 +30,67 @@ _SERVER = "The server"
 OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Which events the address asks for, beside the words of its search. Days are in GMT, the last one included."""
+
+    NAMES: ClassVar = ("action", "outcome", "from", "to")
+
+    action: str
+    outcome: str
+    first_day: date | None
+    last_day: date | None
+
+    @classmethod
+    def of(cls, asked: ListRequest) -> "_Chosen":
+        return cls(
+            asked.choice("action", SENTENCES, ""), asked.choice("outcome", OUTCOMES, ""), asked.day("from"),
+            asked.day("to"),
+        )  # fmt: skip
+
+    def __bool__(self) -> bool:
+        return any((self.action, self.outcome, self.has_days))
+
+    @property
+    def has_days(self) -> bool:
+        return self.first_day is not None or self.last_day is not None
+
+    @property
+    def condition(self) -> Q:
+        """The condition that events fulfil."""
+        condition = Q()
+        if self.action:
+            condition &= Q(action=self.action)
+        if self.outcome:
+            condition &= Q(outcome=self.outcome)
+        return condition
+
+    @property
+    def since(self) -> datetime | None:
+        return datetime.combine(self.first_day, time.min, UTC) if self.first_day else None
+
+    @property
+    def until(self) -> datetime | None:
+        # Not up to the next day, which there may not be.
+        return datetime.combine(self.last_day, time.max, UTC) if self.last_day else None
+
+    def in_words(self) -> dict[str, str]:
+        """Return what is chosen by the names of the fields, empty for what is not."""
+        return {
+            "event": SENTENCES.get(self.action, ""),
+            "outcome": OUTCOMES.get(self.outcome, ""),
+            "from": formats.day(self.first_day) if self.first_day else "",
+            "to": formats.day(self.last_day) if self.last_day else "",
+        }
+
+
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
     """List the events that the viewer may see, newest first."""
     asked = ListRequest.of(request)
-    page = _listing(request.member, asked).page(per_page=asked.per_page, cursor=asked.cursor)
+    chosen = _Chosen.of(asked)
+    page = _listing(request.member, asked, chosen).page(per_page=asked.per_page, cursor=asked.cursor)
     seen = _seen_members(request.member, page.rows)
-    action, outcome = asked.choice("action", SENTENCES, ""), asked.choice("outcome", OUTCOMES, "")
     context = {
         "title": "Activity",
         "kept_days": settings.KEYTREE_ACTIVITY_DAYS,
@@ -42,11 +99,10 @@ def index(request: MemberRequest) -> HttpResponse:
         "footer": asked.footer(page),
         "actions": sorted(SENTENCES.items(), key=lambda item: item[1]),
         "outcomes": OUTCOMES.items(),
-        "action": action,
-        "outcome": outcome,
-        "is_filtered": bool(asked.search or action or outcome),
-        "list_in_words": asked.in_words("Activity", event=SENTENCES.get(action, ""), outcome=OUTCOMES.get(outcome, "")),
-        "clear_url": asked.url(q=None, action=None, outcome=None, at=None),
+        "chosen": chosen,
+        "is_filtered": bool(asked.search or chosen),
+        "list_in_words": asked.in_words("Activity", **chosen.in_words()),
+        "clear_url": asked.url(q=None, at=None, **dict.fromkeys(_Chosen.NAMES)),
         "csv_query": request.GET.urlencode(),
     }
     return render(request, "accounts/activity.html", context)
@@ -55,8 +111,8 @@ def index(request: MemberRequest) -> HttpResponse:
 @require_safe
 def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the events of the present filter as a file."""
-    rows = _csv_rows(_listing(request.member, ListRequest.of(request)))
-    return csv_response(rows, "activity.csv")
+    asked = ListRequest.of(request)
+    return csv_response(_csv_rows(_listing(request.member, asked, _Chosen.of(asked))), "activity.csv")
 
 
 @form_or_post
@@ -92,11 +148,8 @@ def _mark_read(request: MemberRequest) -> HttpResponse:
     return redirect(ListRequest.of(request).url(at=None))
 
 
-def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
-    events = audit.visible_events(viewer)
-    for name, choices in (("action", SENTENCES), ("outcome", OUTCOMES)):
-        if chosen := asked.choice(name, choices, ""):
-            events = events.filter(**{name: chosen})
+def _listing(viewer: Member, asked: ListRequest, chosen: _Chosen) -> Listing[Event]:
+    events = audit.visible_events(viewer, since=chosen.since, until=chosen.until).filter(chosen.condition)
     if asked.words:
         line_end = Value("\n")  # which no word holds
         said = Concat("actor_label", line_end, "subject_label", line_end, "address", output_field=TextField())
@@ -105,12 +158,13 @@ def _listing(viewer: Member, asked: ListRequest) -> Listing[Event]:
         # The first is three times as quick, and knows the letters of ASCII alone on SQLite.
         found = Q(said__icontains=word) if word.isascii() else Q(said__iregex=re.escape(word))
         events = events.filter(found)
-    return _newest_first(events)
+    # The days bound the index of times: by number, a database would come to them from the newest event on.
+    return _newest_first(events, by="at" if chosen.has_days else "number")
 
 
-def _newest_first(events: QuerySet[Event]) -> Listing[Event]:
+def _newest_first(events: QuerySet[Event], by: str = "number") -> Listing[Event]:
     return Listing(
-        rows=events, order=Order("number", descending=True), branch_path=None, path_field="", complete=_as_they_are
+        rows=events, order=Order(by, descending=True), branch_path=None, path_field="", complete=_as_they_are
     )
 
 

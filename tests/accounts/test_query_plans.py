@@ -3,6 +3,8 @@
 Nothing here is timed: the database says itself which way it takes, and takes it whatever the number of rows.
 """
 
+import re
+
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -47,6 +49,42 @@ def test_pages_that_name_members(cast, name):
     for address in ("/iam/activity", f"/iam/users?view=hierarchy&folded={folded}"):
         statements = statements_of(lambda address=address: client.get(address))
         assert whole_account_read_by(statements) == [], address
+
+
+def steps_of_activity(viewer: Member, address: str) -> list[str]:
+    """The steps of the statements that count and choose events, with the values as they are bound."""
+    asked = []
+
+    def keep(execute, sql, params, many, context):
+        if 'FROM "accounts_event"' in sql and "has_notifications" not in sql:
+            asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    client = visitor(viewer)
+    with connection.execute_wrapper(keep):
+        client.get(address)
+    steps = []
+    with connection.cursor() as cursor:
+        for sql, params in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+            steps += [step for *_, step in cursor.fetchall() if "accounts_event " in step and "rowid=?" not in step]
+    assert len(steps) > 1
+    return steps
+
+
+DAYS = "from=2020-01-01&to=2030-01-01"
+
+
+def test_days_of_the_whole_account_are_found_by_the_time(cast):
+    steps = steps_of_activity(cast["olivia"], f"/iam/activity?{DAYS}")
+    assert [step for step in steps if "event_by_time_idx (account_id=? AND at>? AND at<?)" not in step] == []
+
+
+def test_days_of_few_users_are_found_by_these(cast):
+    """By the time SQLite would read the events of the whole account, however few are theirs."""
+    steps = steps_of_activity(cast["marcus"], f"/iam/activity?{DAYS}")
+    by_users = r"event_(subject_idx \(account_id=\? AND subject_id|actor_idx \(account_id=\? AND actor_id)=\?\)"
+    assert [step for step in steps if not re.search(by_users, step)] == []
 
 
 MANY = ["priya@acme.example", *(f"new{number}@new.example" for number in range(ENOUGH))]

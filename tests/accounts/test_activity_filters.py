@@ -1,0 +1,179 @@
+"""*Activity* of some days: exactly the events that the viewer may see anyway, and of these what was asked for."""
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from html import unescape
+from itertools import cycle, product
+from random import Random
+
+import pytest
+
+from accounts import audit, events
+from accounts.models import Event, Member
+from accounts.origin import Origin
+from tests.trees import grow
+from tests.visitors import body_of, visitor
+
+pytestmark = pytest.mark.django_db
+URL = "/iam/activity"
+DAY = date(2026, 11, 24)
+DAYS = [DAY + timedelta(days=number) for number in range(4)]
+#: Of each day its first and its last moment, too.
+TIMES = (time.min, time(12, 30), time.max)
+#: The owner, two branches, and somebody two levels below.
+TREE = (0, 0, 1, 1, 3, 2)
+
+
+@pytest.fixture(params=[10_000, 0], ids=["by users", "by walking"])
+def way(request, monkeypatch):
+    """Both ways in which the events of somebody who is not the owner are found."""
+    monkeypatch.setattr(audit, "_FEW", request.param)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A function that says what time it is to whoever writes events."""
+
+    def set_clock(at: datetime) -> None:
+        monkeypatch.setattr("accounts.audit.timezone", type("Clock", (), {"now": staticmethod(lambda: at)}))
+
+    return set_clock
+
+
+def record(actor: Member | None, subject: Member, action: str = events.STATUS_CHANGED) -> Event:
+    return audit.record(action, actor=actor, subject=subject, origin=Origin("17.5.7.8"))
+
+
+@pytest.fixture
+def people(clock) -> list[Member]:
+    """An account with events of all sorts by everybody on everybody, in no order of time: as after a clock was set."""
+    people, chance = grow(TREE), Random(1)
+    moments = [datetime.combine(day, at, UTC) for day in DAYS for at in TIMES]
+    chance.shuffle(moments)
+    for moment, (actor, subject) in zip(cycle(moments), product([*people, None], people), strict=False):
+        clock(moment)
+        record(actor, subject)
+    return people
+
+
+def is_visible(viewer: Member, event: Event) -> bool:
+    """The rule once more: what was done to oneself and to those below, and what one did."""
+    subject = Member.objects.get(pk=event.subject_id)
+    return subject.path.startswith(viewer.path) or event.actor_id == viewer.pk
+
+
+def is_of(event: Event, first: date | None, last: date | None) -> bool:
+    day = event.at.astimezone(UTC).date()
+    return (first is None or first <= day) and (last is None or day <= last)
+
+
+def query_of(first: object, last: object, **more: object) -> dict[str, str]:
+    asked = {"from": first, "to": last, **more}
+    return {name: str(value) for name, value in asked.items() if value is not None}
+
+
+def listed(client, query: dict[str, str]) -> list[int]:
+    """The numbers of the events in the file."""
+    body = body_of(client.get(f"{URL}.csv", query)).decode()
+    return [int(row["Number"]) for row in csv.DictReader(io.StringIO(body))]
+
+
+def times_on_pages(client, query: dict[str, str]) -> Iterator[str]:
+    """The times on the page and all that follow it."""
+    address, sent = URL, query
+    while address:
+        body = unescape(client.get(address, sent).content.decode())
+        yield from re.findall(r'<td class="table__time"><time datetime="([^"]+)"', body)
+        following = re.search(r'href="([^"]+)" rel="next"', body)
+        address, sent = (following[1] if following else ""), {}
+
+
+# --- Days -------------------------------------------------------------------------------------------------------------
+
+
+def test_days_show_exactly_the_visible_events_of_these_days(people, way):
+    written = list(Event.objects.filter(account_id=people[0].account_id))
+    for viewer in people:
+        client, visible = visitor(viewer), [event for event in written if is_visible(viewer, event)]
+        assert sorted(listed(client, {})) == sorted(event.number for event in visible)
+        for first, last in product([None, DAYS[0], DAYS[1], DAYS[3]], [None, DAYS[0], DAYS[2]]):
+            expected = [event.number for event in visible if is_of(event, first, last)]
+            assert sorted(listed(client, query_of(first, last))) == sorted(expected), (viewer, first, last)
+
+
+def test_pages_of_days_follow_each_other_newest_first(people, way):
+    for viewer in people[:2]:
+        client, query = visitor(viewer), query_of(DAYS[1], DAYS[2], per_page=10)
+        times = list(times_on_pages(client, query))
+        assert len(times) == len(listed(client, query)) > 10
+        assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("at", "is_in"),
+    [
+        (datetime.combine(DAY, time.min, UTC), True),
+        (datetime.combine(DAY, time.max, UTC), True),
+        (datetime.combine(DAY, time.min, UTC) - timedelta(microseconds=1), False),
+        (datetime.combine(DAY, time.max, UTC) + timedelta(microseconds=1), False),
+    ],
+)
+def test_a_day_is_from_midnight_to_midnight_in_gmt(clock, at, is_in):
+    owner, user = grow([0])
+    clock(at)
+    record(user, user)
+    body = visitor(owner).get(URL, query_of(DAY, DAY)).content.decode()
+    assert ("User status changed</td>" in body) is is_in
+
+
+def test_the_first_and_the_last_day_that_there_can_be_are_days(people):
+    client, everything = visitor(people[0]), len(Event.objects.all())
+    assert len(listed(client, query_of(date.min, date.max))) == everything
+    assert len(listed(client, query_of(date.max, date.max))) == 0
+    assert len(listed(client, query_of(date.min, date.min))) == 0
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "2026-02-30", "2026-13-01", "0000-01-01", "24-11-2026", "20261124", "2026-W48-2", "2026-11-24T00:00",
+        " 2026-11-24", "\u0662\u0660\u0662\u0666-11-24", "10000-01-01", "-2026-11-24", "today", "", "\0",
+    ],
+)  # fmt: skip
+def test_what_is_no_day_is_ignored(people, odd):
+    client = visitor(people[0])
+    everything = listed(client, {})
+    for name in ("from", "to"):
+        assert listed(client, {name: odd}) == everything
+        body = client.get(URL, {name: odd}).content.decode()
+        assert f'<input id="{name}" type="date" name="{name}" value="">' in body
+        assert "Clear filters" not in body
+
+
+def test_from_after_to_shows_nothing_and_the_way_back(people):
+    body = visitor(people[0]).get(URL, query_of(DAYS[2], DAYS[1])).content.decode()
+    assert "No events match" in body
+    assert f'href="{URL}">Clear filters</a>' in body
+    assert "<table" not in body
+
+
+def test_toolbar_keeps_the_days_and_leaves_them_by_clear_filters(people):
+    body = unescape(visitor(people[0]).get(URL, query_of(DAYS[1], DAYS[2], outcome="success")).content.decode())
+    assert '<input id="from" type="date" name="from" value="2026-11-25">' in body
+    assert '<input id="to" type="date" name="to" value="2026-11-26">' in body
+    assert f'href="{URL}">Clear filters</a>' in body
+    assert f'href="{URL}.csv?from=2026-11-25&to=2026-11-26&outcome=success"' in body
+    assert "Activity, filtered: outcome “Success”, from “25-11-2026”, to “26-11-2026”.</p>" in body
+
+
+def test_place_in_the_whole_list_is_none_among_days(people):
+    """The one is by number, the other by time: whoever chooses days on the second page begins at their first."""
+    client = visitor(people[0])
+    whole = unescape(client.get(URL, {"per_page": "10"}).content.decode())
+    place = re.search(r"[?&]at=([\w-]+)", whole)[1]
+    days = query_of(DAYS[0], DAYS[3])
+    assert client.get(URL, days | {"at": place}).content.decode().count("<tr>") == 26
+    assert "1–25 of" in client.get(URL, days | {"at": place}).content.decode()
