@@ -247,27 +247,39 @@ def trim_details(until: int, link: bytes) -> dict[str, Any]:
     return {"link": link.hex(), "until": until}
 
 
-def visible_events(viewer: Member, *, since: datetime | None = None, until: datetime | None = None) -> QuerySet[Event]:
+def visible_events(
+    viewer: Member, *, since: datetime | None = None, until: datetime | None = None, of: Member | None = None
+) -> QuerySet[Event]:
     """Return the events of the viewer and of everyone now below them, as a queryset without an order.
 
     One query: the events of few users are found by these, those of many are picked out from the newest on. Those from
-    ``since`` to ``until``, both included, are found by the time where that is not by users.
+    ``since`` to ``until``, both included, are found by the time where that is not by users. Those on or by the member
+    ``of`` are found by them.
 
     By whom it was done *to*, and what the viewer did themselves. Not by what the users below did to others: one who
     comes from elsewhere in the tree would bring along news of people whom the viewer may not know of.
     """
-    events = Event.objects.filter(_between("at", since, until), account_id=viewer.account_id)
-    if viewer.is_owner:
-        return events
+    # The account in each half, and not before them: a database would begin with the account's newest events.
+    account = Q(account_id=viewer.account_id)
     branch = hierarchy.branch_members(viewer)
-    ids = list(branch.order_by("path").values_list("pk", flat=True)[: _FEW + 1])
-    if len(ids) <= _FEW:
-        # The account in each half, and not before them: a database would begin with the account's newest events.
-        account = Q(account_id=viewer.account_id)
-        found = Event.objects.filter(account & Q(subject_id__in=ids) | account & Q(actor_id=viewer.pk))
-        # By an expression, which no index serves: SQLite would read the whole account's events of that time, twice.
-        return found.alias(time=Coalesce("at", "at")).filter(_between("time", since, until))
-    return events.filter(Exists(branch.filter(pk=OuterRef("subject_id"))) | Q(actor_id=viewer.pk))
+    is_visible = Q() if viewer.is_owner else Exists(branch.filter(pk=OuterRef("subject_id"))) | Q(actor_id=viewer.pk)
+    if of is not None:
+        of_member = account & Q(subject_id=of.pk) | account & Q(actor_id=of.pk)
+        return _at_a_look(Event.objects.filter(of_member), since, until).filter(is_visible)
+    if not viewer.is_owner:
+        ids = list(branch.order_by("path").values_list("pk", flat=True)[: _FEW + 1])
+        if len(ids) <= _FEW:
+            of_few = account & Q(subject_id__in=ids) | account & Q(actor_id=viewer.pk)
+            return _at_a_look(Event.objects.filter(of_few), since, until)
+    return Event.objects.filter(account, _between("at", since, until), is_visible)
+
+
+def _at_a_look(events: QuerySet[Event], since: datetime | None, until: datetime | None) -> QuerySet[Event]:
+    """Return those of that time of the events of some users, each of which is looked at.
+
+    By an expression, which no index serves: SQLite would read the whole account's events of that time, twice.
+    """
+    return events.alias(time=Coalesce("at", "at")).filter(_between("time", since, until))
 
 
 def _between(field: str, since: datetime | None, until: datetime | None) -> Q:

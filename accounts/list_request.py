@@ -22,7 +22,7 @@ _LONGEST = {
     **dict.fromkeys(
         (
             "action", "after", "as_of", "branch", "from", "outcome", "per_page", "restriction", "root", "sort",
-            "status", "tab", "to", "used", "view",
+            "status", "tab", "to", "used", "user", "view",
         ),
         60,
     ),

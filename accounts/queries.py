@@ -85,6 +85,13 @@ def member_of(account_id: int, pk: int) -> Member | None:
     return _member_of.first(account_id, pk)
 
 
+def member_asked_for(viewer: Member, asked: ListRequest, name: str) -> Member | None:
+    """Return the member whose number the parameter ``name`` gives if ``viewer`` may see them; one query if it does."""
+    pk = number_in(asked.parameters.get(name, ""), largest=MAX_MEMBER_ID)
+    member = None if pk is None else member_of(viewer.account_id, pk)
+    return member if member is not None and can(viewer, MemberAction.VIEW, member) else None
+
+
 def status_words(member: Member) -> str:
     """Return the status as pages name it; beside *Pending*, that the invitation has expired."""
     label = MemberStatus(member.status).label

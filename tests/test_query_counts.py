@@ -33,6 +33,9 @@ PAGES = {
     # session; user with memberships; users below; count; page; users who are named and may be seen
     "/iam/activity?per_page=100": 6,
     "/iam/activity?per_page=100&from=2020-01-01&to=9999-12-31": 6,
+    # session; user with memberships; whose events; count; page; users who are named and may be seen
+    "/iam/activity?per_page=100&user={viewer}": 6,
+    "/iam/activity?per_page=100&user={viewer}&from=2020-01-01": 6,
     "/iam/apikeys?per_page=100&used=30days&restriction=none": 5,
     # session; user with memberships; users; page; keys of the page
     "/iam/inactive?per_page=100": 5,
@@ -74,7 +77,7 @@ def _branch_of(rows: int) -> Member:
 def _queries(viewer: Member, address: str) -> list[str]:
     client = visitor(viewer)
     with CaptureQueriesContext(connection) as captured:
-        answer = client.get(address)
+        answer = client.get(address.format(viewer=viewer.pk))
     assert answer.status_code == 200
     return [query["sql"] for query in captured.captured_queries]
 

@@ -15,7 +15,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
-from accounts import audit, formats, notifications
+from accounts import audit, formats, notifications, queries
 from accounts.csv_files import csv_response
 from accounts.events import ACTIVITY_TRIMMED, PERMISSIONS_CHANGED, SENTENCES
 from accounts.forms import MarkReadForm
@@ -34,22 +34,26 @@ OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 class _Chosen:
     """Which events the address asks for, beside the words of its search. Days are in GMT, the last one included."""
 
-    NAMES: ClassVar = ("action", "outcome", "from", "to")
+    NAMES: ClassVar = ("action", "outcome", "from", "to", "user")
 
     action: str
     outcome: str
     first_day: date | None
     last_day: date | None
+    user: Member | None  # whom the viewer may see; of their events some, perhaps
 
     @classmethod
-    def of(cls, asked: ListRequest) -> "_Chosen":
+    def of(cls, viewer: Member, asked: ListRequest) -> "_Chosen":
         return cls(
-            asked.choice("action", SENTENCES, ""), asked.choice("outcome", OUTCOMES, ""), asked.day("from"),
-            asked.day("to"),
-        )  # fmt: skip
+            action=asked.choice("action", SENTENCES, ""),
+            outcome=asked.choice("outcome", OUTCOMES, ""),
+            first_day=asked.day("from"),
+            last_day=asked.day("to"),
+            user=queries.member_asked_for(viewer, asked, "user"),
+        )
 
     def __bool__(self) -> bool:
-        return any((self.action, self.outcome, self.has_days))
+        return any((self.action, self.outcome, self.has_days, self.user))
 
     @property
     def has_days(self) -> bool:
@@ -77,6 +81,7 @@ class _Chosen:
     def in_words(self) -> dict[str, str]:
         """Return what is chosen by the names of the fields, empty for what is not."""
         return {
+            "user": self.user.name if self.user else "",
             "event": SENTENCES.get(self.action, ""),
             "outcome": OUTCOMES.get(self.outcome, ""),
             "from": formats.day(self.first_day) if self.first_day else "",
@@ -88,7 +93,7 @@ class _Chosen:
 def index(request: MemberRequest) -> HttpResponse:
     """List the events that the viewer may see, newest first."""
     asked = ListRequest.of(request)
-    chosen = _Chosen.of(asked)
+    chosen = _Chosen.of(request.member, asked)
     page = _listing(request.member, asked, chosen).page(per_page=asked.per_page, cursor=asked.cursor)
     seen = _seen_members(request.member, page.rows)
     context = {
@@ -111,8 +116,8 @@ def index(request: MemberRequest) -> HttpResponse:
 @require_safe
 def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the events of the present filter as a file."""
-    asked = ListRequest.of(request)
-    return csv_response(_csv_rows(_listing(request.member, asked, _Chosen.of(asked))), "activity.csv")
+    viewer, asked = request.member, ListRequest.of(request)
+    return csv_response(_csv_rows(_listing(viewer, asked, _Chosen.of(viewer, asked))), "activity.csv")
 
 
 @form_or_post
@@ -149,7 +154,8 @@ def _mark_read(request: MemberRequest) -> HttpResponse:
 
 
 def _listing(viewer: Member, asked: ListRequest, chosen: _Chosen) -> Listing[Event]:
-    events = audit.visible_events(viewer, since=chosen.since, until=chosen.until).filter(chosen.condition)
+    events = audit.visible_events(viewer, since=chosen.since, until=chosen.until, of=chosen.user)
+    events = events.filter(chosen.condition)
     if asked.words:
         line_end = Value("\n")  # which no word holds
         said = Concat("actor_label", line_end, "subject_label", line_end, "address", output_field=TextField())

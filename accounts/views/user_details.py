@@ -46,6 +46,7 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "is_self": member.pk == viewer.pk,
         "status_label": status_words(member),
         "sees_care": sees_care,
+        "sees_events": can(viewer, MemberAction.VIEW_EVENTS, member),
         "freezes": freezes_over(member) if member.is_frozen else (),
         "sees_parent": member.parent is not None and can(viewer, MemberAction.VIEW, member.parent),
         "edits_vpn_password": can(viewer, MemberAction.EDIT_VPN_PASSWORD, member),

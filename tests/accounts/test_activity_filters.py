@@ -1,4 +1,4 @@
-"""*Activity* of some days: exactly the events that the viewer may see anyway, and of these what was asked for."""
+"""*Activity* of some days and of one user: of the events that the viewer may see anyway, exactly what was asked for."""
 
 import csv
 import io
@@ -12,7 +12,8 @@ from random import Random
 import pytest
 
 from accounts import audit, events
-from accounts.models import Event, Member
+from accounts.enums import Permission
+from accounts.models import Account, Event, Member, User
 from accounts.origin import Origin
 from tests.trees import grow
 from tests.visitors import body_of, visitor
@@ -59,10 +60,13 @@ def people(clock) -> list[Member]:
     return people
 
 
-def is_visible(viewer: Member, event: Event) -> bool:
+def visible_to(viewer: Member, people: list[Member]) -> list[Event]:
     """The rule once more: what was done to oneself and to those below, and what one did."""
-    subject = Member.objects.get(pk=event.subject_id)
-    return subject.path.startswith(viewer.path) or event.actor_id == viewer.pk
+    paths = {member.pk: member.path for member in people}
+    written = Event.objects.filter(account_id=viewer.account_id)
+    return [
+        event for event in written if paths[event.subject_id].startswith(viewer.path) or event.actor_id == viewer.pk
+    ]
 
 
 def is_of(event: Event, first: date | None, last: date | None) -> bool:
@@ -95,9 +99,8 @@ def times_on_pages(client, query: dict[str, str]) -> Iterator[str]:
 
 
 def test_days_show_exactly_the_visible_events_of_these_days(people, way):
-    written = list(Event.objects.filter(account_id=people[0].account_id))
     for viewer in people:
-        client, visible = visitor(viewer), [event for event in written if is_visible(viewer, event)]
+        client, visible = visitor(viewer), visible_to(viewer, people)
         assert sorted(listed(client, {})) == sorted(event.number for event in visible)
         for first, last in product([None, DAYS[0], DAYS[1], DAYS[3]], [None, DAYS[0], DAYS[2]]):
             expected = [event.number for event in visible if is_of(event, first, last)]
@@ -177,3 +180,83 @@ def test_place_in_the_whole_list_is_none_among_days(people):
     days = query_of(DAYS[0], DAYS[3])
     assert client.get(URL, days | {"at": place}).content.decode().count("<tr>") == 26
     assert "1–25 of" in client.get(URL, days | {"at": place}).content.decode()
+
+
+# --- One user ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_restricted", [False, True], ids=["the list is open", "the list is restricted"])
+def test_events_of_one_user_are_those_visible_ones_on_or_by_them(people, way, is_restricted):
+    account = people[0].account
+    Account.objects.filter(pk=account.pk).update(restrict_user_list=is_restricted)
+    foreign = grow([])[0]
+    for viewer, days in zip(people, cycle([(None, None), (DAYS[1], DAYS[2])]), strict=False):
+        client, visible = visitor(viewer), visible_to(viewer, people)
+        for user in (*people, foreign):
+            is_seen = user is not foreign and (not is_restricted or user.path.startswith(viewer.path))
+            expected = [
+                event.number
+                for event in visible
+                if is_of(event, *days) and (not is_seen or user.pk in {event.actor_id, event.subject_id})
+            ]
+            assert sorted(listed(client, query_of(*days, user=user.pk))) == sorted(expected), (viewer, user, days)
+
+
+def test_pages_of_one_user_follow_each_other_newest_first(people):
+    client, query = visitor(people[0]), {"user": str(people[1].pk), "per_page": "10"}
+    numbers = listed(client, query)
+    assert len(list(times_on_pages(client, query))) == len(numbers) > 10
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_a_user_whom_one_may_not_see_is_nobody(people):
+    """Not their name, and not that there is somebody with this number."""
+    Account.objects.update(restrict_user_list=True)
+    viewer, hidden, nobody = people[1], people[2], people[-1].pk + 1_000
+    assert hidden.parent_id == viewer.parent_id
+    client = visitor(viewer)
+    told = set()
+    for number in (hidden.pk, people[0].pk, nobody):
+        body = client.get(URL, {"user": str(number)}).content.decode()
+        shown = body.partition("<main")[2].partition("</main>")[0]
+        told.add(re.sub(rf'(user=|name="user" value="){number}\b', "", shown))
+    assert len(told) == 1
+    assert "are listed" not in shown
+    assert 'name="user"' not in shown.partition('role="search"')[2].partition("</form>")[0]
+
+
+def test_user_who_was_removed_is_nobody_and_their_events_are_still_found_by_words(cast):
+    client, noor = visitor(cast["olivia"]), cast["noor"]
+    client.post(f"/iam/users/{noor.pk}/remove")
+    assert listed(client, {"user": str(noor.pk)}) == listed(client, {})
+    assert Event.objects.get(action="member.removed").number in listed(client, {"q": "noor@acme.example"})
+
+
+def test_page_of_one_users_events_says_so_and_keeps_to_them(cast):
+    client, priya = visitor(cast["olivia"]), cast["priya"]
+    body = unescape(client.get(URL, {"user": str(priya.pk), "outcome": "success", "per_page": "50"}).content.decode())
+    said = f'Only the events on or by <a href="/iam/users/{priya.pk}"><bdi>Priya Raman</bdi></a> are listed.</p>'
+    toolbar = body.partition('role="search" aria-label="Events"')[2].partition("</form>")[0]
+    assert said in body
+    assert f'<input type="hidden" name="user" value="{priya.pk}">' in toolbar
+    assert f'href="{URL}?per_page=50">Clear filters</a>' in toolbar
+    assert f'href="{URL}.csv?user={priya.pk}&outcome=success&per_page=50"' in body
+    assert "are listed.</p>" not in client.get(URL).content.decode()
+
+
+def test_name_of_the_user_is_written_as_text(cast):
+    User.objects.filter(pk=cast["priya"].user_id).update(name="<b>P</b>")
+    body = visitor(cast["olivia"]).get(URL, {"user": str(cast["priya"].pk)}).content.decode()
+    assert "<bdi>&lt;b&gt;P&lt;/b&gt;</bdi></a> are listed." in body
+    assert "<b>P</b>" not in body
+
+
+def test_page_of_a_user_leads_to_their_events_for_whom_they_may_see(cast):
+    """A role gives sight of the user, and of how they are looked after, but of no event about them."""
+    priya = cast["priya"]
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.USER_ADMINISTRATOR)
+    address = f"{URL}?user={priya.pk}"
+    for name, has_link in (("olivia", True), ("marcus", True), ("priya", True), ("sam", False), ("noor", False)):
+        body = visitor(cast[name]).get(f"/iam/users/{priya.pk}").content.decode()
+        assert (f'<a href="{address}">View activity</a>' in body) is has_link, name
+    assert "are listed.</p>" in visitor(cast["marcus"]).get(address).content.decode()

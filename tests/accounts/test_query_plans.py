@@ -72,6 +72,8 @@ def steps_of_activity(viewer: Member, address: str) -> list[str]:
     return steps
 
 
+#: A step of whoever finds events by those who are named in them.
+BY_USERS = r"event_(subject_idx \(account_id=\? AND subject_id|actor_idx \(account_id=\? AND actor_id)=\?\)"
 DAYS = "from=2020-01-01&to=2030-01-01"
 
 
@@ -83,8 +85,14 @@ def test_days_of_the_whole_account_are_found_by_the_time(cast):
 def test_days_of_few_users_are_found_by_these(cast):
     """By the time SQLite would read the events of the whole account, however few are theirs."""
     steps = steps_of_activity(cast["marcus"], f"/iam/activity?{DAYS}")
-    by_users = r"event_(subject_idx \(account_id=\? AND subject_id|actor_idx \(account_id=\? AND actor_id)=\?\)"
-    assert [step for step in steps if not re.search(by_users, step)] == []
+    assert [step for step in steps if not re.search(BY_USERS, step)] == []
+
+
+@pytest.mark.parametrize("name", ["olivia", "marcus"])
+@pytest.mark.parametrize("more", ["", f"&{DAYS}"], ids=["always", "of some days"])
+def test_events_of_one_user_are_found_by_them(cast, name, more):
+    steps = steps_of_activity(cast[name], f"/iam/activity?user={cast['priya'].pk}{more}")
+    assert [step for step in steps if not re.search(BY_USERS, step)] == []
 
 
 MANY = ["priya@acme.example", *(f"new{number}@new.example" for number in range(ENOUGH))]

@@ -36,8 +36,8 @@ LISTS = {
     "/iam/users?view=hierarchy": ("q", "per_page", "at", "status", "folded"),
     "/iam/users.csv": ("q", "sort", "view", "status", "folded"),
     "/iam/users?view=picture": ("root", "after"),
-    "/iam/activity": ("q", "per_page", "at", "action", "outcome", "from", "to"),
-    "/iam/activity.csv": ("q", "action", "outcome", "from", "to"),
+    "/iam/activity": ("q", "per_page", "at", "action", "outcome", "from", "to", "user"),
+    "/iam/activity.csv": ("q", "action", "outcome", "from", "to", "user"),
 }
 
 

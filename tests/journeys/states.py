@@ -213,6 +213,7 @@ STATES = (
     State("keys, filtered by use in a branch", "olivia", f"{KEYS}?used=30days&branch={{member[marcus]}}"),
     # The rest.
     State("activity", "olivia", ACTIVITY),
+    State("activity, of a user and of some days", "olivia", f"{ACTIVITY}?user={{member[priya]}}&from=2026-01-01"),
     State("activity, nothing matches", "olivia", f"{ACTIVITY}?q=zzz"),
     State("notifications", "priya", NOTIFICATIONS),
     State("notifications, none", "olivia", NOTIFICATIONS),

@@ -36,6 +36,11 @@ pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
         ("/iam/activity", "Activity."),
         ("/iam/activity?outcome=refused", "Activity, filtered: outcome “Refused”."),
         (
+            "/iam/activity?user={priya}&outcome=success&from=2026-11-24&to=2026-11-24&q=a",
+            "Activity, filtered: user “Priya Raman”, outcome “Success”, from “24-11-2026”, to “24-11-2026”,"
+            " search “a”.",
+        ),
+        (
             "/iam/activity?action=member.user_managed_login_changed",
             "Activity, filtered: event “User-managed login changed”.",
         ),
