@@ -6,6 +6,16 @@ Other apps add theirs when they start.
 from dataclasses import dataclass
 
 SENTENCES: dict[str, str] = {}
+#: What events are grouped under where they are chosen from, by what their names begin with.
+GROUPS: dict[str, str] = {
+    "account": "Account",
+    "activity": "Account",
+    "console": "Refusals",
+    "invitation": "Invitations",
+    "member": "Users",
+    "permission": "Refusals",
+    "user": "Log in and login security",
+}
 
 
 @dataclass(frozen=True)
@@ -24,11 +34,29 @@ class Notice:
 NOTICES: dict[str, Notice] = {}
 
 
-def register(sentences: dict[str, str]) -> None:
-    """Add an app's events: name to sentence. A name belongs to one app: raises ValueError when it is taken."""
+def register(sentences: dict[str, str], groups: dict[str, str] | None = None) -> None:
+    """Add an app's events, name to sentence, and groups of its own.
+
+    A name belongs to one app, and what it begins with has a group: raises ValueError when it is taken, or has none.
+    """
+    GROUPS.update(groups or {})
+    if alone := {name for name in sentences if _beginning(name) not in GROUPS}:
+        raise ValueError(f"Events without a group: {', '.join(sorted(alone))}")
     if taken := SENTENCES.keys() & sentences.keys():
         raise ValueError(f"Events registered twice: {', '.join(sorted(taken))}")
     SENTENCES.update(sentences)
+
+
+def _beginning(name: str) -> str:
+    return name.partition(".")[0]
+
+
+def in_groups() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Return all events as (group, (name, sentence) of each), both in the order of the alphabet."""
+    grouped: dict[str, list[tuple[str, str]]] = {group: [] for group in sorted(GROUPS.values())}
+    for name, sentence in sorted(SENTENCES.items(), key=lambda item: item[1]):
+        grouped[GROUPS[_beginning(name)]].append((name, sentence))
+    return list(grouped.items())
 
 
 def tell_by_mail(notices: dict[str, Notice]) -> None:

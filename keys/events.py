@@ -21,7 +21,8 @@ register(
         REVOKED: "Classic infrastructure API key revoked with its branch",
         OPENED: "Details of a classic infrastructure API key opened",
         CALL_REFUSED: "Call with a classic infrastructure API key refused",
-    }
+    },
+    groups={"classic_key": "API keys"},
 )
 
 _SEEN = "The value of a classic infrastructure API key was seen from an address that it had not been seen from before."

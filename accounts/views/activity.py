@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import audit, formats, notifications, queries
 from accounts.csv_files import csv_response
-from accounts.events import ACTIVITY_TRIMMED, PERMISSIONS_CHANGED, SENTENCES
+from accounts.events import ACTIVITY_TRIMMED, PERMISSIONS_CHANGED, SENTENCES, in_groups
 from accounts.forms import MarkReadForm
 from accounts.links import link
 from accounts.list_request import ListRequest
@@ -102,7 +102,7 @@ def index(request: MemberRequest) -> HttpResponse:
         "asked": asked,
         "rows": [_row(event, seen) for event in page.rows],
         "footer": asked.footer(page),
-        "actions": sorted(SENTENCES.items(), key=lambda item: item[1]),
+        "groups": in_groups(),
         "outcomes": OUTCOMES.items(),
         "chosen": chosen,
         "is_filtered": bool(asked.search or chosen),

@@ -260,3 +260,28 @@ def test_page_of_a_user_leads_to_their_events_for_whom_they_may_see(cast):
         body = visitor(cast[name]).get(f"/iam/users/{priya.pk}").content.decode()
         assert (f'<a href="{address}">View activity</a>' in body) is has_link, name
     assert "are listed.</p>" in visitor(cast["marcus"]).get(address).content.decode()
+
+
+# --- The choice of events ---------------------------------------------------------------------------------------------
+
+
+def test_events_are_chosen_from_groups(cast):
+    body = unescape(visitor(cast["olivia"]).get(URL, {"action": events.SIGNED_IN}).content.decode())
+    select = body.partition('<select id="action"')[2].partition("</select>")[0]
+    groups = {
+        label: re.findall(r'<option value="([^"]+)"', options)
+        for label, options in re.findall(r'<optgroup label="([^"]+)">(.*?)</optgroup>', select)
+    }
+    assert list(groups) == ["API keys", "Account", "Invitations", "Log in and login security", "Refusals", "Users"]
+    assert sorted(name for names in groups.values() for name in names) == sorted(events.SENTENCES)
+    assert {name.partition(".")[0] for name in groups["API keys"]} == {"classic_key"}
+    assert events.SIGNED_IN in groups["Log in and login security"]
+    assert select.count("<option ") == len(events.SENTENCES) + 1
+    assert re.findall(r'value="([^"]+)" selected>', select) == [events.SIGNED_IN]
+
+
+def test_an_event_has_a_name_of_its_own_in_a_group():
+    for name, wrong in (("nowhere.seen", "without a group: nowhere.seen"), (events.SIGNED_IN, "registered twice")):
+        with pytest.raises(ValueError, match=wrong):
+            events.register({name: "Something happened"})
+    assert "nowhere.seen" not in events.SENTENCES
