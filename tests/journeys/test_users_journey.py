@@ -243,3 +243,23 @@ def test_activity_is_filtered_and_exported_as_filtered(console, browse, script):
     assert len(exported) == count
     assert {(row["Event"], row["Outcome"]) for row in exported} == {("Sign-in refused", "Refused")}
     assert exported[0]["Address"] == "127.0.0.1"
+
+
+@with_and_without_script
+def test_days_of_somebodys_activity_are_chosen_from_their_page(console, browse, script):
+    olivia = browse(console, script=script).sign_in("olivia", at="/iam/users")
+    olivia.link("Priya Raman").click()
+    olivia.link("View activity").click()
+    rows = olivia.page.get_by_role("table", name="Activity").locator("tbody tr")
+    expect(olivia.page.get_by_text("Only the events on or by Priya Raman are listed.")).to_be_visible()
+    count = rows.count()
+    olivia.page.get_by_label("From", exact=True).fill("2026-01-01")
+    olivia.button("Apply").first.click()
+    expect(olivia.page.get_by_label("From", exact=True)).to_have_value("2026-01-01")
+    expect(rows).to_have_count(count)
+    olivia.page.get_by_label("To", exact=True).fill("2026-01-02")
+    olivia.page.get_by_label("To", exact=True).press("Enter")
+    expect(olivia.page.get_by_text("No events match")).to_be_visible()
+    olivia.link("Clear filters").click()
+    expect(olivia.page.get_by_text("Only the events on or by")).to_have_count(0)
+    assert rows.count() > count
