@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from accounts import importing, member_files
+from accounts import audit, importing, member_files
 from accounts.models import Event, Member
 from tests.conftest import BOREALIS
 from tests.visitors import visitor
@@ -77,8 +77,10 @@ BY_USERS = r"event_(subject_idx \(account_id=\? AND subject_id|actor_idx \(accou
 DAYS = "from=2020-01-01&to=2030-01-01"
 
 
-def test_days_of_the_whole_account_are_found_by_the_time(cast):
-    steps = steps_of_activity(cast["olivia"], f"/iam/activity?{DAYS}")
+@pytest.mark.parametrize("name", ["olivia", "marcus"], ids=["of the whole account", "of many users"])
+def test_days_are_found_by_the_time(cast, name, monkeypatch):
+    monkeypatch.setattr(audit, "_FEW", 0)
+    steps = steps_of_activity(cast[name], f"/iam/activity?{DAYS}")
     assert [step for step in steps if "event_by_time_idx (account_id=? AND at>? AND at<?)" not in step] == []
 
 
