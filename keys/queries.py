@@ -35,7 +35,7 @@ MOST_NAMED = 400
 #: How many keys are revoked in one step: their numbers have to fit into the form.
 MOST_REVOKED = 100_000
 
-#: Whatever was used within this time is in use, and is said to be before it is revoked.
+#: Whatever was used within this time is in use, and is said to be before it is revoked or deleted.
 _IN_USE = timedelta(hours=24)
 _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
 _CREATOR_LEFT = "A user who has left"
@@ -252,6 +252,11 @@ def why_refused(key: ClassicKey) -> str:
     return "" if is_accepted else MemberStatus(key.holder.status).label.partition(" ")[0].lower()
 
 
+def is_in_use(key: ClassicKey) -> bool:
+    """Whether a key was used so lately that calls are going to fail without it."""
+    return key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE
+
+
 def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
     """Return exactly the entries that ``viewer`` may use on ``key`` now.
 
@@ -345,7 +350,7 @@ def _reviewed(key: ClassicKey, viewer: Member, unticked: Collection[int]) -> Rev
         place=f"{level}, below {parent}" if parent else level,
         restrictions="Restricted" if key.allowed_addresses else "None",
         is_ticked=key.pk not in unticked,
-        is_in_use=key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE,
+        is_in_use=is_in_use(key),
     )
 
 

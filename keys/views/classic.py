@@ -326,6 +326,8 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
         return redirect(_list_behind(request, key))
     context = _dialog_context(request, key, "Delete API key") | {
         "is_own": key.holder_id == request.member.pk,
+        "is_in_use": queries.is_in_use(key),
+        "made_at": timezone.now(),
         "holder_may_create": policy.can_create(key.holder, key.holder),
         "viewer_may_create": policy.can_create(request.member, key.holder),
     }

@@ -12,6 +12,7 @@ from accounts.models import Member
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console import demo
+from keys.models import ClassicKey
 from tests.pages.reading import KEYS, USERS, focused, key_url, page
 from tests.visitors import session_of, visitor
 
@@ -90,6 +91,22 @@ def test_details_say_each_reason_for_which_calls_are_refused(cast):
 def test_deletion_promises_another_key_only_where_there_can_be_one(cast, viewer, holder, sentence):
     body = page(visitor(cast[viewer]).get(f"{key_url(cast[holder])}/delete"))
     assert re.findall(r"cannot be undone\. ?(.*?)</p>", body) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("used", "address", "said"),
+    [
+        (timedelta(minutes=5), "17.5.7.8", "<b>5 minutes ago</b>, from 17.5.7.8"),
+        (timedelta(hours=23), "", "<b>23 hours ago</b>, from an unknown address"),
+        (timedelta(hours=25), "2001:db8::1", "1 day ago, from 2001:db8::1"),
+        (None, "", "Never"),
+    ],
+)
+def test_deletion_says_whether_the_key_is_in_use(cast, used, address, said):
+    at = used and timezone.now() - used
+    ClassicKey.objects.filter(holder=cast["priya"]).update(last_used_at=at, last_used_from=address)
+    body = page(visitor(cast["marcus"]).get(f"{key_url(cast['priya'])}/delete"))
+    assert re.sub("<wbr>|</?time[^>]*>", "", re.search("<dt>Last used</dt><dd>(.*?)</dd>", body)[1]) == said
 
 
 def test_dialogs_lead_back_to_the_page_that_they_were_opened_from(cast):
