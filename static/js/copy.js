@@ -1,18 +1,21 @@
-// Copy: puts the value of its box on the clipboard and says so. The button is there only with script.
+// Copy: puts the value of its box on the clipboard, or the text that it holds itself, and says so. The button is there
+// only with script.
 const REFUSED = "The browser did not allow copying. Show the value and select it.";
+const REFUSED_TEXT = "The browser did not allow copying. Select the text.";
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
-  if (!navigator.clipboard) return say(button, REFUSED); // not by http: then nothing is asked for
   const box = button.closest("[data-value]");
-  const value = valueOf(box);
+  const refused = box ? REFUSED : REFUSED_TEXT;
+  if (!navigator.clipboard) return say(button, refused); // not by http: then nothing is asked for
+  const value = box ? valueOf(box) : Promise.resolve(button.dataset.copy);
   try {
     // Given while it is on its way: some browsers soon forget that a button was pressed.
     await navigator.clipboard.write([new ClipboardItem({ "text/plain": value.then(asText) })]);
     say(button, "Copied to clipboard");
   } catch {
-    if (await value.catch(() => "")) return say(button, REFUSED);
+    if (await value.catch(() => "")) return say(button, refused);
     // Whoever has to prove first who they are does so where *Show* leads, and copies then.
     formOfShow(box).requestSubmit();
   }

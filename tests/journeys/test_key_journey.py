@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-key-jour
 NOOR = "Noor Haddad"
 USERNAME = "1234567_noor@acme.example"
 CREATE = "Create a classic infrastructure key"
+COPY_USERNAME = "Put API username on the clipboard"
 CREATED = "API key successfully created"
 CLIENT = "127.0.0.9"  # who calls nginx
 FAR_AWAY = "192.0.2.7"  # nobody calls from there
@@ -110,10 +111,13 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
         created.get_by_role("button", name="Copy").click()
         expect(created.get_by_role("status")).to_have_text("Copied to clipboard")
         assert noor.page.evaluate("navigator.clipboard.readText()") == value
+        created.get_by_role("button", name=COPY_USERNAME).click()
+        noor.page.wait_for_function("async name => await navigator.clipboard.readText() === name", arg=USERNAME)
         created.get_by_role("button", name="Hide").click()
         expect(created.locator("[data-value-text]")).to_be_hidden()
     else:
         expect(created.get_by_role("button", name="Copy")).to_be_hidden()
+        expect(created.get_by_role("button", name=COPY_USERNAME)).to_be_hidden()
     with noor.page.expect_download() as downloading:
         created.get_by_role("button", name="Download").click()
     assert downloading.value.suggested_filename == "apikey.json"
@@ -122,7 +126,8 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     assert file == {"name": "Classic infrastructure API key", "username": USERNAME, "key": value}
 
     # They find it again.
-    close(created)
+    created.get_by_role("link", name="Done").click()
+    expect(created).to_have_count(0)
     noor.expect_page("API keys")
     if script:
         expect(noor.heading).to_be_focused()
@@ -263,6 +268,14 @@ def test_keyboard_alone_does_it_all(fresh, browse):  # noqa: PLR0915 - one story
     press("Enter")
     dialog = noor.dialog("API key details")
     expect(dialog.get_by_role("link", name="Close")).to_be_focused()
+    noor.tab_to(dialog.get_by_role("link", name="Done"))
+    press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+    press("Enter")
+    expect(details).to_be_focused()
+    press("Enter")
+    expect(dialog).to_be_visible()
     press("Escape")
     expect(dialog).to_have_count(0)
     expect(opener).to_be_focused()

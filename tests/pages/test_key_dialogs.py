@@ -109,6 +109,16 @@ def test_deletion_says_whether_the_key_is_in_use(cast, used, address, said):
     assert re.sub("<wbr>|</?time[^>]*>", "", re.search("<dt>Last used</dt><dd>(.*?)</dd>", body)[1]) == said
 
 
+def test_dialogs_with_a_key_end_in_a_button_that_leads_back_too(cast):
+    noor, marcus = visitor(cast["noor"]), visitor(cast["marcus"])
+    own_page = f"{USERS}/{cast['priya'].pk}"
+    created = page(noor.post(f"{USERS}/{cast['noor'].pk}/classic_key"))
+    details = page(marcus.get(f"{key_url(cast['priya'])}?next={own_page}"))
+    for body, back in ((created, KEYS), (details, own_page)):
+        foot = body.partition('class="dialog__footer"')[2]
+        assert re.search(r'<a class="button[^"]*" href="([^"]*)" data-dialog-close>Done</a>', foot)[1] == back
+
+
 def test_dialogs_lead_back_to_the_page_that_they_were_opened_from(cast):
     client, own_page = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}"
     way = f"?next=%2Fiam%2Fusers%2F{cast['priya'].pk}"

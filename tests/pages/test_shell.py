@@ -83,6 +83,8 @@ def test_help_is_in_the_bar_and_tells_how_programs_call_as_the_viewer(cast):
     body = page(client.get("/help"))
     command = re.search(r"<code>(.*?)</code>", body)[1]
     assert shlex.split(command)[:3] == ["curl", "--user", "1234567_noor.o'haddad@acme.example"]
+    copied = re.search(r'<button[^>]* data-copy="([^"]*)" aria-label="Put API username on the clipboard">', body)[1]
+    assert copied == "1234567_noor.o'haddad@acme.example"
     addresses = re.findall(r'<a href="([^"]+)"', body.partition("<main")[2])
     assert f"{USERS}/{noor.pk}?tab=manage" in addresses
     assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
