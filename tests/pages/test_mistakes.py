@@ -197,6 +197,13 @@ def test_passkey_offers_nothing_to_press_where_there_is_no_script(cast):
     assert "Making a passkey takes JavaScript" in body
 
 
+def test_wrong_first_code_of_an_app_focuses_its_field_and_not_the_secret(cast):
+    client, url = visitor(cast["noor"]), "/user/security/passcode"
+    assert focused(page(client.post(url)))[0].startswith('<div class="value"')  # the first has it
+    for code in ("000000", ""):
+        assert ['name="code"' in tag for tag in focused(page(client.post(url, {"code": code})))] == [True]
+
+
 def test_switching_says_which_account_it_is_now(cast):
     body = page(visitor(cast["sam"]).post("/account/switch", {"account": 7654321}, follow=True))
     assert "You are now in 7654321 - Borealis Labs" in body.partition("<h1")[2]
