@@ -54,18 +54,19 @@ class Seed:
         return " ".join(re.findall(".{1,4}", self._base32))
 
     @property
-    def _uri(self) -> str:
+    def uri(self) -> str:
+        """The address that authenticator apps open, in which the seed is: as secret as that."""
         return pyotp.TOTP(self._base32).provisioning_uri(name=self._label, issuer_name="Keytree")
 
     @property
     def qr_size(self) -> int:
         """How many modules the QR code is wide, its quiet zone included."""
-        return int(segno.make(self._uri, error="m", micro=False).symbol_size(scale=1)[0])
+        return int(segno.make(self.uri, error="m", micro=False).symbol_size(scale=1)[0])
 
     @property
     def qr_path(self) -> str:
         """The dark modules as the data of an SVG path, one unit each: a template can draw it without any markup."""
-        rows = segno.make(self._uri, error="m", micro=False).matrix_iter(scale=1)
+        rows = segno.make(self.uri, error="m", micro=False).matrix_iter(scale=1)
         return "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
 
     def code_of(self, step: int) -> str:
