@@ -22,6 +22,8 @@ MOST_ENTRIES = 100_000
 _LONGEST_CELL = 10_000  # characters
 _SHOWN = 100  # characters of what is quoted
 _DELIMITERS = ",;\t"
+#: How workbooks begin, those of today and those of before 2007: many choose them for the CSV that they were asked for.
+_WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 #: Names of the columns that are read, folded; others are not read.
 _EMAIL_COLUMNS = ("email", "e-mail", "mail", "email address")
 _PARENT_COLUMNS = ("parent", "parent email", "manager", "invited by")
@@ -96,6 +98,8 @@ def read(data: bytes) -> Content:
 
 
 def _decoded(data: bytes) -> str:
+    if data.startswith(_WORKBOOKS):
+        raise FileError("This is a workbook of Excel or another program. Save it as CSV UTF-8 and choose that file.")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

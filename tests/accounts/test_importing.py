@@ -136,6 +136,8 @@ mail:< file:///etc/passwd
         (b"mail,manager,parent\na,b,c\n", "Columns 2 and 3 could each be the parent"),
         (b"email\na@x.example\n\xff\n", "Line 3 is not in UTF-8"),
         (b"email\na\0\n", "Line 2 holds a NUL"),
+        (b"PK\3\4\x14\0\x06\0\x08\0\0\0!\0", "This is a workbook of Excel or another program. Save it as CSV UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "This is a workbook of Excel or another program. Save it as CSV UTF-8"),
         (b'email\n"a', "Line 2 cannot be read"),
         (b"email\n" + b"a" * 20_000, "Line 2 cannot be read"),
         (b"x" * (member_files.LARGEST_FILE + 1), "larger than 20 MiB"),
@@ -144,7 +146,7 @@ mail:< file:///etc/passwd
         (b"dn: x\n\n" + b"x\n\n" * 100_001, "more than 100,000"),
         (b"".join(b"dn: cn=%d\nmail: m\n\n" % n for n in range(100_001)), "more than 100,000"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_file_that_cannot_be_read_says_why(data, words):
     with pytest.raises(FileError, match=words):
