@@ -16,6 +16,7 @@ if settings.DEBUG:
     console_patterns.append(path("styleguide", styleguide.show, name="styleguide"))
 
 handler400 = views.bad_request
+handler404 = views.not_found
 handler500 = views.server_error
 
 urlpatterns = [

@@ -11,12 +11,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import loader
 from django.views.decorators.http import require_safe
+from django.views.defaults import page_not_found
 
 from accounts import sealing
 from accounts.links import link
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
 from keys.value_check import newest_value_opens
+from keys.views.classic import NoSuchKey
 
 _log = logging.getLogger(__name__)
 
@@ -74,6 +76,12 @@ def _unapplied_migrations() -> bool:
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer what cannot be read. Unlike Django's own answer, this one reads nothing of the request either."""
     return HttpResponse(loader.render_to_string("400.html"), status=400)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer an address where nothing is, or nothing that the viewer may see: of a key, in words about keys."""
+    is_key = isinstance(exception, NoSuchKey)
+    return page_not_found(request, exception, "keys/classic_gone.html" if is_key else "404.html")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -35,6 +35,10 @@ _log = logging.getLogger(__name__)
 VIEWS = {"classic": "Classic infrastructure API keys"}
 
 
+class NoSuchKey(Http404):
+    """There is no key at an address of one, or none that the viewer may know of."""
+
+
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
     """List the viewer's own key and those of everyone below them."""
@@ -139,7 +143,7 @@ def _key_or_404(request: MemberRequest, key_id: int) -> ClassicKey:
     """Return the key if the viewer may know of it; 404 is the same for one they may not and for none at all."""
     key = queries.visible_key(request.member, key_id)
     if key is None:
-        raise Http404
+        raise NoSuchKey
     return key
 
 
@@ -265,7 +269,7 @@ def _value_or_answer(
     except NotAllowed as error:
         raise refusal(request, subject=key.holder, what=KeyAction.SHOW_VALUE.value, why=error) from error
     except lifecycle.KeyGone as error:
-        raise Http404 from error
+        raise NoSuchKey from error
     except SealError as error:
         _log.error("the value of key %s does not open: %s", key.pk, error)
         messages.error(
@@ -294,7 +298,7 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
     except NotAllowed as error:
         raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
     except lifecycle.KeyGone as error:
-        raise Http404 from error
+        raise NoSuchKey from error
     focus_first_mistake(form)
     context = _dialog_context(request, key, "Edit IP address restrictions") | {
         "dialog_back": _details_url(request, key),
@@ -320,7 +324,7 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
         except NotAllowed as error:
             raise refusal(request, subject=key.holder, what=KeyAction.DELETE.value, why=error) from error
         except lifecycle.KeyGone as error:
-            raise Http404 from error
+            raise NoSuchKey from error
         whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.name}"
         messages.success(request, f"API key deleted\n{whose} has stopped working.")
         return redirect(_list_behind(request, key))

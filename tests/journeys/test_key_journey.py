@@ -444,6 +444,9 @@ def test_key_that_somebody_else_deleted_meanwhile_is_not_found(fresh, browse, sc
     expect(marcus.notification("API key deleted")).to_be_visible()
     priya.dialog("API key details").get_by_role("button", name="Show").click()
     priya.expect_page("Page not found")
+    expect(priya.page.get_by_text("This key was deleted, or you may not see it.")).to_be_visible()
+    priya.link("Go to API keys").click()
+    priya.expect_page("API keys")
 
 
 @pytest.mark.parametrize("script", [True, False], ids=["script", "no-script"])

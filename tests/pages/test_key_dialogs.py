@@ -119,6 +119,19 @@ def test_dialogs_with_a_key_end_in_a_button_that_leads_back_too(cast):
         assert re.search(r'<a class="button[^"]*" href="([^"]*)" data-dialog-close>Done</a>', foot)[1] == back
 
 
+def test_key_that_is_not_there_and_one_that_may_not_be_seen_are_told_in_the_same_words(cast):
+    noor, hidden = visitor(cast["noor"]), key_url(cast["priya"])
+    for action in ("", "/show", "/download", "/restriction", "/delete"):
+        told, unknown = (
+            page(ask(f"{url}{action}")).partition("<main")[2].partition("</main>")[0]
+            for url in (hidden, f"{KEYS}/classic/987654")
+            for ask in [noor.post if action else noor.get]
+        )
+        assert "This key was deleted, or you may not see it." in told
+        assert told == unknown
+    assert "This key was deleted" not in page(noor.get(f"{USERS}/987654"))
+
+
 def test_dialogs_lead_back_to_the_page_that_they_were_opened_from(cast):
     client, own_page = visitor(cast["marcus"]), f"{USERS}/{cast['priya'].pk}"
     way = f"?next=%2Fiam%2Fusers%2F{cast['priya'].pk}"
