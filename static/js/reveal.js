@@ -1,4 +1,5 @@
-// A secret value: masked until Show, and gone from the page after five minutes, which are counted down.
+// A secret value: masked until Show, and gone from the page after five minutes, which are counted down. What says the same beside it,
+// with data-leaves-with-value, goes with it.
 const MINUTES = 5;
 
 function mask(box, isMasked) {
@@ -11,14 +12,15 @@ function mask(box, isMasked) {
 function countDown(box, minutes) {
   const left = box.querySelector("[data-value-left]");
   if (minutes > 0) {
-    left.textContent = `Leaves this page in ${minutes} ${minutes === 1 ? "minute" : "minutes"}.`;
+    left.textContent = `Gone from here in ${minutes} ${minutes === 1 ? "minute" : "minutes"}.`;
     setTimeout(() => countDown(box, minutes - 1), 60_000);
     return;
   }
   mask(box, true);
   box.querySelector("[data-value-text]").textContent = "";
   for (const control of box.querySelectorAll("[data-needs-script]")) control.remove();
-  left.textContent = "No longer on this page: five minutes have passed.";
+  for (const same of box.parentElement.querySelectorAll("[data-leaves-with-value]")) same.remove();
+  left.textContent = "Gone from here: five minutes have passed.";
 }
 
 function enhance(root) {

@@ -426,12 +426,12 @@ def test_value_leaves_the_page_after_five_minutes(fresh, browse):
     noor.sign_in("noor")
     value = create_key(noor)
     left = noor.dialog(CREATED).locator("[data-value-left]")
-    expect(left).to_have_text("Leaves this page in 5 minutes.")
+    expect(left).to_have_text("Gone from here in 5 minutes.")
     noor.page.clock.run_for("04:00")
-    expect(left).to_have_text("Leaves this page in 1 minute.")
+    expect(left).to_have_text("Gone from here in 1 minute.")
     assert value in noor.page.content()
     noor.page.clock.run_for("01:00")
-    expect(left).to_have_text("No longer on this page: five minutes have passed.")
+    expect(left).to_have_text("Gone from here: five minutes have passed.")
     assert value not in noor.page.content()
 
 

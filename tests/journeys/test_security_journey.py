@@ -103,3 +103,19 @@ def test_passkey_and_codes_from_setting_up_to_losing_them(start_shared, browse):
     visit.dialog("Remove passkey").get_by_role("button", name="Remove").click()
     expect(visit.notification("Passkey removed")).to_be_visible()
     visit.expect_page("Login security")
+
+
+def test_secret_of_an_app_leaves_the_page_in_every_form_after_five_minutes(fresh, browse):
+    visit = browse(fresh, own=True)
+    visit.page.clock.install()
+    visit.sign_in("noor").go("/user/security")
+    visit.link("Set up one-time passcodes").click()
+    visit.dialog("Set up one-time passcodes").get_by_role("button", name="Continue").click()
+    dialog = visit.dialog("Set up one-time passcodes")
+    code = dialog.get_by_role("img", name="QR code of the secret")
+    expect(code).to_be_visible()
+    secret = dialog.locator("[data-value-text]").inner_text()
+    visit.page.clock.run_for("05:00")
+    expect(dialog.locator("[data-value-left]")).to_have_text("Gone from here: five minutes have passed.")
+    expect(code).to_have_count(0)
+    assert secret.replace(" ", "") not in visit.page.content().replace(" ", "")
