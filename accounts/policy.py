@@ -17,7 +17,7 @@ class MemberAction(enum.Enum):
     VIEW = "see this user"
     VIEW_CARE = "see how this user is looked after"  # restrictions, VPN user name, who can manage
     VIEW_EVENTS = "see the events about this user in Activity"
-    EDIT_RESTRICTION = "restrict the addresses this user signs in from"
+    EDIT_RESTRICTION = "restrict the addresses this user logs in from"
     EDIT_VPN_PASSWORD = "set this user's VPN password"  # noqa: S105 - a sentence, not a secret
     CHANGE_STATUS = "change this user's status"
     CHANGE_PARENT = "change this user's parent"
@@ -278,5 +278,5 @@ def _special_reason(actor: Member, action: MemberAction, target: Member) -> str:
     if action is MemberAction.END_SESSIONS and relation(actor, target) is Relation.SELF:
         return "Your own sessions are listed under Login sessions, in the profile menu."
     if action is MemberAction.END_SESSIONS and target.status not in SIGN_IN_STATUSES:
-        return "This user does not sign in to this account, so there are no sessions to end."
+        return "This user does not log in to this account, so there are no sessions to end."
     return ""

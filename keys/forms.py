@@ -16,6 +16,8 @@ from accounts.names import NAME_LENGTH, shown_name
 
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
 _NO_KEY = "Can be filled once the user has a classic infrastructure key."
+_NO_OWN_KEY = "Can be filled once you have a classic infrastructure key."
+_OWN_KEY = "From where your classic infrastructure key is used, in the same forms."
 _KEPT = "Of the key that was deleted, and so of the next one. Can be changed once there is one."
 _KEY_GONE = "The key was deleted meanwhile: there is nothing to restrict. Save again without this restriction."
 _NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
@@ -64,7 +66,7 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
         label="Cloud platform",
         required=False,
         show_hidden_initial=True,
-        help_text=f"From where they sign in. {_FORMS}",
+        help_text=f"From where they log in. {_FORMS}",
     )
     classic = AddressesField(
         label="Classic infrastructure",
@@ -74,9 +76,14 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
     )
     field_order = ("platform", "classic", "confirm_lockout")
 
-    def __init__(self, *args: Any, action: str, has_key: bool, edits_classic: bool, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, action: str, has_key: bool, edits_classic: bool, is_own: bool, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
         self._is_key_gone = False
+        if is_own:
+            self.fields["platform"].help_text = f"From where you log in. {_FORMS}"
+            self.fields["classic"].help_text = _OWN_KEY
         if not edits_classic:
             del self.fields["classic"]
         elif not has_key:
@@ -84,7 +91,7 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
             # Django leaves out what is sent for a disabled field: it would look saved.
             self._is_key_gone = bool(self.data.get("classic", "").strip())
             is_kept = bool(self.initial.get("classic"))
-            self.fields["classic"].help_text = _KEPT if is_kept else _NO_KEY
+            self.fields["classic"].help_text = _KEPT if is_kept else _NO_OWN_KEY if is_own else _NO_KEY
         self.helper = helper("Save", action=action, form_id="restrictions-form")
 
     def clean(self) -> dict[str, Any]:

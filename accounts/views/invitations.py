@@ -169,7 +169,7 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
         except memberships.ApiUsernameTaken:
             form.add_error("api_username", "This API username is taken. Choose another.")
         else:
-            messages.success(request, f"VPN-only user added\n{member.name} cannot sign in; you may create their key.")
+            messages.success(request, f"VPN-only user added\n{member.name} cannot log in; you may create their key.")
             return redirect("accounts:user", member.pk)
     focus_first_mistake(form)
     return render(request, "accounts/add_vpn_user.html", {"title": "Add VPN-only user", "form": form})

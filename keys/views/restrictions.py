@@ -26,6 +26,7 @@ def form_for(viewer: Member, member: Member, key: ClassicKey | None, data: objec
         initial={"platform": member.allowed_addresses, "classic": classic},
         action=reverse("keys:restrictions", args=[member.pk]),
         has_key=key is not None,
+        is_own=viewer.pk == member.pk,
         edits_classic=sees_keys and (key is None or policy.can(viewer, KeyAction.EDIT_RESTRICTION, key)),
     )
 

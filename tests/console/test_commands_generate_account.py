@@ -436,7 +436,7 @@ def test_the_command_prints_figures_and_who_to_sign_in_as(client):
     assert lines[1].startswith("       60 members on ")
     assert f"{ClassicKey.objects.count():>9,} classic infrastructure API keys" == lines[2]
     assert lines[3].split()[1] == "seconds,"
-    assert lines[4] == "The owner signs in as owner@zoesohne-4000001.example"
+    assert lines[4] == "The owner logs in as owner@zoesohne-4000001.example"
     answer = client.post("/login", {"username": "owner@zoesohne-4000001.example", "password": demo.PASSWORD})
     assert answer.status_code == 302
 

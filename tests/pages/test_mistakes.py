@@ -53,6 +53,17 @@ def test_each_answer_of_an_import_has_the_focus_on_its_title(cast):
         assert [tag.startswith("<h1") for tag in focused(body)] == [True]
 
 
+def test_help_of_ones_own_restrictions_speaks_to_oneself(cast):
+    olivia = visitor(cast["olivia"])
+    own, other = (page(olivia.get(f"{USERS}/{cast[name].pk}")) for name in ("olivia", "priya"))
+    for ours, theirs in (
+        ("From where you log in.", "From where they log in."),
+        ("From where your classic infrastructure key is used", "From where their classic infrastructure key is used"),
+    ):
+        assert (ours in own, theirs in own) == (True, False)
+        assert (ours in other, theirs in other) == (False, True)
+
+
 def test_page_that_is_older_than_a_restriction_does_not_lift_it(cast):
     olivia, priya = visitor(cast["olivia"]), cast["priya"]
     address = f"{USERS}/{priya.pk}/restrictions"

@@ -150,7 +150,7 @@ RIGHTS = {
     "see this user": Act.SEE_USER,
     "see how this user is looked after": Act.SEE_CARE,
     "see the events about this user in Activity": Act.SEE_EVENTS,
-    "restrict the addresses this user signs in from": Act.RESTRICT_USER,
+    "restrict the addresses this user logs in from": Act.RESTRICT_USER,
     "set this user&#x27;s VPN password": Act.SET_VPN_PASSWORD,
     "change this user&#x27;s status": Act.CHANGE_STATUS,
     "change this user&#x27;s parent": Act.CHANGE_PARENT,

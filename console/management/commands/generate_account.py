@@ -61,13 +61,13 @@ class Command(MaintenanceCommand):
             "--account-id", type=arguments.account_id, help="a free account ID (default: drawn from the seed)"
         )
         parser.add_argument(
-            "--password", default=demo.PASSWORD, help="password of those who sign in (default: the demo's)"
+            "--password", default=demo.PASSWORD, help="password of those who log in (default: the demo's)"
         )
         parser.add_argument(
             "--sign-in",
             choices=["all", "owner"],
             default="all",
-            help="who can sign in: everybody whose status allows it, or the owner alone (default: all)",
+            help="who can log in: everybody whose status allows it, or the owner alone (default: all)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -116,4 +116,4 @@ class Command(MaintenanceCommand):
         self.stdout.write(f"{count:>9,} members on {longest // CODE_LENGTH} levels")
         self.stdout.write(f"{keys:>9,} classic infrastructure API keys")
         self.stdout.write(f"{seconds:>9,.1f} seconds, {count / seconds:,.0f} members a second")
-        self.stdout.write(f"The owner signs in as {owner.email}")
+        self.stdout.write(f"The owner logs in as {owner.email}")

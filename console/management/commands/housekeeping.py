@@ -21,7 +21,7 @@ class Command(MaintenanceCommand):
     """Clears away ended sessions, counts and requests of long ago, invitations that nobody accepted, old activity."""
 
     help = (
-        "Clear away what is over: login sessions that have ended, counts of attempts to sign in, requests for another "
+        "Clear away what is over: login sessions that have ended, counts of attempts to log in, requests for another "
         "password, files that nobody came back for, invited users who never came, and activity that is older than "
         "KEYTREE_ACTIVITY_DAYS; without that setting activity is kept for good. May run at any time, beside the "
         "server and beside itself."
