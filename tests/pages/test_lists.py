@@ -58,6 +58,8 @@ def test_key_list_without_a_key_has_its_button_in_the_lists_place(cast):
     body = page(visitor(cast["noor"]).get(KEYS))
     assert CREATE in body.partition('class="empty"')[2]
     assert body.count(CREATE) == 1
+    assert 'role="search"' not in body.partition("<main")[2]  # there is nothing to look for
+    assert 'role="search"' in page(visitor(cast["noor"]).get(f"{KEYS}?q=x")).partition("<main")[2]
     ClassicKey.objects.filter(holder=cast["marcus"]).delete()
     listed = page(visitor(cast["marcus"]).get(KEYS))
     assert CREATE in listed.partition("<table")[0]
