@@ -159,6 +159,7 @@ class ListRequest:
             "last_number": f"{page.last_number:,}",
             "total_text": page.total_text,
             "page_number": page.page_number,
+            "pages_text": page.pages_text,
             "per_page": page.per_page,
             "per_page_choices": page.per_page_choices,
             "previous_url": page.previous and self.url(at=page.previous.encode()),

@@ -133,6 +133,11 @@ class Page(Generic[Row]):
         return (self.first_number - 1) // self.per_page + 1
 
     @property
+    def pages_text(self) -> str:
+        """How many pages there are, as the footer says it; empty where that is not known."""
+        return "" if self.total_is_bound else f"of {max(1, -(-self.total // self.per_page))}"
+
+    @property
     def per_page_choices(self) -> Sequence[int]:
         """How many rows a page may have."""
         return PER_PAGE_CHOICES

@@ -50,6 +50,7 @@ class MemberRow:
     menu: list[MenuItem]
     level: int = 1
     users_below: str = ""
+    users_below_spoken: str = ""  # where it is read out otherwise than it is printed
     is_beyond_indent: bool = False
     parent_name: str = ""
     fold_url: str = ""
@@ -280,7 +281,9 @@ def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Se
     made.is_beyond_indent = made.level > LEVELS_INDENTED
     if _is_filtered(asked) and not made.is_self and member.parent:
         made.parent_name = member.parent.name
-    made.users_below = f"{below:,}" if below <= COUNTED_BELOW else f"more than {COUNTED_BELOW:,}"
+    made.users_below = f"{below:,}"
+    if below > COUNTED_BELOW:  # in words it would make the row three lines high
+        made.users_below, made.users_below_spoken = f"{COUNTED_BELOW:,}+", f"more than {COUNTED_BELOW:,}"
     if below:
         ids = [other.pk for other in folded]
         made.is_folded = member.pk in ids

@@ -76,6 +76,7 @@ def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_own
         owner.page.wait_for_load_state()
     everybody = [link for page in pages for link in page]
     assert len(everybody) == len(set(everybody)) > 20
+    expect(owner.page.locator(".pagination__pages")).to_have_text(f"of {len(pages)}")
     assert counts[1] == f"11–20 of {len(everybody)} items"
     for page in reversed(pages[:-1]):
         owner.link("Previous page").click()

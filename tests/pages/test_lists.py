@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from accounts import queries
 from accounts.list_request import ListRequest
 from accounts.listing import Page
 from accounts.models import Event, Member
@@ -169,6 +170,23 @@ def test_numbers_of_the_footer_are_grouped():
     footer = ListRequest(KEYS, {}).footer(Page(rows=[None] * 100, next=None, previous=None, **numbers))
     said = [footer[name] for name in ("first_number", "last_number", "total_text")]
     assert said == ["1,001", "1,100", "of 9,999 items"]
+
+
+@pytest.mark.parametrize(
+    ("total", "is_bound", "said"), [(0, False, "of 1"), (100, False, "of 1"), (101, False, "of 2"), (101, True, "")]
+)
+def test_footer_says_how_many_pages_there_are_where_that_is_known(total, is_bound, said):
+    numbers = {"first_number": 1, "pinned": 0, "total": total, "total_is_bound": is_bound, "per_page": 100}
+    page = Page(rows=[], next=None, previous=None, **numbers)
+    assert ListRequest(KEYS, {}).footer(page)["pages_text"] == said
+
+
+def test_many_users_below_are_a_short_number_and_read_out_in_words(cast, monkeypatch):
+    monkeypatch.setattr(queries, "COUNTED_BELOW", 1)
+    body = page(visitor(cast["olivia"]).get(HIERARCHY))
+    told = re.findall('data-label="Users below" class="number">(.*?)</td>', body)
+    assert told[0] == '<span aria-hidden="true">1+</span><span class="visually-hidden">more than 1</span>'
+    assert told[-1] == "0"
 
 
 def test_card_of_a_users_key_says_when_it_was_used_last(cast):
