@@ -49,6 +49,7 @@ class MemberRow:
     is_frozen: bool
     menu: list[MenuItem]
     level: int = 1
+    indent: int = 1  # the level that it is indented by
     users_below: str = ""
     users_below_spoken: str = ""  # where it is read out otherwise than it is printed
     is_beyond_indent: bool = False
@@ -273,13 +274,16 @@ def mail_problem(member: Member) -> str:
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
     """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link.
 
-    Where a filter has taken away the rows above, the parent is named: the viewer or somebody below them.
+    Where a filter has taken away the rows above, nothing is indented under them, and the parent is named: the viewer or
+    somebody below them.
     """
     made = row(member, viewer)
     below: int = vars(member)["below"]  # annotated by ``user_hierarchy``
     made.level = member.level - viewer.level + 1
     made.is_beyond_indent = made.level > LEVELS_INDENTED
-    if _is_filtered(asked) and not made.is_self and member.parent:
+    if not _is_filtered(asked):
+        made.indent = made.level
+    elif not made.is_self and member.parent:
         made.parent_name = member.parent.name
     made.users_below = f"{below:,}"
     if below > COUNTED_BELOW:  # in words it would make the row three lines high

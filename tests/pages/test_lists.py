@@ -165,6 +165,14 @@ def test_filtered_hierarchy_says_whom_each_is_below(cast):
     assert "below <bdi>" not in page(client.get(HIERARCHY))
 
 
+def test_filtered_hierarchy_indents_nobody_under_rows_that_are_not_there(cast):
+    client = visitor(cast["marcus"])
+    for path, indent in ((HIERARCHY, "3"), (f"{HIERARCHY}&q=noor", "1")):
+        row = row_of(page(client.get(path)), cast["noor"])
+        assert f'data-level="{indent}"' in row
+        assert '<span class="visually-hidden">Level 3:</span>' in row
+
+
 def test_numbers_of_the_footer_are_grouped():
     numbers = {"first_number": 1001, "pinned": 0, "total": 9999, "total_is_bound": False, "per_page": 100}
     footer = ListRequest(KEYS, {}).footer(Page(rows=[None] * 100, next=None, previous=None, **numbers))
