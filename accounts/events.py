@@ -165,7 +165,7 @@ tell_by_mail(
         LOGIN_CHANGED: Notice("User-managed login was changed", "User-managed login was turned on or off for you."),
         RESTRICTION_CHANGED: Notice(
             "Your IP address restriction was changed",
-            "The addresses from which you may sign in to the console were changed.",
+            "The addresses from which you may log in to the console were changed.",
         ),
         VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "Another VPN password was set for you."),
         PASSWORD_CHANGED: Notice(

@@ -107,7 +107,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         record_refusal(user, origin, "no membership to sign in to")
         ask = "To join one that invited you, open the link in its mail."
         ask = ask if identity.is_invited(user.pk) else "Ask the person who invited you."
-        raise SignInRefused(f"Your user cannot sign in to any account. {ask}")
+        raise SignInRefused(f"Your user cannot log in to any account. {ask}")
     member = first_open(members, origin)
     throttle.forget_success(email, origin.address)
     SessionStore.delete_expired()  # of everybody: here, because that is once for each person who gets in
@@ -125,7 +125,7 @@ def first_open(members: Sequence[Member], origin: Origin) -> Member:
     open_here = [member for member in members if allows_platform(member, origin)]
     if not open_here:
         record_refusal(members[0].user, origin, "address not allowed")
-        raise SignInRefused("You cannot sign in from this address. Ask the person who invited you.")
+        raise SignInRefused("You cannot log in from this address. Ask the person who invited you.")
     return next(filter(may_work, open_here), open_here[0])
 
 

@@ -144,7 +144,7 @@ def test_invited_people_cannot_sign_in_before_they_accept(cast):
     path = invited(cast["marcus"])
     User.objects.filter(email=NEW).update(password=cast["marcus"].user.password)
     answer = Client().post("/login", {"username": NEW, "password": "keytree-demo"})
-    assert "Your user cannot sign in to any account" in answer.content.decode()
+    assert "Your user cannot log in to any account" in answer.content.decode()
     assert Client().post(path, {"password": "keytree-demo"}).status_code == 302
 
 

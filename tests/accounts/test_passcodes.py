@@ -438,7 +438,7 @@ def test_account_is_joined_from_an_address_that_it_allows_alone(cast, clock, ori
     app, _ = set_up(visitor(cast["priya"]), clock)
     client = give_password_to(invited("priya@acme.example", BOREALIS, origin))
     Account.objects.filter(pk=BOREALIS).update(allowed_addresses="10.0.0.0/8")
-    assert "You cannot sign in from this address." in text_of(client.post("/login/code", {"code": app.code()}))
+    assert "You cannot log in from this address." in text_of(client.post("/login/code", {"code": app.code()}))
     assert not is_open(client)
     assert invitation_to(BOREALIS).member.status == "processing"
 
@@ -597,7 +597,7 @@ def test_pages_of_the_second_stage_lead_on_or_back(cast, clock):
     assert waiting.get("/login/passkey")["Location"] == "/login/code"
     Member.objects.filter(user=cast["noor"].user).update(allowed_addresses="10.0.0.0/8")
     refused = waiting.post("/login/code", {"code": app.code()})
-    assert "You cannot sign in from this address." in text_of(refused)
+    assert "You cannot log in from this address." in text_of(refused)
     assert Event.objects.filter(action="user.sign_in_refused").last().facts == {"why": "address not allowed"}
 
 

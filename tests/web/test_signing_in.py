@@ -238,7 +238,7 @@ def test_who_may_not_sign_in_is_told_after_the_right_password_alone(cast, hashed
     client = Client()
     wrong, right = log_in("priya", "wrong", client=client), log_in("priya", client=client)
     assert "The email or the password is not right." in wrong.content.decode()
-    assert "Your user cannot sign in to any account." in right.content.decode()
+    assert "Your user cannot log in to any account." in right.content.decode()
     assert right.status_code == 200
     assert SESSION not in client.cookies
     assert not is_signed_in(client)
@@ -294,7 +294,7 @@ def test_address_restriction_holds_at_sign_in_and_at_each_later_request(cast, ha
     restrict("10.0.0.0/8")
     outside = log_in("priya", REMOTE_ADDR="17.5.7.8")
     assert outside.status_code == 200
-    assert "You cannot sign in from this address." in outside.content.decode()
+    assert "You cannot log in from this address." in outside.content.decode()
     client = Client(REMOTE_ADDR="10.1.2.3")
     assert log_in("priya", client=client).status_code == 302
     assert is_signed_in(client)
