@@ -407,6 +407,8 @@ def test_copying_asks_for_the_password_when_signing_in_was_long_ago(fresh, brows
     expect(details.get_by_role("status")).to_have_text(
         "The browser did not allow copying. Show the value and select it."
     )
+    details.get_by_role("button", name=COPY_USERNAME).click()
+    expect(details.get_by_role("status")).to_have_text("The browser did not allow copying. Select the text.")
     assert value not in noor.page.content()
 
 
