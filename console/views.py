@@ -37,6 +37,7 @@ def show_help(request: MemberRequest) -> HttpResponse:
     context = {
         "title": "Help",
         "example": f"curl --user {shlex.quote(viewer.api_username)} https://service.example.com/",
+        "looks_after_others": viewer.has_users_below or can(viewer, MemberAction.INVITE, viewer),
         "who_can_manage": f"{link('accounts:user', viewer.pk)}?tab=manage" if sees_who else "",
     }
     return render(request, "console/help.html", context)

@@ -11,6 +11,7 @@ from accounts.models import Account, Member
 from accounts.origin import Origin
 from tests.conftest import ACME
 from tests.pages.reading import KEYS, USERS, current, key_url, page
+from tests.trees import make_member
 from tests.visitors import visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -88,6 +89,17 @@ def test_help_is_in_the_bar_and_tells_how_programs_call_as_the_viewer(cast):
     addresses = re.findall(r'<a href="([^"]+)"', body.partition("<main")[2])
     assert f"{USERS}/{noor.pk}?tab=manage" in addresses
     assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
+
+
+def test_help_tells_whoever_has_or_brings_users_below_what_there_is_to_do(cast):
+    """Marcus has users below and may invite, Priya has some, Noor may invite, and a new user has nobody."""
+    Member.objects.filter(pk=cast["noor"].pk).update(permissions=Permission.MANAGE_USERS)
+    cast["new"] = make_member(cast["sam"].account, cast["sam"])
+    told = {
+        name: "Looking after users" in page(visitor(cast[name]).get("/help"))
+        for name in ("marcus", "priya", "noor", "new")
+    }
+    assert told == {"marcus": True, "priya": True, "noor": True, "new": False}
 
 
 def test_whoever_may_not_work_in_the_console_yet_is_offered_no_help_page(cast):
