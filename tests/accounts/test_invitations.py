@@ -122,7 +122,7 @@ def test_signed_in_user_joins_by_a_button_in_a_new_session(cast):
     client = visitor(cast["priya"])
     before = session_of(client).session_key
     page = client.get(path).content.decode()
-    assert "You are signed in with this address" in page
+    assert "You are logged in with this address" in page
     assert 'type="password"' not in page
     assert client.post(path).status_code == 302
     session = session_of(client)
