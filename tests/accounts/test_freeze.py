@@ -1,12 +1,14 @@
 """Frozen branches: who is kept out and whose key is refused, that thawing undoes nothing but that, and who may."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
 from django.core import mail
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import audit, hierarchy, memberships, outbox
 from accounts.enums import MemberStatus, Permission
@@ -121,9 +123,38 @@ def test_frozen_users_are_told_so_on_every_page_and_can_leave(cast, freeze):
     assert client.post("/logout").status_code == 302
 
 
+def test_of_frozen_branches_within_each_other_the_topmost_says_since_when(cast, freeze):
+    """Whatever the order in which they were frozen: only when that one is thawed can they work again."""
+    freeze("priya")
+    freeze("marcus")
+    noor, early, late = (
+        visitor(cast["noor"]),
+        datetime(2026, 1, 5, 12, tzinfo=UTC),
+        datetime(2026, 3, 9, 12, tzinfo=UTC),
+    )
+    for above, below in ((early, late), (late, early)):
+        BranchFreeze.objects.filter(member=cast["marcus"]).update(at=above)
+        BranchFreeze.objects.filter(member=cast["priya"]).update(at=below)
+        page = noor.get("/iam/apikeys").content.decode()
+        assert re.findall(r'frozen since <time datetime="([^T"]*)', page) == [f"{above:%Y-%m-%d}"]
+
+
+def test_each_reason_to_be_kept_out_is_an_event_of_its_own_within_a_minute(cast, freeze, monkeypatch):
+    client, moment = visitor(cast["noor"]), timezone.now()
+    monkeypatch.setattr(timezone, "now", lambda: moment)
+    freeze("marcus")
+    assert [client.get("/iam/apikeys").status_code for _ in range(2)] == [403, 403]
+    Member.objects.filter(pk=cast["noor"].pk).update(status="suspended")
+    assert [client.get("/iam/apikeys").status_code for _ in range(2)] == [403, 403]
+    kept_out = Event.objects.filter(action="console.refused").order_by("number")
+    assert [event.facts["why"] for event in kept_out] == ["frozen", "suspended"]
+
+
 def test_frozen_user_signs_in_where_they_can_work(cast, sign_in, freeze):
     freeze("marcus")
-    assert "7654321 - Borealis Labs" in sign_in("noor").get("/iam/apikeys").content.decode()
+    answer = sign_in("noor").get("/iam/apikeys")
+    assert answer.status_code == 200  # the page of the frozen names the other account too
+    assert "7654321 - Borealis Labs" in answer.content.decode()
 
 
 def test_who_is_frozen_while_doing_something_is_refused(cast, freeze, origin):

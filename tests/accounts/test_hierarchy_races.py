@@ -222,8 +222,10 @@ def test_a_user_removed_while_their_key_is_made_leaves_no_key(origin):
 
 def test_a_user_removed_while_somebody_is_added_below_leaves_no_orphan(origin):
     (owner,) = grow([])
+    before = deadlocks()
     for _ in range(30):
         user = make_member(owner.account, owner)
+        make_member(owner.account, user)  # moves up
         ((added, removed),) = at_once(
             partial(add_member, parent=user, user=make_user(), origin=origin),
             partial(remove_member, member=user, by=owner, origin=origin, hand_over=True),
@@ -233,6 +235,7 @@ def test_a_user_removed_while_somebody_is_added_below_leaves_no_orphan(origin):
             assert Member.objects.get(pk=added.pk).parent_id == owner.pk
         else:
             assert isinstance(added, NotAllowed)
+    assert deadlocks() == before  # both lock the account first
     assert_sound(owner.account)
 
 

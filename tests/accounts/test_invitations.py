@@ -410,6 +410,25 @@ def test_cancelling_leaves_a_user_of_another_account_alone(cast, origin):
     assert User.objects.get(email="priya@acme.example").check_password("keytree-demo")
 
 
+def test_cancelling_leaves_alone_who_is_invited_by_another_account_too(cast, origin):
+    owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
+    for by in (cast["marcus"], owner):
+        invited(by, NEW)
+    here = Member.objects.get(account_id=1234567, user__email=NEW)
+    invitations.cancel(member=here, by=cast["marcus"], origin=origin)
+    left = Member.objects.get(user__email=NEW)
+    assert (left.account_id, Invitation.objects.get().member_id) == (7654321, left.pk)
+
+
+def test_removing_leaves_the_user_who_has_a_password(cast, origin):
+    """Whoever invites them again invites somebody who signs in as before, with the factors that they set up."""
+    memberships.remove_member(member=cast["berlin"], by=cast["olivia"], origin=origin)
+    assert not User.objects.filter(pk=cast["berlin"].user_id).exists()  # they never had one
+    memberships.remove_member(member=cast["priya"], by=cast["olivia"], origin=origin, hand_over=True)
+    assert not Member.objects.filter(user=cast["priya"].user).exists()
+    assert User.objects.get(pk=cast["priya"].user_id).check_password(demo.PASSWORD)
+
+
 def test_when_the_inviter_is_removed_their_invited_move_up_and_can_still_join(cast, origin):
     path = invited(cast["marcus"])
     with pytest.raises(memberships.NotEmpty) as refused:
@@ -419,6 +438,16 @@ def test_when_the_inviter_is_removed_their_invited_move_up_and_can_still_join(ca
     assert member(NEW).parent == cast["olivia"]
     assert "A user who has left" in Client().get(path).content.decode()
     assert Client().post(path, {"name": "Tove", "password": PASSWORD}).status_code == 302
+
+
+def test_whoever_sends_an_invitation_anew_is_named_in_it(cast, origin):
+    path = invited(cast["marcus"])
+    invitations.resend(member=member(NEW), by=cast["olivia"], origin=origin)
+    assert Invitation.objects.get().invited_by == cast["olivia"]
+    outbox.send_due()
+    assert "Olivia Reyes" in mail.outbox[-1].body
+    assert "Marcus Lindqvist" not in mail.outbox[-1].body
+    assert Client().get(path).status_code != 200
 
 
 def test_pending_member_of_old_without_an_invitation_can_be_sent_one(cast):
@@ -492,6 +521,7 @@ def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
 def test_api_username_of_a_vpn_only_user_is_chosen_once_in_the_installation(cast):
     client = visitor(cast["marcus"])
     client.post("/iam/users/add_vpn_user", {"name": "Oslo", "email": NEW, "api_username": " Oslo-Gateway "})
+    assert member(NEW).vpn_password == ""  # none was given: no hash of nothing
     added = member(NEW)
     assert added.api_username == "oslo-gateway"
     page = client.post(f"/iam/users/{added.pk}/classic_key").content.decode()

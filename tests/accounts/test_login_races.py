@@ -5,8 +5,8 @@ from collections import Counter
 import pytest
 from django.utils import timezone
 
-from accounts import audit, factors, passcodes, passwords, resets, tokens
-from accounts.models import Event, Passcode, User
+from accounts import audit, factors, passcodes, passkeys, passwords, resets, tokens
+from accounts.models import Account, Event, Passcode, Passkey, User
 from tests.conftest import ACME
 from tests.threads import at_once
 from tests.trail import without_triggers
@@ -42,4 +42,25 @@ def test_code_recovery_code_and_link_are_each_of_use_once(transactional_db, cast
     (used,) = at_once(*[lambda: passwords._reset(link, owner, f"hash {next(numbers)}", origin)] * TIMES)
     assert Counter(type(answer) for answer in used) == {type(None): 1, resets.ResetGone: TIMES - 1}
     assert Event.objects.filter(action="user.password_reset", account_id=ACME).count() == 1
+    assert list(audit.breaks(ACME)) == []
+
+
+def test_of_the_last_two_factors_removed_at_once_one_stays_where_one_is_required(transactional_db, cast, origin):
+    """Each alone may go, as long as the other is there."""
+    member, now = cast["noor"], timezone.now()
+    Account.objects.filter(pk=ACME).update(require_second_factor=True)
+    for _ in range(5):
+        factors.begin_passcode(by=member)
+        Passcode.objects.update(confirmed_at=now)
+        passkey = Passkey.objects.create(
+            user=member.user, credential_id=b"1", public_key=b"1", sign_count=0, name="A key", created_at=now
+        )
+        (answers,) = at_once(
+            lambda: factors.remove_passcode(by=member, origin=origin),
+            lambda passkey=passkey: passkeys.remove(passkey, by=member, origin=origin),
+        )
+        assert Counter(type(answer) for answer in answers) == {type(None): 1, factors.FactorRefused: 1}
+        assert passcodes.has_one(member.user_id)
+        for model in (Passcode, Passkey):
+            model.objects.all().delete()
     assert list(audit.breaks(ACME)) == []

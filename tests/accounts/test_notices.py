@@ -9,6 +9,7 @@ from accounts import audit, events, memberships, outbox
 from accounts.enums import Permission
 from accounts.models import Event, Mail, Member
 from accounts.origin import Origin
+from keys import events as key_events
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.mail_server import mail_server
@@ -134,6 +135,18 @@ def test_value_seen_from_a_new_address_is_told_once_for_each_address(cast):
     lifecycle.show_value(key=key_of(priya), by=priya, origin=Origin("192.0.2.1"), download=True)
     assert told() == [("priya", "The value of an API key was downloaded (Acme Robotics)")]
     assert "from 192.0.2.1" in mail.outbox[0].body
+
+
+def test_what_others_saw_from_there_or_was_refused_there_keeps_no_value_from_being_told(cast):
+    """Only the same person's own successes, about the same key, make an address a known one."""
+    marcus, priya, berlin = cast["marcus"], cast["priya"], cast["berlin"]
+    lifecycle.show_value(key=key_of(priya), by=priya, origin=HERE)
+    audit.record(key_events.SHOWN, actor=marcus, subject=berlin, origin=THERE, outcome=audit.REFUSED)
+    audit.record(key_events.SHOWN, actor=berlin, subject=berlin, origin=THERE)
+    lifecycle.show_value(key=key_of(marcus), by=marcus, origin=THERE)
+    told()
+    lifecycle.show_value(key=key_of(berlin), by=marcus, origin=THERE)
+    assert sorted(to for to, _ in told()) == ["marcus", "vpn-berlin"]
 
 
 def test_value_that_its_creator_sees_for_another_is_told_to_both(cast):

@@ -126,6 +126,13 @@ def test_a_status_that_nobody_chooses_is_refused_by_name(cast, status):
     assert Member.objects.get(pk=cast["priya"].pk).status == "active"
 
 
+@pytest.mark.parametrize("status", ["pending", "invalid", "processing"])
+def test_a_status_that_nobody_chooses_is_refused_by_the_write_too(cast, origin, status):
+    with pytest.raises(ValueError, match="is not a status to choose"):
+        memberships.change_status(member=cast["priya"], status=status, by=cast["olivia"], origin=origin)
+    assert Member.objects.get(pk=cast["priya"].pk).status == "active"
+
+
 def test_a_status_that_came_about_by_itself_is_shown_and_has_to_be_replaced(cast):
     Member.objects.filter(pk=cast["priya"].pk).update(status="invalid")
     shown = page(visitor(cast["marcus"]), f"/iam/users/{cast['priya'].pk}")
@@ -182,6 +189,8 @@ def test_former_parent_is_told_that_a_user_has_left_their_branch(cast):
     # Nobody is told of what they did, nor of somebody who is still below them.
     visitor(marcus).post(f"/iam/users/{cast['berlin'].pk}/parent", {"parent": cast["priya"].pk})
     visitor(marcus).post(f"/iam/users/{cast['berlin'].pk}/parent", {"parent": marcus.pk})
+    olivia.post(f"/iam/users/{cast['berlin'].pk}/parent", {"parent": cast["priya"].pk})
+    assert Member.objects.get(pk=cast["berlin"].pk).parent_id == cast["priya"].pk
     assert Event.objects.filter(**left, subject_id=marcus.pk).count() == 1
 
 

@@ -5,11 +5,12 @@ import re
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
+from django.utils import timezone
 
-from accounts import account_settings
+from accounts import account_settings, events
 from accounts.domains import PatternError
 from accounts.enums import Permission
-from accounts.models import Account, Event, Member
+from accounts.models import Account, Event, Member, Passkey
 from accounts.policy import NotAllowed
 from tests.conftest import ACME
 from tests.visitors import noting_writes, visitor
@@ -274,3 +275,30 @@ def test_right_that_is_taken_away_meanwhile_is_missed_by_the_write(cast, olivia,
 
 def _refuse(actor: Member) -> None:
     raise NotAllowed(f"No longer, {actor.name}.")
+
+
+def test_last_pattern_goes_while_nothing_is_restricted_and_nothing_is_then(cast, origin):
+    Account.objects.filter(pk=ACME).update(user_domains="acme.example", restrict_user_domains=False)
+    account_settings.remove_domain(pattern="acme.example", by=cast["olivia"], origin=origin)
+    assert (acme().user_domains, acme().restrict_user_domains) == ("", False)
+
+
+def test_who_has_a_passkey_alone_may_require_a_second_factor_and_it_is_recorded_once(cast, origin):
+    Passkey.objects.create(
+        user=cast["olivia"].user, credential_id=b"1", public_key=b"1", sign_count=0, name="A key",
+        created_at=timezone.now(),
+    )  # fmt: skip
+    for _ in range(2):
+        account_settings.require_second_factor(is_on=True, by=cast["olivia"], origin=origin)
+    assert acme().require_second_factor
+    assert Event.objects.filter(action=events.SECOND_FACTOR_REQUIRED).count() == 1
+
+
+def test_permission_lost_meanwhile_changes_no_setting(cast, origin):
+    """The write asks anew, whatever its page knew."""
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    sam = Member.objects.select_related("user", "account").get(pk=cast["sam"].pk)
+    Member.objects.filter(pk=sam.pk).update(permissions=0)
+    with pytest.raises(NotAllowed):
+        account_settings.restrict_user_list(is_on=True, by=sam, origin=origin)
+    assert not acme().restrict_user_list

@@ -1,21 +1,25 @@
 """Guesses and sign-ins at the same moment: no more are let through than one after the other."""
 
+import time
 from collections import Counter
 from datetime import timedelta
+from functools import partial
 from threading import Event
 
 import pytest
-from django.db import connections, transaction
+from django.db import connection, connections, transaction
 from django.test import Client
+from django.utils import timezone
 
+from accounts import audit, signin, throttle
 from accounts import events as account_events
-from accounts import signin, throttle
-from accounts.models import Account, Member, Session
+from accounts.models import Account, Member, Passkey, Session
+from accounts.sessions import SessionStore
 from accounts.signin import SignInRefused
 from console import demo
 from keys import events
 from keys.models import ClassicKey
-from tests.conftest import ACME
+from tests.conftest import ACME, BOREALIS
 from tests.races.racing import actions_about, assert_sound, many_at_once
 from tests.threads import at_once, errors
 from tests.visitors import visitor
@@ -149,3 +153,59 @@ def test_simultaneous_sign_ins_leave_no_more_sessions_than_there_may_be(people, 
     assert Session.objects.filter(user=people["olivia"].user).count() == 2
     assert actions_about(people["olivia"])[account_events.SESSIONS_ENDED] == 3
     assert_sound()
+
+
+def test_simultaneous_switches_leave_no_more_sessions_than_there_may_be(people):
+    Account.objects.filter(pk=BOREALIS).update(most_sessions=1)
+    for _ in range(5):
+        tabs = [visitor(people["sam"], raises=False) for _ in range(5)]
+        (answers,) = at_once(*[partial(tab.post, "/account/switch", {"account": BOREALIS}) for tab in tabs])
+        # 400: ended already when the answer was to be sent
+        assert {answer.status_code for answer in answers} <= {302, 400}
+        assert Session.objects.filter(user=people["sam"].user, account=BOREALIS).count() == 1
+        Session.objects.all().delete()
+    assert_sound()
+
+
+def _somebody_waits_for_a_lock() -> bool:
+    """Whether that is so within a while: PostgreSQL alone says."""
+    with connection.cursor() as cursor:
+        for _ in range(200):
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0]:
+                return True
+            time.sleep(0.05)
+    return False
+
+
+@pytest.mark.postgresql_only
+def test_sign_in_by_password_alone_waits_for_whoever_adds_the_first_factor(people, hashed):
+    """Its session would not be among those that the factor ends: it begins before, or not at all."""
+    olivia, held, answers, now = people["olivia"], Event(), [], timezone.now()
+
+    def add_factor() -> None:
+        with transaction.atomic():
+            audit.lock_chain(olivia.account_id)
+            Passkey.objects.create(
+                user=olivia.user, credential_id=b"1", public_key=b"1", sign_count=0, name="A key", created_at=now
+            )
+            held.set()
+            assert _somebody_waits_for_a_lock()
+
+    def sign_in() -> None:
+        held.wait(timeout=20)
+        answers.append(Client().post("/login", {"username": "olivia@acme.example", "password": demo.PASSWORD}))
+
+    assert not errors(at_once(add_factor, sign_in)[0])
+    assert "A second factor was set up meanwhile." in answers[0].content.decode()
+    assert not Session.objects.filter(user=olivia.user).exists()
+
+
+def test_session_that_many_write_at_once_keeps_what_each_put_into_it(people):
+    key = visitor(people["sam"]).cookies["keytree_session"].value
+    for turn in range(5):
+        stores = [SessionStore(key) for _ in range(6)]
+        for number, store in enumerate(stores):
+            store[f"{turn} {number}"] = number
+        assert at_once(*[store.save for store in stores]) == [[None] * 6]
+        assert {f"{turn} {number}" for number in range(6)} <= set(SessionStore(key).keys())

@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 from django.contrib.auth import SESSION_KEY
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -307,3 +308,36 @@ def test_what_one_tab_removes_stays_removed(cast):
     one.save()
     assert sessions.PROVED not in SessionStore(key)
     assert SessionStore(key)["more"] == 1
+
+
+# --- While somebody else writes ---------------------------------------------------------------------------------------
+
+
+def _is_locked(*_: object, **__: object) -> None:
+    raise OperationalError("database is locked")
+
+
+def test_page_is_answered_though_nobody_can_note_that_its_session_is_used(cast, clock, monkeypatch):
+    client = visitor(cast["priya"])
+    seen = session_of(client)[sessions.SEEN]
+    clock.go_on(minutes=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(QuerySet, "update", _is_locked)
+        assert is_signed_in(client)
+    assert session_of(client)[sessions.SEEN] == seen
+    assert is_signed_in(client)
+    assert session_of(client)[sessions.SEEN] == seen + 120  # noted with a later one
+
+
+def test_fault_of_the_database_is_not_taken_for_the_end_of_the_session(cast, monkeypatch):
+    """The person would be told that their request was bad, and not to try again."""
+    key = visitor(cast["priya"]).cookies[SESSION].value
+    one, other = SessionStore(key), SessionStore(key)
+    one["mine"], other["more"] = 1, 1
+    other.save()
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "save", _is_locked)
+        with pytest.raises(OperationalError):
+            one.save()
+    one.save()
+    assert SessionStore(key)["mine"] == 1
