@@ -150,10 +150,11 @@ def test_strangers_who_fail_keep_nobody_from_proving_who_they_are(way, cast, has
     """Whatever of the counts at the login page is full: the address's, that of its place, and that of both together."""
     client = visitor(cast["priya"])
     clock.go_on(minutes=6)
+    # Counted as failures at the login page are.
     for number in range(20):
-        log_in("priya", "wrong", REMOTE_ADDR=f"10.0.0.{number // 5}")
+        throttle.count_attempt("priya@acme.example", f"10.0.0.{number // 5}")
     for number in range(100):
-        log_in("priya" if number < 5 else f"somebody{number}", "wrong")
+        throttle.count_attempt(f"{'priya' if number < 5 else number}@acme.example", "127.0.0.1")
     assert log_in("priya").status_code == log_in("priya", REMOTE_ADDR="10.0.1.1").status_code == 429
     answer = proofs(key_url)[way](client, demo.PASSWORD)
     assert holds_value(answer) if way == "as proof" else answer["Location"] == "/user/security"
