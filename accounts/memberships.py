@@ -322,10 +322,11 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin)
         raise NotAllowed("You may not make this user the parent.")
     if parent.pk == member.parent_id:
         return member
-    former = present_member(_there(member.parent))
+    former_id = member.parent_id or 0
     moved = _move(member, parent, by, origin)
+    former = _there(_as_it_is.first(former_id))
     # The event of the move is about somebody of whom those who were above, and no longer are, see nothing any more.
-    is_lost = hierarchy.relation(present_member(former), moved) is not Relation.ANCESTOR
+    is_lost = hierarchy.relation(former, moved) is not Relation.ANCESTOR
     if is_lost and former.pk != by.pk:
         details = {"user": audit.label(moved)}
         audit.record(events.LEFT_BRANCH, actor=by, subject=former, origin=origin, details=details)

@@ -7,7 +7,7 @@ own branch: any place of a tree of any size is reached by walking.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Window
+from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from accounts import hierarchy, queries
@@ -125,22 +125,20 @@ def picture_of(root: Member, viewer: Member, *, url: str, after: str = "") -> Pi
 
 def _beyond(root: Member, after: int) -> Q:
     """Return the condition "comes after the user with that number, directly below ``root``"; all do where none has."""
-    last = _with_leaves(Member.objects.filter(parent=root, pk=after)).first() if after else None
+    last = hierarchy.with_users_below(Member.objects.filter(parent=root, pk=after)).first() if after else None
     if last is None:
         return Q()
-    is_leaf: bool = vars(last)["is_leaf"]
-    return Q(is_leaf=is_leaf, pk__gt=last.pk) | (Q() if is_leaf else Q(is_leaf=True))
-
-
-def _with_leaves(members: QuerySet[Member]) -> QuerySet[Member]:
-    """Return ``members`` with ``is_leaf``, whether nobody is below them: those come last, as there is nowhere to go."""
-    return members.annotate(is_leaf=~Exists(Member.objects.filter(parent=OuterRef("pk"))))
+    alike = Q(has_users_below=last.has_users_below, pk__gt=last.pk)
+    return alike | Q(has_users_below=False) if last.has_users_below else alike
 
 
 def _children(parents: Sequence[int], most: int, *, beyond: Q) -> list[Member]:
-    """Return the first ``most`` members directly below each of ``parents`` that fit ``beyond``, leaves last."""
-    place = Window(RowNumber(), partition_by="parent_id", order_by=["is_leaf", "pk"])
-    all_of_them = _with_leaves(Member.objects.filter(parent_id__in=parents)).filter(beyond)
+    """Return the first ``most`` members directly below each of ``parents`` that fit ``beyond``.
+
+    Those with nobody below come last: from them there is nowhere to go.
+    """
+    place = Window(RowNumber(), partition_by="parent_id", order_by=["-has_users_below", "pk"])
+    all_of_them = hierarchy.with_users_below(Member.objects.filter(parent_id__in=parents)).filter(beyond)
     first = all_of_them.annotate(place=place).filter(place__lte=most)
     found = queries.with_people_and_branches(Member.objects.filter(pk__in=first.values("pk")))
     return sorted(found, key=lambda member: (not vars(member)["below"], member.pk))

@@ -233,6 +233,14 @@ def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     return manages_all and relation(parent, member) is Relation.ANCESTOR and can(actor, MemberAction.VIEW, parent)
 
 
+def choice_of_parents(actor: Member, member: Member) -> str:
+    """Return among whom ``actor`` may choose a parent for ``member``, in words for them: see ``can_place_below``."""
+    if actor.is_owner:
+        return "any user who works in the account and is not below them"
+    is_above = relation(actor, member) is Relation.ANCESTOR
+    return "yourself or a user below you" if is_above else "a user who is above them already"
+
+
 def grantable(actor: Member, member: Member) -> Permission:
     """Return the permissions that ``actor`` may give to or take from ``member``: nobody grants what they lack."""
     return actor.granted if can(actor, MemberAction.CHANGE_PERMISSIONS, member) else Permission(0)

@@ -42,7 +42,7 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     Raises NotAllowed, or KeyExists when there is one: the unique index decides, so of any number of simultaneous
     calls one succeeds.
     """
-    # Somebody else's status must not change before the key is there: it goes when they are no longer VPN-only.
+    # Somebody else's status must not change before the key is there: it goes when they come to work in the console.
     by, holder = present_member(by), (present_member if by.pk == holder.pk else locked_member)(holder)
     policy.require_create(by, holder)
     key = ClassicKey(

@@ -6,7 +6,7 @@ of docs/rules.md.
 
 import enum
 
-from accounts.enums import MemberStatus, Permission, Relation
+from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Member
 from accounts.policy import NotAllowed, cares_for, may_work, reason_without_work
@@ -85,6 +85,14 @@ def can_create(actor: Member, holder: Member) -> bool:
         and relation(actor, holder) is Relation.ANCESTOR
         and Permission.MANAGE_USERS in actor.granted
     )
+
+
+def goes_when_holder_works(key: ClassicKey, holder: Member) -> bool:
+    """Whether the key is deleted when a change of status lets ``holder``, who may not yet, work in the console.
+
+    Somebody else created it, and would go on calling as somebody who can create their own.
+    """
+    return key.creator_id != holder.pk and holder.status not in CONSOLE_STATUSES
 
 
 #: What there is beside the actions on one key; the words complete "You may …".

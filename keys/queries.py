@@ -329,8 +329,12 @@ def keys_in_branch(member: Member, *, named: int) -> tuple[int, list[str]]:
     return keys.count(), list(keys.order_by("holder_path").values_list(name, flat=True)[:named])
 
 
-def review_of_branch(viewer: Member, member: Member, *, unticked: Collection[int] = ()) -> BranchReview:
+def review_of_branch(
+    viewer: Member, member: Member, *, unticked: Collection[int] = (), ticks_none: bool = False
+) -> BranchReview:
     """Return the keys of ``member`` and of everybody below, for ``viewer`` to choose those that are revoked.
+
+    All but the ``unticked`` are ticked, or none.
 
     In the order of the tree; of more than ``MOST_NAMED`` those are named that were used last. Two queries.
     """
@@ -338,18 +342,21 @@ def review_of_branch(viewer: Member, member: Member, *, unticked: Collection[int
     ids = list(keys.order_by().values_list("pk", flat=True)[: MOST_REVOKED + 1])
     by_use = (F("last_used_at").desc(nulls_last=True), "-pk")
     order = by_use if len(ids) > MOST_NAMED else ("holder_path",)
-    named = [_reviewed(key, viewer, unticked) for key in _for_list(keys).order_by(*order)[:MOST_NAMED]]
+    named = [
+        _reviewed(key, viewer, is_ticked=not ticks_none and key.pk not in unticked)
+        for key in _for_list(keys).order_by(*order)[:MOST_NAMED]
+    ]
     return BranchReview(named, sorted(set(ids) - {row.key.id for row in named}))
 
 
-def _reviewed(key: ClassicKey, viewer: Member, unticked: Collection[int]) -> ReviewedKey:
+def _reviewed(key: ClassicKey, viewer: Member, *, is_ticked: bool) -> ReviewedKey:
     shown, level = row(key, viewer), f"Level {key.holder.level - viewer.level + 1}"
     parent = None if shown.is_self else key.parent_name
     return ReviewedKey(
         key=shown,
         place=f"{level}, below {parent}" if parent else level,
         restrictions="Restricted" if key.allowed_addresses else "None",
-        is_ticked=key.pk not in unticked,
+        is_ticked=is_ticked,
         is_in_use=is_in_use(key),
     )
 

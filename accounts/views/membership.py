@@ -11,7 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, refusal
-from accounts.enums import MemberStatus, Permission, Relation
+from accounts.enums import MemberStatus, Permission
 from accounts.forms import (
     FreezeForm,
     ParentForm,
@@ -21,7 +21,7 @@ from accounts.forms import (
     SwitchedForm,
     focus_first_mistake,
 )
-from accounts.hierarchy import TreeError, relation
+from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.policy import MemberAction, NotAllowed
@@ -143,18 +143,10 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
         "chosen": chosen,
         "candidates": [] if chosen else queries.possible_parents(request.member, member, asked),
         "asked": asked,
-        "choice": _choice_of_parents(request.member, member),
+        "choice": policy.choice_of_parents(request.member, member),
         "is_refused": form.is_bound and chosen is None,
     }
     return render(request, "accounts/change_parent.html", context)
-
-
-def _choice_of_parents(viewer: Member, member: Member) -> str:
-    """Return among whom the viewer may choose (``policy.can_place_below``), in words."""
-    if viewer.is_owner:
-        return "any user who works in the account and is not below them"
-    is_above = relation(viewer, member) is Relation.ANCESTOR
-    return "yourself or a user below you" if is_above else "a user who is above them already"
 
 
 def _chosen_parent(request: MemberRequest, member: Member, form: ParentForm) -> Member | None:

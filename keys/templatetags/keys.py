@@ -14,7 +14,7 @@ from django.utils.http import urlencode
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
-from accounts.enums import CONSOLE_STATUSES, Permission, Relation
+from accounts.enums import Permission, Relation
 from accounts.hierarchy import relation
 from accounts.models import Event, Member
 from accounts.policy import MemberAction, can, cares_for, may_work, rights_over
@@ -64,7 +64,7 @@ def key_cards(context: template.Context) -> dict[str, Any]:
     return {
         "sees_keys": sees_keys,
         "key": key,
-        "key_goes": key is not None and key.creator_id != member.pk and member.status not in CONSOLE_STATUSES,
+        "key_goes": key is not None and policy.goes_when_holder_works(key, member),
         "made_at": timezone.now(),
         "menu": queries.menu(viewer, key, way=queries.way_back(own_page)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),

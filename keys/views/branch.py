@@ -33,16 +33,16 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
         return proof or _revoke(request, member, form)
     if form.is_bound:
         focus_first_mistake(form)
-    review = queries.review_of_branch(request.member, member, unticked=form.unticked if form.is_bound else ())
-    begins_unticked = not form.is_bound and request.GET.get("ticked") == "none"
-    takes_unlisted = form.cleaned_data["unlisted"] if form.is_bound else not begins_unticked
-    ticked = sum(row.is_ticked and not begins_unticked for row in review.named)
+    ticks_none = not form.is_bound and request.GET.get("ticked") == "none"
+    unticked = form.unticked if form.is_bound else ()
+    review = queries.review_of_branch(request.member, member, unticked=unticked, ticks_none=ticks_none)
+    takes_unlisted = form.cleaned_data["unlisted"] if form.is_bound else not ticks_none
+    ticked = sum(row.is_ticked for row in review.named)
     context = {
         "title": "Revoke keys in branch",
         "member": member,
         "form": form,
         "review": review,
-        "begins_unticked": begins_unticked,
         "takes_unlisted": takes_unlisted,
         "ticked_text": f"{ticked + (len(review.others) if takes_unlisted else 0):,}",
         "made_at": timezone.now(),
