@@ -1,0 +1,27 @@
+"""What tests of logging in may ask for: a clock, and refusals that take no time."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts import signin
+
+
+@pytest.fixture
+def _no_waiting(monkeypatch) -> None:
+    """A refusal takes no time."""
+    monkeypatch.setattr(signin, "_REFUSAL_SECONDS", 0)
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A function that lets time go on; it stands still otherwise."""
+    now = [timezone.now()]
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now[0])
+
+    def go_on(**time: float) -> datetime:
+        now[0] += timedelta(**time)
+        return now[0]
+
+    return go_on
