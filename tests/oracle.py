@@ -42,8 +42,10 @@ class Oracle:
         manages = actor == 0 or self.granted[actor] & 1
         return bool(self.status[holder] == "vpn_only" and self.knows_key(actor, holder) and manages)
 
-    def is_made_by_another(self, holder: int) -> bool:
-        return holder in self.creator and self.creator[holder] != holder
+    def loses_key(self, holder: int, status: str) -> bool:
+        """Whether the holder's key, which another created, goes with a change to this status."""
+        is_anothers = holder in self.creator and self.creator[holder] != holder
+        return is_anothers and status in ("active", "disabled_classic") and status != self.status[holder]
 
     def may_move(self, member: int, parent: int) -> bool:
         return member not in (0, parent) and not self.is_above(member, parent)

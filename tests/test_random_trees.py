@@ -213,10 +213,8 @@ class Histories(RuleBasedStateMachine):
             by=self.member(actor),
         )  # fmt: skip
         if done is not None:
-            is_changed = status != self.oracle.status[member]
-            works = status in ("active", "disabled_classic")
-            goes = is_changed and works and self.oracle.is_made_by_another(member)
-            self.events += is_changed + goes
+            goes = self.oracle.loses_key(member, status)
+            self.events += (status != self.oracle.status[member]) + goes
             self.oracle.status[member] = status.value
             if goes:
                 self._lose(member, key)
@@ -244,11 +242,10 @@ class Histories(RuleBasedStateMachine):
             parent=self.member(parent), by=self.member(actor),
         )  # fmt: skip
         if done is not None:
-            former = self.oracle.parent[member]
-            self.events += parent != former
-            self.oracle.parent[member] = parent
+            former, self.oracle.parent[member] = self.oracle.parent[member], parent
             # Who is above no longer finds an event of their own, unless they did it themselves.
-            self.events += former not in (actor, parent) and not self.oracle.is_above(former, member)
+            lost = former not in (actor, parent) and not self.oracle.is_above(former, member)
+            self.events += (parent != former) + lost
 
     @precondition(lambda self: len(self.ids) > 3)
     @rule(actor=numbers, member=numbers, hand_over=st.booleans())
