@@ -1,6 +1,7 @@
 """Guards for views: the member who looks, what may be known of, fresh proof. No rule of its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
@@ -11,7 +12,7 @@ from accounts import audit, events, passcodes, passkeys, queries, second_stage, 
 from accounts.forms import PasskeyProofForm, ProofForm
 from accounts.models import Member
 from accounts.passkeys import Site
-from accounts.policy import MemberAction, can
+from accounts.policy import MemberAction, NotAllowed, can, reason
 from accounts.requests import MemberRequest
 from accounts.throttle import PROOFS, TryLater
 
@@ -47,6 +48,29 @@ def member_or_404(viewer: Member, member_id: int) -> Member:
     if member is None or not can(viewer, MemberAction.VIEW, member):
         raise Http404
     return member
+
+
+def target_of(request: MemberRequest, member_id: int, action: MemberAction) -> Member:
+    """Return the member, whom the viewer may see (404) and do this to (403 with the reason)."""
+    member = member_or_404(request.member, member_id)
+    require(request, action, member)
+    return member
+
+
+def require(request: MemberRequest, action: MemberAction, subject: Member | None = None) -> None:
+    """Refuse, with an event and 403, a viewer who may not do this: to ``subject``, who is the viewer unless given."""
+    subject = subject or request.member
+    if not can(request.member, action, subject):
+        raise refusal(request, subject=subject, what=action.value, why=reason(request.member, action, subject))
+
+
+@contextmanager
+def refusals_recorded(request: MemberRequest, subject: Member, what: str) -> Iterator[None]:
+    """Turn a NotAllowed from the block into an event and 403: writes ask the policy once more."""
+    try:
+        yield
+    except NotAllowed as error:
+        raise refusal(request, subject=subject, what=what, why=error) from error
 
 
 def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) -> PermissionDenied:

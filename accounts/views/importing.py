@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
 from accounts import import_jobs, invitations
-from accounts.access import refusal, refused_answer
+from accounts.access import refusal, refused_answer, require
 from accounts.csv_files import csv_response
 from accounts.forms import focus_first_mistake
 from accounts.import_forms import ImportForm
@@ -18,7 +18,7 @@ from accounts.import_jobs import JobGone, TooManyFiles
 from accounts.invitations import TooManyInvitations
 from accounts.member_files import LARGEST_FILE
 from accounts.models import ImportJob, ImportState, Member
-from accounts.policy import MemberAction, can, reason
+from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest, form_or_post
 from accounts.uploads import takes_files
 from accounts.views.invitations import mails
@@ -33,19 +33,11 @@ def _may_import(member: Member) -> bool:
     return can(member, MemberAction.INVITE, member)
 
 
-def _require(request: MemberRequest) -> None:
-    """Refuse, with an event and 403, whoever may invite nobody."""
-    viewer = request.member
-    if not _may_import(viewer):
-        why = reason(viewer, MemberAction.INVITE, viewer)
-        raise refusal(request, subject=viewer, what=MemberAction.INVITE.value, why=why)
-
-
 @takes_files(LARGEST_FILE, of=_may_import)
 @form_or_post
 def import_members(request: MemberRequest) -> HttpResponse:
     """Take a file; show how far the work on it is, what was found in it, and what became of it."""
-    _require(request)
+    require(request, MemberAction.INVITE)
     job = import_jobs.job_of(request.member)
     if request.method == "POST":
         if "act" in request.POST:
@@ -187,7 +179,7 @@ def _number(count: int, of: str) -> str:
 @require_safe
 def import_report(request: MemberRequest) -> HttpResponseBase:
     """Hand out what was found of every line, as CSV."""
-    _require(request)
+    require(request, MemberAction.INVITE)
     job = import_jobs.job_of(request.member)
     if job is None or job.state != ImportState.CHECKED:
         return redirect("accounts:import")

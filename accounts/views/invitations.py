@@ -1,7 +1,5 @@
 """Bringing people into the account: invitations, sent anew and cancelled, and users without one."""
 
-from functools import partial
-
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
@@ -10,39 +8,30 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import invitations, memberships, policy
-from accounts.access import refusal, refused_answer
+from accounts.access import refusal, refusals_recorded, refused_answer, require, target_of
 from accounts.enums import Permission
 from accounts.forms import InviteForm, VpnUserForm, focus_first_mistake
 from accounts.hierarchy import TreeError
 from accounts.invitations import Outcome, Result, TooManyInvitations
-from accounts.policy import MemberAction, NotAllowed
+from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
-from accounts.views.membership import target_of, write
-
-
-def _require(request: MemberRequest, action: MemberAction) -> None:
-    """Refuse, with an event and 403, whoever may bring nobody in."""
-    viewer = request.member
-    if not policy.can(viewer, action, viewer):
-        raise refusal(request, subject=viewer, what=action.value, why=policy.reason(viewer, action, viewer))
 
 
 @form_or_post
 def invite(request: MemberRequest) -> HttpResponse:
     """Ask for addresses and permissions; invite, and name each address with what became of it."""
     action, viewer = MemberAction.INVITE, request.member
-    _require(request, action)
+    require(request, action)
     form = InviteForm(
         request.POST if request.method == "POST" else None, grantable=policy.grantable_with_invitation(viewer)
     )
     refused: TooManyInvitations | None = None
     if request.method == "POST" and form.is_valid():
         try:
-            results = invitations.invite(
-                invitees=form.cleaned_data["addresses"], granted=form.granted, by=viewer, origin=request.origin
-            )
-        except NotAllowed as error:
-            raise refusal(request, subject=viewer, what=action.value, why=error) from error
+            with refusals_recorded(request, viewer, action.value):
+                results = invitations.invite(
+                    invitees=form.cleaned_data["addresses"], granted=form.granted, by=viewer, origin=request.origin
+                )
         except TreeError as error:
             form.add_error(None, str(error))
         except TooManyInvitations as error:
@@ -110,8 +99,8 @@ def resend(request: MemberRequest, member_id: int) -> HttpResponse:
     member = target_of(request, member_id, action)
     if request.method == "POST":
         try:
-            resent = partial(invitations.resend, member=member, by=request.member, origin=request.origin)
-            write(request, member, action, resent)
+            with refusals_recorded(request, member, action.value):
+                invitations.resend(member=member, by=request.member, origin=request.origin)
         except TooManyInvitations as error:
             refusal(request, subject=member, what=action.value, why=error)
             messages.error(request, f"No mail was sent\n{error}")
@@ -138,9 +127,8 @@ def cancel(request: MemberRequest, member_id: int) -> HttpResponse:
     action = MemberAction.CANCEL_INVITE
     member = target_of(request, member_id, action)
     if request.method == "POST":
-        write(
-            request, member, action, lambda: invitations.cancel(member=member, by=request.member, origin=request.origin)
-        )
+        with refusals_recorded(request, member, action.value):
+            invitations.cancel(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Invitation cancelled\nThe link that {member.name} was sent has stopped working.")
         return redirect("accounts:users")
     context = {
@@ -157,13 +145,12 @@ def cancel(request: MemberRequest, member_id: int) -> HttpResponse:
 def add_vpn_user(request: MemberRequest) -> HttpResponse:
     """Ask for the details of a VPN-only user, and add them."""
     action, viewer = MemberAction.ADD_VPN_USER, request.member
-    _require(request, action)
+    require(request, action)
     form = VpnUserForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
-            member = memberships.add_vpn_user(**form.cleaned_data, by=viewer, origin=request.origin)
-        except NotAllowed as error:
-            raise refusal(request, subject=viewer, what=action.value, why=error) from error
+            with refusals_recorded(request, viewer, action.value):
+                member = memberships.add_vpn_user(**form.cleaned_data, by=viewer, origin=request.origin)
         except ValueError as error:  # TreeError is one too
             form.add_error("email", str(error))
         except memberships.ApiUsernameTaken:

@@ -6,6 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from accounts import invitations, passcodes, second_stage, signin
+from accounts.access import refused_answer
 from accounts.forms import JoinForm, NewUserForm, ProofForm, focus_first_mistake, helper
 from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
 from accounts.models import Invitation
@@ -37,15 +38,13 @@ def _answer(request: MemberRequest, token: str) -> HttpResponse:
     if request.user.is_authenticated and request.user.pk != invited.user_id:
         context = {"title": _title(invitation), "invitation": invitation}
         return render(request, "accounts/invitation_of_another.html", context, status=403)
-    form = _form(request, invitation)
-    status, headers = 200, {}
+    form, refused = _form(request, invitation), None
     if request.method == "POST" and form.is_valid():
         try:
             return _join(request, token, invitation, form)
-        except signin.SignInRefused as refused:
-            form.add_error("password" if "password" in form.fields else None, str(refused))
-            if refused.retry_after:
-                status, headers = 429, {"Retry-After": str(refused.retry_after_seconds)}
+        except signin.SignInRefused as error:
+            refused = error
+            form.add_error("password" if "password" in form.fields else None, str(error))
         except IdentityKnown:
             return redirect(request.path)  # asks for the password that there is by now
     focus_first_mistake(form)
@@ -56,10 +55,7 @@ def _answer(request: MemberRequest, token: str) -> HttpResponse:
         "is_new": isinstance(form, NewUserForm),
         "is_known": isinstance(form, ProofForm),
     }
-    response = render(request, "accounts/invitation.html", context, status=status)
-    for name, value in headers.items():
-        response[name] = value
-    return response
+    return refused_answer(render(request, "accounts/invitation.html", context), refused)
 
 
 def _title(invitation: Invitation) -> str:

@@ -10,13 +10,12 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
 from accounts import login_sessions
-from accounts.access import ask_for_proof
+from accounts.access import ask_for_proof, refusals_recorded, target_of
 from accounts.actions_menu import MenuItem
 from accounts.list_request import ListRequest
 from accounts.login_sessions import LoginSession, SessionGone
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
-from accounts.views.membership import target_of, write
 
 ALL, ACTIVE = "all", "active"
 VIEWS = {ALL: "All sessions", ACTIVE: "Active sessions"}
@@ -107,12 +106,8 @@ def end_all_of(request: MemberRequest, member_id: int) -> HttpResponse:
         proof = ask_for_proof(request, what="end the sessions", back=back, behind=f"Manage {member.name}")
         if proof is not None:
             return proof
-        write(
-            request,
-            member,
-            action,
-            lambda: login_sessions.end_all_of(member=member, by=request.member, origin=request.origin),
-        )
+        with refusals_recorded(request, member, action.value):
+            login_sessions.end_all_of(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Sessions ended\n{member.name} has to log in again to work in this account.")
         return redirect(back)
     context = {

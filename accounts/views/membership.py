@@ -1,6 +1,6 @@
 """What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import auth, messages
@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import memberships, policy, queries, signin
-from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.access import ask_for_proof, member_or_404, refusals_recorded, target_of
 from accounts.enums import MemberStatus, Permission
 from accounts.forms import (
     FreezeForm,
@@ -24,26 +24,9 @@ from accounts.forms import (
 from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
 from accounts.models import Member
-from accounts.policy import MemberAction, NotAllowed
+from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
 from accounts.views import user_details
-
-
-def target_of(request: MemberRequest, member_id: int, action: MemberAction) -> Member:
-    """Return the member, whom the viewer may see (404) and do this to (403 with the reason)."""
-    member = member_or_404(request.member, member_id)
-    if not policy.can(request.member, action, member):
-        why = policy.reason(request.member, action, member)
-        raise refusal(request, subject=member, what=action.value, why=why)
-    return member
-
-
-def write(request: MemberRequest, member: Member, action: MemberAction, change: Callable[[], object]) -> None:
-    """Run a write that asks the policy once more; a refusal is an event and 403."""
-    try:
-        change()
-    except NotAllowed as error:
-        raise refusal(request, subject=member, what=action.value, why=error) from error
 
 
 @form_or_post
@@ -69,12 +52,8 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     if chosen == member.status:
         messages.info(request, f"Nothing was changed\n{member.name} is {label} already.")
         return redirect("accounts:user", member.pk)
-    write(
-        request,
-        member,
-        action,
-        lambda: memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin),
-    )
+    with refusals_recorded(request, member, action.value):
+        memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin)
     messages.success(request, f"User status applied\n{member.name} is {label} from now on.")
     return redirect("accounts:user", member.pk)
 
@@ -93,14 +72,10 @@ def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
         held=Permission(member.permissions),
     )
     if form.is_valid():
-        write(
-            request,
-            member,
-            action,
-            lambda: memberships.change_permissions(
+        with refusals_recorded(request, member, action.value):
+            memberships.change_permissions(
                 member=member, granted=form.granted, by=request.member, origin=request.origin
-            ),
-        )
+            )
         messages.success(request, f"Permissions saved\nThey apply to {member.name} from the next request on.")
     else:
         messages.error(request, f"Permissions not saved\n{form.non_field_errors()[0]}")
@@ -115,14 +90,8 @@ def login(request: MemberRequest, member_id: int) -> HttpResponse:
     form = SwitchedForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         is_on = form.cleaned_data["is_on"]
-        write(
-            request,
-            member,
-            action,
-            lambda: memberships.change_user_managed_login(
-                member=member, is_on=is_on, by=request.member, origin=request.origin
-            ),
-        )
+        with refusals_recorded(request, member, action.value):
+            memberships.change_user_managed_login(member=member, is_on=is_on, by=request.member, origin=request.origin)
         messages.success(request, f"User-managed login is {'on' if is_on else 'off'}")
     return redirect("accounts:user", member.pk)
 
@@ -157,11 +126,9 @@ def _chosen_parent(request: MemberRequest, member: Member, form: ParentForm) -> 
 
 
 def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpResponse:
-    action = MemberAction.CHANGE_PARENT
     try:
-        memberships.change_parent(member=member, parent=chosen, by=request.member, origin=request.origin)
-    except NotAllowed as error:
-        raise refusal(request, subject=member, what=action.value, why=error) from error
+        with refusals_recorded(request, member, MemberAction.CHANGE_PARENT.value):
+            memberships.change_parent(member=member, parent=chosen, by=request.member, origin=request.origin)
     except TreeError as error:
         messages.error(request, f"Nothing was changed\n{error}")
     else:
@@ -197,9 +164,8 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         if proof is not None:
             return proof
         try:
-            memberships.remove_member(member=member, by=request.member, origin=request.origin, hand_over=hand_over)
-        except NotAllowed as error:
-            raise refusal(request, subject=member, what=action.value, why=error) from error
+            with refusals_recorded(request, member, action.value):
+                memberships.remove_member(member=member, by=request.member, origin=request.origin, hand_over=hand_over)
         except memberships.NotEmpty as error:
             working = list(error.working)
         else:
@@ -265,12 +231,8 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
         proof = _proof_for_branch(request, member, "freeze the branch", {"reason": reason})
         if proof is not None:
             return proof
-        write(
-            request,
-            member,
-            action,
-            lambda: memberships.freeze_branch(member=member, reason=reason, by=request.member, origin=request.origin),
-        )
+        with refusals_recorded(request, member, action.value):
+            memberships.freeze_branch(member=member, reason=reason, by=request.member, origin=request.origin)
         messages.success(
             request, f"Branch frozen\n{member.name} and the users below cannot use the console; their keys are refused."
         )
@@ -291,12 +253,8 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
         proof = _proof_for_branch(request, member, "thaw the branch", {})
         if proof is not None:
             return proof
-        write(
-            request,
-            member,
-            action,
-            lambda: memberships.thaw_branch(member=member, by=request.member, origin=request.origin),
-        )
+        with refusals_recorded(request, member, action.value):
+            memberships.thaw_branch(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Branch thawed\n{member.name} and the users below are what they were before.")
         return redirect("accounts:user", member.pk)
     return render(request, "accounts/thaw_branch.html", _branch_dialog("Thaw branch", member))

@@ -10,14 +10,14 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts import account_settings, policy
-from accounts.access import refusal
+from accounts import account_settings
+from accounts.access import refusals_recorded, require
 from accounts.account_settings import SessionSettings
 from accounts.domains import PatternError
 from accounts.factors import FactorRefused
 from accounts.forms import focus_first_mistake
 from accounts.models import Account
-from accounts.policy import MemberAction, NotAllowed
+from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
 from accounts.settings_forms import (
     AccountAddressesForm,
@@ -31,18 +31,14 @@ from accounts.settings_forms import (
 
 def _require(request: MemberRequest) -> Account:
     """Return the account whose settings the viewer may change; refuse others with an event and 403."""
-    viewer, action = request.member, MemberAction.CHANGE_SETTINGS
-    if not policy.can(viewer, action, viewer):
-        raise refusal(request, subject=viewer, what=action.value, why=policy.reason(viewer, action, viewer))
-    return viewer.account
+    require(request, MemberAction.CHANGE_SETTINGS)
+    return request.member.account
 
 
 def _write(request: MemberRequest, change: Callable[[], object], told: str) -> HttpResponse:
     """Run a write that asks the policy once more, say what was done, and go back to the page."""
-    try:
+    with refusals_recorded(request, request.member, MemberAction.CHANGE_SETTINGS.value):
         change()
-    except NotAllowed as error:
-        raise refusal(request, subject=request.member, what=MemberAction.CHANGE_SETTINGS.value, why=error) from error
     messages.success(request, told)
     return redirect("accounts:settings")
 

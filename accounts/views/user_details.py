@@ -10,13 +10,13 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
 from accounts import history, memberships
-from accounts.access import member_or_404, refusal
+from accounts.access import member_or_404, refusals_recorded, target_of
 from accounts.enums import SIGN_IN_STATUSES, Permission
 from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm, focus_first_mistake
 from accounts.hierarchy import freezes_over
 from accounts.memberships import permission_names
 from accounts.models import Member, User
-from accounts.policy import MemberAction, NotAllowed, can, grantable, reason
+from accounts.policy import MemberAction, can, grantable
 from accounts.queries import mail_problem, page_menu, status_words
 from accounts.requests import MemberRequest, form_or_post
 
@@ -127,21 +127,17 @@ def _permissions_form(viewer: Member, member: Member) -> PermissionsForm | None:
 @form_or_post
 def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask for a new VPN password of a member, and set it."""
-    member = member_or_404(request.member, member_id)
-    if not can(request.member, MemberAction.EDIT_VPN_PASSWORD, member):
-        what, why = MemberAction.EDIT_VPN_PASSWORD.value, reason(request.member, MemberAction.EDIT_VPN_PASSWORD, member)
-        raise refusal(request, subject=member, what=what, why=why)
+    action = MemberAction.EDIT_VPN_PASSWORD
+    member = target_of(request, member_id, action)
     # The name that this account knows: what is refused for being like another one would tell it.
     known_as = User(email=member.user.email, name=member.name)
     form = VpnPasswordForm(known_as, request.POST if request.method == "POST" else None)
     back = reverse("accounts:user", args=[member.pk])
     if request.method == "POST" and form.is_valid():
-        try:
+        with refusals_recorded(request, member, action.value):
             memberships.set_vpn_password(
                 member=member, password=form.cleaned_data["password"], by=request.member, origin=request.origin
             )
-        except NotAllowed as error:
-            raise refusal(request, subject=member, what=MemberAction.EDIT_VPN_PASSWORD.value, why=error) from error
         messages.success(request, "VPN password updated")
         return redirect(back)
     focus_first_mistake(form)

@@ -7,10 +7,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts.access import ask_for_proof, member_or_404, refusal
+from accounts.access import ask_for_proof, member_or_404, refusals_recorded
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
-from accounts.policy import NotAllowed
 from accounts.requests import MemberRequest, form_or_post
 from keys import lifecycle, policy, queries
 from keys.forms import RevokeForm, packed
@@ -58,7 +57,7 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
 
 
 def _revoke(request: MemberRequest, member: Member, form: RevokeForm) -> HttpResponse:
-    try:
+    with refusals_recorded(request, member, "revoke the keys in this branch"):
         done = lifecycle.revoke_branch(
             member=member,
             chosen=form.chosen,
@@ -67,8 +66,6 @@ def _revoke(request: MemberRequest, member: Member, form: RevokeForm) -> HttpRes
             by=request.member,
             origin=request.origin,
         )
-    except NotAllowed as error:
-        raise refusal(request, subject=member, what="revoke the keys in this branch", why=error) from error
     (messages.success if done.deleted else messages.warning)(request, _outcome(done))
     return redirect("accounts:user", member.pk)
 

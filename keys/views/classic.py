@@ -2,6 +2,8 @@
 
 import json
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,14 +16,13 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 from django.views.decorators.http import require_safe
 
 from accounts import formats
-from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusal
+from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusals_recorded
 from accounts.csv_files import csv_response
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
 from accounts.list_request import ListRequest
 from accounts.models import Member
-from accounts.policy import NotAllowed
 from accounts.requests import MemberRequest, form_or_post
 from keys import insight, lifecycle, openings, policy, queries
 from keys.forms import KeyRestrictionForm
@@ -112,15 +113,14 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
     if request.method != "POST":
         return redirect(back)
     try:
-        policy.require_create(request.member, holder)
-        if queries.key_of(holder) is not None:
-            return _has_key_already(request, holder, back)
-        proof = ask_for_proof(request, what="create a key", back=back, behind=behind)
-        if proof is not None:
-            return proof
-        key, value = lifecycle.create_classic_key(holder=holder, by=request.member, origin=request.origin)
-    except NotAllowed as error:
-        raise refusal(request, subject=holder, what="create a key", why=error) from error
+        with refusals_recorded(request, holder, "create a key"):
+            policy.require_create(request.member, holder)
+            if queries.key_of(holder) is not None:
+                return _has_key_already(request, holder, back)
+            proof = ask_for_proof(request, what="create a key", back=back, behind=behind)
+            if proof is not None:
+                return proof
+            key, value = lifecycle.create_classic_key(holder=holder, by=request.member, origin=request.origin)
     except lifecycle.KeyExists:
         return _has_key_already(request, holder, back)
     context = {
@@ -145,6 +145,17 @@ def _key_or_404(request: MemberRequest, key_id: int) -> ClassicKey:
     if key is None:
         raise NoSuchKey
     return key
+
+
+@contextmanager
+def _allowed(request: MemberRequest, key: ClassicKey, action: KeyAction) -> Iterator[None]:
+    """Run the block if the viewer may do this with the key: else it is an event and 403, or 404 if the key has gone."""
+    try:
+        with refusals_recorded(request, key.holder, action.value):
+            policy.require(request.member, action, key)
+            yield
+    except lifecycle.KeyGone as error:
+        raise NoSuchKey from error
 
 
 def _dialog_context(request: MemberRequest, key: ClassicKey, title: str) -> dict[str, Any]:
@@ -256,20 +267,16 @@ def _value_or_answer(
 ) -> PlainValue | HttpResponse:
     """Return the value for its creator, or the page that asks for proof. Raises 403 or 404 for anybody else."""
     try:
-        policy.require(request.member, KeyAction.SHOW_VALUE, key)
-        _, behind = _page_behind(request, key)
-        proof = ask_for_proof(request, what=what, back=_details_url(request, key), behind=behind)
-        if proof is not None:
-            return proof
-        if download and is_proof_given(request):
-            # A file would leave the question for the proof on the screen: browsers stay on the page before.
-            messages.success(request, "Confirmed\nDownload the key now.")
-            return redirect(_details_url(request, key, confirmed="download"))
-        return lifecycle.show_value(key=key, by=request.member, origin=request.origin, download=download)
-    except NotAllowed as error:
-        raise refusal(request, subject=key.holder, what=KeyAction.SHOW_VALUE.value, why=error) from error
-    except lifecycle.KeyGone as error:
-        raise NoSuchKey from error
+        with _allowed(request, key, KeyAction.SHOW_VALUE):
+            _, behind = _page_behind(request, key)
+            proof = ask_for_proof(request, what=what, back=_details_url(request, key), behind=behind)
+            if proof is not None:
+                return proof
+            if download and is_proof_given(request):
+                # A file would leave the question for the proof on the screen: browsers stay on the page before.
+                messages.success(request, "Confirmed\nDownload the key now.")
+                return redirect(_details_url(request, key, confirmed="download"))
+            return lifecycle.show_value(key=key, by=request.member, origin=request.origin, download=download)
     except SealError as error:
         _log.error("the value of key %s does not open: %s", key.pk, error)
         messages.error(
@@ -287,18 +294,13 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
     form = KeyRestrictionForm(
         request.POST if request.method == "POST" else None, initial={"classic": key.allowed_addresses}
     )
-    try:
-        policy.require(request.member, KeyAction.EDIT_RESTRICTION, key)
+    with _allowed(request, key, KeyAction.EDIT_RESTRICTION):
         if form.is_valid():
             text = form.cleaned_data["classic"]
             if text is not None:
                 lifecycle.restrict_classic_key(key=key, addresses_text=text, by=request.member, origin=request.origin)
             messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.name}.")
             return redirect(_page_behind(request, key)[0])
-    except NotAllowed as error:
-        raise refusal(request, subject=key.holder, what=KeyAction.EDIT_RESTRICTION.value, why=error) from error
-    except lifecycle.KeyGone as error:
-        raise NoSuchKey from error
     focus_first_mistake(form)
     context = _dialog_context(request, key, "Edit IP address restrictions") | {
         "dialog_back": _details_url(request, key),
@@ -313,18 +315,13 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
     """Ask whether to delete a key, and delete it; somebody else's after a proof of identity."""
     key = _key_or_404(request, key_id)
     if request.method == "POST":
-        try:
-            policy.require(request.member, KeyAction.DELETE, key)
+        with _allowed(request, key, KeyAction.DELETE):
             if key.holder_id != request.member.pk:
                 back, behind = _page_behind(request, key)
                 proof = ask_for_proof(request, what="delete the key", back=back, behind=behind)
                 if proof is not None:
                     return proof
             lifecycle.delete_classic_key(key=key, by=request.member, origin=request.origin)
-        except NotAllowed as error:
-            raise refusal(request, subject=key.holder, what=KeyAction.DELETE.value, why=error) from error
-        except lifecycle.KeyGone as error:
-            raise NoSuchKey from error
         whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.name}"
         messages.success(request, f"API key deleted\n{whose} has stopped working.")
         return redirect(_list_behind(request, key))

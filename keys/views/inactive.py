@@ -8,11 +8,11 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts import inactivity
-from accounts.access import refusal
+from accounts.access import require
 from accounts.csv_files import csv_response
 from accounts.inactivity import UNUSED_AFTER
 from accounts.list_request import ListRequest
-from accounts.policy import MemberAction, can, reason, sees_whole_account_inactive
+from accounts.policy import MemberAction, sees_whole_account_inactive
 from accounts.requests import MemberRequest
 from keys import insight, queries
 
@@ -20,17 +20,10 @@ USERS, KEYS = "users", "keys"
 TABS = {USERS: "Users", KEYS: "API keys"}
 
 
-def _require(request: MemberRequest) -> None:
-    """Refuse, with an event and 403, whoever has nobody to look after."""
-    action, viewer = MemberAction.VIEW_INACTIVE, request.member
-    if not can(viewer, action, viewer):
-        raise refusal(request, subject=viewer, what=action.value, why=reason(viewer, action, viewer))
-
-
 @require_safe
 def index(request: MemberRequest) -> HttpResponse:
     """List the users, or the keys, that the viewer may see and that were not used for long."""
-    _require(request)
+    require(request, MemberAction.VIEW_INACTIVE)
     viewer, (asked, made_at) = request.member, inactivity.pinned(ListRequest.of(request))
     tab = asked.choice("tab", TABS, USERS)
     context = {
@@ -80,7 +73,7 @@ def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
 @require_safe
 def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the report's users, or its keys, as a file."""
-    _require(request)
+    require(request, MemberAction.VIEW_INACTIVE)
     viewer, (asked, made_at) = request.member, inactivity.pinned(ListRequest.of(request))
     if asked.choice("tab", TABS, USERS) == KEYS:
         listing = queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)

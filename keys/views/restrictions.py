@@ -5,10 +5,10 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from accounts.access import member_or_404, refusal
+from accounts.access import member_or_404, refusals_recorded, require
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
-from accounts.policy import MemberAction, NotAllowed, can, reason
+from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
 from accounts.views import user_details
 from keys import lifecycle, policy, queries
@@ -38,8 +38,7 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
     if request.method != "POST":
         return redirect("accounts:user", member.pk)
     action = MemberAction.EDIT_RESTRICTION
-    if not can(viewer, action, member):
-        raise refusal(request, subject=member, what=action.value, why=reason(viewer, action, member))
+    require(request, action, member)
     key = queries.key_of(member) if policy.can_see_keys_of(viewer, member) else None
     form = form_for(viewer, member, key, request.POST)
     if form.is_valid() and _locks_out(request, member, form):
@@ -48,17 +47,16 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
         messages.error(request, "IP address restrictions not saved\nNothing was changed: see the fields below.")
         return user_details.page(request, member, restrictions_form=form, focuses_mistake=focus_first_mistake(form))
     try:
-        lifecycle.restrict_member(
-            member=member,
-            key=key,
-            # A field that was not sent, because the page was older than the key, is none here and changes nothing.
-            platform_text=form.cleaned_data["platform"],
-            classic_text=form.cleaned_data.get("classic"),
-            by=viewer,
-            origin=request.origin,
-        )
-    except NotAllowed as error:
-        raise refusal(request, subject=member, what=action.value, why=error) from error
+        with refusals_recorded(request, member, action.value):
+            lifecycle.restrict_member(
+                member=member,
+                key=key,
+                # A field that was not sent, because the page was older than the key, is none here and changes nothing.
+                platform_text=form.cleaned_data["platform"],
+                classic_text=form.cleaned_data.get("classic"),
+                by=viewer,
+                origin=request.origin,
+            )
     except lifecycle.KeyGone:
         messages.error(request, "Nothing was saved\nThe key was deleted meanwhile. Look at the page again.")
     else:
