@@ -6,9 +6,9 @@ from typing import TypeVar
 
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
 
 from accounts import audit, events, passcodes, passkeys, queries, second_stage, signin
+from accounts.dialogs import PageBehind, dialog
 from accounts.forms import PasskeyProofForm, ProofForm
 from accounts.models import Member
 from accounts.passkeys import Site
@@ -89,8 +89,7 @@ def ask_for_proof(
     request: MemberRequest,
     *,
     what: str,
-    back: str,
-    behind: str,
+    behind: PageBehind,
     carried: Mapping[str, str | Sequence[str]] | None = None,
 ) -> HttpResponse | None:
     """Return none when the person has just proved who they are, else the page that asks for it.
@@ -100,8 +99,7 @@ def ask_for_proof(
 
     Args:
         what: what it is asked for, to complete "Confirm that it is you to …".
-        back: where *Cancel* leads.
-        behind: the title of the page that the question lies over.
+        behind: the page that the question lies over.
         carried: what the request said besides, to be said again with the password, never a secret; a name may have
             several values.
     """
@@ -125,17 +123,15 @@ def ask_for_proof(
         if form.is_bound:
             form.add_error("proof_code" if form.is_by_code else "password", str(error))
     context = {
-        "title": "Confirm that it is you",
         "what": what,
         "has_passcode": has_passcode,
         "passkey_options": passkeys.options_to_use(user, Site.of(request), passkeys.PROVE) if has_passkey else "",
         "passkey_problem": "" if form.is_bound or refused is None else str(refused),
         "form": form,
-        "dialog_back": back,
-        "behind_title": behind,
         "carried": list(_pairs(carried or {})),
     }
-    return refused_answer(render(request, "accounts/prove_identity.html", context), refused)
+    answer = dialog(request, "accounts/prove_identity.html", "Confirm that it is you", behind, **context)
+    return refused_answer(answer, refused)
 
 
 def is_proof_given(request: MemberRequest) -> bool:

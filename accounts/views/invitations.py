@@ -4,11 +4,11 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import invitations, memberships, policy
 from accounts.access import refusal, refusals_recorded, refused_answer, require, target_of
+from accounts.dialogs import dialog, page_of_user
 from accounts.enums import Permission
 from accounts.forms import InviteForm, VpnUserForm, focus_first_mistake
 from accounts.hierarchy import TreeError
@@ -112,13 +112,7 @@ def resend(request: MemberRequest, member_id: int) -> HttpResponse:
         else:
             messages.error(request, "No mail was sent\nThis installation has no mail server yet.")
         return redirect("accounts:users")
-    context = {
-        "title": "Resend invite",
-        "behind_title": f"Manage {member.name}",
-        "dialog_back": reverse("accounts:user", args=[member.pk]),
-        "member": member,
-    }
-    return render(request, "accounts/resend_invite.html", context)
+    return dialog(request, "accounts/resend_invite.html", "Resend invite", page_of_user(member), member=member)
 
 
 @form_or_post
@@ -131,13 +125,7 @@ def cancel(request: MemberRequest, member_id: int) -> HttpResponse:
             invitations.cancel(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Invitation cancelled\nThe link that {member.name} was sent has stopped working.")
         return redirect("accounts:users")
-    context = {
-        "title": "Cancel invite",
-        "behind_title": f"Manage {member.name}",
-        "dialog_back": reverse("accounts:user", args=[member.pk]),
-        "member": member,
-    }
-    return render(request, "accounts/cancel_invite.html", context)
+    return dialog(request, "accounts/cancel_invite.html", "Cancel invite", page_of_user(member), member=member)
 
 
 @sensitive_post_parameters("password")

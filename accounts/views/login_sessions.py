@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 from accounts import login_sessions
 from accounts.access import ask_for_proof, refusals_recorded, target_of
 from accounts.actions_menu import MenuItem
+from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.list_request import ListRequest
 from accounts.login_sessions import LoginSession, SessionGone
 from accounts.policy import MemberAction
@@ -47,25 +48,27 @@ def _row(session: LoginSession) -> dict[str, object]:
     }
 
 
+def _page_of_sessions() -> PageBehind:
+    return PageBehind(reverse("accounts:login-sessions"), "Login sessions")
+
+
 @sensitive_post_parameters("password", "proof_code")
 @form_or_post
 def end(request: MemberRequest, uid: uuid.UUID) -> HttpResponse:
     """Ask whether to end one of the viewer's own sessions, and do it; for the present one it is logging out."""
-    back = reverse("accounts:login-sessions")
     try:
         session = login_sessions.find(request.member.user_id, uid, present_key=request.session.session_key)
         if request.method == "POST":
-            return _end(request, session, back)
+            return _end(request, session)
     except SessionGone:
         raise Http404 from None
-    context = {"title": "End session", "behind_title": "Login sessions", "dialog_back": back, "session": session}
-    return render(request, "accounts/end_session.html", context)
+    return dialog(request, "accounts/end_session.html", "End session", _page_of_sessions(), session=session)
 
 
-def _end(request: MemberRequest, session: LoginSession, back: str) -> HttpResponse:
+def _end(request: MemberRequest, session: LoginSession) -> HttpResponse:
     """End one session, after a proof of identity unless it is the present one. Raises SessionGone."""
     if not session.is_present:
-        proof = ask_for_proof(request, what="end the session", back=back, behind="Login sessions")
+        proof = ask_for_proof(request, what="end the session", behind=_page_of_sessions())
         if proof is not None:
             return proof
     login_sessions.end_own(uid=session.uid, by=request.member, origin=request.origin)
@@ -84,15 +87,13 @@ def _after_end(request: MemberRequest, told: str, *, is_present: bool) -> HttpRe
 @form_or_post
 def end_all(request: MemberRequest) -> HttpResponse:
     """Ask whether to end all sessions of the viewer, this one included, and do it."""
-    back = reverse("accounts:login-sessions")
     if request.method == "POST":
-        proof = ask_for_proof(request, what="end all your sessions", back=back, behind="Login sessions")
+        proof = ask_for_proof(request, what="end all your sessions", behind=_page_of_sessions())
         if proof is not None:
             return proof
         login_sessions.end_all_own(by=request.member, origin=request.origin)
         return _after_end(request, "All your sessions have ended\nLog in to go on.", is_present=True)
-    context = {"title": "End all sessions", "behind_title": "Login sessions", "dialog_back": back, "member": None}
-    return render(request, "accounts/end_all_sessions.html", context)
+    return dialog(request, "accounts/end_all_sessions.html", "End all sessions", _page_of_sessions())
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -101,19 +102,13 @@ def end_all_of(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to end all sessions that another user has in the account, and do it."""
     action = MemberAction.END_SESSIONS
     member = target_of(request, member_id, action)
-    back = reverse("accounts:user", args=[member.pk])
+    behind = page_of_user(member)
     if request.method == "POST":
-        proof = ask_for_proof(request, what="end the sessions", back=back, behind=f"Manage {member.name}")
+        proof = ask_for_proof(request, what="end the sessions", behind=behind)
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
             login_sessions.end_all_of(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Sessions ended\n{member.name} has to log in again to work in this account.")
-        return redirect(back)
-    context = {
-        "title": "End all sessions",
-        "behind_title": f"Manage {member.name}",
-        "dialog_back": back,
-        "member": member,
-    }
-    return render(request, "accounts/end_all_sessions.html", context)
+        return redirect(behind.url)
+    return dialog(request, "accounts/end_all_sessions.html", "End all sessions", behind, member=member)

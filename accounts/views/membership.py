@@ -1,6 +1,5 @@
 """What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
 
-from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from django.contrib import auth, messages
@@ -11,6 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, refusals_recorded, target_of
+from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.enums import MemberStatus, Permission
 from accounts.forms import (
     FreezeForm,
@@ -36,14 +36,9 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     member = target_of(request, member_id, action)
     if request.method != "POST":
         is_suspended = member.status == MemberStatus.SUSPENDED
-        context = {
-            "title": "Activate user" if is_suspended else "Suspend user",
-            "behind_title": f"Manage {member.name}",
-            "dialog_back": reverse("accounts:user", args=[member.pk]),
-            "member": member,
-            "is_suspended": is_suspended,
-        }
-        return render(request, "accounts/change_status.html", context)
+        title = "Activate user" if is_suspended else "Suspend user"
+        context = {"member": member, "is_suspended": is_suspended}
+        return dialog(request, "accounts/change_status.html", title, page_of_user(member), **context)
     form = StatusForm(request.POST, action=request.path, present=member.status)
     if not form.is_valid():
         return user_details.page(request, member, status_form=form, focuses_mistake=focus_first_mistake(form))
@@ -150,17 +145,12 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         label=f"{member.parent.name} takes over the users below",
     )
-    back, behind = _page_behind_removal(request, member)
+    behind = _page_behind_removal(request, member)
     if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
         hand_over = form.cleaned_data["hand_over"]
         what = "leave the account" if is_self else "remove the user"
-        proof = ask_for_proof(
-            request,
-            what=what,
-            back=back,
-            behind=behind,
-            carried={"hand_over": "on"} if hand_over else {},
-        )
+        carried = {"hand_over": "on"} if hand_over else {}
+        proof = ask_for_proof(request, what=what, behind=behind, carried=carried)
         if proof is not None:
             return proof
         try:
@@ -174,28 +164,26 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         form.add_error("hand_over", "Decide about the users below first: tick the box, or disable or remove them.")
         focus_first_mistake(form)
     context = {
-        "title": "Leave the account" if is_self else "Remove user",
-        "behind_title": behind,
-        "dialog_back": back,
-        "way": f"?{urlencode({'next': back})}" if behind == _REPORT else "",
+        "way": f"?{urlencode({'next': behind.url})}" if behind.title == _REPORT else "",
         "member": member,
         "is_self": is_self,
         "form": form,
         "working": working[:_NAMED],
         "more": max(0, len(working) - _NAMED),
     }
-    return render(request, "accounts/remove_user.html", context)
+    title = "Leave the account" if is_self else "Remove user"
+    return dialog(request, "accounts/remove_user.html", title, behind, **context)
 
 
-def _page_behind_removal(request: MemberRequest, member: Member) -> tuple[str, str]:
-    """Return address and title of the page that a removal was opened from: the user's, or the report of inactive ones.
+def _page_behind_removal(request: MemberRequest, member: Member) -> PageBehind:
+    """Return the page that a removal was opened from: the user's, or the report of inactive ones.
 
     ``next`` can be made up by anybody, so it counts only if it is that report.
     """
     asked = request.GET.get("next", "")
     if asked.partition("?")[0] == reverse("keys:inactive"):
-        return asked, _REPORT
-    return reverse("accounts:user", args=[member.pk]), f"Manage {member.name}"
+        return PageBehind(asked, _REPORT)
+    return page_of_user(member)
 
 
 #: The title of the report that a removal may be opened from.
@@ -215,8 +203,8 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
         request,
         f"User removed\n{member.name} is no longer in the account. If they had a key, it has stopped working.",
     )
-    back, behind = _page_behind_removal(request, member)
-    return redirect(back if behind == _REPORT else "accounts:users")
+    behind = _page_behind_removal(request, member)
+    return redirect(behind.url if behind.title == _REPORT else "accounts:users")
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -228,7 +216,8 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
     form = FreezeForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         reason = form.cleaned_data["reason"]
-        proof = _proof_for_branch(request, member, "freeze the branch", {"reason": reason})
+        behind, carried = page_of_user(member), {"reason": reason}
+        proof = ask_for_proof(request, what="freeze the branch", behind=behind, carried=carried)
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
@@ -239,8 +228,8 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
         return redirect("accounts:user", member.pk)
     if form.is_bound:
         focus_first_mistake(form)
-    context = _branch_dialog("Freeze branch", member) | {"form": form}
-    return render(request, "accounts/freeze_branch.html", context)
+    context = {"member": member, "below": queries.users_below_text(member), "form": form}
+    return dialog(request, "accounts/freeze_branch.html", "Freeze branch", page_of_user(member), **context)
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -250,33 +239,12 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
     action = MemberAction.FREEZE_BRANCH
     member = target_of(request, member_id, action)
     if request.method == "POST":
-        proof = _proof_for_branch(request, member, "thaw the branch", {})
+        proof = ask_for_proof(request, what="thaw the branch", behind=page_of_user(member))
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
             memberships.thaw_branch(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Branch thawed\n{member.name} and the users below are what they were before.")
         return redirect("accounts:user", member.pk)
-    return render(request, "accounts/thaw_branch.html", _branch_dialog("Thaw branch", member))
-
-
-def _proof_for_branch(
-    request: MemberRequest, member: Member, what: str, carried: Mapping[str, str]
-) -> HttpResponse | None:
-    return ask_for_proof(
-        request,
-        what=what,
-        back=reverse("accounts:user", args=[member.pk]),
-        behind=f"Manage {member.name}",
-        carried=carried,
-    )
-
-
-def _branch_dialog(title: str, member: Member) -> dict[str, object]:
-    return {
-        "title": title,
-        "behind_title": f"Manage {member.name}",
-        "dialog_back": reverse("accounts:user", args=[member.pk]),
-        "member": member,
-        "below": queries.users_below_text(member),
-    }
+    context = {"member": member, "below": queries.users_below_text(member)}
+    return dialog(request, "accounts/thaw_branch.html", "Thaw branch", page_of_user(member), **context)

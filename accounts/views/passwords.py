@@ -4,7 +4,6 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from accounts import outbox, passwords, resets
@@ -13,6 +12,7 @@ from accounts.forms import PasswordForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import ChangePasswordForm, ResetForm
 from accounts.signin import SignInRefused
+from accounts.views.security import dialog
 
 
 @sensitive_post_parameters("current", "password")
@@ -20,7 +20,7 @@ from accounts.signin import SignInRefused
 @form_or_post
 def change(request: MemberRequest) -> HttpResponse:
     """Ask for the present password and another one, and set it."""
-    back, refused = reverse("accounts:security"), None
+    refused = None
     form = ChangePasswordForm(request.member.user, request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         try:
@@ -36,15 +36,9 @@ def change(request: MemberRequest) -> HttpResponse:
             form.add_error("current", str(error))
         else:
             messages.success(request, "Password changed\nYour other login sessions have ended.")
-            return redirect(back)
+            return redirect("accounts:security")
     focus_first_mistake(form)
-    context = {
-        "title": "Change password",
-        "behind_title": "Login security",
-        "dialog_back": back,
-        "form": form,
-    }
-    return refused_answer(render(request, "accounts/change_password.html", context), refused)
+    return refused_answer(dialog(request, "change_password", "Change password", form=form), refused)
 
 
 @login_not_required

@@ -7,15 +7,16 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_safe
 
-from accounts import factors, passcodes, passkeys, policy
+from accounts import dialogs, factors, passcodes, passkeys, policy
 from accounts.access import ask_for_proof, for_enrolment
 from accounts.actions_menu import MenuItem
+from accounts.dialogs import PageBehind
 from accounts.models import Passcode, Passkey
 from accounts.requests import MemberRequest, form_or_post
 from accounts.sealing import SealError
 from accounts.security_forms import ConfirmForm
 
-BEHIND = "Login security"
+_TITLE = "Login security"
 
 
 @for_enrolment
@@ -24,7 +25,7 @@ def index(request: MemberRequest) -> HttpResponse:
     """Show how the viewer logs in, and what else they may set up."""
     viewer = request.member
     context = {
-        "title": BEHIND,
+        "title": _TITLE,
         "account": viewer.account,
         "is_due": policy.is_enrolment_due(viewer),
         "passcode": Passcode.objects.filter(user_id=viewer.user_id, confirmed_at__isnull=False).first(),
@@ -40,15 +41,19 @@ def _row(passkey: Passkey) -> dict[str, object]:
     return {"passkey": passkey, "menu": [MenuItem("Remove", url, is_dialog=True, is_danger=True)]}
 
 
+def page_behind() -> PageBehind:
+    """Return the page *Login security*, over which its dialogs lie."""
+    return PageBehind(reverse("accounts:security"), _TITLE)
+
+
 def dialog(request: MemberRequest, template: str, title: str, **more: object) -> HttpResponse:
     """Render a dialog over the page."""
-    context = {"title": title, "behind_title": BEHIND, "dialog_back": reverse("accounts:security"), **more}
-    return render(request, f"accounts/{template}.html", context)
+    return dialogs.dialog(request, f"accounts/{template}.html", title, page_behind(), **more)
 
 
 def proof(request: MemberRequest, what: str) -> HttpResponse | None:
     """Return the page that asks for a proof of identity, none when there is a fresh one."""
-    return ask_for_proof(request, what=what, back=reverse("accounts:security"), behind=BEHIND)
+    return ask_for_proof(request, what=what, behind=page_behind())
 
 
 def refused(request: MemberRequest, error: Exception) -> HttpResponse:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_safe
 from accounts import account_settings
 from accounts.access import refusals_recorded, require
 from accounts.account_settings import SessionSettings
+from accounts.dialogs import PageBehind, dialog
 from accounts.domains import PatternError
 from accounts.factors import FactorRefused
 from accounts.forms import focus_first_mistake
@@ -48,14 +49,8 @@ def _dialog(
 ) -> HttpResponse:
     if form is not None:
         focus_first_mistake(form)
-    context = {
-        "title": title,
-        "behind_title": "Settings",
-        "dialog_back": reverse("accounts:settings"),
-        "form": form,
-        **more,
-    }
-    return render(request, f"accounts/{template}.html", context)
+    behind = PageBehind(reverse("accounts:settings"), "Settings")
+    return dialog(request, f"accounts/{template}.html", title, behind, form=form, **more)
 
 
 @require_safe

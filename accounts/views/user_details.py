@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from accounts import history, memberships
 from accounts.access import member_or_404, refusals_recorded, target_of
+from accounts.dialogs import dialog, page_of_user
 from accounts.enums import SIGN_IN_STATUSES, Permission
 from accounts.forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm, focus_first_mistake
 from accounts.hierarchy import freezes_over
@@ -132,20 +133,13 @@ def vpn_password(request: MemberRequest, member_id: int) -> HttpResponse:
     # The name that this account knows: what is refused for being like another one would tell it.
     known_as = User(email=member.user.email, name=member.name)
     form = VpnPasswordForm(known_as, request.POST if request.method == "POST" else None)
-    back = reverse("accounts:user", args=[member.pk])
+    behind = page_of_user(member)
     if request.method == "POST" and form.is_valid():
         with refusals_recorded(request, member, action.value):
             memberships.set_vpn_password(
                 member=member, password=form.cleaned_data["password"], by=request.member, origin=request.origin
             )
         messages.success(request, "VPN password updated")
-        return redirect(back)
+        return redirect(behind.url)
     focus_first_mistake(form)
-    context = {
-        "title": "Edit VPN password",
-        "behind_title": f"Manage {member.name}",
-        "member": member,
-        "form": form,
-        "dialog_back": back,
-    }
-    return render(request, "accounts/vpn_password.html", context)
+    return dialog(request, "accounts/vpn_password.html", "Edit VPN password", behind, member=member, form=form)

@@ -3,11 +3,11 @@
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.access import ask_for_proof, member_or_404, refusals_recorded
+from accounts.dialogs import page_of_user
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.requests import MemberRequest, form_or_post
@@ -25,10 +25,8 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
         raise Http404
     form = RevokeForm(request.POST if request.method == "POST" else None, member_name=member.name)
     if form.is_valid():
-        back = reverse("accounts:user", args=[member.pk])
-        proof = ask_for_proof(
-            request, what="revoke these keys", back=back, behind=f"Manage {member.name}", carried=form.carried
-        )
+        behind = page_of_user(member)
+        proof = ask_for_proof(request, what="revoke these keys", behind=behind, carried=form.carried)
         return proof or _revoke(request, member, form)
     if form.is_bound:
         focus_first_mistake(form)

@@ -4,7 +4,6 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -18,6 +17,7 @@ from django.views.decorators.http import require_safe
 from accounts import formats
 from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusals_recorded
 from accounts.csv_files import csv_response
+from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
@@ -108,35 +108,28 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
     if not policy.can_see_keys_of(request.member, holder):
         raise Http404
     is_own = holder.pk == request.member.pk
-    back = reverse("keys:classic-list") if is_own else reverse("accounts:user", args=[holder.pk])
-    behind = "API keys" if is_own else f"Manage {holder.name}"
+    behind = _page_of_list() if is_own else page_of_user(holder)
     if request.method != "POST":
-        return redirect(back)
+        return redirect(behind.url)
     try:
         with refusals_recorded(request, holder, "create a key"):
             policy.require_create(request.member, holder)
             if queries.key_of(holder) is not None:
-                return _has_key_already(request, holder, back)
-            proof = ask_for_proof(request, what="create a key", back=back, behind=behind)
+                return _has_key_already(request, holder, behind)
+            proof = ask_for_proof(request, what="create a key", behind=behind)
             if proof is not None:
                 return proof
             key, value = lifecycle.create_classic_key(holder=holder, by=request.member, origin=request.origin)
     except lifecycle.KeyExists:
-        return _has_key_already(request, holder, back)
-    context = {
-        "title": "API key successfully created",
-        "dialog_back": back,
-        "behind_title": behind,
-        "key": key,
-        "value": value.text,
-    }
-    return render(request, "keys/classic_created.html", context)
+        return _has_key_already(request, holder, behind)
+    context = {"key": key, "value": value.text}
+    return dialog(request, "keys/classic_created.html", "API key successfully created", behind, **context)
 
 
-def _has_key_already(request: MemberRequest, holder: Member, back: str) -> HttpResponse:
+def _has_key_already(request: MemberRequest, holder: Member, behind: PageBehind) -> HttpResponse:
     whose = "You already have" if holder.pk == request.member.pk else f"{holder.name} already has"
     messages.error(request, f"Nothing was changed\n{whose} a classic infrastructure key. Delete it to create another.")
-    return redirect(back)
+    return redirect(behind.url)
 
 
 def _key_or_404(request: MemberRequest, key_id: int) -> ClassicKey:
@@ -158,15 +151,16 @@ def _allowed(request: MemberRequest, key: ClassicKey, action: KeyAction) -> Iter
         raise NoSuchKey from error
 
 
-def _dialog_context(request: MemberRequest, key: ClassicKey, title: str) -> dict[str, Any]:
-    """Return what every dialog about a key needs: its title, the page behind it, and the way to the other dialogs."""
-    back, behind = _page_behind(request, key)
-    return {"title": title, "dialog_back": back, "behind_title": behind, "key": key, "way": _way(request, key)}
+def _dialog(
+    request: MemberRequest, key: ClassicKey, template: str, title: str, behind: PageBehind, **more: object
+) -> HttpResponse:
+    """Render a dialog about a key, with the way to the other dialogs about it."""
+    return dialog(request, template, title, behind, key=key, way=_way(request, key), **more)
 
 
 def _way(request: MemberRequest, key: ClassicKey, **more: str) -> str:
     """Return the query that leads from one dialog about a key to another, and keeps where they were opened from."""
-    kept = {"next": _page_behind(request, key)[0]} if "next" in request.GET else {}
+    kept = {"next": _page_behind(request, key).url} if "next" in request.GET else {}
     query = urlencode(kept | more)
     return f"?{query}" if query else ""
 
@@ -175,19 +169,19 @@ def _details_url(request: MemberRequest, key: ClassicKey, **more: str) -> str:
     return reverse("keys:classic-details", args=[key.pk]) + _way(request, key, **more)
 
 
-def _page_behind(request: MemberRequest, key: ClassicKey) -> tuple[str, str]:
-    """Return address and title of the page that a dialog was opened from: a list in some state, or the holder's.
+def _page_of_list() -> PageBehind:
+    return PageBehind(reverse("keys:classic-list"), "API keys")
+
+
+def _page_behind(request: MemberRequest, key: ClassicKey) -> PageBehind:
+    """Return the page that a dialog was opened from: a list in some state, or the holder's own.
 
     ``next`` can be made up by anybody, so it counts only if it is one of these.
     """
     asked = request.GET.get("next", "")
     path = asked.partition("?")[0]
-    if path == reverse("accounts:user", args=[key.holder_id]):
-        return asked, f"Manage {key.holder.name}"
-    if path == reverse("keys:inactive"):
-        return asked, "Inactive identities"
-    list_url = reverse("keys:classic-list")
-    return asked if path == list_url else list_url, "API keys"
+    pages = (page_of_user(key.holder), PageBehind(reverse("keys:inactive"), "Inactive identities"), _page_of_list())
+    return next((page._replace(url=asked) for page in pages if page.url == path), _page_of_list())
 
 
 @require_safe
@@ -205,7 +199,7 @@ def details(request: MemberRequest, key_id: int) -> HttpResponse:
 def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None = None) -> HttpResponse:
     """Render what is known of a key, with its value in the one answer to *Show*."""
     viewer = request.member
-    context = _dialog_context(request, key, "API key details") | {
+    context = {
         "value": value.text if value else "",
         "why_refused": _why_refused(key.holder),
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
@@ -213,7 +207,8 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
         "focuses_download": request.GET.get("confirmed") == "download",
     }
-    return render(request, "keys/classic_details.html", context)
+    behind = _page_behind(request, key)
+    return _dialog(request, key, "keys/classic_details.html", "API key details", behind, **context)
 
 
 def _why_refused(holder: Member) -> str:
@@ -268,8 +263,8 @@ def _value_or_answer(
     """Return the value for its creator, or the page that asks for proof. Raises 403 or 404 for anybody else."""
     try:
         with _allowed(request, key, KeyAction.SHOW_VALUE):
-            _, behind = _page_behind(request, key)
-            proof = ask_for_proof(request, what=what, back=_details_url(request, key), behind=behind)
+            details = _page_behind(request, key)._replace(url=_details_url(request, key))
+            proof = ask_for_proof(request, what=what, behind=details)
             if proof is not None:
                 return proof
             if download and is_proof_given(request):
@@ -300,13 +295,10 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
             if text is not None:
                 lifecycle.restrict_classic_key(key=key, addresses_text=text, by=request.member, origin=request.origin)
             messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.name}.")
-            return redirect(_page_behind(request, key)[0])
+            return redirect(_page_behind(request, key).url)
     focus_first_mistake(form)
-    context = _dialog_context(request, key, "Edit IP address restrictions") | {
-        "dialog_back": _details_url(request, key),
-        "form": form,
-    }
-    return render(request, "keys/classic_restrict.html", context)
+    details = _page_behind(request, key)._replace(url=_details_url(request, key))
+    return _dialog(request, key, "keys/classic_restrict.html", "Edit IP address restrictions", details, form=form)
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -317,26 +309,25 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
     if request.method == "POST":
         with _allowed(request, key, KeyAction.DELETE):
             if key.holder_id != request.member.pk:
-                back, behind = _page_behind(request, key)
-                proof = ask_for_proof(request, what="delete the key", back=back, behind=behind)
+                proof = ask_for_proof(request, what="delete the key", behind=_page_behind(request, key))
                 if proof is not None:
                     return proof
             lifecycle.delete_classic_key(key=key, by=request.member, origin=request.origin)
         whose = "Your key" if key.holder_id == request.member.pk else f"The key of {key.holder.name}"
         messages.success(request, f"API key deleted\n{whose} has stopped working.")
         return redirect(_list_behind(request, key))
-    context = _dialog_context(request, key, "Delete API key") | {
+    context = {
         "is_own": key.holder_id == request.member.pk,
         "is_in_use": queries.is_in_use(key),
         "made_at": timezone.now(),
         "holder_may_create": policy.can_create(key.holder, key.holder),
         "viewer_may_create": policy.can_create(request.member, key.holder),
     }
-    return render(request, "keys/classic_delete.html", context)
+    behind = _page_behind(request, key)
+    return _dialog(request, key, "keys/classic_delete.html", "Delete API key", behind, **context)
 
 
 def _list_behind(request: MemberRequest, key: ClassicKey) -> str:
     """Return the list, in the state that the dialog was opened from if it was: a deletion always ends in one."""
-    list_url = reverse("keys:classic-list")
-    back, _ = _page_behind(request, key)
+    back, list_url = _page_behind(request, key).url, reverse("keys:classic-list")
     return back if back.partition("?")[0] in (list_url, reverse("keys:inactive")) else list_url
