@@ -9,11 +9,11 @@ from django.http import Http404, HttpResponse
 
 from accounts import audit, events, passcodes, passkeys, queries, second_stage, signin
 from accounts.dialogs import PageBehind, dialog
-from accounts.forms import PasskeyProofForm, ProofForm
 from accounts.models import Member
 from accounts.passkeys import Site
 from accounts.policy import MemberAction, NotAllowed, can, reason
 from accounts.requests import MemberRequest
+from accounts.security_forms import PasskeyProofForm, ProofForm
 from accounts.throttle import PROOFS, TryLater
 
 View = TypeVar("View", bound=Callable[..., HttpResponse])

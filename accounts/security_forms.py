@@ -3,9 +3,10 @@
 from typing import Any
 
 from django import forms
+from django.contrib.auth import password_validation
 
-from accounts.forms import AddressField, NameField, PasswordForm, helper
-from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
+from accounts.forms import PASSWORD_HELP, EmailAddressField, NameField, PasswordField, helper
+from accounts.models import User
 from accounts.models.factor import PASSKEY_NAME_LENGTH
 
 #: Codes are short; what is longer is none.
@@ -20,15 +21,81 @@ def code_field(label: str, **attrs: Any) -> forms.CharField:
     return forms.CharField(label=label, max_length=_LONGEST_CODE, widget=forms.TextInput(attrs=attrs))
 
 
+class LoginForm(forms.Form):
+    """E-mail address and password. Whether they are right is not a matter of the form."""
+
+    #: For the summary of mistakes.
+    not_done = "You are not logged in."
+
+    username = forms.CharField(
+        label="Email",
+        max_length=500,
+        widget=forms.EmailInput(attrs={"autocomplete": "username", "autofocus": True, "spellcheck": "false"}),
+    )
+    password = PasswordField(label="Password", autocomplete="current-password")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.helper = helper("Log in")
+
+
+class ProofForm(forms.Form):
+    """The password again; or a one-time passcode, of somebody who has them."""
+
+    password = PasswordField(label="Password", autocomplete="current-password", is_first=True)
+
+    def __init__(self, *args: Any, accepts_code: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._accepts_code = accepts_code
+        if accepts_code:
+            self.fields["password"].required = False
+            self.fields["proof_code"] = forms.CharField(
+                label="One-time passcode",
+                required=False,
+                max_length=100,
+                widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
+                help_text="Either is enough.",
+            )
+        self.helper = helper("", tag=False)
+
+    @property
+    def is_by_code(self) -> bool:
+        """Whether the passcode is what was given."""
+        return bool(self.cleaned_data.get("proof_code"))
+
+    def clean(self) -> None:
+        """Ask for one of the two."""
+        if self._accepts_code and not self.errors and not self.cleaned_data["password"] and not self.is_by_code:
+            self.add_error("password", "Enter your password or a one-time passcode.")
+
+
+class PasskeyProofForm(forms.Form):
+    """What a browser answers with a passkey, in place of the password again."""
+
+    proof_passkey = forms.CharField(max_length=_LONGEST_ANSWER)
+
+
+class PasswordForm(forms.Form):
+    """Another password for a user that is known."""
+
+    password = PasswordField(label="New password", autocomplete="new-password", is_first=True, help_text=PASSWORD_HELP)
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._user = user
+        self.helper = helper("Set password")
+
+    def clean_password(self) -> str:
+        """Return the password if the rules for passwords allow it."""
+        password: str = self.cleaned_data["password"]
+        password_validation.validate_password(password, self._user)
+        return password
+
+
 class ChangePasswordForm(PasswordForm):
     """The present password, and another one."""
 
-    current = forms.CharField(
-        label="Current password",
-        strip=False,
-        max_length=MAXIMUM_PASSWORD_LENGTH,
-        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "autofocus": True}),
-    )
+    current = PasswordField(label="Current password", autocomplete="current-password", is_first=True)
     field_order = ("current", "password")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -40,7 +107,7 @@ class ChangePasswordForm(PasswordForm):
 class ResetForm(forms.Form):
     """The address to send a link to."""
 
-    email = AddressField(label="Email")
+    email = EmailAddressField(label="Email")
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from accounts import domains
 from accounts.account_settings import SessionSettings
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
-from accounts.forms import SwitchedForm, helper
+from accounts.forms import OnOffForm, helper
 from accounts.meanwhile import MeanwhileForm
 from accounts.models import Account
 from accounts.models.account import LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSION_HOURS, MOST_SESSIONS
@@ -18,7 +18,7 @@ _NO_PATTERN = "Enter at least one pattern."
 UNLIMITED, LIMITED = "unlimited", "limited"
 
 
-class QuestionForm(SwitchedForm):
+class QuestionForm(OnOffForm):
     """A setting turned on or off, and whether the question about it was answered with *Yes*."""
 
     is_confirmed = forms.BooleanField(required=False)

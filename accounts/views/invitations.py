@@ -10,8 +10,9 @@ from accounts import invitations, memberships, policy
 from accounts.access import refusal, refusals_recorded, refused_answer, require, target_of
 from accounts.dialogs import dialog, page_of_user
 from accounts.enums import Permission
-from accounts.forms import InviteForm, VpnUserForm, focus_first_mistake
+from accounts.forms import focus_first_mistake
 from accounts.hierarchy import TreeError
+from accounts.invitation_forms import InviteForm, VpnUserForm
 from accounts.invitations import Outcome, Result, TooManyInvitations
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post

@@ -7,10 +7,12 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from accounts import invitations, passcodes, second_stage, signin
 from accounts.access import refused_answer
-from accounts.forms import JoinForm, NewUserForm, ProofForm, focus_first_mistake, helper
+from accounts.forms import focus_first_mistake, helper
+from accounts.invitation_forms import JoinForm, NewUserForm
 from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGone
 from accounts.models import Invitation
 from accounts.requests import MemberRequest, form_or_post
+from accounts.security_forms import ProofForm
 
 AnyForm = JoinForm | NewUserForm | ProofForm
 

@@ -12,17 +12,10 @@ from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, refusals_recorded, target_of
 from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.enums import MemberStatus, Permission
-from accounts.forms import (
-    FreezeForm,
-    ParentForm,
-    PermissionsForm,
-    RemovalForm,
-    StatusForm,
-    SwitchedForm,
-    focus_first_mistake,
-)
+from accounts.forms import OnOffForm, focus_first_mistake
 from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
+from accounts.member_forms import FreezeForm, ParentForm, PermissionsForm, RemovalForm, StatusForm
 from accounts.models import Member
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
@@ -82,7 +75,7 @@ def login(request: MemberRequest, member_id: int) -> HttpResponse:
     """Turn *User-managed login* on or off."""
     action = MemberAction.CHANGE_LOGIN
     member = target_of(request, member_id, action)
-    form = SwitchedForm(request.POST if request.method == "POST" else None)
+    form = OnOffForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         is_on = form.cleaned_data["is_on"]
         with refusals_recorded(request, member, action.value):

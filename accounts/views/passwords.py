@@ -8,9 +8,9 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from accounts import outbox, passwords, resets
 from accounts.access import for_enrolment, refused_answer
-from accounts.forms import PasswordForm, focus, focus_first_mistake
+from accounts.forms import focus, focus_first_mistake
 from accounts.requests import MemberRequest, form_or_post
-from accounts.security_forms import ChangePasswordForm, ResetForm
+from accounts.security_forms import ChangePasswordForm, PasswordForm, ResetForm
 from accounts.signin import SignInRefused
 from accounts.views.security import dialog
 

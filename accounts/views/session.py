@@ -10,9 +10,9 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import passcodes, second_stage, signin
 from accounts.access import for_any_status, refused_answer
-from accounts.forms import LoginForm, SwitchForm, focus, focus_first_mistake
+from accounts.forms import AccountForm, focus, focus_first_mistake
 from accounts.requests import MemberRequest, form_or_post
-from accounts.security_forms import CodeForm
+from accounts.security_forms import CodeForm, LoginForm
 from accounts.ways_back import page_of_ours, post_only
 
 
@@ -116,7 +116,7 @@ def logout(request: MemberRequest) -> HttpResponse:
 @for_any_status
 def switch_account(request: MemberRequest) -> HttpResponse:
     """Make another of the user's accounts the current one; 404 for one they are not in."""
-    form = SwitchForm(request.POST)
+    form = AccountForm(request.POST)
     member = form.is_valid() and signin.switch_account(
         request, account_id=form.cleaned_data["account"], origin=request.origin
     )

@@ -1,0 +1,139 @@
+"""Forms about one user of an account: they clean input, and never decide who may."""
+
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission
+from accounts.forms import UNSEEN_PASSWORD_HELP, ReasonField, helper
+from accounts.meanwhile import MeanwhileForm
+from accounts.models.member import MAX_MEMBER_ID
+from accounts.security_forms import PasswordForm
+
+
+class StatusForm(forms.Form):
+    """The status that a user is to have."""
+
+    status = forms.ChoiceField(
+        label="User status",
+        choices=[(status, status.label) for status in CHOSEN_STATUSES],
+        help_text=(
+            "Takes effect at once. Disabled classic infrastructure: calls with their key are refused. "
+            "Suspended: they can do nothing in this account either. VPN-only: they cannot log in, and calls with their "
+            "key are accepted."
+        ),
+    )
+
+    def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["status"] = present if present in CHOSEN_STATUSES else ""
+        if present not in CHOSEN_STATUSES:
+            choices = [("", MemberStatus(present).label), *self.fields["status"].choices]  # type: ignore[attr-defined]
+            self.fields["status"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
+        self.helper = helper("Apply", action=action, form_id="status-form")
+
+
+class PermissionsForm(MeanwhileForm):
+    """What a user may do beside looking after their own key: those that the one who asks may give.
+
+    A box that was left as the page showed it keeps what somebody else has given or taken since.
+    """
+
+    def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._grantable, self._held = grantable & ~NOT_OFFERED, held
+        for permission, (label, help_text) in PERMISSION_LABELS.items():
+            if permission in self._grantable:
+                self.fields[_field(permission)] = forms.BooleanField(
+                    label=label,
+                    help_text=help_text,
+                    required=False,
+                    initial=permission in held,
+                    show_hidden_initial=True,
+                )
+        self.helper = helper("Save", action=action, form_id="permissions-form")
+
+    def clean(self) -> None:
+        """Raise ValidationError when nothing of the form arrived: that is not the same as no box ticked."""
+        if not any(name in self.data or self.add_initial_prefix(name) in self.data for name in self.fields):
+            raise forms.ValidationError("Nothing arrived to be saved. Tick the permissions and save again.")
+
+    @property
+    def granted(self) -> Permission:
+        """What the user is to hold: what was ticked, and what the one who asks cannot give or take here."""
+        chosen = self._held & ~self._grantable
+        for permission in PERMISSION_LABELS:
+            name = _field(permission)
+            if permission in self._held if self.was_left(name) else self.cleaned_data.get(name):
+                chosen |= permission
+        return chosen
+
+
+def _field(permission: Permission) -> str:
+    return str(permission.name).lower()
+
+
+class ParentForm(forms.Form):
+    """The number of the user who is to be the parent."""
+
+    parent = forms.IntegerField(min_value=1, max_value=MAX_MEMBER_ID)
+
+
+class RemovalForm(forms.Form):
+    """Whether those below move up to the parent."""
+
+    hand_over = forms.BooleanField(required=False)
+
+    def __init__(self, *args: Any, label: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["hand_over"].label = label
+        self.helper = helper("", tag=False)
+
+
+class FreezeForm(forms.Form):
+    """Why a branch of users is frozen."""
+
+    reason = ReasonField(
+        help_text="Kept in the activity log, and told to the user whose branch it is, not to those below."
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.helper = helper("", tag=False)
+
+
+class VpnPasswordForm(PasswordForm):
+    """A new VPN password for a member."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        field = self.fields["password"]
+        field.label, field.help_text = "Password", UNSEEN_PASSWORD_HELP
+        self.helper = helper("", tag=False)
+
+
+class DayForm(forms.Form):
+    """A day that has come, for looking back; sent by GET, on the tab that it stands on."""
+
+    on = forms.DateField(
+        label="Day",
+        input_formats=["%Y-%m-%d"],
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        error_messages={"required": "Choose a day.", "invalid": "Write the day like 2026-03-14."},
+    )
+
+    def __init__(self, *args: Any, tab: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["tab"] = forms.CharField(required=False, initial=tab, widget=forms.HiddenInput())
+        self.helper = helper("Show", action="#day")  # the answer stands far down on the page
+        self.helper.form_method = "get"
+        self.helper.disable_csrf = True
+
+    def clean_on(self) -> date:
+        """Return the day. Raises ValidationError for one that has not come."""
+        day: date = self.cleaned_data["on"]
+        if day > timezone.now().date():
+            raise forms.ValidationError("This day has not come yet.")
+        return day
