@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import audit, events, hierarchy, outbox, text_index
 from accounts.domains import Patterns
-from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, MemberStatus, Permission, Relation
+from accounts.enums import INVITED_STATUSES, MemberStatus, Permission, Relation
 from accounts.invitations import count_invitations, new_invitation, sent_too_many
 from accounts.member_files import Content, Entry, Problem, shown
 from accounts.memberships import (
@@ -29,7 +29,7 @@ from accounts.models import Invitation, Member
 from accounts.models.member import MAX_DEPTH
 from accounts.names import canonical_email, clean_email
 from accounts.origin import Origin
-from accounts.policy import MemberAction, require
+from accounts.policy import MemberAction, can_invite_below, require
 from accounts.transactions import one_transaction
 
 Item = TypeVar("Item")
@@ -129,7 +129,7 @@ class _Planner:
         return {
             member.user.email: member
             for some in _pieces(named)
-            for member in members_by_email(self._by.account_id, some).select_related("user")
+            for member in hierarchy.with_freeze(members_by_email(self._by.account_id, some)).select_related("user")
         }
 
     def _check_addresses(self) -> None:
@@ -175,12 +175,13 @@ class _Planner:
         member = self._members.get(parent)
         if member is None and (parent in self._entries or parent in self._wrong):
             return ""
+        if member is not None and can_invite_below(self._by, member):
+            return ""
         if member is None or hierarchy.relation(self._by, member) not in {Relation.SELF, Relation.ANCESTOR}:
             # One sentence for both: the list of users may be hidden from whoever imports.
             return f"The parent is neither you, nor a user below you, nor in the file: {shown(parent)}"
-        if member.status not in CONSOLE_STATUSES | INVITED_STATUSES:
-            return f"The parent cannot have users below, being {member.get_status_display()}: {shown(parent)}"
-        return ""
+        state = "frozen" if member.is_frozen else member.get_status_display()
+        return f"Nobody can be invited below the parent, who is {state}: {shown(parent)}"
 
     def _place(self) -> None:
         """Go from the top down; whoever is not reached is in a circle, or below a mistake that was named."""

@@ -49,8 +49,10 @@ _OUT_OF_STEP = {
     (MemberAction.CHANGE_STATUS, True): "This user has not accepted the invitation yet.",
     (MemberAction.REMOVE, True): "This user has not accepted the invitation yet: cancel it instead.",
 }
+#: Each of these covers every member but the owner.
+MANAGING_ALL = Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
 #: Each of these lets its holder bring people into the account.
-BRINGING_IN = Permission.MANAGE_USERS | Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
+_BRINGING_IN = Permission.MANAGE_USERS | MANAGING_ALL
 
 
 class NotAllowed(Exception):
@@ -91,10 +93,8 @@ def cares_for(actor: Member, target: Member) -> bool:
         return related in {Relation.SELF, Relation.ANCESTOR}
     if related is Relation.ANCESTOR and Permission.MANAGE_USERS in granted:
         return True
-    manages_all = bool(granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    return (
-        manages_all and related in {Relation.ANCESTOR, Relation.DESCENDANT, Relation.UNRELATED} and not target.is_owner
-    )
+    is_another_here = related in {Relation.ANCESTOR, Relation.DESCENDANT, Relation.UNRELATED}
+    return bool(granted & MANAGING_ALL) and is_another_here and not target.is_owner
 
 
 def governs(actor: Member, target: Member) -> bool:
@@ -104,7 +104,7 @@ def governs(actor: Member, target: Member) -> bool:
 
 def _brings_in(actor: Member, target: Member) -> bool:
     """Whether the actor may invite, or add without an invitation, users below ``target``: below themselves alone."""
-    return actor.pk == target.pk and bool(actor.granted & BRINGING_IN)
+    return actor.pk == target.pk and bool(actor.granted & _BRINGING_IN)
 
 
 def _freezes(actor: Member, target: Member) -> bool:
@@ -175,9 +175,14 @@ def can(actor: Member, action: MemberAction, target: Member) -> bool:
     """Whether ``actor`` may do ``action`` to ``target`` now. Takes no query."""
     if relation(actor, target) is Relation.FOREIGN or not may_work(actor):
         return False
-    if not _is_self_or_above(actor, target) and actor.account.restrict_user_list:
+    if not (sees_whole_account(actor) or _is_self_or_above(actor, target)):
         return False  # whom one may not see, one can do nothing about
     return _RULES[action](actor, target)
+
+
+def sees_whole_account(actor: Member) -> bool:
+    """Whether ``actor``, who may work, sees every user of the account, and not those of their branch alone."""
+    return actor.is_owner or not actor.account.restrict_user_list
 
 
 def sees_whole_account_inactive(actor: Member) -> bool:
@@ -185,8 +190,7 @@ def sees_whole_account_inactive(actor: Member) -> bool:
 
     The permission gives no sight of users whom the account hides from its holder. Takes no query.
     """
-    is_administrator = Permission.IDENTITY_ADMINISTRATOR in actor.granted
-    return actor.is_owner or (is_administrator and not actor.account.restrict_user_list)
+    return Permission.IDENTITY_ADMINISTRATOR in actor.granted and sees_whole_account(actor)
 
 
 #: What an actor does for themselves: nobody who is in the account already is concerned.
@@ -215,6 +219,29 @@ def _right(action: MemberAction, actor: Member, member: Member) -> str:
     return "leave the account" if is_leaving else action.value
 
 
+def source_of_rights(actor: Member, member: Member) -> str:
+    """Return what gives ``actor`` rights over ``member``, in words: being them, standing above them, or permissions."""
+    if actor.pk == member.pk:
+        return "Being this user"
+    if actor.is_owner:
+        return "Account owner"
+    if relation(actor, member) is Relation.ANCESTOR:
+        above = "Parent" if actor.pk == member.parent_id else "Above in the hierarchy"
+        return f"{above}, with Manage users" if cares_for(actor, member) else above
+    roles = {"User management": MANAGING_ALL, "IAM identity: Administrator": Permission.IDENTITY_ADMINISTRATOR}
+    return ", ".join(role for role, permissions in roles.items() if actor.granted & permissions)
+
+
+def can_invite_below(actor: Member, parent: Member) -> bool:
+    """Whether ``actor``, who may invite, may place those they invite below ``parent``. Takes no query.
+
+    Below themselves, or below a user of their branch who works in the account or is invited. Nobody comes into a frozen
+    branch.
+    """
+    is_in_branch = _is_self_or_above(actor, parent)
+    return is_in_branch and parent.status in CONSOLE_STATUSES | INVITED_STATUSES and not parent.is_frozen
+
+
 def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     """Whether ``actor`` may make ``parent`` the parent of ``member``, whom they may move. Takes no query.
 
@@ -229,8 +256,8 @@ def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
         return False
     if relation(actor, member) is Relation.ANCESTOR:
         return relation(actor, parent) in {Relation.SELF, Relation.ANCESTOR}
-    manages_all = bool(actor.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    return manages_all and relation(parent, member) is Relation.ANCESTOR and can(actor, MemberAction.VIEW, parent)
+    is_above = relation(parent, member) is Relation.ANCESTOR
+    return bool(actor.granted & MANAGING_ALL) and is_above and can(actor, MemberAction.VIEW, parent)
 
 
 def choice_of_parents(actor: Member, member: Member) -> str:

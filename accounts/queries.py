@@ -14,7 +14,7 @@ from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Mail, Member
 from accounts.models.member import MAX_MEMBER_ID
-from accounts.policy import MemberAction, can, can_place_below
+from accounts.policy import MANAGING_ALL, MemberAction, can, can_place_below, sees_whole_account
 from accounts.prepared import AnsweredFirst, Prepared
 from accounts.text_index import by_index
 
@@ -113,12 +113,11 @@ def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
 
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
-    whole_account = viewer.is_owner or not viewer.account.restrict_user_list
     members = Member.objects.filter(account_id=viewer.account_id)
     return Listing(
         rows=_filtered(members, asked),
         order=asked.order(ORDERS, "user"),
-        branch_path=None if whole_account else viewer.path,
+        branch_path=None if sees_whole_account(viewer) else viewer.path,
         path_field="path",
         complete=_with_people,
         is_filtered=_is_filtered(asked),
@@ -335,9 +334,9 @@ def managers_of(member: Member) -> list[Member]:
 
     The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account, or its settings.
     """
-    powers = (Permission.USER_EDITOR, Permission.USER_ADMINISTRATOR, Permission.IDENTITY_ADMINISTRATOR)
-    # Every number that holds one of these bits: a bit operation in the condition would be no index's business.
-    holding = [number for number in range(32) if any(number & power for power in powers)]
+    powers = MANAGING_ALL | Permission.IDENTITY_ADMINISTRATOR
+    # Every number that holds one of these bits: no index serves a bit operation.
+    holding = [number for number in range(int(~Permission(0)) + 1) if number & powers]
     above_ids = hierarchy.ancestor_ids(member.path)
     others = (
         # The first condition is that of the index, ``member_more_permissions_idx``.

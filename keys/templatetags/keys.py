@@ -14,10 +14,10 @@ from django.utils.http import urlencode
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
-from accounts.enums import Permission, Relation
+from accounts.enums import Relation
 from accounts.hierarchy import relation
 from accounts.models import Event, Member
-from accounts.policy import MemberAction, can, cares_for, may_work, rights_over
+from accounts.policy import MemberAction, can, rights_over, source_of_rights
 from accounts.queries import MemberRow, chain_above, managers_of
 from keys import events, insight, openings, policy, queries
 from keys.views import restrictions
@@ -155,7 +155,7 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
         "is_self": manager.pk == viewer.pk,
         "is_seen": sees,
         "is_above": relation(manager, member) is Relation.ANCESTOR,
-        "why": _why(manager, member),
+        "why": source_of_rights(manager, member),
         "status": f"{manager.get_status_display()}{', frozen' if manager.is_frozen else ''}",
         "may": bool(over_keys or over_user),
         "over_keys": _sentence(", ".join(over_keys)),
@@ -165,18 +165,3 @@ def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> d
 
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _why(manager: Member, member: Member) -> str:
-    """Return what gives the manager their powers."""
-    if manager.pk == member.pk:
-        return "Their own account"
-    if manager.is_owner:
-        return "Account owner"
-    if relation(manager, member) is Relation.ANCESTOR:
-        above = "Parent" if manager.pk == member.parent_id else "Above in the hierarchy"
-        return f"{above}, with Manage users" if may_work(manager) and cares_for(manager, member) else above
-    is_user_manager = bool(manager.granted & (Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR))
-    is_administrator = Permission.IDENTITY_ADMINISTRATOR in manager.granted
-    roles = {"User management": is_user_manager, "IAM identity: Administrator": is_administrator}
-    return ", ".join(role for role, is_held in roles.items() if is_held)

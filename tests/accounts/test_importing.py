@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 
-from accounts import audit, importing, member_files
+from accounts import audit, importing, member_files, memberships
 from accounts.enums import MemberStatus
 from accounts.member_files import Entry, FileError, Problem
 from accounts.models import Event, ImportJob, Invitation, Mail, Member, User
@@ -189,7 +189,7 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
     for line, words in (
         (400, "valid email"), (500, "in line 2 already"), (600, "domains"), (700, "nor in the file"),
         (710, "user of the account already"), (711, "invited already"), (712, "read as other ones"),
-        (713, "own parent"), (714, "being Suspended"), (715, "in a circle"), (719, "this line 3"),
+        (713, "own parent"), (714, "who is Suspended"), (715, "in a circle"), (719, "this line 3"),
     ):  # fmt: skip
         assert words in named[line], (line, named[line])
     assert "Invite 1" not in answer.content.decode()
@@ -236,6 +236,15 @@ def test_whoever_invites_places_users_in_their_own_branch_alone(cast):
     assert upload(visitor(cast["priya"]), text).status_code == 403
     assert "Import users" in visitor(cast["marcus"]).get("/iam/users").content.decode()
     assert "Import users" not in visitor(cast["priya"]).get("/iam/users").content.decode()
+
+
+def test_nobody_is_invited_into_a_frozen_branch(cast, origin):
+    memberships.freeze_branch(member=cast["marcus"], reason="An audit", by=cast["olivia"], origin=origin)
+    parents = ("marcus", "priya", "lena", "sam")  # the root, somebody below, somebody invited, somebody elsewhere
+    text = "email,parent\n" + "".join(f"for-{name}@new.example,{name}@acme.example\n" for name in parents)
+    named = mistakes(upload(visitor(cast["olivia"]), text))
+    assert set(named) == {2, 3, 4}
+    assert all("below the parent, who is frozen" in what for what in named.values())
 
 
 def test_levels_have_their_end_and_api_usernames_their_one_holder(cast):

@@ -44,7 +44,7 @@ def test_who_can_manage_says_at_once_what_about_the_key_and_folds_the_rest(cast)
     rights = re.findall("<li>(.*?)</li>", over_user)
     assert rights[0] == "See this user"
     assert f'<summary>{len(rights)} rights<span class="visually-hidden"> of Priya Raman</span></summary>' in over_user
-    assert "Their own account" in body
+    assert "Being this user" in body
 
 
 def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast):
