@@ -3,7 +3,6 @@
 Never holds a secret: callers pass facts, and ``record`` takes none of the types that secrets have.
 """
 
-import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -285,9 +284,3 @@ def _at_a_look(events: QuerySet[Event], since: datetime | None, until: datetime 
 def _between(field: str, since: datetime | None, until: datetime | None) -> Q:
     bounds = {f"{field}__gte": since, f"{field}__lte": until}
     return Q(**{name: bound for name, bound in bounds.items() if bound is not None})
-
-
-def last_digest(account_id: int) -> tuple[int, str, datetime] | None:
-    """Return (number, hexadecimal link, time) of the newest event: what is copied off the machine each day."""
-    event = Event.objects.filter(account_id=account_id).order_by("-number").first()
-    return (event.number, hashlib.sha256(bytes(event.link)).hexdigest(), event.at) if event else None

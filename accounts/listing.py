@@ -346,7 +346,7 @@ class Listing(Generic[Row]):
     def _in_order(self, cursor: Cursor | None) -> QuerySet[Any]:
         """Return the rows from the cursor on in reading order, whatever branch they are in."""
         backwards = cursor is not None and cursor.backwards
-        rows = self.rows.filter(self._beyond(cursor, self.order.field, "pk"))
+        rows = self.rows.filter(self._beyond(cursor, self.order.field))
         return rows.order_by(*self.order.names(backwards=backwards))
 
     def _walk(self, cursor: Cursor | None) -> QuerySet[Any]:
@@ -368,14 +368,14 @@ class Listing(Generic[Row]):
     def _range_and_sort(self, cursor: Cursor | None) -> QuerySet[Any]:
         backwards = cursor is not None and cursor.backwards
         rows = self._branch().alias(sorted_by=Coalesce(self.order.field, self.order.field))
-        rows = rows.filter(self._beyond(cursor, "sorted_by", "pk"))
+        rows = rows.filter(self._beyond(cursor, "sorted_by"))
         return rows.order_by(*replace(self.order, field="sorted_by").names(backwards=backwards))
 
-    def _beyond(self, cursor: Cursor | None, field: str, pk: str) -> Q:
+    def _beyond(self, cursor: Cursor | None, field: str) -> Q:
         """Return the condition "after the cursor's row in reading order"; its first part is what an index can use."""
         if cursor is None:
             return Q()
         sign = "lt" if self.order.descending != cursor.backwards else "gt"
         return Q(**{f"{field}__{sign}e": cursor.value}) & (
-            Q(**{f"{field}__{sign}": cursor.value}) | Q(**{f"{pk}__{sign}": cursor.pk})
+            Q(**{f"{field}__{sign}": cursor.value}) | Q(**{f"pk__{sign}": cursor.pk})
         )

@@ -43,8 +43,13 @@ def account_ids() -> list[int]:
 
 def head(account_id: int) -> Head | None:
     """Return the end of an account's chain, none when it has no events."""
-    last = audit.last_digest(account_id)
-    return last and Head(account_id, *last)
+    last = Event.objects.filter(account_id=account_id).order_by("-number").first()
+    return Head(account_id, last.number, _digest(last.link), last.at) if last else None
+
+
+def _digest(link: bytes | memoryview) -> str:
+    """Return what a head tells of an event's link."""
+    return hashlib.sha256(link).hexdigest()
 
 
 def first_break(account_id: int) -> tuple[int, str] | None:
@@ -92,6 +97,6 @@ def contradiction(earlier: Head) -> str | None:
     event = Event.objects.filter(account_id=earlier.account_id, number=earlier.number).first()
     if event is None and earlier.number != until:
         return f"event {earlier.number} is missing, which was there at {earlier.at.isoformat()}"
-    if hashlib.sha256(bytes(event.link) if event else link).hexdigest() != earlier.digest:
+    if _digest(event.link if event else link) != earlier.digest:
         return f"event {earlier.number} is not the one that was there at {earlier.at.isoformat()}"
     return None

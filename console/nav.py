@@ -12,11 +12,6 @@ from accounts.models import Member
 from accounts.policy import MemberAction, can, may_work
 
 
-def works_in_console(member: Member) -> bool:
-    """Whether the member may open anything but the page that says why not."""
-    return may_work(member)
-
-
 def changes_settings(member: Member) -> bool:
     """Whether the member may open the page of the account's settings."""
     return can(member, MemberAction.CHANGE_SETTINGS, member)
@@ -33,7 +28,7 @@ class Entry:
 
     label: str
     url_name: str
-    is_open_to: Callable[[Member], bool] = works_in_console
+    is_open_to: Callable[[Member], bool] = may_work
 
 
 @dataclass(frozen=True)

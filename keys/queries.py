@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -369,7 +369,7 @@ def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:
     known = {member.pk for member in members if policy.can_see_keys_of(viewer, member)}
     states = dict.fromkeys(known, "None")
     unused = insight.Filter(use=insight.UNUSED, before=timezone.now() - UNUSED_AFTER)
-    keys = ClassicKey.objects.filter(Q(holder_id__in=known)).only(
+    keys = ClassicKey.objects.filter(holder_id__in=known).only(
         "holder_id", "allowed_addresses", "last_used_at", "created_at"
     )
     for key in keys:

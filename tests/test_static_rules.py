@@ -104,6 +104,15 @@ def test_style_sheets_and_scripts_load_nothing_from_elsewhere() -> None:
         assert not re.search(r"https?://|url\(\s*[\"']?(?:data:|//)|@import|innerHTML|eval\(", text), name_of(path)
 
 
+def test_every_icon_that_is_named_is_drawn_and_every_one_that_is_drawn_is_named() -> None:
+    drawn = set(re.findall(r'<symbol id="([\w-]+)"', (ROOT / "static" / "icons.svg").read_text()))
+    text = "".join(path.read_text() for path in [*TEMPLATES, *PROGRAM])
+    named = set(re.findall(r"icon[ (][\"']([\w-]+)[\"']|#(picture-[\w-]+)\"", text))
+    of_messages = {"success", "warning", "error", "info"}
+    chevrons = {"chevron-right", "chevron-down"}  # put together where a branch is folded
+    assert drawn == {one or other for one, other in named} | of_messages | chevrons
+
+
 def test_every_style_sheet_and_script_is_on_every_page_in_one_file_of_its_kind() -> None:
     for kind, files in (("css", assets.style_sheets()), ("js", assets.scripts())):
         assert len(files) == 1
