@@ -22,7 +22,6 @@ ADDRESS, AGENT = "address", "agent"
 #: How long a page waits to note that its session was used, in milliseconds.
 _PATIENCE = 250
 
-
 _LETTERS = frozenset(VALID_KEY_CHARS)
 _under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=str)
 

@@ -18,13 +18,13 @@ from django.core.checks import Warning as CheckWarning
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 from django.db.migrations.exceptions import BadMigrationError, InconsistentMigrationHistory
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 from accounts import sealing
 from accounts.addresses import TrustedProxies
 from accounts.models import Account
 from console.logs import redact
-from console.maintenance import first_line
+from console.maintenance import first_line, unapplied_migrations
 from keys.value_check import newest_value_opens
 
 _SECRET_KEY_CHARACTERS = 50
@@ -250,9 +250,8 @@ def database_is_migrated() -> Iterator[Error]:
     if _data_folder_problem():
         return  # opening the database would make a file, or fail with less to say
     try:
-        executor = MigrationExecutor(connection)
-        executor.loader.check_consistent_history(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        MigrationLoader(connection).check_consistent_history(connection)
+        unapplied = unapplied_migrations()
     except DatabaseError as error:
         yield Error(
             f"The database cannot be reached: {first_line(error)}.",
@@ -263,9 +262,9 @@ def database_is_migrated() -> Iterator[Error]:
     except (BadMigrationError, InconsistentMigrationHistory) as error:
         yield Error(f"The migrations are in disorder: {first_line(error)}.", hint=_MIGRATE, id="keytree.E015")
         return
-    if plan:
-        first = f"{plan[0][0].app_label}.{plan[0][0].name}"
-        yield Error(f"{len(plan)} migrations are not applied, the first {first}.", hint=_MIGRATE, id="keytree.E016")
+    if unapplied:
+        what = f"{len(unapplied)} migrations are not applied, the first {unapplied[0]}"
+        yield Error(f"{what}.", hint=_MIGRATE, id="keytree.E016")
 
 
 @production_check

@@ -1,12 +1,16 @@
 """What our commands share: clear words when the installation is not ready, and time for long statements. No rule."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
+from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 
+from accounts.models import Member
+from accounts.names import clean_email
 from accounts.sealing import RingError, configured_ring
 
 
@@ -18,9 +22,27 @@ class MaintenanceCommand(BaseCommand):
     def check_migrations(self) -> None:
         """Raise CommandError where Django would only mention it, and the command then fail at a missing table."""
         require_database()
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        if unapplied_migrations():
             raise CommandError("The database is not up to date. Run: python manage.py migrate")
+
+
+def unapplied_migrations() -> Sequence[Migration]:
+    """Return the migrations that the database lacks, in their order. Raises the database's errors."""
+    executor = MigrationExecutor(connection)
+    return [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
+
+
+def member_at(email: str, *, account_id: int) -> Member:
+    """Return the member of the account whose address that is, with user and account. Raises CommandError for nobody."""
+    try:
+        wanted = clean_email(email)
+    except ValidationError as error:
+        raise CommandError(" ".join(error.messages)) from error
+    members = Member.objects.filter(account_id=account_id, user__email=wanted)
+    member = members.select_related("user", "account").first()
+    if member is None:
+        raise CommandError(f"There is no user with this address in an account {account_id}.")
+    return member
 
 
 def require_database() -> None:

@@ -31,8 +31,6 @@ _NO_FEATURES = ", ".join(
         "microphone", "midi", "payment", "usb",
     )
 )  # fmt: skip
-
-
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
 #: What every answer says, whoever gives it.
 ALWAYS = {
@@ -44,14 +42,10 @@ ALWAYS = {
     "Permissions-Policy": _NO_FEATURES,
     "X-Frame-Options": "DENY",
 }
-
-
 #: Where an address is itself a secret: no page that is opened from there, and no style sheet, may learn it. Not
 #: "no-referrer", with which browsers send forms as from nowhere, and the check against forged ones refuses them.
 #: *Source:* Fetch standard, "append a request Origin header".
 _SECRET_PATHS = ("/invitations/", "/reset/")
-
-
 _PROBES = ("/healthz", "/readyz")
 
 

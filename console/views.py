@@ -5,8 +5,7 @@ import shlex
 import sys
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError, OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import loader
@@ -17,6 +16,7 @@ from accounts import sealing
 from accounts.links import link
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
+from console.maintenance import unapplied_migrations
 from keys.value_check import newest_value_opens
 from keys.views.classic import NoSuchKey
 
@@ -55,7 +55,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> HttpResponse:
     """Answer whether requests can be served: database reachable and migrated, ring able to seal and open."""
     try:
-        ready = not _unapplied_migrations()
+        ready = not unapplied_migrations()
         blob = sealing.seal(b"canary", purpose="readyz", belongs_to=())
         ready = ready and sealing.open_sealed(blob, purpose="readyz", belongs_to=()) == b"canary"
         if ready and not newest_value_opens():
@@ -67,11 +67,6 @@ def readyz(request: HttpRequest) -> HttpResponse:
     return HttpResponse(
         "ok\n" if ready else "not ready\n", content_type="text/plain; charset=utf-8", status=200 if ready else 503
     )
-
-
-def _unapplied_migrations() -> bool:
-    executor = MigrationExecutor(connection)
-    return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

@@ -221,7 +221,7 @@ def test_database_away(production, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OperationalError("connection refused\nIs the server running?")
 
-    monkeypatch.setattr(checks, "MigrationExecutor", fail)
+    monkeypatch.setattr(checks, "MigrationLoader", fail)
     monkeypatch.setattr(Account.objects, "filter", fail)
     assert found() == ["keytree.E014"]
 
@@ -230,7 +230,7 @@ def test_migrations_in_disorder(production, monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise InconsistentMigrationHistory("0002 before 0001")
 
-    monkeypatch.setattr(checks, "MigrationExecutor", fail)
+    monkeypatch.setattr(checks, "MigrationLoader", fail)
     assert found() == ["keytree.E015"]
 
 

@@ -3,17 +3,14 @@
 from argparse import ArgumentParser
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
 from accounts import memberships
 from accounts.hierarchy import TreeError
-from accounts.models import Member
-from accounts.names import clean_email
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
 from console import arguments
-from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, member_at, no_statement_limit, require_ring
 
 
 class Command(MaintenanceCommand):
@@ -33,22 +30,10 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Change the owner, and say who it is."""
         require_ring()
-        member = self._member(options["account"], options["email"])
+        member = member_at(options["email"], account_id=options["account"])
         try:
             with no_statement_limit():
                 owner = memberships.change_owner(member=member, origin=COMMAND_LINE)
         except (NotAllowed, TreeError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
         self.stdout.write(f"{owner.name} <{owner.user.email}> owns the account {owner.account} from now on.")
-
-    @staticmethod
-    def _member(account_id: int, email: str) -> Member:
-        """Return the member with that address. Raises CommandError when there is none."""
-        try:
-            wanted = clean_email(email)
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from error
-        member = Member.objects.filter(account_id=account_id, user__email=wanted).first()
-        if member is None:
-            raise CommandError(f"There is no user with this address in an account {account_id}.")
-        return member

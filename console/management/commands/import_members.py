@@ -4,17 +4,14 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 
 from accounts import importing, member_files
 from accounts.member_files import Content, FileError
-from accounts.models import Member
-from accounts.names import clean_email
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
 from console import arguments
-from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, member_at, no_statement_limit, require_ring
 
 
 class Command(MaintenanceCommand):
@@ -38,7 +35,7 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the file, or report on it; fails when anything is wrong."""
         require_ring()
-        by, content = self._member(options["account"], options["by"]), self._content(options["file"])
+        by, content = member_at(options["by"], account_id=options["account"]), self._content(options["file"])
         try:
             with no_statement_limit():
                 if options["dry_run"]:
@@ -70,16 +67,3 @@ class Command(MaintenanceCommand):
                 return member_files.read(file.read(member_files.LARGEST_FILE + 1))
         except (OSError, FileError) as error:
             raise CommandError(f"Nobody was invited. {error}") from error
-
-    @staticmethod
-    def _member(account_id: int, email: str) -> Member:
-        """Return the member with that address. Raises CommandError when there is none."""
-        try:
-            wanted = clean_email(email)
-        except ValidationError as error:
-            raise CommandError(" ".join(error.messages)) from error
-        found = Member.objects.filter(account_id=account_id, user__email=wanted)
-        member = found.select_related("user", "account").first()
-        if member is None:
-            raise CommandError(f"There is no user with this address in an account {account_id}.")
-        return member
