@@ -79,5 +79,11 @@ PERMISSION_LABELS = {
     Permission.API_KEY_CREATOR: ("User API key creator", "Create IBM Cloud API keys while creation is restricted"),
 }
 
+
+def permission_names(granted: Permission) -> str:
+    """Return the permissions as pages and events name them."""
+    return ", ".join(label for permission, (label, _) in PERMISSION_LABELS.items() if permission in granted) or "none"
+
+
 #: Permissions that can be held and that no form offers: what they are for does not exist yet.
 NOT_OFFERED = Permission.API_KEY_CREATOR

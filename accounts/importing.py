@@ -14,20 +14,14 @@ from django.core.exceptions import ValidationError
 
 from accounts import audit, events, hierarchy, outbox, text_index
 from accounts.domains import Patterns
-from accounts.enums import INVITED_STATUSES, MemberStatus, Permission, Relation
+from accounts.enums import INVITED_STATUSES, MemberStatus, Permission, Relation, permission_names
 from accounts.invitations import count_invitations, new_invitation, sent_too_many
 from accounts.member_files import Content, Entry, Problem, shown
-from accounts.memberships import (
-    default_api_username,
-    members_by_email,
-    new_member,
-    permission_names,
-    present_member,
-    users_of,
-)
+from accounts.memberships import present_member
 from accounts.models import Invitation, Member
 from accounts.models.member import MAX_DEPTH
 from accounts.names import canonical_email, clean_email
+from accounts.new_members import default_api_username, members_by_email, new_member, users_of
 from accounts.origin import Origin
 from accounts.policy import MemberAction, can_invite_below, require
 from accounts.transactions import one_transaction

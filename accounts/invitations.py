@@ -15,21 +15,13 @@ from django.utils import timezone
 
 from accounts import audit, events, hierarchy, outbox, text_index, throttle, tokens
 from accounts.domains import Patterns
-from accounts.enums import INVITED_STATUSES, MemberStatus, Permission
+from accounts.enums import INVITED_STATUSES, MemberStatus, Permission, permission_names
 from accounts.formats import moment
 from accounts.invitees import Invitee
-from accounts.memberships import (
-    insert_members,
-    members_by_email,
-    permission_names,
-    present_for_leaving,
-    present_member,
-    search_text,
-    take_out,
-    users_of,
-)
+from accounts.memberships import present_for_leaving, present_member, take_out
 from accounts.models import Invitation, Member, User
 from accounts.names import sort_name
+from accounts.new_members import insert_members, members_by_email, search_text, users_of
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed, grantable_with_invitation, require
 from accounts.transactions import one_transaction

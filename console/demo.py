@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from django.db import DatabaseError, transaction
 
 from accounts.enums import MemberStatus, Permission
-from accounts.memberships import add_member, change_status, create_account
+from accounts.memberships import change_status
 from accounts.models import Account, Mail, Member, User
+from accounts.new_members import add_member, create_account
 from accounts.origin import COMMAND_LINE
 from keys.lifecycle import create_classic_key
 

@@ -12,8 +12,8 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
-from accounts.memberships import create_account
 from accounts.models import Account, Member
+from accounts.new_members import create_account
 from accounts.origin import COMMAND_LINE
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from accounts import audit, hierarchy, invitations, memberships, outbox, queries, tokens
+from accounts import audit, hierarchy, invitations, memberships, new_members, outbox, queries, tokens
 from accounts.enums import CHOSEN_STATUSES, MemberStatus, Permission
 from accounts.hierarchy import TreeError
 from accounts.invitations import InvitationGone
@@ -60,7 +60,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize(parents=st.lists(st.integers(0, MOST_MEMBERS), min_size=4, max_size=MOST_MEMBERS - 3))
     def grow(self, parents: list[int]) -> None:
-        owner = memberships.create_account(name="Random", owner=make_user(), origin=ORIGIN)
+        owner = new_members.create_account(name="Random", owner=make_user(), origin=ORIGIN)
         self.ids[0], self.numbers_given = owner.pk, 1
         self.account_id = owner.account_id
         self.events = 1
@@ -101,7 +101,7 @@ class Histories(RuleBasedStateMachine):
     @rule(parent=numbers, status=st.sampled_from(["active", "active", "active", "vpn_only", "pending"]))
     def add(self, parent, status):
         parent = self.pick(parent)
-        member = memberships.add_member(
+        member = new_members.add_member(
             parent=self.member(parent), user=make_user(), status=MemberStatus(status), origin=ORIGIN
         )
         number, self.numbers_given = self.numbers_given, self.numbers_given + 1

@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from accounts import hierarchy
 from accounts.enums import Relation
-from accounts.memberships import default_api_username, search_text
 from accounts.models import Account, Member, User
 from accounts.names import sort_name
+from accounts.new_members import default_api_username, search_text
 from keys import material
 from keys.models import ClassicKey
 

@@ -228,7 +228,7 @@ def _details(event: Event) -> str:
 
 
 def _given_and_taken(before: str, after: str) -> list[str]:
-    """Return what changed of two lists of permissions, as ``memberships.permission_names`` gives them."""
+    """Return what changed of two lists of permissions, as ``enums.permission_names`` gives them."""
     held, holds = ([name for name in names.split(", ") if name != "none"] for names in (before, after))
     changes = {
         "given": [name for name in holds if name not in held],

@@ -6,7 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts import invitations, memberships, policy
+from accounts import invitations, new_members, policy
 from accounts.access import refusal, refusals_recorded, refused_answer, require, target_of
 from accounts.dialogs import dialog, page_of_user
 from accounts.enums import Permission
@@ -139,10 +139,10 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         try:
             with refusals_recorded(request, viewer, action.value):
-                member = memberships.add_vpn_user(**form.cleaned_data, by=viewer, origin=request.origin)
+                member = new_members.add_vpn_user(**form.cleaned_data, by=viewer, origin=request.origin)
         except ValueError as error:  # TreeError is one too
             form.add_error("email", str(error))
-        except memberships.ApiUsernameTaken:
+        except new_members.ApiUsernameTaken:
             form.add_error("api_username", "This API username is taken. Choose another.")
         else:
             messages.success(request, f"VPN-only user added\n{member.name} cannot log in; you may create their key.")

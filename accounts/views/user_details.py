@@ -12,11 +12,10 @@ from django.views.decorators.http import require_safe
 from accounts import history, memberships
 from accounts.access import member_or_404, refusals_recorded, target_of
 from accounts.dialogs import dialog, page_of_user
-from accounts.enums import SIGN_IN_STATUSES, Permission
+from accounts.enums import SIGN_IN_STATUSES, Permission, permission_names
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import freezes_over
 from accounts.member_forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
-from accounts.memberships import permission_names
 from accounts.models import Member, User
 from accounts.policy import MemberAction, can, grantable
 from accounts.queries import mail_problem, page_menu, status_words

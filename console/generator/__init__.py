@@ -17,7 +17,7 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.utils import timezone
 
-from accounts import memberships
+from accounts import new_members
 from accounts.models import Account, Member, User
 from accounts.models.account import LOWEST_ACCOUNT_ID
 from accounts.names import clean_name
@@ -103,7 +103,7 @@ def _found(*, name: str, account_id: int, password: str, founded_at: datetime) -
     """Create the account with its owner, as it would be created by hand but years ago, and return the owner."""
     with transaction.atomic():
         user = User.objects.create(email=f"owner@{domain_of(account_id, name)}", name="Ada Owner", password=password)
-        owner = memberships.create_account(
+        owner = new_members.create_account(
             name=name, owner=user, account_id=account_id, is_demo=True, origin=COMMAND_LINE
         )
         # These fields fill themselves with the present when a row is made.

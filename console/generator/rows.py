@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce
 
-from accounts import hierarchy, memberships, text_index
+from accounts import hierarchy, new_members, text_index
 from accounts.enums import MemberStatus
 from accounts.models import Member, User
 from accounts.names import sort_name
@@ -103,10 +103,10 @@ class _Rows:
             joined_at=facts.joined_at,
             # Whoever signs in does so about as often as their key is used.
             signed_in_at=facts.key.last_used_at if facts.signs_in and facts.key else None,
-            api_username=memberships.default_api_username(self.owner.account_id, user.email),
+            api_username=new_members.default_api_username(self.owner.account_id, user.email),
             allowed_addresses=facts.allowed_addresses,
             sort_name=sort_name(user.name),
-            search_text=memberships.search_text(user.name, user.email),
+            search_text=new_members.search_text(user.name, user.email),
         )
 
     def _key(self, holder: Member, facts: KeyFacts) -> ClassicKey:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from accounts import hierarchy
 from accounts.enums import Relation
 from accounts.hierarchy import TreeError
-from accounts.memberships import add_member
 from accounts.models import Member
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH, MAX_MEMBER_ID
+from accounts.new_members import add_member
 from accounts.signals import branch_moved
 from keys.models import ClassicKey
 from tests.damage import damage, unguarded

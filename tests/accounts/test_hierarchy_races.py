@@ -9,9 +9,10 @@ from django.db import IntegrityError, connection, transaction
 
 from accounts import hierarchy
 from accounts.hierarchy import TreeError
-from accounts.memberships import add_member, remove_member
+from accounts.memberships import remove_member
 from accounts.models import Account, Member
 from accounts.models.member import MAX_DEPTH
+from accounts.new_members import add_member
 from accounts.policy import NotAllowed
 from console.maintenance import no_statement_limit
 from keys import lifecycle

@@ -7,7 +7,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts import history, memberships
+from accounts import history, memberships, new_members
 from accounts.enums import MemberStatus
 from accounts.hierarchy import TreeError
 from accounts.models import Member
@@ -53,10 +53,10 @@ def test_any_day_of_any_history_is_as_it_was(changes):
     with pytest.MonkeyPatch.context() as patch, transaction.atomic():
         patch.setattr("accounts.audit.timezone", Clock)
         Clock.at = BEGAN
-        owner = memberships.create_account(name="History", owner=make_user(), origin=ORIGIN)
+        owner = new_members.create_account(name="History", owner=make_user(), origin=ORIGIN)
         people = [owner]
         for parent in (0, 0, 1, 1, 3, 2):
-            people.append(memberships.add_member(parent=people[parent], user=make_user(), origin=ORIGIN))
+            people.append(new_members.add_member(parent=people[parent], user=make_user(), origin=ORIGIN))
         notes = [(BEGAN, chains())]
         for what, one, other, hours in changes:
             Clock.at += timedelta(hours=hours)

@@ -334,7 +334,7 @@ def test_deepest_level_is_said_beside_the_form(cast, monkeypatch):
     ("path", "write", "typed"),
     [
         ("invite_users", "accounts.invitations.invite", {"addresses": NEW}),
-        ("add_vpn_user", "accounts.memberships.add_vpn_user", {"name": "Oslo", "email": NEW}),
+        ("add_vpn_user", "accounts.new_members.add_vpn_user", {"name": "Oslo", "email": NEW}),
     ],
 )
 def test_permission_lost_meanwhile_is_a_refusal_with_its_event(path, write, typed, cast, monkeypatch):

@@ -6,9 +6,9 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from accounts import hierarchy
-from accounts.memberships import create_account
 from accounts.models import Account, Member, User
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH, MAX_MEMBER_ID
+from accounts.new_members import create_account
 from keys import material
 from keys.models import ClassicKey
 from tests.trees import chain, grow, make_account, make_key, make_member, make_user

@@ -5,7 +5,7 @@ import re
 import pytest
 from django.core import mail
 
-from accounts import audit, events, memberships, outbox
+from accounts import audit, events, memberships, new_members, outbox
 from accounts.enums import Permission
 from accounts.models import Event, Mail, Member
 from accounts.origin import Origin
@@ -99,7 +99,7 @@ def test_vpn_only_user_is_told_of_the_key_that_was_made(cast):
 def test_address_that_nobody_confirmed_is_sent_few_mails(cast):
     """Whoever typed it could else have a stranger sent mail after mail, with words of their own."""
     marcus, email = cast["marcus"], "stranger@elsewhere.example"
-    added = memberships.add_vpn_user(name="A prize", email=email, password="", by=marcus, origin=HERE)
+    added = new_members.add_vpn_user(name="A prize", email=email, password="", by=marcus, origin=HERE)
     for is_on in (True, False) * 5:
         memberships.change_user_managed_login(member=added, is_on=is_on, by=marcus, origin=HERE)
     assert [address for address, _ in told()] == ["stranger"] * 5

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, ProgrammingError, connection, transaction
 
-from accounts import audit, events, memberships, retention
+from accounts import audit, events, memberships, new_members, retention
 from accounts.models import AuditChain, Event
 from console import audit_check
 from tests.conftest import ACME, BOREALIS
@@ -207,9 +207,9 @@ def test_who_stood_above_is_not_known_for_days_that_were_cleared_away(origin, se
         monkeypatch.setattr("accounts.audit.timezone", clock)
 
     days_ago(200)
-    owner = memberships.create_account(name="Long ago", owner=make_user(), origin=origin)
-    one, other = (memberships.add_member(parent=owner, user=make_user(), origin=origin) for _ in range(2))
-    member = memberships.add_member(parent=one, user=make_user(), origin=origin)
+    owner = new_members.create_account(name="Long ago", owner=make_user(), origin=origin)
+    one, other = (new_members.add_member(parent=owner, user=make_user(), origin=origin) for _ in range(2))
+    member = new_members.add_member(parent=one, user=make_user(), origin=origin)
     make_key(member)
     days_ago(50)
     audit.record(events.SIGNED_IN, actor=member, origin=origin)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as DjangoExamples
 
-from accounts import hierarchy, listing, memberships, text_index
+from accounts import hierarchy, listing, new_members, text_index
 from accounts import queries as user_lists
 from accounts.list_request import ListRequest
 from accounts.listing import COUNTED
@@ -51,9 +51,9 @@ def add(parent: Member, name: str) -> Member:
     member = Member(
         account=parent.account,
         user=user,
-        api_username=memberships.default_api_username(parent.account_id, user.email),
+        api_username=new_members.default_api_username(parent.account_id, user.email),
         sort_name=sort_name(name),
-        search_text=memberships.search_text(user.name, user.email),
+        search_text=new_members.search_text(user.name, user.email),
         joined_at=timezone.now(),
     )
     hierarchy.place(member, parent).save(force_insert=True)
@@ -176,7 +176,7 @@ def test_the_index_agrees_with_the_table_after_it_caught_up() -> None:
     agrees()
     generator.generate(members=50, shape="random", seed=3)
     agrees()
-    memberships.add_member(parent=members[0], user=make_user("Dora Engel"), origin=COMMAND_LINE)
+    new_members.add_member(parent=members[0], user=make_user("Dora Engel"), origin=COMMAND_LINE)
     agrees()
     with transaction.atomic():
         add(members[0], "Emil Funk")

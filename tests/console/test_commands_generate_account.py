@@ -193,8 +193,8 @@ def test_names_and_addresses_are_as_forms_would_take_them():
 
 
 def test_copies_of_names_are_those_that_are_made_by_hand():
-    from accounts.memberships import default_api_username, search_text
     from accounts.names import sort_name
+    from accounts.new_members import default_api_username, search_text
 
     account = generate()
     for member in members_of(account):

@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from accounts import audit, events, memberships, sealing
+from accounts import audit, events, new_members, sealing
 from accounts.models import Account, AuditChain, Event
 from accounts.origin import Origin
 from console import audit_check
@@ -195,7 +195,7 @@ def test_a_trail_removed_with_its_chain_is_found(trail):
 
 
 def test_a_trail_whose_account_is_gone_is_still_verified(trail, origin):
-    owner = memberships.create_account(name="To be removed", owner=make_user(), origin=origin)
+    owner = new_members.create_account(name="To be removed", owner=make_user(), origin=origin)
     account_id = owner.account_id
     owner.delete()
     Account.objects.filter(pk=account_id).delete()

@@ -15,6 +15,7 @@ from accounts import (
     login_sessions,
     member_files,
     memberships,
+    new_members,
     outbox,
     passwords,
 )
@@ -131,13 +132,13 @@ def writes(transactional_db) -> list[Write]:
         ),
         Write(
             "add_member",
-            plain(memberships.add_member, parent=priya, user=newcomer, origin=ORIGIN),
+            plain(new_members.add_member, parent=priya, user=newcomer, origin=ORIGIN),
             {"Member"},
             ["member.added"],
         ),
         Write(
             "create_account",
-            plain(memberships.create_account, name="New", owner=sam.user, account_id=7_777_777, origin=ORIGIN),
+            plain(new_members.create_account, name="New", owner=sam.user, account_id=7_777_777, origin=ORIGIN),
             {"Account", "Member"},
             ["account.created"],
         ),
@@ -210,7 +211,7 @@ def writes(transactional_db) -> list[Write]:
         ),
         Write(
             "add_vpn_user",
-            plain(memberships.add_vpn_user, name="Oslo", email="oslo@new.example", password="", **from_above),
+            plain(new_members.add_vpn_user, name="Oslo", email="oslo@new.example", password="", **from_above),
             {"Member", "User"},
             ["member.added"],
         ),

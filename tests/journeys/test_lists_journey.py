@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-lists-jo
 
 # An account whose people have the longest names and addresses there can be, from right to left and without a space.
 UNWIELDY = """
-from accounts.memberships import add_member, create_account
+from accounts.new_members import add_member, create_account
 from accounts.models import User
 from accounts.origin import COMMAND_LINE
 from keys.lifecycle import create_classic_key

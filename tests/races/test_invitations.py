@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from accounts import events, importing, invitations, memberships, outbox, tokens
+from accounts import events, importing, invitations, memberships, new_members, outbox, tokens
 from accounts.enums import MemberStatus, Permission
 from accounts.importing import ImportRefused
 from accounts.invitations import IdentityKnown, InvitationGone
@@ -122,7 +122,7 @@ def test_of_two_accounts_accepted_at_once_one_gives_name_and_password(people, or
 
 def test_of_many_who_add_the_same_vpn_user_at_once_one_does(people, origin):
     about = {"name": "Oslo", "email": NEW, "password": "", "by": people["marcus"], "origin": origin}
-    (answers,) = at_once(*[partial(memberships.add_vpn_user, **about)] * 6)
+    (answers,) = at_once(*[partial(new_members.add_vpn_user, **about)] * 6)
     assert Counter(type(answer) for answer in answers) == {Member: 1, ValueError: 5}
     assert_sound()
 

@@ -12,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
 from django.db import IntegrityError, transaction
 
-from accounts import memberships
+from accounts import new_members
 from accounts.models import Account, Member, User
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 from accounts.names import clean_email, clean_name
@@ -123,7 +123,7 @@ class Command(MaintenanceCommand):
         with transaction.atomic():
             if user._state.adding:
                 user.save(force_insert=True)
-            return memberships.create_account(name=name, owner=user, account_id=account_id, origin=COMMAND_LINE)
+            return new_members.create_account(name=name, owner=user, account_id=account_id, origin=COMMAND_LINE)
 
     def _say(self, owner: Member) -> None:
         self.stdout.write(f"Account {owner.account_id} created: {owner.account.name}")
