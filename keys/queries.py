@@ -3,7 +3,7 @@
 Rows come as plain values, ready to print: a page of a hundred rows must not cost a hundred of anything.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
@@ -30,11 +30,6 @@ from keys.policy import KeyAction
 #: What the list sorts by: the name in the address to the column.
 ORDERS = {"created_by": "holder_sort_name", "created": "created_at"}
 DEFAULT_ORDER = "-created"
-#: How many keys a review names: each is a field of its form, and a request may hold 500.
-MOST_NAMED = 400
-#: How many keys are revoked in one step: their numbers have to fit into the form.
-MOST_REVOKED = 100_000
-
 #: Whatever was used within this time is in use, and is said to be before it is revoked or deleted.
 _IN_USE = timedelta(hours=24)
 _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
@@ -56,35 +51,6 @@ class KeyRow:
     menu: list[MenuItem]
 
 
-@dataclass(frozen=True, slots=True)
-class ReviewedKey:
-    """A key of a branch as its review names it, ready to print."""
-
-    key: KeyRow
-    place: str
-    restrictions: str
-    is_ticked: bool
-    is_in_use: bool
-
-
-@dataclass(frozen=True, slots=True)
-class BranchReview:
-    """The keys of a branch before they are revoked: those that are named, and the numbers of the others."""
-
-    named: list[ReviewedKey]
-    others: list[int]
-
-    @property
-    def count(self) -> int:
-        """How many keys there are; ``MOST_REVOKED`` + 1 stands for more than that."""
-        return len(self.named) + len(self.others)
-
-    @property
-    def in_use(self) -> int:
-        """How many of those that are named were used within a day: calls are going to fail."""
-        return sum(row.is_in_use for row in self.named)
-
-
 def with_people(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     """Return ``keys`` with what policy and rows need of people, in the same query."""
     return keys.select_related("holder__user", "holder__parent__user", "holder__account", "creator__user").defer(
@@ -92,7 +58,7 @@ def with_people(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     )
 
 
-def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
+def for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     """Return ``keys`` with what the list and its file print and the policy asks, and with nothing else.
 
     The page that people open all day: planning the joins of ``with_people`` takes PostgreSQL longer than making them,
@@ -116,12 +82,12 @@ def _for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
 
 def _for_file(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
     """Return ``keys`` with what the list's file prints: the creators' names too, which the list can do without."""
-    return _for_list(keys).annotate(
+    return for_list(keys).annotate(
         creator_name=Coalesce("creator__name_here", "creator__user__name")  # type: ignore[no-redef]
     )
 
 
-_own = Prepared(lambda holder_id: _for_list(ClassicKey.objects.filter(holder_id=holder_id)))
+_own = Prepared(lambda holder_id: for_list(ClassicKey.objects.filter(holder_id=holder_id)))
 _own_for_file = Prepared(lambda holder_id: _for_file(ClassicKey.objects.filter(holder_id=holder_id)))
 _held = Prepared(lambda holder_id: with_people(ClassicKey.objects.filter(holder_id=holder_id)))
 _numbered = Prepared(
@@ -211,7 +177,7 @@ def _listing(
         order=order,
         branch_path=None if root.is_owner else root.path,
         path_field="holder_path",
-        complete=_for_list,
+        complete=for_list,
         is_filtered=bool(asked.search or chosen),
         among=among,
         apart=apart,
@@ -320,45 +286,6 @@ def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
         formats.iso(key.created_at), key.creator_name or _CREATOR_LEFT,
         formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from, key.allowed_addresses,
     ]  # fmt: skip
-
-
-def keys_in_branch(member: Member, *, named: int) -> tuple[int, list[str]]:
-    """Return how many keys ``member`` and those below hold, and the first ``named`` holders' names; two queries."""
-    keys = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
-    name = Coalesce("holder__name_here", "holder__user__name")
-    return keys.count(), list(keys.order_by("holder_path").values_list(name, flat=True)[:named])
-
-
-def review_of_branch(
-    viewer: Member, member: Member, *, unticked: Collection[int] = (), ticks_none: bool = False
-) -> BranchReview:
-    """Return the keys of ``member`` and of everybody below, for ``viewer`` to choose those that are revoked.
-
-    All but the ``unticked`` are ticked, or none.
-
-    In the order of the tree; of more than ``MOST_NAMED`` those are named that were used last. Two queries.
-    """
-    keys = ClassicKey.objects.filter(hierarchy.branch(member, prefix="holder_"))
-    ids = list(keys.order_by().values_list("pk", flat=True)[: MOST_REVOKED + 1])
-    by_use = (F("last_used_at").desc(nulls_last=True), "-pk")
-    order = by_use if len(ids) > MOST_NAMED else ("holder_path",)
-    named = [
-        _reviewed(key, viewer, is_ticked=not ticks_none and key.pk not in unticked)
-        for key in _for_list(keys).order_by(*order)[:MOST_NAMED]
-    ]
-    return BranchReview(named, sorted(set(ids) - {row.key.id for row in named}))
-
-
-def _reviewed(key: ClassicKey, viewer: Member, *, is_ticked: bool) -> ReviewedKey:
-    shown, level = row(key, viewer), f"Level {key.holder.level - viewer.level + 1}"
-    parent = None if shown.is_self else key.parent_name
-    return ReviewedKey(
-        key=shown,
-        place=f"{level}, below {parent}" if parent else level,
-        restrictions="Restricted" if key.allowed_addresses else "None",
-        is_ticked=is_ticked,
-        is_in_use=is_in_use(key),
-    )
 
 
 def key_states(viewer: Member, members: list[Member]) -> Mapping[int, str]:

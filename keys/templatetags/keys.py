@@ -19,7 +19,7 @@ from accounts.hierarchy import relation
 from accounts.models import Event, Member
 from accounts.policy import MemberAction, can, rights_over, source_of_rights
 from accounts.queries import MemberRow, chain_above, managers_of
-from keys import events, insight, openings, policy, queries
+from keys import branch_review, events, insight, openings, policy, queries
 from keys.views import restrictions
 
 register = template.Library()
@@ -124,7 +124,7 @@ def sight_change(context: template.Context, member: Member, parent: Member) -> d
 def _keys_that_move(viewer: Member, member: Member) -> dict[str, Any]:
     if not policy.can_see_keys_of(viewer, member):
         return {"keys_text": "Their keys, if they have any, move with them"}
-    count, holders = queries.keys_in_branch(member, named=_NAMED)
+    count, holders = branch_review.keys_in_branch(member, named=_NAMED)
     return {
         "keys_text": f"{count} key{'' if count == 1 else 's'}" if count else "No keys",
         "holders": holders,

@@ -11,7 +11,7 @@ from accounts.dialogs import page_of_user
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.requests import MemberRequest, form_or_post
-from keys import lifecycle, policy, queries
+from keys import branch_review, lifecycle, policy
 from keys.forms import RevokeForm, packed
 from keys.lifecycle import Revoked
 
@@ -32,7 +32,7 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
         focus_first_mistake(form)
     ticks_none = not form.is_bound and request.GET.get("ticked") == "none"
     unticked = form.unticked if form.is_bound else ()
-    review = queries.review_of_branch(request.member, member, unticked=unticked, ticks_none=ticks_none)
+    review = branch_review.review(request.member, member, unticked=unticked, ticks_none=ticks_none)
     takes_unlisted = form.cleaned_data["unlisted"] if form.is_bound else not ticks_none
     ticked = sum(row.is_ticked for row in review.named)
     context = {
@@ -48,8 +48,8 @@ def revoke(request: MemberRequest, member_id: int) -> HttpResponse:
         "keys_text": f"{review.count:,} key{'' if review.count == 1 else 's'}",
         "unlisted": len(review.others),
         "unlisted_text": f"{len(review.others):,} key{'' if len(review.others) == 1 else 's'}",
-        "most_text": f"{queries.MOST_REVOKED:,}",
-        "is_too_large": review.count > queries.MOST_REVOKED,
+        "most_text": f"{branch_review.MOST_REVOKED:,}",
+        "is_too_large": review.count > branch_review.MOST_REVOKED,
     }
     return render(request, "keys/branch_revoke.html", context)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from accounts import audit, hierarchy
 from accounts.models import Event, Mail, Member
 from accounts.policy import NotAllowed
-from keys import lifecycle, material, queries
+from keys import branch_review, lifecycle, material
 from keys.forms import IdsField, packed
 from keys.lifecycle import Revoked
 from keys.models import ClassicKey
@@ -229,7 +229,7 @@ def test_entry_stands_in_the_menus_of_users_with_users_below_for_those_above_alo
 
 
 def test_large_branch_names_those_used_last_and_revokes_the_others_too(cast, marcus, url, monkeypatch):
-    monkeypatch.setattr(queries, "MOST_NAMED", 1)
+    monkeypatch.setattr(branch_review, "MOST_NAMED", 1)
     ClassicKey.objects.filter(holder=cast["berlin"]).update(last_used_at="2026-01-01T00:00Z")
     page = marcus.get(url).content.decode()
     assert "The 1 that were used last are listed, and the other 2 keys have one tick in common." in page
@@ -241,7 +241,7 @@ def test_large_branch_names_those_used_last_and_revokes_the_others_too(cast, mar
 
 
 def test_keys_that_are_not_listed_stay_when_their_tick_is_taken_away(cast, marcus, url, monkeypatch):
-    monkeypatch.setattr(queries, "MOST_NAMED", 1)
+    monkeypatch.setattr(branch_review, "MOST_NAMED", 1)
     page = marcus.get(f"{url}?ticked=none").content.decode()
     assert "Ticked now: <b data-ticked>0</b>" in page
     fields = review_in(page)
@@ -267,7 +267,7 @@ def test_all_can_be_unticked_before_some_are_chosen(cast, marcus, url):
 
 
 def test_branch_too_large_for_one_step_is_not_revoked_in_one(marcus, url, monkeypatch):
-    monkeypatch.setattr(queries, "MOST_REVOKED", 2)
+    monkeypatch.setattr(branch_review, "MOST_REVOKED", 2)
     page = marcus.get(url).content.decode()
     assert "more than 2 keys, too many for one step" in page
     assert "<form" not in page.partition("<main")[2]
