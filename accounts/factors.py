@@ -3,9 +3,10 @@
 from django.http import HttpRequest
 
 from accounts import events, identity, passcodes
-from accounts.models import Member, Passcode, Passkey, RecoveryCode, Session, User
+from accounts.models import Member, Passcode, Passkey, RecoveryCode, User
 from accounts.origin import Origin
 from accounts.passcodes import Seed
+from accounts.sessions import end_sessions_of
 from accounts.transactions import one_transaction
 
 
@@ -40,14 +41,9 @@ def confirm_passcode(request: HttpRequest, *, code: str, by: Member, origin: Ori
         return None
     codes = passcodes.make_recovery_codes(by.user)
     if not had_one:
-        end_other_sessions(request, by.user_id)
+        end_sessions_of(by.user_id, but=request.session.session_key)
     identity.record(events.PASSCODE_ADDED, user_id=by.user_id, by=by, origin=origin)
     return codes
-
-
-def end_other_sessions(request: HttpRequest, user_id: int) -> None:
-    """End the user's sessions but the one of the request."""
-    Session.objects.filter(user_id=user_id).exclude(pk=request.session.session_key or "").delete()
 
 
 @one_transaction
@@ -102,6 +98,6 @@ def reset(*, user: User, origin: Origin) -> bool:
         return False
     for model in (Passcode, Passkey, RecoveryCode):
         model.objects.filter(user=user).delete()
-    Session.objects.filter(user=user).delete()
+    end_sessions_of(user.pk)
     identity.record(events.SECOND_FACTOR_RESET, user_id=user.pk, actor_label="The server", origin=origin)
     return True

@@ -19,11 +19,12 @@ from accounts.enums import (
     Relation,
     permission_names,
 )
-from accounts.models import BranchFreeze, Member, Session, User
+from accounts.models import BranchFreeze, Member, User
 from accounts.names import canonical_email
 from accounts.origin import Origin
 from accounts.policy import MemberAction, NotAllowed, can_place_below, grantable, may_work, require
 from accounts.prepared import Prepared
+from accounts.sessions import end_sessions_of
 from accounts.signals import member_leaving, status_changed
 from accounts.transactions import one_transaction
 
@@ -308,4 +309,4 @@ def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
 def _end_sessions_without_account(user: User) -> None:
     """End the user's sessions when there is no account left in which they could work."""
     if not Member.objects.filter(user=user, status__in=CONSOLE_STATUSES).exists():
-        Session.objects.filter(user=user).delete()
+        end_sessions_of(user.pk)

@@ -26,6 +26,7 @@ from accounts.factors import FactorRefused
 from accounts.models import Member, Passkey, PasskeyChallenge, User
 from accounts.models.factor import PASSKEY_ID_BYTES, PASSKEY_KEY_BYTES
 from accounts.origin import Origin
+from accounts.sessions import end_sessions_of
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -174,7 +175,7 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
             )
             codes = [] if passcodes.recovery_codes_left(by.user_id) else passcodes.make_recovery_codes(by.user)
             if not had_one:
-                factors.end_other_sessions(request, by.user_id)
+                end_sessions_of(by.user_id, but=request.session.session_key)
             details = {"name": name}
             identity.record(events.PASSKEY_ADDED, user_id=by.user_id, by=by, origin=origin, details=details)
     except IntegrityError:

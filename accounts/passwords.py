@@ -8,9 +8,9 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_variables
 
 from accounts import events, identity, outbox, resets, signin, throttle
-from accounts.models import Member, PasswordReset, Session, User
+from accounts.models import Member, PasswordReset, User
 from accounts.origin import Origin
-from accounts.sessions import PROVED
+from accounts.sessions import PROVED, end_sessions_of
 from accounts.transactions import one_transaction
 
 
@@ -32,7 +32,7 @@ def change(request: HttpRequest, *, member: Member, current: str, new: str, orig
         auth.update_session_auth_hash(request, user)
         request.session[PROVED] = timezone.now().timestamp()
         signin.store(request)
-        ended = _end_sessions(user, but=request.session.session_key)
+        ended = end_sessions_of(user.pk, but=request.session.session_key)
         identity.record(
             events.PASSWORD_CHANGED, user_id=user.pk, by=member, origin=origin, details={"sessions ended": ended}
         )
@@ -64,12 +64,8 @@ def _reset(link: PasswordReset, user: User, encoded: str, origin: Origin) -> Non
     # Only in place of the password that the link is bound to.
     if not User.objects.filter(pk=user.pk, password=user.password, email=user.email).update(password=encoded):
         raise resets.ResetGone
-    ended = _end_sessions(user)
+    ended = end_sessions_of(user.pk)
     identity.record(
         events.PASSWORD_RESET, user_id=user.pk, actor_label="somebody with the link in the mail", origin=origin,
         details={"sessions ended": ended},
     )  # fmt: skip
-
-
-def _end_sessions(user: User, *, but: str | None = None) -> int:
-    return Session.objects.filter(user=user).exclude(pk=but or "").delete()[0]

@@ -128,5 +128,10 @@ class SessionStore(DatabaseSessionStore):
         return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
 
 
+def end_sessions_of(user_id: int, *, but: str | None = None) -> int:
+    """End the user's sessions, except the one under the key ``but``, and return how many."""
+    return Session.objects.filter(user_id=user_id).exclude(pk=but or "").delete()[0]
+
+
 def _moment(timestamp: float | None) -> datetime | None:
     return None if timestamp is None else datetime.fromtimestamp(timestamp, UTC)
