@@ -172,7 +172,7 @@ def _welcome(address: str) -> str:
     from console import demo  # noqa: PLC0415 - loads the models, so Django has to be set up
 
     if not demo.is_loaded():
-        their_own = "The database has accounts of its own: sign in as one of their users. Ctrl-C stops it."
+        their_own = "The database has accounts of its own: log in as one of their users. Ctrl-C stops it."
         return f"\nKeytree is running at {address}\n\n{their_own}\n"
     people: dict[str, str] = {}
     for _, account, members in demo.ACCOUNTS:
@@ -186,7 +186,7 @@ def _welcome(address: str) -> str:
             "",
             f"Keytree is running at {address}",
             "",
-            f"Sign in as any of these people; everybody's password is {demo.PASSWORD}",
+            f"Log in as any of these people; everybody's password is {demo.PASSWORD}",
             *(f"  {email:<24} {who}" for email, who in people.items()),
             "",
             "This is a demo: do not put real keys here. Ctrl-C stops it.",
