@@ -1,4 +1,4 @@
-"""Guards for views: the member who looks, what may be known of, fresh proof. No rule of its own."""
+"""Guards for views: whom the viewer may see, what they may do, fresh proof of identity. No rule of its own."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,19 +20,19 @@ View = TypeVar("View", bound=Callable[..., HttpResponse])
 
 
 def for_any_status(view: View) -> View:
-    """Mark a view that suspended members, and those calling from an address not allowed, may use too."""
+    """Mark a view that is open to suspended and frozen members, and from addresses that are not allowed."""
     view.for_any_status = True  # type: ignore[attr-defined]
     return view
 
 
 def for_enrolment(view: View) -> View:
-    """Mark a view that somebody may use too who lacks the second factor that their account requires."""
+    """Mark a view that is open to somebody who lacks the second factor that their account requires."""
     view.for_enrolment = True  # type: ignore[attr-defined]
     return view
 
 
 def refused_answer(response: HttpResponse, refused: TryLater | None) -> HttpResponse:
-    """Return ``response`` as the answer to an attempt that was refused: 429 with the time to wait, where it is that."""
+    """Return ``response``, with status 429 and the time to wait if an attempt was refused for being one too many."""
     if refused is not None and refused.retry_after:
         response.status_code = 429
         response["Retry-After"] = str(refused.retry_after_seconds)
@@ -74,7 +74,7 @@ def refusals_recorded(request: MemberRequest, subject: Member, what: str) -> Ite
 
 
 def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) -> PermissionDenied:
-    """Record that something was refused that the member may see but not do; the view raises what is returned."""
+    """Record that the viewer may not do something with what they see; the view raises the exception returned."""
     audit.record_refusal(
         events.PERMISSION_REFUSED,
         actor=request.member,
@@ -92,16 +92,16 @@ def ask_for_proof(
     behind: PageBehind,
     carried: Mapping[str, str | Sequence[str]] | None = None,
 ) -> HttpResponse | None:
-    """Return none when the person has just proved who they are, else the page that asks for it.
+    """Return the page that asks for a proof of identity, or none if the person has just given one.
 
-    By the password, or by a one-time passcode or a passkey of those who have them. The page posts to the same address,
-    so that the proof and the request travel together and nothing of it has to be kept meanwhile.
+    The proof is the password, a one-time passcode or a passkey. The page posts to the same address, so that the proof
+    and the request travel together and the server keeps nothing in between.
 
     Args:
-        what: what it is asked for, to complete "Confirm that it is you to …".
+        what: what the proof is for; completes "Enter your password to …".
         behind: the page that the question lies over.
-        carried: what the request said besides, to be said again with the password, never a secret; a name may have
-            several values.
+        carried: the other fields of the request, sent again with the proof; a name may have several values. Never a
+            secret.
     """
     if signin.has_fresh_proof(request):
         return None

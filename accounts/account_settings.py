@@ -17,7 +17,7 @@ from accounts.transactions import one_transaction
 
 @dataclass(frozen=True)
 class SessionSettings:
-    """What an account sets about its login sessions; none leaves it to the installation, or without a limit."""
+    """An account's limits for login sessions. None leaves it to the installation, which has none for ``most``."""
 
     hours: int | None
     idle_minutes: int | None
@@ -95,9 +95,9 @@ def _set_addresses(account: Account, canonical: str, by: Member | None, origin: 
 
 @one_transaction
 def restrict_domains(*, patterns_text: str, by: Member, origin: Origin) -> None:
-    """Let nobody be invited or added whom none of the patterns fits that the account has, and these, which it gets.
+    """Add these patterns, and let only users be invited or added whose address fits one of the account's patterns.
 
-    Raises NotAllowed, or PatternError: naming each bad pattern, or when there is none at all, or too many together.
+    Raises NotAllowed, or PatternError: naming each bad pattern, or when there are none at all, or too many.
     """
     new = domains.parse(patterns_text)
     by, account = _decided_by(by)
@@ -109,10 +109,10 @@ def restrict_domains(*, patterns_text: str, by: Member, origin: Origin) -> None:
 
 @one_transaction
 def remove_domain(*, pattern: str, by: Member, origin: Origin) -> None:
-    """Let those no longer be invited whom this pattern alone fits. One that is not there is no error.
+    """Remove one of the account's patterns. One that is not there is no error.
 
-    Raises NotAllowed, or PatternError for the last one while it restricts: nobody could be invited any more, or
-    everybody, and neither was asked for.
+    Raises NotAllowed, or PatternError for the last one while patterns are in force: whether then nobody or everybody
+    may be invited was not asked.
     """
     by, account = _decided_by(by)
     left = [kept for kept in account.user_domains.split("\n") if kept != pattern]
@@ -147,7 +147,7 @@ def _domains_in_words(account: Account) -> str:
 
 @one_transaction
 def limit_sessions(*, chosen: SessionSettings, by: Member, origin: Origin) -> None:
-    """Set how long and how many sessions in the account may be; open ones are measured by it from the next request on.
+    """Set how long sessions in the account may last and how many a user may have; applies to open ones at once.
 
     Raises NotAllowed.
     """

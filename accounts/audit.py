@@ -1,6 +1,6 @@
-"""The audit trail: one event in the transaction of each change, chained so that a gap or an edit is found.
+"""The audit trail: one event in the transaction of each change, chained so that a gap or an edit is noticed.
 
-Never holds a secret: callers pass facts, and ``record`` takes none of the types that secrets have.
+It never holds a secret: callers pass facts, and the types of secrets cannot be written as JSON.
 """
 
 import hmac
@@ -24,7 +24,7 @@ SUCCESS, REFUSED = "success", "refused"
 _PURPOSE = "audit"
 #: Labels name people as "name <e-mail>"; both have their own bounds.
 _LABEL_LENGTH = 700
-#: Up to so many users below, their events are looked up user by user; of more, one event in a hundred is theirs.
+#: With up to this many users below, their events are looked up by user; with more, by going through the events.
 _FEW = 10_000
 #: How many events go into one statement: no database takes any number of values at once.
 _AT_ONCE = 5_000
@@ -59,8 +59,8 @@ def record(
         subject: whom it was done to; the actor when not given.
         account_id: needed only when there is neither actor nor subject.
         details: facts for the page, as JSON; never a secret.
-        once: where given, a second event of the account with the same text is not written and None returned.
-        is_told: whether the mail that the event calls for is posted; not where another event says the same.
+        once: a second event of the account with the same text is not written, and none is returned.
+        is_told: whether the mail that the event calls for is posted; false if another event already tells it.
     """
     subject = subject or actor
     if account_id is None and subject is not None:
@@ -143,10 +143,10 @@ def record_refusal(
 
 
 def lock_chain(account_id: int) -> AuditChain:
-    """Return the account's chain, locked to the end of the transaction.
+    """Return the account's chain, locked until the end of the transaction.
 
-    ``record`` does it for itself. A write that ends what other writes are about does it first: those have it last, so
-    whoever is on the way then either ends before or finds out after, and neither waits for the other.
+    ``record`` does this itself, as the last step of a write. A write that removes what other writes are about, such as
+    a member, does it first: writes under way then either end before it, or find out afterwards that it is gone.
     """
     AuditChain.objects.bulk_create([AuditChain(account_id=account_id)], ignore_conflicts=True)
     return AuditChain.objects.select_for_update().get(account_id=account_id)
@@ -189,9 +189,9 @@ def _shortened(text: str, longest: int = 200) -> str:
 
 
 def breaks(account_id: int) -> Iterator[tuple[int, str]]:
-    """Yield (number, what is wrong) where the account's chain is broken: the first break says all that is certain.
+    """Yield (number, what is wrong) for the first break of the account's chain; what follows one proves nothing.
 
-    Of an account whose old events were cleared away it begins after these; see ``trim_break``.
+    Begins after old events that were cleared away; see ``trim_break``.
     """
     chain = AuditChain.objects.filter(pk=account_id).first()
     begun = chain or AuditChain(account_id=account_id)
@@ -224,10 +224,10 @@ def break_at(event: Event, *, previous: bytes, expected: int) -> tuple[int, str]
 
 
 def trim_break(chain: AuditChain) -> tuple[int, str] | None:
-    """Return (number, what is wrong) unless the chain's mark is where the newest event of a trim says that it is.
+    """Return (number, what is wrong) unless the chain's mark is where the newest event of a trim says it is.
 
-    The mark is a row that can be written without the ring. The event is a link of the chain, which cannot; it always
-    outlives the events that it tells of, because a later trim that takes it is a newer event.
+    The mark is in a row that can be written without the ring. The event cannot, because it is a link of the chain. It
+    always outlives the events that it tells of: a later trim that deletes it writes a newer one.
     """
     mark, link = chain.trimmed_until, bytes(chain.trimmed_link)
     trims = Event.objects.filter(account_id=chain.account_id, action=ACTIVITY_TRIMMED)
@@ -249,14 +249,20 @@ def trim_details(until: int, link: bytes) -> dict[str, Any]:
 def visible_events(
     viewer: Member, *, since: datetime | None = None, until: datetime | None = None, of: Member | None = None
 ) -> QuerySet[Event]:
-    """Return the events of the viewer and of everyone now below them, as a queryset without an order.
+    """Return the events that the viewer may see, as a queryset without an order; one query, or two.
 
-    One query: the events of few users are found by these, those of many are picked out from the newest on. Those from
-    ``since`` to ``until``, both included, are found by the time where that is not by users. Those on or by the member
-    ``of`` are found by them.
+    These are the events about the viewer and everybody now below them, and what the viewer did. What the users below
+    did to others is not included: somebody who was moved here from elsewhere in the tree would bring along news of
+    people whom the viewer may not know of.
 
-    By whom it was done *to*, and what the viewer did themselves. Not by what the users below did to others: one who
-    comes from elsewhere in the tree would bring along news of people whom the viewer may not know of.
+    Args:
+        viewer: who looks.
+        since: the time of the first events, included.
+        until: the time of the last ones, included.
+        of: a member; only events about or by them.
+
+    The events of few users are found by an index on users, those of many by going through the events of the account,
+    by the time where there are bounds.
     """
     # The account in each half, and not before them: a database would begin with the account's newest events.
     account = Q(account_id=viewer.account_id)
@@ -274,9 +280,9 @@ def visible_events(
 
 
 def _at_a_look(events: QuerySet[Event], since: datetime | None, until: datetime | None) -> QuerySet[Event]:
-    """Return those of that time of the events of some users, each of which is looked at.
+    """Return those of that time, by looking at each of ``events``, which are those of some users.
 
-    By an expression, which no index serves: SQLite would read the whole account's events of that time, twice.
+    The condition is on an expression, which no index serves: SQLite would read all events of the account of that time.
     """
     return events.alias(time=Coalesce("at", "at")).filter(_between("time", since, until))
 

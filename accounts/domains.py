@@ -50,7 +50,7 @@ def _problem(pattern: str) -> str:
 
 
 class Patterns:
-    """An account's stored patterns, read once for many addresses. What cannot be read lets nobody in."""
+    """An account's stored patterns, parsed once for many addresses. Patterns that cannot be read let nobody in."""
 
     def __init__(self, text: str) -> None:
         try:
@@ -70,8 +70,8 @@ class Patterns:
 def matches(pattern: str, text: str) -> bool:
     """Whether the whole of ``text`` fits ``pattern``.
 
-    Follows all ways at once, as the bits of a number: a regular expression would try them one after the other, and a
-    pattern of many stars could keep it busy for years.
+    Follows all possible matches at once, as the bits of a number. A regular expression would try them one after the
+    other, and a pattern of many stars could keep it busy for years.
     """
     where, runs = _masks(text)
     everywhere = (1 << len(text)) - 1

@@ -1,4 +1,4 @@
-"""Writes mails: from a row of the outbox to a message with text and HTML. Decides nothing and sends nothing."""
+"""Turns rows of the outbox into messages with text and HTML. Decides nothing and sends nothing."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,12 +13,12 @@ from accounts.events import NOTICES
 from accounts.models import Account, Event, Invitation, Mail, Member, PasswordReset
 from accounts.tokens import reset_token_of, token_of
 
-#: Of a header: names may be long, and a mail program shows no more.
+#: Names may be long, and mail programs show no more.
 _SUBJECT_LENGTH = 150
 
 
 class _Site:
-    """Where links lead: the public address, or, in a demo that was given none, where its server listens."""
+    """Where links lead: the public address, or, in a demo that has none, the address where its server listens."""
 
     listening_at = "http://127.0.0.1:8000"
 

@@ -6,7 +6,7 @@ Other apps add theirs when they start.
 from dataclasses import dataclass
 
 SENTENCES: dict[str, str] = {}
-#: What events are grouped under where they are chosen from, by what their names begin with.
+#: The groups in which events are offered for choice, by the first part of their names.
 GROUPS: dict[str, str] = {
     "account": "Account",
     "activity": "Account",
@@ -24,9 +24,9 @@ class Notice:
 
     subject: str
     sentence: str
-    #: Told of what one did oneself, when it came from an address that the like never came from; else of what others do.
+    #: Told of one's own acts, when they come from a new address; all others are told of acts of others.
     is_about_oneself: bool = False
-    #: Told whoever did it, the user included: it may have been somebody with their session.
+    #: Told even if the user did it themselves: it may have been somebody with their session.
     is_about_identity: bool = False
 
 
@@ -37,7 +37,7 @@ NOTICES: dict[str, Notice] = {}
 def register(sentences: dict[str, str], groups: dict[str, str] | None = None) -> None:
     """Add an app's events, name to sentence, and groups of its own.
 
-    A name belongs to one app, and what it begins with has a group: raises ValueError when it is taken, or has none.
+    Raises ValueError if a name is taken, or if there is no group for its first part.
     """
     GROUPS.update(groups or {})
     if alone := {name for name in sentences if _beginning(name) not in GROUPS}:

@@ -1,4 +1,7 @@
-"""Writes about a user's second factors: each changes and records in one transaction. Proof is asked for before."""
+"""Writes about a user's second factors: each changes and records in one transaction.
+
+Views ask for a proof of identity first.
+"""
 
 from django.http import HttpRequest
 
@@ -15,7 +18,7 @@ class FactorRefused(Exception):
 
 
 def _lock_user(user_id: int) -> None:
-    """Lock the user's row, so that of two who set up passcodes at once each finds the other done."""
+    """Lock the user's row, so that of two attempts to set up passcodes at once the second finds the first one done."""
     User.objects.select_for_update().get(pk=user_id)
 
 
@@ -71,7 +74,7 @@ def require_none_required(user_id: int) -> None:
 
 
 def forget_recovery_codes_of_none(user_id: int) -> None:
-    """Delete the recovery codes of somebody who has no second factor left that they could stand in for."""
+    """Delete the user's recovery codes if there is no second factor left that they could stand in for."""
     if not passcodes.has_one(user_id):
         RecoveryCode.objects.filter(user_id=user_id).delete()
 

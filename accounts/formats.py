@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime
 
 
 def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
-    """Return a moment as the console prints it, ``14-03-2025 04:54 GMT``, in the two parts that no page tears."""
+    """Return a moment as the console prints it, ``14-03-2025 04:54 GMT``, in two parts that lines do not break."""
     text = at.astimezone(UTC).isoformat(timespec="seconds")
     return f"{text[8:10]}-{text[5:7]}-{text[:4]}", f"{text[11:19] if seconds else text[11:16]} GMT"
 
@@ -15,7 +15,7 @@ def day(on: date) -> str:
 
 
 def moment(at: datetime) -> str:
-    """Return a moment in one line, for texts that are no pages."""
+    """Return a moment as one text, for mails and sentences."""
     return " ".join(date_and_time(at))
 
 

@@ -55,15 +55,15 @@ class MaximumLengthValidator:
 
 
 def _without_signs_before(text: str) -> str:
-    """Return the text from its first letter on. In linear time: a search for the end of a run of signs is not."""
+    """Return the text from its first letter on, in linear time, which searching for the end of signs would not take."""
     return re.sub(r"^[\W\d_]+", "", text)
 
 
 class CommonCoreValidator(CommonPasswordValidator):
-    """Refuses passwords made of common ones: few common ones are twelve characters long, so people stretch them.
+    """Refuses passwords made of common ones: few are twelve characters long, so people stretch them.
 
-    What is looked up in Django's list of 20,000 is the core of the password: without the digits and signs around it,
-    and taken apart where it is one common password after another.
+    What is looked up in Django's list of 20,000 is the core of the password, without the digits and signs around it.
+    The core may also be two common passwords in a row, or a repeated one.
 
     *Source:* NIST SP 800-63B, section 5.1.1.2, which asks to refuse commonly used values.
     """

@@ -49,7 +49,7 @@ def relation(viewer: Member, target: Member) -> Relation:
 
 
 def branch(member: Member, *, prefix: str = "", including_self: bool = True) -> Q:
-    """Return the condition "is in the branch of ``member``", for a queryset over members or rows that follow one.
+    """Return the condition "is in the branch of ``member``", for members or for rows that have a member's path.
 
     Args:
         member: the root of the branch.
@@ -57,8 +57,8 @@ def branch(member: Member, *, prefix: str = "", including_self: bool = True) -> 
             "subject__" across a foreign key.
         including_self: whether ``member`` counts.
 
-    The account is always part of the condition, and for the whole tree no range is: a range over everything would only
-    keep the database from using the index of the sort order.
+    The account is always part of the condition. For the whole tree there is no range of paths: it would only keep the
+    database from using the index of the sort order.
     """
     account_prefix = prefix if prefix.endswith("__") else ""
     condition = Q(**{f"{account_prefix}account_id": member.account_id})
@@ -164,14 +164,15 @@ def place(member: Member, parent: Member | None) -> Member:
 
 
 def place_all(members: Sequence[Member], parent: Member | None) -> Sequence[Member]:
-    """Do for unsaved ``members`` of one account what ``place`` does for one; one query for all."""
+    """Give unsaved ``members`` of one account their places below one parent; one query for all. See ``place``."""
     return place_each(members, [parent] * len(members))
 
 
 def place_each(members: Sequence[Member], parents: Iterable[Member | None]) -> Sequence[Member]:
-    """Do the same with a parent for each, who may be one of ``members`` that stands before; one query for all.
+    """Give unsaved ``members`` their places, each below a parent of its own; one query for all. See ``place``.
 
-    ``parents`` is asked for one at a time, each when those before have their place.
+    A parent may be an earlier one of ``members``: ``parents`` is consumed one by one, after those before have their
+    places.
     """
     for member, member_id, parent in zip(members, reserve_ids(len(members)), parents, strict=True):
         if parent is not None:
@@ -191,10 +192,11 @@ def _check_place(parent: Member, account_id: int, *, levels: int) -> None:
 
 
 def lock_account(account_id: int) -> Account:
-    """Return the account, locked to the end of the transaction: changes of the tree's shape go one after the other.
+    """Return the account, locked until the end of the transaction, so that the tree is changed by one write at a time.
 
-    Whoever only refers to the account is not held up: a foreign key is checked at the end, with the chain of events in
-    hand, and would wait for one who waits for the chain. On SQLite the transaction holds the only write lock already.
+    Rows that merely refer to the account can be written meanwhile. Their foreign key is checked at the end, while the
+    chain of events is locked, and waiting for this lock then could be a deadlock. On SQLite the transaction holds the
+    only write lock already.
     """
     return Account.objects.select_for_update(no_key=True).get(pk=account_id)
 
@@ -247,7 +249,7 @@ def make_owner(member: Member) -> Member:
 
 
 def _follow(account_id: int, old_path: str, new_path: str) -> None:
-    """Give everybody in the branch that was at ``old_path`` their new path, and tell whoever has copies."""
+    """Give everybody in the branch that was at ``old_path`` their new paths, and signal those who keep copies."""
     allow_long_statements()
     in_branch = Member.objects.filter(path_range(old_path), account_id=account_id)
     in_branch.update(path=moved_path(old_path, new_path))
@@ -262,8 +264,8 @@ def moved_path(old_path: str, new_path: str, field: str = "path") -> Concat:
 def damaged_members(account: Account) -> Iterable[tuple[int, str]]:
     """Yield (primary key, what is wrong) for each member whose path disagrees with the chain of parents.
 
-    The database refuses such rows; this walks all of them from the parents alone, so that a copy of the data restored
-    without its constraints is found out as well. Never loops, whatever it finds. Reads each member once.
+    The database refuses such rows. This goes by the parents alone, so that damage is found in data that was restored
+    without constraints. Never loops, whatever it finds. Reads each member once.
     """
     parents, paths = {}, {}
     rows = Member.objects.filter(account=account).values_list("pk", "parent_id", "path")

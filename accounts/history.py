@@ -1,7 +1,7 @@
-"""Who stood above a member on an earlier day: the tree as it was, worked out from the trail's changes of parent.
+"""Who stood above a member on an earlier day, worked out from the changes of parent in the audit trail.
 
-Whoever stands above somebody may know of their key: so this answers who could see it then. Goes back from the present
-tree, undoing each recorded change that came later. Reads no more than the chains that come into it.
+Whoever stands above somebody may know of their key, so this answers who could see it then. It starts from the present
+tree and undoes each recorded change that came later, reading only the chains of ancestors that are involved.
 
 *Source:* docs/rules.md, "Users and the tree".
 """
@@ -32,9 +32,9 @@ class Stood:
 
 
 def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
-    """Return who stood above ``member`` at any time on that day, GMT, nearest first; none before they were added.
+    """Return who stood above ``member`` at any time on that day (GMT), nearest first; none before they were added.
 
-    Four queries for the present chain, and two more each time that a change leads to people who are not in it.
+    Four queries for the present chain, and two more each time a change leads to people who are not in it.
 
     Raises NotRecordedError for a day that began before the latest event that was cleared away as old.
     """
@@ -43,7 +43,7 @@ def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
     if AuditChain.objects.filter(account_id=member.account_id, trimmed_at__gt=starts).exists():
         raise NotRecordedError
     first = Event.objects.filter(account_id=member.account_id, subject_id=member.pk).order_by("number").first()
-    # Of somebody whose coming was cleared away, the first event that is left is any: they were there before it.
+    # If the event of their coming was cleared away, they were there before the first one that is left.
     if first is not None and first.action in _COMINGS:
         if first.at >= ends:
             return None
@@ -53,7 +53,7 @@ def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
     past.load([member.pk, *now])
     found: dict[int, None] = {}
     seen: set[datetime] = set()
-    # A chain may lead to people who were not read yet, and whose changes are moments to look at too.
+    # A chain may lead to people who were not loaded yet; their changes are moments to look at, too.
     while fresh := sorted({starts, *past.moments(ends)} - seen):
         for moment in fresh:
             found.update(dict.fromkeys(past.chain(member.pk, moment)))
@@ -62,7 +62,7 @@ def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
 
 
 class _Past:
-    """Members as they are, and each change of their parents since a moment."""
+    """Members as they are now, and each change of their parents since a moment."""
 
     def __init__(self, account_id: int, since: datetime) -> None:
         self._account_id, self._since = account_id, since
@@ -72,7 +72,7 @@ class _Past:
         self._labels: dict[int, str] = {}
 
     def load(self, ids: Iterable[int]) -> None:
-        """Read these members, who may have left, and what happened to their parents; two queries."""
+        """Load these members, who may have left, and the changes of their parents; two queries."""
         ids = set(ids)
         self._loaded |= ids
         people = Member.objects.filter(account_id=self._account_id).select_related("user", "account")
@@ -85,7 +85,7 @@ class _Past:
             self._labels[event.subject_id or 0] = event.subject_label
 
     def moments(self, ends: datetime) -> set[datetime]:
-        """Return when a parent changed until then, as far as was read."""
+        """Return the moments before ``ends`` at which the parent of a loaded member changed."""
         return {at for changes in self._changes.values() for at, _ in changes if at < ends}
 
     def chain(self, member_id: int, moment: datetime) -> Sequence[int]:
@@ -113,7 +113,7 @@ class _Past:
 
 
 def _parent_before(event: Event) -> int | None:
-    """Return whom the event's subject was below until then."""
+    """Return who was the parent of the event's subject before it."""
     facts = event.facts
     if event.action == events.OWNER_CHANGED:
         before = facts["parent_before_id"] if event.subject_id == facts["after_id"] else None

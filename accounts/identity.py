@@ -1,4 +1,4 @@
-"""A user's events: what happens to an identity is told in each account that it works in. Writes the trail, no more."""
+"""Events about a user's identity, which are recorded in each account that the user has joined."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,27 +11,27 @@ from accounts.enums import INVITED_STATUSES
 from accounts.models import Invitation, Member
 from accounts.origin import Origin
 
-#: Where a user is by their own doing: they have joined the account, or they own it. Elsewhere others added them.
+#: Members who joined the account themselves, or own it; other members were added by somebody else.
 JOINED = Q(name_here=None) | Q(parent=None)
 
 
 def members_of(user_id: int) -> QuerySet[Member]:
-    """Return the user's members with their user, in the order in which their accounts are locked.
+    """Return the user's members, with their user, in the order in which their accounts are locked.
 
-    Not where others added them and they have not joined by themselves, invited, VPN-only or whatever they were made
-    since: whoever types an address must not learn whether it is in use.
+    Accounts where others added them, and which they have not joined themselves, are left out, whatever their status:
+    whoever types an address must not learn whether it is in use.
     """
     return Member.objects.filter(JOINED, user_id=user_id).select_related("user").order_by("account_id")
 
 
 def is_invited(user_id: int) -> bool:
-    """Whether an account waits for the user to join it, by a link that is still good; one query."""
+    """Whether the user has an invitation whose link is still good; one query."""
     waiting = Invitation.objects.filter(member__user_id=user_id, member__status__in=INVITED_STATUSES)
     return waiting.filter(expires_at__gt=timezone.now()).exists()
 
 
 def lock(user_id: int) -> None:
-    """Lock the trails of the user's accounts, as whatever takes somebody out of an account does first."""
+    """Lock the trails of the user's accounts, as every write that takes somebody out of an account does first."""
     accounts = Member.objects.filter(user_id=user_id).order_by("account_id")
     for account_id in accounts.values_list("account_id", flat=True):
         audit.lock_chain(account_id)
@@ -47,7 +47,7 @@ def record(
     outcome: str = audit.SUCCESS,
     details: Mapping[str, Any] | None = None,
 ) -> None:
-    """Add an event about the user to the trail of each of their accounts; whoever is told by mail is told once.
+    """Add an event about the user to the trail of each of their accounts; the user is told by mail only once.
 
     To be called inside the transaction of the change, last.
 

@@ -1,8 +1,8 @@
-"""Imports that a page asks for: the file is kept, looked through and carried out, and a page tells how far it is.
+"""Imports from a page: the file is stored, checked and carried out, and a page tells how far the work is.
 
-A short file is worked on while its request waits. A long one gets a process of its own, so that neither the time nor
-the memory that a hundred thousand people take comes out of a process that answers calls. A process that is killed
-leaves nothing half done, as the write and the end of its round are one transaction; the page then offers to begin anew.
+A short file is worked on while its request waits. A long one gets a process of its own, so that it takes neither time
+nor memory from a process that answers calls. A process that is killed leaves nothing half done, because the write and
+the end of its round are one transaction; the page then offers to begin again.
 
 *Source:* docs/architecture.md, "Imports".
 """
@@ -39,15 +39,15 @@ from accounts.transactions import one_transaction
 
 _log = logging.getLogger(__name__)
 
-#: People whom a request waits for; for more there is a process.
+#: Up to this many people are worked on while the request waits; more get a process.
 AT_HAND = 1_000
-#: How often a round gives a sign of life, in seconds, and after how long without one nobody is taken to work on it.
+#: How often a round gives a sign of life, in seconds, and after how long without one it counts as dead.
 _EVERY = 1.0
 _SILENT = timedelta(seconds=30)
 #: How long a file and its report are kept.
 _KEPT = timedelta(days=1)
-#: Bytes of the largest file that is soon read, and is not counted; how many of more an account may send. A file of a
-#: hundred thousand people takes a second to read and ten of another process to look through.
+#: Files up to this many bytes are quickly read and are not counted; of larger ones an account may send so many. A file
+#: of a hundred thousand people takes a second to read, and another process ten seconds to check.
 LARGE = 128 * 1024
 LARGE_FILES = throttle.Limit("large files", 30, timedelta(hours=1))
 
@@ -58,7 +58,7 @@ _WORKING = (ImportState.CHECKING, ImportState.INVITING)
 
 
 class JobGone(Exception):
-    """The import is another one by now, or somebody works on it: what was asked for is not done."""
+    """The import was replaced meanwhile, or is being worked on: what was asked for is not done."""
 
 
 class TooManyFiles(throttle.TryLater):
@@ -66,7 +66,7 @@ class TooManyFiles(throttle.TryLater):
 
 
 class Row(NamedTuple):
-    """A line of the report; ``what`` is its mistake, empty where nothing is wrong."""
+    """A line of the report; ``what`` is the mistake in it, empty if there is none."""
 
     line: int
     text: str
@@ -78,7 +78,7 @@ class Row(NamedTuple):
 
 
 def job_of(member: Member) -> ImportJob | None:
-    """Return the member's import, without its file and its report; none when there is none, or one of long ago."""
+    """Return the member's import, without its file and its report; none if there is none, or only an old one."""
     job = _stored(member)
     return job if job is not None and job.created_at > timezone.now() - _KEPT else None
 
@@ -92,7 +92,7 @@ def _stored(member: Member) -> ImportJob | None:
 
 
 def is_at_work(job: ImportJob) -> bool:
-    """Whether somebody works on it, by the last sign of life."""
+    """Whether a round is working on it, judging by the last sign of life."""
     return bool(job.state in _WORKING and job.round and job.seen_at and job.seen_at > timezone.now() - _SILENT)
 
 
@@ -110,7 +110,7 @@ def _is_another_at_work(member: Member, **of: object) -> bool:
 
 
 def report_of(job: ImportJob) -> list[Row]:
-    """Return what was found of each line, in their order; nothing when the file is another one by now."""
+    """Return what was found in each line, in order; nothing if the file was replaced meanwhile."""
     found = ImportJob.objects.filter(pk=job.pk, uid=job.uid).values_list("report", flat=True).first()
     return [Row(*cells) for cells in json.loads(zlib.decompress(found))] if found else []
 
@@ -119,7 +119,7 @@ def report_of(job: ImportJob) -> list[Row]:
 
 
 def count_large_file(member: Member, size: int) -> None:
-    """Count a file of ``size`` bytes that is about to be read, unless it is a small one. Raises TooManyFiles."""
+    """Count a file of ``size`` bytes before it is read, unless it is small. Raises TooManyFiles."""
     if size <= LARGE:
         return
     own = job_of(member)
@@ -137,9 +137,9 @@ def count_large_file(member: Member, size: int) -> None:
 
 
 def take(member: Member, *, file_name: str, data: bytes, content: Content, origin: Origin) -> None:
-    """Keep a file, which was read, in place of an earlier one, and begin to look through it.
+    """Store a file in place of an earlier one, and begin to check it.
 
-    Raises JobGone while the earlier one is being carried out, and when another one came at the same moment.
+    Raises JobGone while the earlier one is being carried out, and if another one arrived at the same moment.
     """
     earlier = _stored(member)
     if earlier is not None and earlier.state == ImportState.INVITING and is_at_work(earlier):
@@ -159,7 +159,7 @@ def take(member: Member, *, file_name: str, data: bytes, content: Content, origi
 
 
 def begin(job: ImportJob, state: ImportState, *, origin: Origin) -> None:
-    """Begin a round that looks the file through, or invites everybody in it; a short file is done with on return.
+    """Begin a round that checks the file, or invites everybody in it; a short file is done on return.
 
     Raises JobGone.
     """
@@ -183,7 +183,7 @@ def discard(job: ImportJob) -> None:
 
 
 def _as_it_was(job: ImportJob) -> QuerySet[ImportJob]:
-    """Return the row, unless it is about another file, or in another round, than when ``job`` was read."""
+    """Return the row as a queryset, empty if its file, state or round changed since ``job`` was read."""
     return ImportJob.objects.filter(pk=job.pk, uid=job.uid, state=job.state, round=job.round)
 
 
@@ -230,10 +230,10 @@ def _start_process(pk: int, number: uuid.UUID) -> None:
 
 
 def work(pk: int, number: uuid.UUID, *, in_background: bool = False) -> None:
-    """Do the work of a round, and set what it came to; nothing, where the import has gone to another round.
+    """Do the work of a round, and store the result; nothing if the import is in another round by now.
 
-    In the background it tells its progress, and gives up when nobody waits for it any more. What goes wrong is said in
-    the row, with the round over; faults are logged.
+    In the background it reports its progress, and gives up when its round is not the present one any more. If something
+    goes wrong, the round ends and the row says why; faults are logged.
     """
     job = ImportJob.objects.select_related("member").filter(pk=pk, round=number).first()
     if job is None:
@@ -260,7 +260,7 @@ def work(pk: int, number: uuid.UUID, *, in_background: bool = False) -> None:
 
 @one_transaction
 def _invite_all(job: ImportJob, content: Content, progress: Progress) -> None:
-    """Invite everybody, and set it done in the same transaction. Raises JobGone, and what ``carry_out`` raises."""
+    """Invite everybody, and mark the import as done in the same transaction. Raises JobGone, and as ``carry_out``."""
     origin = Origin(**json.loads(job.origin))
     count = importing.carry_out(content, by=job.member, origin=origin, progress=progress)
     if not _end_round(job, state=ImportState.DONE, people=count, content=b"", report=b""):
@@ -277,21 +277,21 @@ def _set_report(job: ImportJob, content: Content, plan: Plan) -> None:
 
 
 def _end_round(job: ImportJob, **values: object) -> bool:
-    """Set what a round came to; return whether it was still the present one."""
+    """End a round and store its result; return whether it was still the present one."""
     return bool(ImportJob.objects.filter(pk=job.pk, round=job.round).update(round=None, **values))
 
 
 # --- How far it is ----------------------------------------------------------------------------------------------------
 #
-# On SQLite nobody can write to the database while everybody is being invited, not even how far that is: there it stands
-# in a file. All processes of an installation on SQLite are on one machine, those on PostgreSQL need not be.
+# On SQLite nothing else can be written to the database while everybody is being invited, so progress is kept in a file.
+# All processes of an installation on SQLite are on one machine; on PostgreSQL they need not be.
 
 
 @contextmanager
 def _telling_progress(job: ImportJob) -> Iterator[Progress]:
-    """Yield what is to be called with how many are done; every second that is told, with a sign of life.
+    """Yield a function to be called with how many are done; a thread reports that every second, as a sign of life.
 
-    What is yielded raises JobGone when nobody waits for this round any more.
+    The function raises JobGone once the round is not the present one any more.
     """
     done, over, gone = [0], threading.Event(), threading.Event()
 
@@ -333,7 +333,7 @@ def _write_progress(job: ImportJob, done: int) -> None:
 
 
 def _read_progress(job: ImportJob) -> None:
-    """Set how far the present round is, where that stands in a file."""
+    """Fill in how far the present round is, if that is kept in a file."""
     with suppress(OSError, ValueError):  # it may be gone by now, or cut off
         path = _progress_file(job)
         job.done, job.seen_at = int(path.read_text()), datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -1,7 +1,7 @@
 """Invites everybody in a file at once, each below the parent that the file names, or nobody.
 
-A plan is made first, which names every mistake; the write makes it anew under the account's lock, in its transaction,
-and goes on only if there is none. Each of the invited is *Processing* and gets the same mail as anybody invited.
+A plan is made first, which names every mistake. The write makes it again, under the account's lock in its transaction,
+and goes on only if there are no mistakes. Those invited are *Processing* and get the same mail as anybody invited.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -36,7 +36,7 @@ _AT_ONCE = 2_000
 
 @dataclass(frozen=True)
 class Planned:
-    """Somebody who can be invited, and below whom: a member, or somebody planned before them."""
+    """Somebody who can be invited; the parent is a member, or somebody earlier in the plan."""
 
     entry: Entry
     email: str
@@ -46,7 +46,7 @@ class Planned:
 
 @dataclass
 class Plan:
-    """What would become of a file: whom it invites, parents before those below, and every mistake by its line."""
+    """What importing a file would do: whom it invites, parents before those below, and every mistake by its line."""
 
     people: list[Planned] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
@@ -61,11 +61,11 @@ class ImportRefused(Exception):
 
 
 def ignored(_done: int, _total: int) -> None:
-    """Be told of progress that nobody asks for."""
+    """Ignore progress: the default for callers who do not report it."""
 
 
 def make_plan(content: Content, by: Member, *, progress: Progress = ignored) -> Plan:
-    """Return what would become of a file if ``by`` imported it now: the dry run, which changes nothing.
+    """Return what importing the file would do if ``by`` did it now: the dry run, which changes nothing.
 
     A few queries for each two thousand entries. Raises NotAllowed when ``by`` may invite nobody.
     """
@@ -74,7 +74,7 @@ def make_plan(content: Content, by: Member, *, progress: Progress = ignored) -> 
 
 
 class _Planner:
-    """Looks for the mistakes: in each address, then in each parent, then on the way from the top down."""
+    """Looks for mistakes: in each address, then in each parent, then from the top of the tree down."""
 
     def __init__(self, content: Content, by: Member, progress: Progress) -> None:
         self._by, self._found = by, Plan(problems=list(content.problems))
@@ -97,7 +97,7 @@ class _Planner:
         return self._found
 
     def _tell(self, share: float) -> None:
-        """Tell that about so much of the work is done. No entry is done with before the end."""
+        """Report that about this share of the work is done. No entry is finished before the end."""
         self._progress(round(share * self._total), self._total)
 
     def _refuse(self, entry: Entry, what: str) -> None:
@@ -178,7 +178,7 @@ class _Planner:
         return f"Nobody can be invited below the parent, who is {state}: {shown(parent)}"
 
     def _place(self) -> None:
-        """Go from the top down; whoever is not reached is in a circle, or below a mistake that was named."""
+        """Go from the top down. Whoever is not reached is in a circle, or below a mistake that was named."""
         below: dict[str, list[str]] = {}
         ready: list[Planned] = []
         for email, entry in self._entries.items():
@@ -203,7 +203,7 @@ class _Planner:
             self._refuse(self._entries[email], "The parents lead round in a circle here.")
 
     def _in_circles(self, unreached: AbstractSet[str]) -> Iterator[str]:
-        """Yield those of ``unreached`` who are above themselves, going over each once."""
+        """Yield those of ``unreached`` who are above themselves, looking at each once."""
         seen: set[str] = set()
         for start in unreached:
             way: dict[str, None] = {}
@@ -251,7 +251,7 @@ def carry_out(
         _insert(some, members, by)
     text_index.catch_up()
     progress(len(plan.people), len(plan.people))
-    # Last, as everybody's events wait for those: of people who only log in, too.
+    # Last, because all other events of the account wait for these, even those of people who only log in.
     details = {"permissions": permission_names(Permission(0)), "from": "a file"}
     for subjects in _pieces(list(members.values())):
         audit.record_all(events.INVITED, actor=by, subjects=subjects, origin=origin, details=details)

@@ -1,4 +1,4 @@
-"""Which users did not sign in for long: the report, worked out at the moment that its address names. No writes.
+"""The report of users who have not signed in for long, as of the moment that its address names. No writes.
 
 *Source:* IBM Cloud documentation, "Identifying inactive identities".
 """
@@ -28,9 +28,9 @@ MOMENT = "as_of"
 
 
 def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
-    """Return what the address asks for with the moment of its report, the present where it names none, in it.
+    """Return what the address asks for, completed by the moment of the report, and that moment; the present by default.
 
-    So that the pages of a report, its tabs and its file are about the same moment, however long somebody reads.
+    So all pages of a report, its tabs and its file are about the same moment, however long somebody reads.
     """
     now, text = timezone.now(), asked.parameters.get(MOMENT, "")
     present = int(now.timestamp())
@@ -40,15 +40,15 @@ def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
 
 
 def inactive_users(viewer: Member, asked: ListRequest, made_at: datetime) -> Listing[Member]:
-    """Return the list of those who may sign in and did not for ``UNUSED_AFTER`` before ``made_at``.
+    """Return the list of users who may sign in and have not for ``UNUSED_AFTER`` before ``made_at``.
 
-    Of the whole account, or of those below ``viewer``, who may see inactive users; never the viewer.
+    They are those of the whole account, or those below ``viewer``, who may see inactive users; never the viewer.
     """
     in_account = Member.objects.filter(account_id=viewer.account_id)
     used, before = Coalesce("signed_in_at", "joined_at"), made_at - UNUSED_AFTER
     signing_in = in_account.filter(status__in=SIGN_IN_STATUSES).exclude(pk=viewer.pk)
     return Listing(
-        # By a column that no index serves: these are read in a small branch, or followed in their order.
+        # By an expression that no index serves: for reading a small branch, or following the order of the list.
         rows=signing_in.alias(walled_use=Coalesce(used, used)).filter(walled_use__lt=before),
         order=asked.order(ORDERS, "user"),
         branch_path=None if sees_whole_account_inactive(viewer) else viewer.path,

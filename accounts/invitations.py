@@ -1,7 +1,7 @@
 """Writes about invitations: invite, send anew, cancel, accept; each in one transaction with its events.
 
-All of them lock the account first, so that of an accept and a cancel at the same moment one finds the other done. A
-token is used up with its row.
+All of them lock the account first, so that of an accept and a cancel at the same moment the second finds the first one
+done. Using a token deletes its row.
 """
 
 import enum
@@ -28,8 +28,8 @@ from accounts.transactions import one_transaction
 
 #: How long a link is good for.
 VALID_FOR = timedelta(days=30)
-#: How often an account may send one address an invitation anew. Cancelling counts too, as inviting again may follow it:
-#: nobody's mailbox is filled by either way.
+#: How often an account may send an invitation to one address again. Cancelling counts too, because inviting again may
+#: follow it: neither way may fill somebody's mailbox.
 SENT_ANEW = throttle.Limit("sent anew", 20, timedelta(days=1))
 
 
@@ -54,11 +54,11 @@ class Result:
 
 
 class InvitationGone(Exception):
-    """There is no such invitation: used, cancelled, replaced or never made, which all look the same."""
+    """There is no such invitation: it was used, cancelled, replaced or never made, which all look the same."""
 
 
 class InvitationExpired(Exception):
-    """The link's time is over; the invitation says whom to ask."""
+    """The link has expired; the invitation says whom to ask for another."""
 
     def __init__(self, invitation: Invitation) -> None:
         super().__init__("The invitation has expired.")
@@ -66,11 +66,11 @@ class InvitationExpired(Exception):
 
 
 class IdentityKnown(Exception):
-    """The invited person has a password, set meanwhile in another account: they have to give it."""
+    """The invited person set a password meanwhile, in another account, and has to give it."""
 
 
 class TooManyInvitations(throttle.TryLater):
-    """The account, or one of those it invites, was sent as many invitations as there may be in a day."""
+    """No more invitations today: from the account, or to one of the addresses."""
 
 
 @one_transaction
@@ -125,9 +125,9 @@ def _outcomes(invitees: Sequence[Invitee], by: Member) -> list[Outcome]:
 
 
 def count_invitations(account_id: int, number: int) -> None:
-    """Count invitations that the account sends now, in the transaction that sends them.
+    """Count invitations that the account sends, in the transaction that sends them.
 
-    Raises TooManyInvitations, which says how many may go now and when there is room for more.
+    Raises TooManyInvitations, which says how many can be sent now and when more can be.
     """
     _refuse_too_many(throttle.count(_of_a_day(), str(account_id), number) if number else None)
 
@@ -154,7 +154,7 @@ def _refuse_too_many(full: throttle.Full | None) -> None:
 
 
 def sent_too_many(account_id: int, emails: Iterable[str]) -> set[str]:
-    """Return those of ``emails`` whom the account may send no invitation today; one query."""
+    """Return those of ``emails`` to which the account may send no more invitations today; one query."""
     subjects = {_recipient(account_id, email): email for email in emails}
     return {subjects[subject] for subject in throttle.used_up(SENT_ANEW, subjects)}
 
@@ -180,7 +180,7 @@ def _insert(emails: Sequence[str], granted: Permission, by: Member) -> dict[str,
 
 
 def new_invitation(member: Member, by: Member) -> Invitation:
-    """Return an invitation of ``member`` by ``by`` that is not saved yet, good from now on for ``VALID_FOR``."""
+    """Return an unsaved invitation of ``member`` by ``by``, good for ``VALID_FOR`` from now on."""
     invitation = Invitation(member=member, invited_by=by, expires_at=timezone.now() + VALID_FOR)
     tokens.renew(invitation)
     return invitation
@@ -188,9 +188,9 @@ def new_invitation(member: Member, by: Member) -> Invitation:
 
 @one_transaction
 def resend(*, member: Member, by: Member, origin: Origin) -> None:
-    """Send the member's invitation anew, good for another ``VALID_FOR``: the earlier link is worth nothing any more.
+    """Send the member's invitation again, good for another ``VALID_FOR``; the earlier link stops working.
 
-    Whoever sends it is named in it. Raises NotAllowed, or TooManyInvitations.
+    It names ``by`` as the inviter. Raises NotAllowed, or TooManyInvitations.
     """
     hierarchy.lock_account(member.account_id)
     by, member = present_member(by), present_member(member)
@@ -222,7 +222,7 @@ def resend(*, member: Member, by: Member, origin: Origin) -> None:
 
 @one_transaction
 def cancel(*, member: Member, by: Member, origin: Origin) -> None:
-    """Take an invited member out of the account again; the link is worth nothing any more. Raises NotAllowed."""
+    """Take an invited member out of the account again; the link stops working. Raises NotAllowed."""
     by, member = present_for_leaving(member, by)
     require(by, MemberAction.CANCEL_INVITE, member)
     throttle.count(SENT_ANEW, _recipient(member.account_id, member.user.email))  # never in the way of cancelling
@@ -230,9 +230,9 @@ def cancel(*, member: Member, by: Member, origin: Origin) -> None:
 
 
 def end_expired(*, days: int, origin: Origin) -> int:
-    """Take out everybody whose link ended ``days`` days ago or more, and return how many that were.
+    """Take out everybody whose link expired at least ``days`` days ago, and return how many that were.
 
-    One transaction each: whoever is invited anew meanwhile stays, and of two who do this at once one finds nothing.
+    One transaction each. Somebody whose invitation is sent again meanwhile stays, and two runs at once do no harm.
     """
     before = timezone.now() - timedelta(days=days)
     overdue = Invitation.objects.filter(expires_at__lte=before).order_by("pk")
@@ -275,15 +275,15 @@ def find(token: str) -> Invitation:
 def accept_as(*, token: str, user: User, origin: Origin) -> Member:
     """Let ``user``, who has proved who they are, into the account that invited them, and return their member.
 
-    Raises InvitationGone, also when the invitation is somebody else's, or InvitationExpired.
+    Raises InvitationGone, also if the invitation is for somebody else, or InvitationExpired.
     """
     return _accept(token, user.pk, "", "", origin)
 
 
 def accept_as_new(*, token: str, name: str, password: str, origin: Origin) -> Member:
-    """Let an invited person in who is new here: they take this name and this password. Returns their member.
+    """Let an invited person in who is new here, with this name and password, and return their member.
 
-    Raises InvitationGone, InvitationExpired, or IdentityKnown when they have a password by now.
+    Raises InvitationGone, InvitationExpired, or IdentityKnown if they have a password by now.
     """
     # Hashed first: on SQLite a transaction keeps everybody else from writing.
     return _accept(token, None, name, make_password(password), origin)
@@ -313,7 +313,7 @@ def _introduce(member: Member, name: str, hashed: str) -> None:
     user = User.objects.select_for_update().get(pk=member.user_id)
     if user.has_usable_password():
         raise IdentityKnown
-    # Where others added them without an invitation, they go on being called what they were called.
+    # Accounts where others added them without an invitation go on calling them what they were called.
     Member.objects.filter(user=user, name_here=None).exclude(pk=member.pk).update(name_here=user.name)
     user.name, user.password = name, hashed
     user.save(update_fields=["name", "password"])

@@ -1,4 +1,4 @@
-"""Addresses that are asked for again and again: lists print hundreds, and Django asks all routes for each."""
+"""Addresses of pages, reversed once: lists print hundreds of them, and Django searches all routes each time."""
 
 from functools import cache
 
@@ -8,13 +8,13 @@ _ANY = 1_234_567_890
 
 
 def link(route: str, number: int) -> str:
-    """Return the address of a route whose one argument is a number: what ``reverse`` returns, but once for all."""
+    """Return the address of a route whose one argument is a number, as ``reverse`` does."""
     before, after = _around(route, get_script_prefix())
     return f"{before}{number}{after}"
 
 
 def page(route: str) -> str:
-    """Return the address of a route without arguments: what ``reverse`` returns, but once for all."""
+    """Return the address of a route without arguments, as ``reverse`` does."""
     return _page(route, get_script_prefix())
 
 

@@ -1,4 +1,4 @@
-"""What the address of a list page asks for: search, order, page. Nothing in it can make an error."""
+"""What the address of a list page asks for: search, order, page. Nothing in it can cause an error."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from accounts.listing import PER_PAGE, PER_PAGE_CHOICES, Cursor, Order, Page
 
 _LONGEST_SEARCH = 200  # characters
 _MOST_TERMS = 8
-#: What the address of a list may say, and how many characters of it are read. Each row's menu leads back to the list:
-#: a long address would make a page many times as long.
+#: The parameters of lists, and how many characters of each are read. Each row's menu holds the address of the list, to
+#: lead back to it: a long address would make the page many times as long.
 _LONGEST = {
     "q": _LONGEST_SEARCH,
     "at": 1_000,
@@ -56,7 +56,7 @@ class ListRequest:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "ListRequest":
-        """Read the request's query; of a parameter given twice, the last counts. What no list has is left out."""
+        """Read the request's query. Of a parameter given twice the last counts; unknown ones are ignored."""
         given = {name: value for name, value in request.GET.items() if name in _LONGEST}
         return cls(
             request.path, {name: str(value).replace("\0", "")[: _LONGEST[name]] for name, value in given.items()}
@@ -74,7 +74,7 @@ class ListRequest:
 
     @property
     def terms(self) -> list[str]:
-        """The words of the search, folded as the texts are that it looks through."""
+        """The words of the search, case-folded like the texts that are searched."""
         return [word.casefold() for word in self.words]
 
     def search_condition(self, field: str) -> Q:
@@ -134,7 +134,7 @@ class ListRequest:
         return f"{self.path}?{urlencode(kept)}" if kept else self.path
 
     def in_words(self, listed: str, **filters: str) -> str:
-        """Return what is listed and by what it is filtered, for paper, which shows no fields to read it from.
+        """Return what is listed and how it is filtered, for paper, where the fields of the filter are not shown.
 
         *Account users, filtered: status “Suspended”, search “acme”.*
 
@@ -147,7 +147,7 @@ class ListRequest:
         return f"{listed}, filtered: {said}." if said else f"{listed}."
 
     def but(self, *names: str) -> list[tuple[str, str]]:
-        """Return the parameters but ``names`` and the place in the list: what a form carries that changes those."""
+        """Return the parameters except ``names`` and the place in the list: what a form that changes those carries."""
         return [(name, value) for name, value in self.parameters.items() if name not in {*names, "at"}]
 
     def footer(self, page: Page, label: str = "Items per page:") -> dict[str, object]:

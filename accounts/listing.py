@@ -1,10 +1,10 @@
-"""Pages of long lists of one branch of the tree: filtered, sorted, turned by keyset, at the same cost at any size.
+"""Pages of long lists of one branch of the tree: filtered, sorted and paged by keyset, at the same cost at any size.
 
 The rows carry a copy of the path in the index of each sort order. Neither database finds the cheaper of the two ways
-by itself, so the way is chosen here and the other index made unattractive by wrapping its column in an expression:
+by itself, so it is chosen here, and the other index is made unusable by wrapping its column in an expression:
 
 * *range and sort*: read the branch's range of the path index, sort it. Cheap for small branches.
-* *walk*: follow the sort order's index and drop what is outside the branch. Cheap for large ones.
+* *walk*: follow the sort order's index and skip what is outside the branch. Cheap for large ones.
 
 The measurements are in docs/architecture.md, "Lists".
 """
@@ -35,16 +35,16 @@ PER_PAGE_CHOICES = (10, 25, 50, 100)
 PER_PAGE = 25
 #: Totals are exact up to here; beyond, counting would cost more than the page.
 COUNTED = 10_000
-#: Branches up to this many rows are sorted: that takes two milliseconds at most, wherever in the order their rows lie.
+#: Branches up to this many rows are sorted: that takes two milliseconds at most, wherever their rows are in the order.
 _SORTED = COUNTED
-#: The same where the index of paths lacks the sort column, so that the rows themselves are read, all over their table.
+#: The same if the index of paths lacks the sort column, so that the rows themselves have to be read.
 _READ = 2_000
-#: A walk gives up after this many entries: the branch's rows lie together elsewhere in the order, so sort them too.
+#: A walk gives up after this many entries: the branch's rows are elsewhere in the order, so it is sorted after all.
 _WALKED = 5_000
 
 
 def in_large_branch(rows: QuerySet[Row], path: str, path_field: str) -> QuerySet[Row]:
-    """Return those of ``rows`` in the branch at ``path``, found by whatever index but that of paths.
+    """Return those of ``rows`` in the branch at ``path``, found by any index but that of paths.
 
     PostgreSQL knows from its statistics that the branch is large, and would misjudge an expression.
     """
@@ -161,12 +161,12 @@ class Listing(Generic[Row]):
         path_field: the rows' column with the copy of the path.
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only. A function
             of the program, which adds the same each time.
-        is_filtered: whether ``rows`` leaves out what no index of the list tells, so that finding them is the work.
-        among: the rows that a filter chooses from, and those apart: an index counts them. None where there are neither.
-        apart: how many of ``among`` are left out of ``rows``, filtered or not, because the caller shows them apart.
+        is_filtered: whether ``rows`` are filtered by something that no index of the list knows.
+        among: what ``rows`` are filtered from, together with those shown apart; an index can count these.
+        apart: how many of ``among`` are never in ``rows``, because the caller shows them apart.
         sorted_in_branch: the column that the index of paths has beside the path, if any.
-        by_index: ``rows`` once more, put together without reading the branch (accounts.text_index), for large ones; a
-            row may come twice.
+        by_index: ``rows`` once more, found by indexes without reading the branch (see accounts.text_index), for large
+            branches; a row may occur twice.
     """
 
     rows: QuerySet[Row]
@@ -260,9 +260,9 @@ class Listing(Generic[Row]):
         return entries.query.sql_with_params()
 
     def _found(self) -> Sequence[tuple[Any, int]] | None:
-        """Return (sort value, key) of the rows that a filter leaves, COUNTED + 1 at most, so that they are found once.
+        """Return (sort value, key) of the rows that a filter leaves, in no order, COUNTED + 1 at most.
 
-        In no order. None where there is no filter: then an index counts and another one sorts.
+        So they are found once, for the count and for the page. None without a filter: then indexes count and sort.
         """
         if not self.is_filtered:
             return None
@@ -272,10 +272,10 @@ class Listing(Generic[Row]):
         return list(found.order_by().values_list(self.order.field, "pk"))
 
     def _read_or_by_index(self, among: QuerySet[Row]) -> RawSQL:
-        """Return the keys of the rows that a filter leaves: a branch of up to _SORTED rows is read, a larger one not.
+        """Return the keys of the rows that a filter leaves: a branch of up to _SORTED rows is read, a larger not.
 
-        In one statement, so that a page asks no more often than without a search: a limit of none keeps a database
-        from beginning with the way not wanted.
+        Both ways are in one statement, so that a search takes no more queries than a plain page. A limit of 0 keeps the
+        database from running the unwanted way.
         """
         size, size_values = self._entries(among)
         ways: list[str] = []
@@ -312,7 +312,7 @@ class Listing(Generic[Row]):
             cursor: where to begin.
             count: how many to read.
             found: from ``_found``.
-            walk_on: walk as far as it takes, for whoever reads to the end anyway.
+            walk_on: walk as far as it takes, for a caller who reads to the end anyway.
         """
         if found is not None and total <= COUNTED:
             keys = self._next_of(found, cursor, count)

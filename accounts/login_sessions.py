@@ -1,7 +1,7 @@
-"""Login sessions as people see them: one's own, listed and ended; those of others in one's account, ended.
+"""Login sessions as people see them: their own, to list and to end; those of others in the account, to end.
 
-Whoever ends sessions locks the audit chains first, as whatever takes somebody out of an account does: of two that meet
-one then waits for the other.
+Ending sessions locks the audit chains first, as every write that takes somebody out of an account does, so that of two
+such writes at once one waits for the other.
 """
 
 import uuid

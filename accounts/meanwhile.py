@@ -1,4 +1,4 @@
-"""Forms whose page may be older than what others have saved since: nobody replaces what they have not seen."""
+"""Forms that do not overwrite what somebody else saved after their page was opened."""
 
 from typing import Any
 
@@ -7,20 +7,20 @@ from django.core.exceptions import ValidationError
 
 
 class MeanwhileForm(forms.Form):
-    """A form of what is there now, its initial values, whose fields also send what the page showed.
+    """A form whose initial values are those of now, and whose fields also send what their page showed.
 
-    Fields take part by ``show_hidden_initial``. What comes without it, from a program, counts as it is.
+    Fields take part if they have ``show_hidden_initial``. A request without it, such as a program's, is taken as it is.
     """
 
     def was_left(self, *names: str) -> bool:
-        """Whether the valid fields ``names``, which belong together, were sent as the page showed them."""
+        """Whether the valid fields ``names``, which belong together, were sent unchanged from what the page showed."""
         shown = [self._shown(name) for name in names]
         return None not in shown and shown == [(self.cleaned_data.get(name),) for name in names]
 
     def refuse_replacing(self, *names: str, now: str) -> None:
-        """Turn the form down, once, if ``names`` are to replace what their page did not show: ``now``, in words.
+        """Add an error, once, if ``names`` would overwrite values that their page did not show.
 
-        The mistake is told at the last of the fields, and their page is then a new one.
+        The error, at the last of the fields, says what they are ``now``, in words. Sending the form again overwrites.
         """
         shown = [self._shown(name) for name in names]
         present = [(self.initial.get(name),) for name in names]
@@ -31,7 +31,7 @@ class MeanwhileForm(forms.Form):
         self.add_error(names[-1], f"Changed meanwhile, to {now}. Save again if yours is to replace it.")
 
     def _shown(self, name: str) -> tuple[Any] | None:
-        """Return what the page showed, as a tuple of the cleaned value; none where that is unknown or is no answer."""
+        """Return the cleaned value that the page showed, in a tuple; none if that is unknown or invalid."""
         raw = self.data.get(self.add_initial_prefix(name))
         if raw is None or name not in self.fields or name not in self.cleaned_data:
             return None

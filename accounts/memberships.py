@@ -113,8 +113,8 @@ def _store_vpn_password(member: Member, hashed: str, by: Member, origin: Origin)
 def change_status(*, member: Member, status: str, by: Member, origin: Origin) -> MemberStatus:
     """Set the member's status to one of ``CHOSEN_STATUSES`` and return it.
 
-    Whoever can no longer sign in anywhere, or is suspended everywhere, loses their open sessions. Raises NotAllowed,
-    ValueError for another status.
+    A user who can no longer work in any account loses their open sessions. Raises NotAllowed, or ValueError for another
+    status.
     """
     chosen = MemberStatus(status)
     if chosen not in CHOSEN_STATUSES:
@@ -147,7 +147,7 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin)
     former_id = member.parent_id or 0
     moved = _move(member, parent, by, origin)
     former = _there(_as_it_is.first(former_id))
-    # The event of the move is about somebody of whom those who were above, and no longer are, see nothing any more.
+    # Those who are no longer above the user do not see the event of the move, which is about somebody elsewhere.
     is_lost = hierarchy.relation(former, moved) is not Relation.ANCESTOR
     if is_lost and former.pk != by.pk:
         details = {"user": audit.label(moved)}
@@ -170,8 +170,8 @@ def _move(member: Member, parent: Member, by: Member | None, origin: Origin) -> 
 def change_owner(*, member: Member, origin: Origin) -> Member:
     """Make the member the owner of their account, the former owner directly below, and return them as they then are.
 
-    For whoever runs the installation: nobody in an account may do it. The former owner keeps no permission but what
-    they are given anew. Raises NotAllowed for somebody who does not work in the account, TreeError for the owner.
+    For those who run the installation: nobody in an account may do it. The former owner has no permissions until they
+    are given some. Raises NotAllowed for somebody who does not work in the account, TreeError for the owner.
     """
     hierarchy.lock_account(member.account_id)
     member = present_member(member)
@@ -237,8 +237,8 @@ class NotEmpty(Exception):
 def remove_member(*, member: Member, by: Member, origin: Origin, hand_over: bool = False) -> None:
     """Remove the member from the account, with their keys, and end their sessions; the audit trail stays.
 
-    Those directly below move up to the member's parent, each with their branch. Where one of all below is neither
-    disabled nor suspended, that happens only with ``hand_over``.
+    Those directly below move up to the member's parent, each with their branch. If any user below is neither disabled
+    nor suspended, that takes ``hand_over``.
 
     Raises NotAllowed, or NotEmpty with the users who still work.
     """
@@ -257,17 +257,17 @@ def working_below(member: Member) -> list[Member]:
 
 
 def present_for_leaving(member: Member, by: Member) -> tuple[Member, Member]:
-    """Lock the account for somebody's leaving; return actor and member as they are now. Raises NotAllowed."""
+    """Lock the account before somebody leaves; return actor and member as they are now. Raises NotAllowed."""
     hierarchy.lock_account(member.account_id)
     audit.lock_chain(member.account_id)
     return present_member(by), present_member(member)
 
 
 def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, details: Mapping[str, object]) -> None:
-    """Take a member out of the account, inside the write that decided it: those directly below move up.
+    """Take a member out of the account, inside the write that decided it; those directly below move up.
 
-    ``by`` is none where the server did it. Their user goes too where nothing is left of them: no membership, and no
-    password ever set.
+    ``by`` is none if the server does it. The user is deleted too if they have no other membership and never set a
+    password.
     """
     user, parent = member.user, _there(_as_it_is.first(member.parent_id or 0))
     for child in Member.objects.filter(parent=member).order_by("pk"):
@@ -286,7 +286,7 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
 def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) -> None:
     """Freeze the branch of ``member``: none of its users can use the console, and their keys are refused.
 
-    Nothing else about them changes. A branch that is frozen already stays as it is. Raises NotAllowed.
+    Nothing else about them changes. If the branch is frozen already, nothing happens. Raises NotAllowed.
     """
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
@@ -297,7 +297,7 @@ def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) ->
 
 @one_transaction
 def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
-    """Undo the freezing of the branch of ``member``; what is in another frozen one stays so. Raises NotAllowed."""
+    """Thaw the branch of ``member``; users in another frozen branch stay frozen. Raises NotAllowed."""
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
     freeze = BranchFreeze.objects.filter(member=member).first()

@@ -1,4 +1,4 @@
-"""What every request of a signed-in person goes through: session limits, then the member in the current account."""
+"""What every request of a signed-in user goes through: session limits, then the member in the current account."""
 
 from collections.abc import Callable
 from typing import cast
@@ -29,7 +29,7 @@ class SessionLimitsMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Sign the person out before the view when the time is over; the page then asks to log in again."""
+        """Sign the user out before the view if the session's time is over; the page then asks them to log in again."""
         origin = cast(MemberRequest, request).origin
         if request.session.get(auth.SESSION_KEY) and signin.session_is_over(request, origin=origin):
             auth.logout(request)
@@ -37,15 +37,15 @@ class SessionLimitsMiddleware:
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
-    """Asks strangers to log in, and leads them back to what they asked for where that is a page."""
+    """Asks strangers to log in, and leads them back to the page that they asked for."""
 
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
     ) -> HttpResponseRedirect:
-        """Redirect to the login page, which says so if a session is over, whoever ended it.
+        """Redirect to the login page, which says if a session has ended, whoever ended it.
 
-        It is told by the address: a message would make a session, for whatever a stranger sends as the name of one.
-        Whoever meant to log out, or to switch accounts, is led nowhere afterwards, and lost nothing that they entered.
+        The address says so: a message would create a session, for whatever a stranger sends in a session cookie. After
+        an attempt to log out or to switch accounts there is no page to lead back to, and no input was lost.
         """
         back = ways_back.after_signing_in(request)
         is_over = settings.SESSION_COOKIE_NAME in request.COOKIES and request.session.is_empty()
@@ -61,16 +61,16 @@ class MemberMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the view. A large body is refused here, where it is known whose it is and nothing has read it."""
+        """Call the view. A large body is refused here, when it is known who sent it and nothing has read it yet."""
         cast(MemberRequest, request).member = signin.current_member(request)  # type: ignore[assignment]
         return uploads.admit(cast(MemberRequest, request)) or self.get_response(request)
 
     def process_view(
         self, request: MemberRequest, view: Callable[..., HttpResponse], args: object, kwargs: object
     ) -> HttpResponse | None:
-        """Keep out members whose status or address does not allow the console, except to leave or to switch.
+        """Keep out members whose status or address does not allow the console, except to log out or switch accounts.
 
-        Of those who may use it, stop forms that were opened in another account.
+        For the others, stop forms that were opened in another account.
         """
         member: Member | None = request.member
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
@@ -106,7 +106,7 @@ def _refused(request: MemberRequest, why: str, template: str, title: str, **more
 
 
 def _record_refusal(request: MemberRequest, why: str) -> None:
-    """Record that the member was kept out, once a minute at most: whoever reloads the page must not flood the trail."""
+    """Record that the member was kept out, at most once a minute: reloading the page must not flood the trail."""
     member, minute = request.member, int(timezone.now().timestamp()) // 60
     audit.record_refusal(
         events.CONSOLE_REFUSED,

@@ -1,4 +1,4 @@
-"""The one form of an address, of an API username and of a person's name: what is refused and folded. No model."""
+"""The canonical forms of e-mail addresses, API usernames and names, and which are refused. No model."""
 
 import re
 import unicodedata
@@ -8,8 +8,8 @@ from django.core.validators import validate_email
 
 NAME_LENGTH = 300  # characters
 EMAIL_BYTES = 254  # octets in UTF-8. Source: RFC 5321, section 4.5.3.1.3, less the angle brackets
-# Characters of what is typed for an address or a name beyond which it is none, whatever its one form would be. Bringing
-# text into that form takes time with the square of a run of marks: a megabyte of them would take minutes.
+# A longer text is no address and no name, whatever its canonical form would be. Normalising takes time that grows with
+# the square of a run of combining marks: a megabyte of them would take minutes.
 _TYPED = 2_000
 API_USERNAME_LENGTH = 100  # characters, of one that is chosen
 #: What a caller with an IBM Cloud API key sends as its user name. Source: IBM Cloud documentation, "Using API keys".
@@ -109,7 +109,7 @@ def clean_name(name: str) -> str:
 
 
 def shown_name(name: str) -> str:
-    """Return a name as a reader sees it, whatever its case: names that differ in no more are typed for each other."""
+    """Return a name for comparing what was typed with it: case, and how characters are composed, do not matter."""
     return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
 
 

@@ -1,7 +1,7 @@
 """Tells people by mail what others changed about them, what was changed about their login, and when a value was seen.
 
-Posted in the transaction of the event: no mail without the change, and no change without the mail. Which events, and in
-which words, is said beside their names (``accounts.events.NOTICES``).
+Mails are posted in the transaction of the event: no mail without the change, and no change without the mail. Which
+events are told, and in which words, is declared beside their names (``accounts.events.NOTICES``).
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from accounts.events import NOTICES
 from accounts.models import Event, Member
 from accounts.signals import event_recorded, events_recorded
 
-#: Mails to somebody who never came into the account by themselves.
+#: Mails to somebody who did not join the account themselves.
 _UNCONFIRMED = throttle.Limit("told unconfirmed", 5, timedelta(days=1))
 
 
@@ -53,15 +53,15 @@ def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Memb
 
 
 def _is_flooded(member: Member) -> bool:
-    """Whether an address that nobody confirmed has been sent enough for a day; counts the mail that else goes there.
+    """Whether an unconfirmed address was sent enough mail for a day; otherwise counts one more.
 
-    It is what somebody typed for a VPN-only user: a stranger could be sent mail after mail, with words of theirs.
+    Somebody typed it for a VPN-only user: it may be a stranger's, who could be sent mail after mail.
     """
     return member.name_here is not None and throttle.count(_UNCONFIRMED, member.user.email) is not None
 
 
 def _was_seen_from_there(event: Event) -> bool:
-    """Whether the same person did the like from the same address before; one query over the holder's events."""
+    """Whether the same person saw the holder's value from the same address before; one query."""
     alike = [action for action, notice in NOTICES.items() if notice.is_about_oneself]
     return (
         Event.objects.filter(

@@ -1,7 +1,7 @@
 """What others did that concerns a member, and how far the member has read it: the *Notifications* of the header.
 
-The rows are those of the audit trail, which their member may see anyway; nothing is kept twice but a number. Refused
-sign-ins are not among them: most are one's own, and anybody who knows an address could keep its bell lit.
+The rows are those of the audit trail, which the member may see anyway; only a number is kept besides. Refused sign-ins
+are left out: most are one's own, and anybody who knows an e-mail address could keep its owner's bell lit.
 """
 
 from django.db.models import Exists, Max, OuterRef, Q, QuerySet, Value
@@ -15,7 +15,7 @@ _CONCERNING = BY_OTHERS & ~Q(action=SIGN_IN_REFUSED)
 
 
 def events_for(member: Member) -> QuerySet[Event]:
-    """Return what somebody else, known or not, did to the member in their account, as a queryset without an order."""
+    """Return the events that somebody else, known or not, caused about the member, as a queryset without an order."""
     return Event.objects.filter(_CONCERNING, account_id=member.account_id, subject_id=member.pk)
 
 
@@ -31,9 +31,9 @@ def with_notifications(members: QuerySet[Member]) -> QuerySet[Member]:
 
 
 def mark_read(member: Member, *, until: int) -> None:
-    """Keep that the member has read their notifications up to the event with that number; later ones stay new.
+    """Mark the member's notifications as read up to the event with that number; later ones stay new.
 
-    Two queries, one where there is none to be marked.
+    Two queries, or one if there is nothing to mark.
     """
     newest = events_for(member).filter(number__lte=until).aggregate(newest=Max("number"))["newest"]
     if newest is not None:
