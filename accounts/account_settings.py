@@ -117,7 +117,7 @@ def remove_domain(*, pattern: str, by: Member, origin: Origin) -> None:
     by, account = _decided_by(by)
     left = [kept for kept in account.user_domains.split("\n") if kept != pattern]
     if not left and account.restrict_user_domains:
-        raise PatternError([f"“{pattern}” is the last pattern: add another one first, or turn the restriction off."])
+        raise PatternError([f"“{pattern}” is the last pattern: add another first, or turn off the restriction."])
     _set_domains(account, "\n".join(left), is_on=account.restrict_user_domains, by=by, origin=origin)
 
 

@@ -36,7 +36,7 @@ class AddressesField(forms.CharField):
 class LockoutForm(forms.Form):
     """A form that asks first when saving it would keep out the person who saves."""
 
-    confirm_lockout = forms.BooleanField(label="Save it, although it locks me out from here", required=False)
+    confirm_lockout = forms.BooleanField(label="Save it even though it locks me out from here", required=False)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,6 +52,6 @@ class LockoutForm(forms.Form):
         self.fields["confirm_lockout"].widget = forms.CheckboxInput()
         self.add_error(
             "confirm_lockout",
-            f"You are calling from {address or 'an unknown address'}, which this restriction does not allow: you "
-            "could not go on working. Nothing was saved. Tick the box to save it all the same.",
+            f"You are connecting from {address or 'an unknown address'}, which this restriction does not allow: you "
+            "would lock yourself out. Nothing was saved. Tick the box to save it anyway.",
         )

@@ -253,7 +253,8 @@ def _read_all(entries: list[str]) -> AddressSet:
     """Return the set of the entries, or raise AddressError with what is wrong in each."""
     if len(entries) > MAX_ENTRIES:
         raise AddressError(
-            f"This lists {len(entries):,} entries, and {MAX_ENTRIES} are the most: write ranges or subnets instead."
+            f"This lists {len(entries):,} entries, but at most {MAX_ENTRIES} are allowed: "
+            "write ranges or subnets instead."
         )
     spans: list[_Span] = []
     texts: list[str] = []
@@ -284,8 +285,8 @@ def _read(entry: str) -> _Span:
     """
     if not entry.isascii():
         raise AddressError(
-            f"{_shown(entry)} has a character that no address has: type it again with plain "
-            "digits, letters, points, colons and -."
+            f"{_shown(entry)} has a character that cannot be in an address: type it again with plain digits, letters, "
+            "periods, colons and hyphens."
         )
     if "-" in entry:
         span = _read_range(entry)
@@ -302,8 +303,8 @@ def _read(entry: str) -> _Span:
     below, above = _Span(6, span.first, first - 1), _Span(6, last + 1, span.last)
     parts = [_written(part) for part in (below, inside, above) if part.first <= part.last]
     raise AddressError(
-        f"{_shown(entry)} takes in IPv4 addresses, as ::ffff:0:0/96, without saying so: write what "
-        f"is meant of {', '.join(parts)}."
+        f"{_shown(entry)} includes IPv4 addresses (::ffff:0:0/96) without saying so: write those that you mean of "
+        f"{', '.join(parts)}."
     )
 
 
@@ -324,9 +325,7 @@ def _read_range(entry: str) -> _Span:
     """Return the addresses from the one before the first `-` to the one after it."""
     first, last = (_read_address(end.strip(_BLANKS), entry) for end in entry.split("-", 1))
     if first.version != last.version:
-        raise AddressError(
-            f"{_shown(entry)} mixes IPv4 and IPv6: write one range for each, such as 17.5.7.8 - 17.5.9.5."
-        )
+        raise AddressError(f"{_shown(entry)} mixes IPv4 and IPv6: write a range for each, such as 17.5.7.8 - 17.5.9.5.")
     if first > last:
         raise AddressError(f"{_shown(entry)} runs backwards: write {_written(last)} - {_written(first)}.")
     return _Span(first.version, first.first, last.last)
@@ -388,6 +387,6 @@ def _shown(entry: str) -> str:
 def _too_long(characters: int) -> str:
     """Return the sentence about a text above MAX_CHARACTERS, without the text."""
     return (
-        f"This comes to {characters:,} characters, and {MAX_CHARACTERS:,} are the most: write "
+        f"This comes to {characters:,} characters, but at most {MAX_CHARACTERS:,} are allowed: write "
         "ranges or subnets instead."
     )

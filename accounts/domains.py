@@ -45,7 +45,7 @@ def _problem(pattern: str) -> str:
     if len(pattern) > LONGEST_PATTERN:
         return f"“{pattern[:40]} …” has more than {LONGEST_PATTERN} characters."
     if pattern.count("@") > 1 or not pattern.isprintable() or " " in pattern:
-        return f"“{pattern}” is no pattern for addresses."
+        return f"“{pattern}” is not a pattern for email addresses."
     return ""
 
 

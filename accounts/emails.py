@@ -60,7 +60,7 @@ def _reset(mail: Mail, reset: PasswordReset) -> EmailMultiAlternatives:
         "asked_at": formats.moment(reset.created_at),
         "address": reset.address,
     }
-    return _message(mail, "Choose another password", "reset", context)
+    return _message(mail, "Set a new password", "reset", context)
 
 
 def _notice(mail: Mail) -> EmailMultiAlternatives:

@@ -109,19 +109,19 @@ VPN_PASSWORD_CHANGED = "member.vpn_password_changed"  # noqa: S105 - a name, not
 
 register(
     {
-        ACTIVITY_TRIMMED: "Old activity cleared away",
+        ACTIVITY_TRIMMED: "Old activity deleted",
         ACCOUNT_CREATED: "Account created",
         OWNER_CHANGED: "Owner of the account changed",
         SIGNED_IN: "Signed in",
         SIGN_IN_REFUSED: "Sign-in refused",
         SIGNED_OUT: "Signed out",
-        IDENTITY_PROVED: "Identity proved again",
+        IDENTITY_PROVED: "Identity confirmed",
         ACCOUNT_SWITCHED: "Switched to this account",
         PASSWORD_CHANGED: "Password changed",
         PASSWORD_RESET: "Password reset",
         PASSCODE_ADDED: "One-time passcodes turned on",
         PASSCODE_REMOVED: "One-time passcodes turned off",
-        RECOVERY_CODES_MADE: "Recovery codes made",
+        RECOVERY_CODES_MADE: "Recovery codes generated",
         RECOVERY_CODE_USED: "Recovery code used",
         PASSKEY_ADDED: "Passkey added",
         PASSKEY_REMOVED: "Passkey removed",
@@ -148,18 +148,18 @@ register(
         BRANCH_THAWED: "Branch thawed",
         INVITED: "User invited",
         INVITATION_SENT: "Invitation sent",
-        INVITATION_RENEWED: "Invitation sent anew",
+        INVITATION_RENEWED: "Invitation sent again",
         INVITATION_CANCELLED: "Invitation cancelled",
         INVITATION_ACCEPTED: "Invitation accepted",
     }
 )
 tell_by_mail(
     {
-        OWNER_CHANGED: Notice("The owner of the account was changed", "The account has another owner."),
+        OWNER_CHANGED: Notice("The owner of the account was changed", "The account has a new owner."),
         STATUS_CHANGED: Notice("Your user status was changed", "Your user status in the account was changed."),
         PARENT_CHANGED: Notice(
             "Your parent user was changed",
-            "Your place in the user hierarchy was changed: you have another parent user.",
+            "Your place in the user hierarchy was changed: you have a new parent user.",
         ),
         PERMISSIONS_CHANGED: Notice("Your permissions were changed", "Your permissions in the account were changed."),
         LOGIN_CHANGED: Notice("User-managed login was changed", "User-managed login was turned on or off for you."),
@@ -167,36 +167,36 @@ tell_by_mail(
             "Your IP address restriction was changed",
             "The addresses from which you may log in to the console were changed.",
         ),
-        VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "Another VPN password was set for you."),
+        VPN_PASSWORD_CHANGED: Notice("Your VPN password was changed", "A new VPN password was set for you."),
         PASSWORD_CHANGED: Notice(
             "Your password was changed",
-            "Another password was set for your user, and your other login sessions were ended.",
+            "A new password was set for your user, and your other login sessions were ended.",
             is_about_identity=True,
         ),
         PASSWORD_RESET: Notice(
             "Your password was reset",
-            "Another password was set for your user by a link that was sent to this address, and all your login "
+            "A new password was set for your user with a link that was sent to this address, and all your login "
             "sessions were ended.",
             is_about_identity=True,
         ),
         PASSCODE_ADDED: Notice(
             "One-time passcodes were turned on",
-            "From now on a code of an authenticator app is asked for when you log in.",
+            "From now on, you are asked for a code from an authenticator app when you log in.",
             is_about_identity=True,
         ),
         PASSCODE_REMOVED: Notice(
             "One-time passcodes were turned off",
-            "No code of an authenticator app is asked for any more when you log in.",
+            "You are no longer asked for a code from an authenticator app when you log in.",
             is_about_identity=True,
         ),
         RECOVERY_CODES_MADE: Notice(
-            "Recovery codes were made",
-            "New recovery codes were made for your user. Earlier ones have stopped working.",
+            "Recovery codes were generated",
+            "New recovery codes were generated for your user. Earlier codes no longer work.",
             is_about_identity=True,
         ),
         RECOVERY_CODE_USED: Notice(
             "A recovery code was used",
-            "Somebody logged in as you with a recovery code, which cannot be used again.",
+            "Someone logged in as you with a recovery code, which cannot be used again.",
             is_about_identity=True,
         ),
         PASSKEY_ADDED: Notice(

@@ -15,7 +15,7 @@ from accounts.names import REASON_LENGTH, clean_api_username, clean_email, clean
 
 #: What is said beside a new password; the second where somebody else may set it.
 PASSWORD_HELP = "At least 12 characters."  # noqa: S105 - a sentence, not a secret
-UNSEEN_PASSWORD_HELP = f"{PASSWORD_HELP} Nobody can see it afterwards, only set another."
+UNSEEN_PASSWORD_HELP = f"{PASSWORD_HELP} No one can see it afterwards, only set a new one."
 
 
 class NameField(forms.CharField):
@@ -69,7 +69,7 @@ class ReasonField(forms.CharField):
             label="Reason",
             max_length=REASON_LENGTH,
             widget=forms.TextInput(attrs={"autocomplete": "off"}),
-            **{"help_text": "Kept in the activity log, and told to those concerned."} | kwargs,
+            **{"help_text": "It is kept in the activity log and shown to the users concerned."} | kwargs,
         )
 
     def clean(self, value: Any) -> str:
@@ -78,7 +78,7 @@ class ReasonField(forms.CharField):
         try:
             return clean_name(text)
         except forms.ValidationError as error:
-            raise forms.ValidationError("Write the reason in words, in one line.") from error
+            raise forms.ValidationError("Enter the reason as one line of text.") from error
 
 
 def helper(button: str, *, action: str = "", form_id: str = "", tag: bool = True) -> FormHelper:
@@ -129,5 +129,5 @@ class MarkReadForm(forms.Form):
         """Return the event's number. Raises ValidationError for what is none."""
         number = number_in(self.cleaned_data["until"], largest=2**31 - 1)
         if number is None:
-            raise forms.ValidationError("This is no number of an event.")
+            raise forms.ValidationError("This is not the number of an event.")
         return number

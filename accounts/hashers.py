@@ -102,7 +102,7 @@ class ContextWordsValidator:
 
     def get_help_text(self) -> str:
         """Return the rule in a sentence."""
-        return "Do not build the password from your name, your email address or the word Keytree."
+        return "Do not use your name, your email address or the word Keytree in the password."
 
     @staticmethod
     def _words(user: Any) -> list[str]:

@@ -51,7 +51,7 @@ _KEPT = timedelta(days=1)
 LARGE = 128 * 1024
 LARGE_FILES = throttle.Limit("large files", 30, timedelta(hours=1))
 
-_FAULT = "Something went wrong on the server. Begin it again, or ask whoever runs this installation."
+_FAULT = "Something went wrong on the server. Start it again, or ask whoever runs this installation."
 _LONGEST_NAME = 255
 
 _WORKING = (ImportState.CHECKING, ImportState.INVITING)
@@ -124,9 +124,9 @@ def count_large_file(member: Member, size: int) -> None:
         return
     own = job_of(member)
     if own is not None and own.entries > AT_HAND and is_at_work(own):
-        raise TooManyFiles("Your earlier file is still being worked on. Wait until that is done, or cancel it.")
+        raise TooManyFiles("Your earlier file is still being processed. Wait until that is finished, or cancel it.")
     if _is_another_at_work(member, entries__gt=AT_HAND):
-        raise TooManyFiles("Another user imports a long file just now. Send yours when that is done.")
+        raise TooManyFiles("Another user is importing a large file at the moment. Send yours when that is finished.")
     full = throttle.count(LARGE_FILES, str(member.account_id))
     if full is not None:
         raise TooManyFiles(

@@ -56,7 +56,7 @@ class ImportRefused(Exception):
     """The file has mistakes, and nobody was invited."""
 
     def __init__(self, plan: Plan) -> None:
-        super().__init__(f"The file has {len(plan.problems):,} mistakes. Nobody was invited.")
+        super().__init__(f"The file has {len(plan.problems):,} mistakes. No one was invited.")
         self.plan = plan
 
 
@@ -133,15 +133,15 @@ class _Planner:
         for email, entry in self._entries.items():
             member = self._members.get(email)
             if member is not None and member.status in INVITED_STATUSES:
-                problem = "This address is invited already."
+                problem = "This address is already invited."
             elif member is not None:
-                problem = "This address belongs to a user of the account already."
+                problem = "This address already belongs to a user of the account."
             elif not patterns.allow(email):
-                problem = "The account's domains do not allow this address."
+                problem = "The account's allowed domains do not include this address."
             elif email in tired:
-                problem = "This address was sent too many invitations today."
+                problem = "Too many invitations were sent to this address today."
             elif default_api_username(self._by.account_id, email) in taken:
-                problem = "Another user has the API username that this address would get."
+                problem = "Another user already has the API username that this address would get."
             else:
                 continue
             self._refuse(entry, problem)
@@ -175,7 +175,7 @@ class _Planner:
             # One sentence for both: the list of users may be hidden from whoever imports.
             return f"The parent is neither you, nor a user below you, nor in the file: {shown(parent)}"
         state = "frozen" if member.is_frozen else member.get_status_display()
-        return f"Nobody can be invited below the parent, who is {state}: {shown(parent)}"
+        return f"No one can be invited below the parent, who is {state}: {shown(parent)}"
 
     def _place(self) -> None:
         """Go from the top down. Whoever is not reached is in a circle, or below a mistake that was named."""
@@ -200,7 +200,7 @@ class _Planner:
                 for email in below.get(planned.email, ())
             ]
         for email in self._in_circles(self._entries.keys() - reached - self._wrong):
-            self._refuse(self._entries[email], "The parents lead round in a circle here.")
+            self._refuse(self._entries[email], "The parents form a circle here.")
 
     def _in_circles(self, unreached: AbstractSet[str]) -> Iterator[str]:
         """Yield those of ``unreached`` who are above themselves, looking at each once."""

@@ -30,7 +30,7 @@ class InviteForm(forms.Form):
         label="Email addresses",
         max_length=LONGEST_TEXT,
         widget=forms.Textarea(attrs={"rows": 6, "spellcheck": "false", "autocomplete": "off"}),
-        help_text=f"One or many, separated by commas, spaces or line ends; at most {MOST_INVITEES:,} at once.",
+        help_text=f"One or more, separated by commas, spaces or line breaks; at most {MOST_INVITEES:,} at once.",
     )
     permissions = forms.TypedMultipleChoiceField(label="Permissions for all of them", coerce=int, required=False)
 
@@ -50,7 +50,7 @@ class InviteForm(forms.Form):
             raise forms.ValidationError("Enter at least one address.")
         if len(found) > MOST_INVITEES:
             raise forms.ValidationError(
-                f"These are {len(found):,} addresses. Invite at most {MOST_INVITEES:,} at once; nobody was invited."
+                f"These are {len(found):,} addresses. Invite at most {MOST_INVITEES:,} at once. No one was invited."
             )
         return found
 
@@ -109,7 +109,7 @@ class VpnUserForm(_NewPasswordForm):
     api_username = ApiUsernameField(
         label="API username",
         required=False,
-        help_text="What programs send with the key. Left empty, it is made of the account ID and the address.",
+        help_text="What programs send with the key. If left empty, it is made from the account ID and the address.",
     )
     field_order = ("name", "email", "api_username", "password")
 

@@ -38,9 +38,9 @@ class Outcome(enum.Enum):
 
     INVITED = "Invited"
     ALREADY_MEMBER = "Already a user of this account"
-    ALREADY_INVITED = "Invited already"
+    ALREADY_INVITED = "Already invited"
     NOT_ALLOWED = "Not allowed by the account's domains"
-    TOO_OFTEN = "Sent too many invitations today"
+    TOO_OFTEN = "Too many invitations today"
     NOT_AN_ADDRESS = "Not an address"
 
 
@@ -85,7 +85,7 @@ def invite(*, invitees: Sequence[Invitee], granted: Permission, by: Member, orig
     by = present_member(by)
     require(by, MemberAction.INVITE, by)
     if granted & ~grantable_with_invitation(by):
-        raise NotAllowed("Nobody gives a permission that they do not have.")
+        raise NotAllowed("You cannot give a permission that you do not have.")
     outcomes = _outcomes(invitees, by)
     new = [invitee.email for invitee, outcome in zip(invitees, outcomes, strict=True) if outcome is Outcome.INVITED]
     count_invitations(by.account_id, len(new))
@@ -145,7 +145,7 @@ def _refuse_too_many(full: throttle.Full | None) -> None:
     """Raise TooManyInvitations where there is not enough room."""
     if full is None:
         return
-    when = f"{full.left:,} can be sent now, more" if full.left else "More can be sent"
+    when = f"{full.left:,} can be sent now, more" if full.left else "You can send more"
     raise TooManyInvitations(
         f"This account may send {settings.KEYTREE_INVITATIONS_PER_DAY:,} invitations in a day. {when} from "
         f"{moment(timezone.now() + full.wait)} on. Nothing was sent.",
@@ -198,7 +198,7 @@ def resend(*, member: Member, by: Member, origin: Origin) -> None:
     full = throttle.count(SENT_ANEW, _recipient(member.account_id, member.user.email))
     if full is not None:
         raise TooManyInvitations(
-            f"An invitation can be sent anew {SENT_ANEW.attempts} times in a day. It can be sent again from "
+            f"An invitation can be sent again {SENT_ANEW.attempts} times in a day. It can be sent again from "
             f"{moment(timezone.now() + full.wait)} on.",
             retry_after=full.wait,
         )

@@ -28,7 +28,7 @@ class MeanwhileForm(forms.Form):
             return
         renewed = {self.add_initial_prefix(name): self.initial.get(name, "") for name in names}
         self.data = {**dict(self.data.items()), **renewed}
-        self.add_error(names[-1], f"Changed meanwhile, to {now}. Save again if yours is to replace it.")
+        self.add_error(names[-1], f"This was changed to {now} in the meantime. Save again to replace it with yours.")
 
     def _shown(self, name: str) -> tuple[Any] | None:
         """Return the cleaned value that the page showed, in a tuple; none if that is unknown or invalid."""

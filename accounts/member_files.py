@@ -93,7 +93,7 @@ def read(data: bytes) -> Content:
     is_ldif = begins is not None and re.match(r"(version|dn)\s*:", begins[1], re.IGNORECASE) is not None
     content = _read_ldif(text) if is_ldif else _read_csv(text)
     if not content.entries and not content.problems:
-        raise FileError("The file holds nobody.")
+        raise FileError("The file does not name anyone.")
     return content
 
 
@@ -106,7 +106,8 @@ def _decoded(data: bytes) -> str:
         line = data.count(b"\n", 0, error.start) + 1
         raise FileError(f"Line {line} is not in UTF-8. Save the file in UTF-8 and try again.") from None
     if "\0" in text:
-        raise FileError(f"Line {text.count(chr(10), 0, text.index(chr(0))) + 1} holds a NUL: this is no text file.")
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise FileError(f"Line {line} holds a NUL character: this is not a text file.")
     return text
 
 
@@ -152,11 +153,11 @@ def _columns(cells: list[str]) -> _Columns:
         [place for place, name in enumerate(names) if name in known] for known in (_EMAIL_COLUMNS, _PARENT_COLUMNS)
     )
     if not emails:
-        raise FileError('The first line has to be a heading with a column "email", and "parent" where there is one.')
+        raise FileError('The first line has to be a header with a column "email", and optionally "parent".')
     for places, what in ((emails, "the email"), (parents, "the parent")):
         if len(places) > 1:
             numbers = " and ".join(str(place + 1) for place in places)
-            raise FileError(f"Columns {numbers} could each be {what}. Leave one in, or give the others another name.")
+            raise FileError(f"Columns {numbers} could each be {what}. Keep one, and rename or remove the others.")
     return _Columns(len(cells), emails[0], parents[0] if parents else None)
 
 
@@ -196,7 +197,7 @@ def _read_ldif(text: str) -> Content:
             content.refuse(record.line, record.first("dn"), record.problem or "The entry has no address (mail).")
         elif is_person:
             if dn in emails:
-                content.refuse(record.line, record.first("dn"), "There is another entry of this name (dn) above.")
+                content.refuse(record.line, record.first("dn"), "There is another entry with this name (dn) above.")
                 continue
             content.require_room(also=len(people))
             emails[dn] = email

@@ -58,7 +58,7 @@ class PermissionsForm(MeanwhileForm):
     def clean(self) -> None:
         """Raise ValidationError when nothing of the form arrived: that is not the same as no box ticked."""
         if not any(name in self.data or self.add_initial_prefix(name) in self.data for name in self.fields):
-            raise forms.ValidationError("Nothing arrived to be saved. Tick the permissions and save again.")
+            raise forms.ValidationError("Nothing was sent to be saved. Tick the permissions and save again.")
 
     @property
     def granted(self) -> Permission:
@@ -96,7 +96,7 @@ class FreezeForm(forms.Form):
     """Why a branch of users is frozen."""
 
     reason = ReasonField(
-        help_text="Kept in the activity log, and told to the user whose branch it is, not to those below."
+        help_text="It is kept in the activity log and shown to the user whose branch it is, not to those below."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -121,7 +121,7 @@ class DayForm(forms.Form):
         label="Day",
         input_formats=["%Y-%m-%d"],
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        error_messages={"required": "Choose a day.", "invalid": "Write the day like 2026-03-14."},
+        error_messages={"required": "Choose a day.", "invalid": "Enter the day like 2026-03-14."},
     )
 
     def __init__(self, *args: Any, tab: str, **kwargs: Any) -> None:
@@ -135,5 +135,5 @@ class DayForm(forms.Form):
         """Return the day. Raises ValidationError for one that has not come."""
         day: date = self.cleaned_data["on"]
         if day > timezone.now().date():
-            raise forms.ValidationError("This day has not come yet.")
+            raise forms.ValidationError("This day is in the future.")
         return day

@@ -118,7 +118,7 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
     """
     chosen = MemberStatus(status)
     if chosen not in CHOSEN_STATUSES:
-        raise ValueError(f"{chosen.label} is not a status to choose.")
+        raise ValueError(f"{chosen.label} is not a status that can be chosen.")
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.CHANGE_STATUS, member)
     if chosen != member.status:
@@ -177,7 +177,7 @@ def change_owner(*, member: Member, origin: Origin) -> Member:
     member = present_member(member)
     if not may_work(member):
         raise NotAllowed(
-            f"The owner has to be able to work in the account; this user is {member.get_status_display()}."
+            f"The owner must be able to work in the account, but this user is {member.get_status_display()}."
         )
     before, parent_id = Member.objects.select_related("user").get(account=member.account, parent=None), member.parent_id
     hierarchy.make_owner(member)
@@ -203,7 +203,7 @@ def change_permissions(*, member: Member, granted: Permission, by: Member, origi
     require(by, MemberAction.CHANGE_PERMISSIONS, member)
     held, within_reach = Permission(member.permissions), grantable(by, member)
     if granted & ~(within_reach | held):
-        raise NotAllowed("Nobody gives a permission that they do not have.")
+        raise NotAllowed("You cannot give a permission that you do not have.")
     after = (held & ~within_reach) | (granted & within_reach)
     if after != held:
         member.permissions = int(after)

@@ -53,7 +53,7 @@ def clean_email(email: str) -> str:
     # The first for what changes its case into a plain letter, such as the sign of the Kelvin.
     if unicodedata.normalize("NFKC", typed) != typed or canonical != typed.lower():
         raise ValidationError(
-            "This email address contains characters that are read as other ones. Type it with plain letters.",
+            "This email address contains characters that look like other ones. Type it with plain letters.",
             code="ambiguous",
         )
     return canonical
@@ -74,14 +74,16 @@ def clean_api_username(name: str) -> str:
             code="invalid",
         )
     if chosen == PLATFORM_USERNAME:
-        raise ValidationError("This word stands for IBM Cloud API keys. Choose another.", code="reserved")
+        raise ValidationError("This word is reserved for IBM Cloud API keys. Choose another.", code="reserved")
     if _MADE_API_USERNAME.match(chosen):
         raise ValidationError(
-            "Names of digits, an underscore and more are made of account IDs. Begin with a letter.", code="reserved"
+            "Names that begin with digits and an underscore are reserved for account IDs. Begin with a letter.",
+            code="reserved",
         )
     if "@" in chosen:
         raise ValidationError(
-            "An address would look like that of its user to whoever is called. Choose a name without an at sign.",
+            "Do not use an email address: services that are called would take it for the user's address. Choose a "
+            "name without an at sign.",
             code="reserved",
         )
     return chosen
@@ -104,7 +106,7 @@ def clean_name(name: str) -> str:
     if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDI_CONTROLS for char in composed):
         raise ValidationError("Enter a name without control characters.", code="control")
     if _WEB_ADDRESS.search(composed):
-        raise ValidationError("Enter a name without the address of a page.", code="address")
+        raise ValidationError("Enter a name without a web address.", code="address")
     return composed
 
 

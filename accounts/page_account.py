@@ -27,5 +27,5 @@ def in_words(request: MemberRequest) -> str:
         member.account for member in signin.memberships(request.user) if str(member.account_id) == opened_in
     ]
     where = still_theirs[0] if still_theirs else "another account"
-    remedy = f"Switch back to {where}, or do it again here." if still_theirs else "If you mean it here, do it again."
-    return f"Nothing was changed\nYou are in {present} now, and this form was opened in {where}. {remedy}"
+    remedy = f"Switch back to {where}, or do it again here." if still_theirs else "If you want it here, do it again."
+    return f"Nothing was changed\nYou are now in {present}, but this form was opened in {where}. {remedy}"

@@ -41,7 +41,7 @@ TIME = timedelta(minutes=5)
 MOST = 20
 #: What a challenge is for: one for logging in proves nothing later, nor the other way round.
 _ADD, LOG_IN, PROVE = "add", "log in", "prove"
-_NOT_RIGHT = "The passkey was not accepted. Try again, or use another way."
+_NOT_RIGHT = "The passkey was not accepted. Try again, or log in another way."
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def options_to_add(user: User, site: Site) -> str:
     """Return what the browser is asked to make a passkey for, as JSON, with a new challenge. Raises FactorRefused."""
     known = of_user(user.pk)
     if len(known) >= MOST:
-        raise FactorRefused(f"You have {MOST} passkeys, which is as many as there may be. Remove one first.")
+        raise FactorRefused(f"You have {MOST} passkeys, which is the maximum. Remove one first.")
     options = webauthn.generate_registration_options(
         rp_id=site.host,
         rp_name="Keytree",
@@ -179,7 +179,7 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
             details = {"name": name}
             identity.record(events.PASSKEY_ADDED, user_id=by.user_id, by=by, origin=origin, details=details)
     except IntegrityError:
-        raise FactorRefused("This passkey is there already.") from None
+        raise FactorRefused("This passkey has already been added.") from None
     return codes
 
 

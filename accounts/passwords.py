@@ -27,7 +27,7 @@ def change(request: HttpRequest, *, member: Member, current: str, new: str, orig
     with transaction.atomic():
         identity.lock(user.pk)
         if not User.objects.filter(pk=user.pk, password=user.password).update(password=encoded):
-            raise signin.SignInRefused("The password was changed meanwhile. Log in with the new one.")
+            raise signin.SignInRefused("The password has been changed in the meantime. Log in with the new one.")
         user.password = encoded
         auth.update_session_auth_hash(request, user)
         request.session[PROVED] = timezone.now().timestamp()

@@ -26,7 +26,7 @@ class MemberAction(enum.Enum):
     REMOVE = "remove this user from the account"
     INVITE = "invite users"  # below oneself: the target is the actor
     ADD_VPN_USER = "add a VPN-only user"  # likewise
-    RESEND_INVITE = "send this user's invitation anew"
+    RESEND_INVITE = "send this user's invitation again"
     FREEZE_BRANCH = "freeze or thaw this user's branch"
     CANCEL_INVITE = "cancel this user's invitation"
     END_SESSIONS = "end this user's login sessions"  # those in this account
@@ -41,7 +41,7 @@ _ABOUT_ONES_PLACE = frozenset(
         MemberAction.FREEZE_BRANCH,
     }
 )  # fmt: skip
-_IS_IN = "This user is in the account already: there is no invitation any more."
+_IS_IN = "This user has already joined the account, so there is no invitation any more."
 #: Why an action is out of step with whether the other is still invited (the second of each pair).
 _OUT_OF_STEP = {
     (MemberAction.RESEND_INVITE, False): _IS_IN,
@@ -76,7 +76,7 @@ def is_enrolment_due(actor: Member) -> bool:
 def reason_without_work(actor: Member) -> str:
     """Return why the actor can do nothing in this account, in a sentence for them."""
     if actor.status in CONSOLE_STATUSES:
-        return "You are in a branch of users that is frozen: until it is thawed, you can do nothing here."
+        return "Your branch of users is frozen. Until it is thawed, you cannot do anything here."
     return f"Your status in this account is {MemberStatus(actor.status).label}, which allows nothing here."
 
 
@@ -294,7 +294,7 @@ def reason(actor: Member, action: MemberAction, target: Member) -> str:
         return "The owner of the account keeps their place in it."
     is_in_branch = action is MemberAction.FREEZE_BRANCH and relation(actor, target) is Relation.DESCENDANT
     if is_in_branch or (action in _ABOUT_ONES_PLACE and relation(actor, target) is Relation.SELF):
-        return "Your own place in the account, and the branch that you are in, are decided about by those above you."
+        return "Your own place in the account, and the branch that you are in, are decided by those above you."
     if action in {MemberAction.INVITE, MemberAction.ADD_VPN_USER}:
         return f"You need the permission Manage users, or a role of User management, to {action.value}."
     out_of_step = _OUT_OF_STEP.get((action, target.status in INVITED_STATUSES))

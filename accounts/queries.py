@@ -263,7 +263,7 @@ def mail_problem(member: Member) -> str:
     if member.status != MemberStatus.PROCESSING:
         return ""
     if not settings.KEYTREE_SENDS_MAIL:
-        return "This installation has no mail server yet."
+        return "This installation does not have a mail server yet."
     mail = Mail.objects.filter(invitation__member=member).exclude(problem="").first()
     if mail is None:
         return ""

@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 TIME = timedelta(minutes=10)
 _USER, _PASSWORD, _SINCE = "second_stage_user", "second_stage_password", "second_stage_since"
 _INVITATION = "second_stage_invitation"
-_GONE = "The invitation cannot be used any more\nAsk the person who invited you."
+_GONE = "The invitation can no longer be used\nAsk the person who invited you."
 
 
 class StageOver(Exception):
@@ -157,10 +157,8 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, 
     if not is_passcode and not (recovers and passcodes.use_recovery_code(user.pk, code)):
         signin.record_refusal(user, origin, "wrong code")
         if recovers and passcodes.is_longer_than_passcodes(code):
-            raise signin.SignInRefused(
-                "This recovery code is not right, or was used already. Check it, or use another."
-            )
-        raise signin.SignInRefused("This code is not right, or was used already. Wait for the next one and try again.")
+            raise signin.SignInRefused("This recovery code is wrong or was already used. Check it, or use another.")
+        raise signin.SignInRefused("This code is wrong or was already used. Wait for the next one and try again.")
     throttle.forget_success(user.email, origin.address, limits)
     return "one-time passcode" if is_passcode else "recovery code"
 

@@ -142,7 +142,7 @@ class PasskeyForm(forms.Form):
         label="Name",
         max_length=PASSKEY_NAME_LENGTH,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autofocus": True}),
-        help_text="How you tell it from others: the device or the manager that keeps it.",
+        help_text="A name to tell it from others, such as the device or the password manager that keeps it.",
     )
     credential = forms.CharField(
         max_length=_LONGEST_ANSWER, widget=forms.HiddenInput(attrs={"data-passkey-answer": True}), required=False

@@ -126,7 +126,9 @@ class SessionSettingsForm(MeanwhileForm):
             f"Together {LEAST_IDLE_MINUTES} minutes to {MOST_IDLE_MINUTES // _MINUTES} hours. Both empty: "
             f"{installation.idle_minutes} minutes, as this installation sets it."
         )
-        self.fields["most"].help_text = f"With “Limit sessions”: 1 to {MOST_SESSIONS}. One login more ends the oldest."
+        self.fields[
+            "most"
+        ].help_text = f"With “Limit sessions”: 1 to {MOST_SESSIONS}. One more login ends the oldest session."
         self.helper = helper("", tag=False)
 
     def clean(self) -> None:

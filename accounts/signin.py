@@ -100,12 +100,12 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         _log.warning("sign-in refused: unknown email address or wrong password, from %s", origin.address)
         record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
         time.sleep(max(0.0, started + _REFUSAL_SECONDS - time.monotonic()))
-        raise SignInRefused("The email or the password is not right. Check both and try again.")
+        raise SignInRefused("The email or the password is wrong. Check both and try again.")
     members = members_to_sign_in(user.pk)
     if not members:
         # From here on the password was right: saying more than to a stranger tells a stranger nothing.
         record_refusal(user, origin, "no membership to sign in to")
-        ask = "To join one that invited you, open the link in its mail."
+        ask = "To join an account that invited you, open the link in its email."
         ask = ask if identity.is_invited(user.pk) else "Ask the person who invited you."
         raise SignInRefused(f"Your user cannot log in to any account. {ask}")
     member = first_open(members, origin)
@@ -141,7 +141,7 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin, used:
         # Whoever adds a first factor has this lock, and ends the sessions that there are by then.
         audit.lock_chain(member.account_id)
         if not used and passcodes.has_one(member.user_id):
-            raise SignInRefused("A second factor was set up meanwhile. Log in again.")
+            raise SignInRefused("A second factor has been set up in the meantime. Log in again.")
         auth.login(request, member.user)
         now = timezone.now().timestamp()
         request.session.update({UID: uuid.uuid4().hex, STARTED: now, PROVED: now, **_whereabouts(now, origin)})
@@ -280,7 +280,7 @@ def check_password(user: User, *, password: str, origin: Origin, limits: Limits 
     count_or_refuse(user.email, origin, limits)
     if not user.check_password(password):
         record_refusal(user, origin, "wrong password given as proof")
-        raise SignInRefused("This is not your password. Try again.")
+        raise SignInRefused("This password is wrong. Try again.")
     throttle.forget_success(user.email, origin.address, limits)
 
 

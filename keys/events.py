@@ -25,7 +25,7 @@ register(
     groups={"classic_key": "API keys"},
 )
 
-_SEEN = "The value of a classic infrastructure API key was seen from an address that it had not been seen from before."
+_SEEN = "The value of a classic infrastructure API key was seen from a new address."
 tell_by_mail(
     {
         CREATED: Notice("An API key was created for you", "A classic infrastructure API key was created for you."),

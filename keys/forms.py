@@ -15,12 +15,14 @@ from accounts.meanwhile import MeanwhileForm
 from accounts.names import NAME_LENGTH, shown_name
 
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
-_NO_KEY = "Can be filled once the user has a classic infrastructure key."
-_NO_OWN_KEY = "Can be filled once you have a classic infrastructure key."
-_OWN_KEY = "From where your classic infrastructure key is used, in the same forms."
-_KEPT = "Of the key that was deleted, and so of the next one. Can be changed once there is one."
-_KEY_GONE = "The key was deleted meanwhile: there is nothing to restrict. Save again without this restriction."
-_NOTHING_ARRIVED = "Nothing arrived to be saved. Check the addresses and save again."
+_NO_KEY = "You can set this once the user has a classic infrastructure key."
+_NO_OWN_KEY = "You can set this once you have a classic infrastructure key."
+_OWN_KEY = "Where your classic infrastructure key may be used from, in the same forms."
+_KEPT = "That of the deleted key, which the next key will have too. You can change it once there is one."
+_KEY_GONE = (
+    "The key has been deleted in the meantime: there is nothing to restrict. Save again without this restriction."
+)
+_NOTHING_ARRIVED = "Nothing was sent to be saved. Check the addresses and save again."
 
 
 class _RestrictionForm(MeanwhileForm):
@@ -66,13 +68,13 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
         label="Cloud platform",
         required=False,
         show_hidden_initial=True,
-        help_text=f"From where they log in. {_FORMS}",
+        help_text=f"Where they may log in from. {_FORMS}",
     )
     classic = AddressesField(
         label="Classic infrastructure",
         required=False,
         show_hidden_initial=True,
-        help_text="From where their classic infrastructure key is used, in the same forms.",
+        help_text="Where their classic infrastructure key may be used from, in the same forms.",
     )
     field_order = ("platform", "classic", "confirm_lockout")
 
@@ -82,7 +84,7 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
         super().__init__(*args, **kwargs)
         self._is_key_gone = False
         if is_own:
-            self.fields["platform"].help_text = f"From where you log in. {_FORMS}"
+            self.fields["platform"].help_text = f"Where you may log in from. {_FORMS}"
             self.fields["classic"].help_text = _OWN_KEY
         if not edits_classic:
             del self.fields["classic"]

@@ -51,7 +51,7 @@ def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
         return "You can restrict your own key only while user-managed login is on for you."
     if action is KeyAction.EDIT_RESTRICTION:
         return "You need the permission Manage users to restrict this key."
-    return f"Only its user and those above them may {action.value}."
+    return f"Only its user and the users above them may {action.value}."
 
 
 def can_see_keys_of(actor: Member, holder: Member) -> bool:
@@ -69,7 +69,7 @@ def require_revoke_branch(actor: Member, member: Member) -> None:
     if not may_work(actor):
         raise NotAllowed(reason_without_work(actor))
     if not can_revoke_branch(actor, member):
-        raise NotAllowed("Only the user and those above them may revoke the keys in this branch.")
+        raise NotAllowed("Only the user and the users above them may revoke the keys in this branch.")
 
 
 def can_create(actor: Member, holder: Member) -> bool:
@@ -122,5 +122,5 @@ def require_create(actor: Member, holder: Member) -> None:
         status = MemberStatus(actor.status).label
         raise NotAllowed(f"Your status in this account is {status}. Only active users can create a key.")
     raise NotAllowed(
-        "Users create their own key. Only for a VPN-only user below you, with Manage users, may you do it."
+        "Users create their own key. You can create one only for a VPN-only user below you, with Manage users."
     )

@@ -105,7 +105,7 @@ def test_form_of_another_account_changes_nothing(sent, cast, second):
     assert written == {"accounts_session"}  # what is to be said
     text = said(client, answer)
     assert "Nothing was changed" in text
-    assert f"You are in {second} now, and this form was opened in {cast['olivia'].account}. Switch back to" in text
+    assert f"You are now in {second}, but this form was opened in {cast['olivia'].account}. Switch back to" in text
     switch(client, ACME, token)
     answer, written = send()
     assert sent.table in written
@@ -117,7 +117,7 @@ def test_other_account_is_not_named_to_who_left_it(cast):
     client = visitor(cast["noor"])
     for made_up in (str(SECOND), "", "x", f" {ACME}", f"{ACME}.0", "\u0661", "1" * 5_000, "<b>"):
         answer = client.post(f"{USERS}/{cast['noor'].pk}/classic_key", {"page_account": made_up})
-        assert "this form was opened in another account. If you mean it here" in said(client, answer), made_up
+        assert "this form was opened in another account. If you want it here" in said(client, answer), made_up
     assert not ClassicKey.objects.filter(holder=cast["noor"]).exists()
     switch(client, BOREALIS)
     Member.objects.filter(pk=cast["noor"].pk).update(status="invalid")

@@ -147,9 +147,9 @@ def _mark_read(request: MemberRequest) -> HttpResponse:
     form = MarkReadForm(request.POST)
     if form.is_valid():
         notifications.mark_read(request.member, until=form.cleaned_data["until"])
-        messages.success(request, "Marked as read\nThe bell has a mark again when somebody does something new.")
+        messages.success(request, "Marked as read\nThe bell shows a mark again when someone does something new.")
     else:
-        messages.error(request, "Nothing was changed\nIt was not said up to where. Use the button on this page.")
+        messages.error(request, "Nothing was changed\nUse the button on this page.")
     return redirect(ListRequest.of(request).url(at=None))
 
 

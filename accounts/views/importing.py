@@ -64,10 +64,10 @@ def _take(request: MemberRequest) -> HttpResponse:
     except TooManyFiles as error:
         if error.retry_after:
             refusal(request, subject=request.member, what=MemberAction.INVITE.value, why=error)
-        messages.error(request, f"The file was not taken\n{error}")
+        messages.error(request, f"The file was not accepted\n{error}")
         return refused_answer(_ask(request, ImportForm()), error)
     except JobGone:
-        messages.error(request, "The file was not taken\nAnother file of yours is being imported, or has just come.")
+        messages.error(request, "The file was not accepted\nAnother file of yours is being imported.")
     return redirect("accounts:import")
 
 
@@ -79,12 +79,12 @@ def _act(request: MemberRequest, job: ImportJob | None) -> HttpResponse:
     act = _ACTS.get(request.POST.get("act", ""))
     is_the_same = job is not None and request.POST.get("file_id") == str(job.uid)
     if act is None or job is None or not is_the_same:
-        messages.error(request, "Nothing was done\nThis is not the file that you saw: look at it first.")
+        messages.error(request, "Nothing was done\nThis is not the file that you reviewed. Review it first.")
         return redirect("accounts:import")
     try:
         return act(request, job) or redirect("accounts:import")
     except JobGone:
-        messages.error(request, "Nothing was done\nThe work on the file goes on. Wait until it is done.")
+        messages.error(request, "Nothing was done\nThe file is still being processed. Wait until that is finished.")
         return redirect("accounts:import")
 
 
@@ -93,7 +93,9 @@ def _invite(request: MemberRequest, job: ImportJob) -> HttpResponse | None:
     if job.state not in {ImportState.CHECKED, ImportState.INVITING} or job.problems:
         raise JobGone
     if import_jobs.is_another_carried_out(request.member):
-        messages.error(request, "Nobody was invited\nAnother user imports a file just now. Try again when it is done.")
+        messages.error(
+            request, "No one was invited\nAnother user is importing a file. Try again when that is finished."
+        )
         return None
     try:
         invitations.require_room(request.member.account_id, job.people)

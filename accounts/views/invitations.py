@@ -58,7 +58,7 @@ def mails() -> dict[str, object]:
 
 
 def _results(request: MemberRequest, results: list[Result], granted: Permission) -> HttpResponse:
-    """Say what became of each address, what needs attention first. Sent again, it would say *Invited already*.
+    """Say what became of each address, what needs attention first. Sent again, it would say *Already invited*.
 
     What is no address is offered to be corrected, with the permissions that all were to have.
     """
@@ -104,14 +104,14 @@ def resend(request: MemberRequest, member_id: int) -> HttpResponse:
                 invitations.resend(member=member, by=request.member, origin=request.origin)
         except TooManyInvitations as error:
             refusal(request, subject=member, what=action.value, why=error)
-            messages.error(request, f"No mail was sent\n{error}")
+            messages.error(request, f"No email was sent\n{error}")
             return redirect("accounts:user", member.pk)
         if settings.KEYTREE_SENDS_MAIL:
             messages.success(
-                request, f"Invitation sent anew\n{member.name} gets another link; the earlier one has stopped working."
+                request, f"Invitation sent again\n{member.name} gets a new link. The earlier one no longer works."
             )
         else:
-            messages.error(request, "No mail was sent\nThis installation has no mail server yet.")
+            messages.error(request, "No email was sent\nThis installation does not have a mail server yet.")
         return redirect("accounts:users")
     return dialog(request, "accounts/resend_invite.html", "Resend invite", page_of_user(member), member=member)
 
@@ -124,7 +124,7 @@ def cancel(request: MemberRequest, member_id: int) -> HttpResponse:
     if request.method == "POST":
         with refusals_recorded(request, member, action.value):
             invitations.cancel(member=member, by=request.member, origin=request.origin)
-        messages.success(request, f"Invitation cancelled\nThe link that {member.name} was sent has stopped working.")
+        messages.success(request, f"Invitation cancelled\nThe link that was sent to {member.name} no longer works.")
         return redirect("accounts:users")
     return dialog(request, "accounts/cancel_invite.html", "Cancel invite", page_of_user(member), member=member)
 
@@ -145,7 +145,7 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
         except new_members.ApiUsernameTaken:
             form.add_error("api_username", "This API username is taken. Choose another.")
         else:
-            messages.success(request, f"VPN-only user added\n{member.name} cannot log in; you may create their key.")
+            messages.success(request, f"VPN-only user added\n{member.name} cannot log in. You can create their key.")
             return redirect("accounts:user", member.pk)
     focus_first_mistake(form)
     return render(request, "accounts/add_vpn_user.html", {"title": "Add VPN-only user", "form": form})

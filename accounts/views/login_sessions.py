@@ -92,7 +92,7 @@ def end_all(request: MemberRequest) -> HttpResponse:
         if proof is not None:
             return proof
         login_sessions.end_all_own(by=request.member, origin=request.origin)
-        return _after_end(request, "All your sessions have ended\nLog in to go on.", is_present=True)
+        return _after_end(request, "All your sessions have ended\nLog in to continue.", is_present=True)
     return dialog(request, "accounts/end_all_sessions.html", "End all sessions", _page_of_sessions())
 
 
@@ -109,6 +109,6 @@ def end_all_of(request: MemberRequest, member_id: int) -> HttpResponse:
             return proof
         with refusals_recorded(request, member, action.value):
             login_sessions.end_all_of(member=member, by=request.member, origin=request.origin)
-        messages.success(request, f"Sessions ended\n{member.name} has to log in again to work in this account.")
+        messages.success(request, f"Sessions ended\n{member.name} must log in again to work in this account.")
         return redirect(behind.url)
     return dialog(request, "accounts/end_all_sessions.html", "End all sessions", behind, member=member)

@@ -38,7 +38,7 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     chosen = form.cleaned_data["status"]
     label = MemberStatus(chosen).label
     if chosen == member.status:
-        messages.info(request, f"Nothing was changed\n{member.name} is {label} already.")
+        messages.info(request, f"Nothing was changed\n{member.name} is already {label}.")
         return redirect("accounts:user", member.pk)
     with refusals_recorded(request, member, action.value):
         memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin)
@@ -194,7 +194,7 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
     messages.success(
         # The same with a key and without one, of which not everybody who may remove somebody may know.
         request,
-        f"User removed\n{member.name} is no longer in the account. If they had a key, it has stopped working.",
+        f"User removed\n{member.name} is no longer in the account. If they had a key, it no longer works.",
     )
     behind = _page_behind_removal(request, member)
     return redirect(behind.url if behind.title == _REPORT else "accounts:users")
@@ -237,7 +237,7 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
             return proof
         with refusals_recorded(request, member, action.value):
             memberships.thaw_branch(member=member, by=request.member, origin=request.origin)
-        messages.success(request, f"Branch thawed\n{member.name} and the users below are what they were before.")
+        messages.success(request, f"Branch thawed\n{member.name} and the users below can work as before.")
         return redirect("accounts:user", member.pk)
     context = {"member": member, "below": queries.users_below_text(member)}
     return dialog(request, "accounts/thaw_branch.html", "Thaw branch", page_of_user(member), **context)

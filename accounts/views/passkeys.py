@@ -76,7 +76,7 @@ def remove(request: MemberRequest, passkey: uuid.UUID) -> HttpResponse:
         passkeys.remove(row, by=request.member, origin=request.origin)
     except FactorRefused as error:
         return refused(request, error)
-    messages.success(request, f"Passkey removed\n{row.name} logs you in no longer.")
+    messages.success(request, f"Passkey removed\n{row.name} can no longer be used to log in.")
     return redirect("accounts:security")
 
 

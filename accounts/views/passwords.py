@@ -53,7 +53,7 @@ def ask(request: MemberRequest) -> HttpResponse:
             refused = error
             form.add_error(None, str(error))
         else:
-            context = {"title": "Look into your mail", "email": form.cleaned_data["email"]}
+            context = {"title": "Check your email", "email": form.cleaned_data["email"]}
             return render(request, "accounts/reset_asked.html", context)
     focus_first_mistake(form)
     context = {"title": "Reset password", "form": form, "sends_mail": outbox.is_open()}
@@ -71,11 +71,11 @@ def choose(request: MemberRequest, token: str) -> HttpResponse:
         form = PasswordForm(user, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             passwords.reset(link=link, user=user, new=form.cleaned_data["password"], origin=request.origin)
-            messages.success(request, "Password set\nLog in with it.")
+            messages.success(request, "Password set\nLog in with your new password.")
             return redirect("accounts:login")
     except resets.ResetGone:
         return render(request, "accounts/reset_gone.html", {"title": "This link cannot be used"}, status=404)
     if form.errors:
         focus(form, "password")
-    context = {"title": "Choose another password", "form": form, "email": user.email}
+    context = {"title": "Set a new password", "form": form, "email": user.email}
     return render(request, "accounts/reset_password.html", context)

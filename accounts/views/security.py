@@ -82,12 +82,12 @@ def passcode(request: MemberRequest) -> HttpResponse:
                 return dialog(
                     request, "recovery_codes", "One-time passcodes are on", codes_text="\n".join(codes), is_new=True
                 )
-            form.add_error("code", "This code is not right. Check the clock of the device, and enter the next one.")
+            form.add_error("code", "This code is wrong. Check the device's clock, and enter the next code.")
         seed = (passcodes.being_set_up(viewer.user) if form.is_bound else None) or factors.begin_passcode(by=viewer)
     except factors.FactorRefused as error:
         return refused(request, error)
     except SealError:
-        return refused(request, ValueError("The seed does not open any more. Begin anew."))
+        return refused(request, ValueError("The secret can no longer be read. Start again."))
     return dialog(request, "passcode", title, seed=seed, form=form)
 
 
@@ -116,8 +116,8 @@ def remove_passcode(request: MemberRequest) -> HttpResponse:
 def recovery_codes(request: MemberRequest) -> HttpResponse:
     """Ask whether to make new recovery codes, and show them in the answer, once."""
     if request.method != "POST":
-        return dialog(request, "renew_recovery_codes", "Make recovery codes")
-    asked = proof(request, "make recovery codes")
+        return dialog(request, "renew_recovery_codes", "Generate recovery codes")
+    asked = proof(request, "generate recovery codes")
     if asked is not None:
         return asked
     try:

@@ -46,7 +46,7 @@ def login(request: MemberRequest) -> HttpResponse:
     if request.method == "GET" and "ended" in request.GET:
         lost = "What you entered was not saved. " if request.GET.get("ended") == "form" else ""
         # In this answer, and kept nowhere.
-        messages.info(request, f"Your session has ended. {lost}Log in again to go on.")
+        messages.info(request, f"Your session has ended. {lost}Log in again to continue.")
     return refused_answer(render(request, "accounts/login.html", {"title": "Log in to Keytree", "form": form}), refused)
 
 
@@ -85,8 +85,8 @@ def _recovered(left: int) -> str:
     """Return what is said after a login by a recovery code, of which so many are left."""
     return (
         f"You logged in with a recovery code\nCodes left: {left} of {passcodes.RECOVERY_CODES}. "
-        "If you lost your device, take it away under Login security in the profile menu and set up another. "
-        "New codes are made there too."
+        "If you lost your device, remove it under Login security in the profile menu and set up another. You can "
+        "generate new codes there too."
     )
 
 

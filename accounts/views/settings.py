@@ -96,7 +96,7 @@ def _strictest(own: int | None, bound: int | None, words: Callable[[int], str]) 
         return words(own or 0), ""
     if own is None:
         return words(bound), "As this installation sets it."
-    return words(bound), f"This account allows {words(own)}; this installation does not allow more than this."
+    return words(bound), f"This account allows {words(own)}, but this installation does not allow more than this."
 
 
 def _hours(number: int) -> str:
@@ -149,8 +149,8 @@ def user_list(request: MemberRequest) -> HttpResponse:
     return _turn(
         request,
         "Restrict user list visibility",
-        on="Show users only themselves and the users below them? Whoever manages all users then does so only below "
-        "themselves; the owner still sees everybody.",
+        on="Show users only themselves and the users below them? Users who manage all users can then do so only below "
+        "themselves. The owner still sees everyone.",
         off="Show every user all users of the account, with name and status?",
         change=account_settings.restrict_user_list,
         told="User list visibility is {}restricted".format,
@@ -165,9 +165,9 @@ def second_factor(request: MemberRequest) -> HttpResponse:
         return _turn(
             request,
             "Require a second factor",
-            on="Require a second factor of every user of the account? Whoever has none has to set one up before they "
-            "can do anything else here, from their next request on. API keys go on working.",
-            off="Require no second factor any more? Users who have one keep it, and may then remove it.",
+            on="Require a second factor of every user of the account? From their next request on, users without one "
+            "have to set one up before they can do anything else here. API keys keep working.",
+            off="Stop requiring a second factor? Users who have one keep it, and can then remove it.",
             change=account_settings.require_second_factor,
             told="A second factor is {}required".format,
         )
@@ -202,8 +202,8 @@ def _allow_all_addresses(request: MemberRequest, *, is_confirmed: bool) -> HttpR
     if not is_confirmed:
         return _dialog(
             request, "settings_question", "Restrict IP address access",
-            question="Allow every address again? The list of addresses is deleted. Restrictions of single users and "
-            "keys stay as they are.", is_on=False, url=request.path,
+            question="Allow every address again? The list of addresses is deleted. The restrictions of individual "
+            "users and keys stay as they are.", is_on=False, url=request.path,
         )  # fmt: skip
     return _write(
         request,
@@ -230,7 +230,7 @@ def domains(request: MemberRequest) -> HttpResponse:
             return _write(
                 request,
                 lambda: account_settings.restrict_domains(patterns_text=text, by=request.member, origin=request.origin),
-                f"{told}\nIt applies to whoever is invited or added from now on.",
+                f"{told}\nIt applies to users who are invited or added from now on.",
             )
         except PatternError as error:
             form.add_error("domains", list(error.problems))
@@ -252,7 +252,7 @@ def remove_domain(request: MemberRequest) -> HttpResponse:
         return _write(
             request,
             lambda: account_settings.remove_domain(pattern=pattern, by=request.member, origin=request.origin),
-            "Domain removed\nUsers who are in the account already stay.",
+            "Domain removed\nUsers already in the account stay.",
         )
     except PatternError as error:
         messages.error(request, f"Nothing was changed\n{error}")
@@ -284,6 +284,6 @@ def login_session(request: MemberRequest) -> HttpResponse:
         return _write(
             request,
             lambda: account_settings.limit_sessions(chosen=form.chosen, by=request.member, origin=request.origin),
-            "Login session settings saved\nOpen sessions are measured by them from their next request on.",
+            "Login session settings saved\nThey apply to open sessions from their next request on.",
         )
     return _dialog(request, "settings_sessions", "Login session", form=form)

@@ -78,7 +78,7 @@ def _outcome(done: Revoked) -> str:
         said.append(f"{_keys(done.gone)} no longer there.")
     if done.new:
         came, are = ("1 key", "is") if done.new == 1 else (f"{done.new:,} keys", "are")
-        said.append(f"{came} came into the branch meanwhile and {are} still there.")
+        said.append(f"{came} came into the branch in the meantime and {are} still there.")
     return ("Keys revoked\n" if done.deleted else "No key was revoked\n") + " ".join(said)
 
 

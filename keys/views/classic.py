@@ -276,8 +276,8 @@ def _value_or_answer(
         _log.error("the value of key %s does not open: %s", key.pk, error)
         messages.error(
             request,
-            "The key cannot be opened\nThis installation lacks the master key that it was stored under. Tell whoever "
-            "runs it, or delete the key and create another.",
+            "The key cannot be read\nThis installation no longer has the master key that it was stored under. Tell "
+            "whoever runs it, or delete the key and create another.",
         )
         return redirect("keys:classic-list")
 

@@ -58,7 +58,7 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
                 origin=request.origin,
             )
     except lifecycle.KeyGone:
-        messages.error(request, "Nothing was saved\nThe key was deleted meanwhile. Look at the page again.")
+        messages.error(request, "Nothing was saved\nThe key has been deleted in the meantime. Review the page again.")
     else:
         messages.success(request, "IP address restrictions saved\nThey apply from the next request on.")
     return redirect("accounts:user", member.pk)

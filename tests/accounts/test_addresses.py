@@ -240,14 +240,17 @@ def test_parse_blank_text_restricts_nothing(text: str) -> None:
 NOT_AN_ADDRESS = "is not an IP address: write one like 17.5.7.8 or 2001:db8::1."
 LEADING_ZERO = "has a leading zero: write 17.5.7.8, not 017.005.007.008."
 INTERFACE = "names a network interface: leave out % and what follows."
-WRONG_CHARACTER = "has a character that no address has: type it again with plain digits, letters, points, colons and -."
-MIXED = "mixes IPv4 and IPv6: write one range for each, such as 17.5.7.8 - 17.5.9.5."
+WRONG_CHARACTER = (
+    "has a character that cannot be in an address: "
+    "type it again with plain digits, letters, periods, colons and hyphens."
+)
+MIXED = "mixes IPv4 and IPv6: write a range for each, such as 17.5.7.8 - 17.5.9.5."
 LENGTH4 = (
     "has no valid prefix length: after the / write a plain number from 0 to 32, such as /24; "
     "masks and leading zeros are not accepted."
 )
 LENGTH6 = LENGTH4.replace("32", "128").replace("/24", "/96")
-MAPPED_TOO = "takes in IPv4 addresses, as ::ffff:0:0/96, without saying so: write what is meant of"
+MAPPED_TOO = "includes IPv4 addresses (::ffff:0:0/96) without saying so: write those that you mean of"
 
 BAD = [
     # Not addresses.
@@ -379,7 +382,7 @@ def test_parse_reports_all_bad_entries_together() -> None:
 def test_parse_suggestion_for_mapped_networks_parses(text: str) -> None:
     with pytest.raises(AddressError) as caught:
         parse(text)
-    suggestion = str(caught.value).rsplit(" meant of ", 1)[1].removesuffix(".")
+    suggestion = str(caught.value).rsplit(" mean of ", 1)[1].removesuffix(".")
 
     found = parse(suggestion)
 
@@ -393,7 +396,7 @@ def test_parse_suggestion_for_mapped_networks_parses(text: str) -> None:
 def test_parse_limit_of_characters() -> None:
     assert parse("1.2.3.4" + " " * 1_993)
 
-    with pytest.raises(AddressError, match=r"^This comes to 2,001 characters, and 2,000 are "):
+    with pytest.raises(AddressError, match=r"^This comes to 2,001 characters, but at most 2,000 are "):
         parse("1.2.3.4" + " " * 1_994)
     with pytest.raises(AddressError) as caught:
         parse("9" * 400_000)
@@ -404,7 +407,7 @@ def test_parse_limit_of_entries() -> None:
     hundred = ",".join(f"10.0.0.{n}" for n in range(100))
     assert len(parse(hundred).text.split(", ")) == 100
 
-    with pytest.raises(AddressError, match=r"^This lists 101 entries, and 100 are the most: "):
+    with pytest.raises(AddressError, match=r"^This lists 101 entries, but at most 100 are allowed: "):
         parse(f"{hundred},10.0.0.100")
 
 

@@ -114,8 +114,8 @@ def test_frozen_users_are_told_so_on_every_page_and_can_leave(cast, freeze):
         answer = client.get(path)
         assert answer.status_code == 403
         page = answer.content.decode()
-        branch = "a branch of users of <b>[^<]*Acme Robotics</b>"
-        assert re.search(f"You are in {branch} that is frozen since <time datetime=", page)
+        branch = "branch of users in <b>[^<]*Acme Robotics</b>"
+        assert re.search(f"Your {branch} has been frozen since <time datetime=", page)
         assert 'aria-label="IAM"' not in page
     assert Event.objects.get(action="console.refused").facts == {"why": "frozen"}
     assert client.post("/account/switch", {"account": "7654321"}).status_code == 302

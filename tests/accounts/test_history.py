@@ -1,4 +1,4 @@
-"""Who stood above on an earlier day: compared with notes taken of the tree after each change."""
+"""Who was above on an earlier day: compared with notes taken of the tree after each change."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -117,7 +117,7 @@ def test_a_key_that_moved_tells_its_holder_who_could_see_it(cast):
     assert told == dict.fromkeys(told, True)
     assert "was not in the account yet" in client.get(f"{page}&on=2001-01-01").content.decode()
     assert (
-        "nobody stood above"
+        "no one was above"
         in visitor(cast["olivia"]).get(f"/iam/users/{cast['olivia'].pk}?tab=manage&on={today}").content.decode()
     )
 
@@ -126,9 +126,9 @@ def test_a_key_that_moved_tells_its_holder_who_could_see_it(cast):
     ("on", "why"),
     [
         ("", "Choose a day."),
-        ("14.03.2026", "Write the day like 2026-03-14."),
-        ("9999-12-31", "This day has not come yet."),
-        ("2026-02-30", "Write the day like 2026-03-14."),
+        ("14.03.2026", "Enter the day like 2026-03-14."),
+        ("9999-12-31", "This day is in the future."),
+        ("2026-02-30", "Enter the day like 2026-03-14."),
     ],
 )
 def test_what_is_no_day_is_said(on, why, cast):

@@ -58,7 +58,7 @@ def test_page_follows_the_work_from_the_file_to_its_end(cast, processes):
     client, before = visitor(cast["marcus"]), rows()
     page = text(send(client, follow=True))
     assert "Looking through 2 lines" in page
-    assert "See how far it is now" in page
+    assert "See how far it is" in page
     assert '<progress class="progress" max="100" value="0"' in page
     ImportJob.objects.update(done=1)
     assert 'value="50"' in text(client.get(URL))
@@ -66,7 +66,7 @@ def test_page_follows_the_work_from_the_file_to_its_end(cast, processes):
     report = text(client.get(URL))
     assert "Nothing is wrong with the file" in report
     assert "Invite 2 users" in report
-    assert "See how far it is now" not in report
+    assert "See how far it is" not in report
     assert rows() == before
     page = text(press(client, "invite", job_of(cast["marcus"]), follow=True))
     assert "Looking through the file once more" in page
@@ -97,7 +97,7 @@ def test_file_is_its_senders_alone(cast):
     job, before = job_of(cast["marcus"]), rows()
     for act in ("invite", "check", "discard"):
         page = text(press(olivia, act, job, follow=True))
-        assert "This is not the file that you saw" in page
+        assert "This is not the file that you reviewed" in page
         assert "a@new.example" not in page
         assert press(priya, act, job).status_code == 403
         assert press(visitor(), act, job).status_code == 302
@@ -112,13 +112,13 @@ def test_yes_is_about_the_file_that_was_looked_at(cast):
     send(client)
     first = job_of(cast["marcus"])
     send(client, b"email\nother@new.example")
-    assert "This is not the file that you saw" in text(press(client, "invite", first, follow=True))
-    assert "This is not the file that you saw" in text(press(client, "discard", first, follow=True))
+    assert "This is not the file that you reviewed" in text(press(client, "invite", first, follow=True))
+    assert "This is not the file that you reviewed" in text(press(client, "discard", first, follow=True))
     assert "Nothing was done" in text(press(client, "nonsense", job_of(cast["marcus"]), follow=True))
     assert rows() == before
     press(client, "invite", job_of(cast["marcus"]))
     assert User.objects.filter(email="other@new.example").exists()
-    assert "The work on the file goes on" in text(press(client, "invite", job_of(cast["marcus"]), follow=True))
+    assert "The file is still being processed" in text(press(client, "invite", job_of(cast["marcus"]), follow=True))
     assert not User.objects.filter(email="a@new.example").exists()
 
 
@@ -141,19 +141,19 @@ def test_interrupted_work_says_so_and_is_begun_again(cast, processes):
     send(client)
     long_ago = timezone.now() - timedelta(minutes=1)
     ImportJob.objects.update(seen_at=long_ago)
-    assert "The file was not looked through" in text(client.get(URL))
+    assert "The file was not checked" in text(client.get(URL))
     press(client, "check", job_of(marcus))
     import_jobs.work(*processes.pop(0))  # the earlier round, which comes too late
     assert job_of(marcus).state == ImportState.CHECKING
     import_jobs.work(*processes.pop(0))
     assert job_of(marcus).state == ImportState.CHECKED
     press(client, "invite", job_of(marcus))
-    assert "The work on the file goes on" in text(press(client, "invite", job_of(marcus), follow=True))
+    assert "The file is still being processed" in text(press(client, "invite", job_of(marcus), follow=True))
     assert "Another file of yours is being imported" in text(send(client, follow=True))
-    assert "The work on the file goes on" in text(press(client, "discard", job_of(marcus), follow=True))
+    assert "The file is still being processed" in text(press(client, "discard", job_of(marcus), follow=True))
     ImportJob.objects.update(seen_at=long_ago)
     page = text(client.get(URL))
-    assert "Nobody was invited" in page
+    assert "No one was invited" in page
     assert "The work was interrupted" in page
     before = rows()
     press(client, "invite", job_of(marcus))
@@ -193,7 +193,7 @@ def test_rights_are_asked_for_again_when_everybody_is_invited(cast, processes):
     assert client.get(URL).status_code == 403
     Member.objects.filter(pk=marcus.pk).update(permissions=int(Permission.MANAGE_USERS))
     page = text(client.get(URL))
-    assert "Nobody was invited" in page
+    assert "No one was invited" in page
     assert "permission" in page
     assert rows()[:-1] == before[:-1]  # the refusal of the page is an event
 
@@ -205,7 +205,7 @@ def test_file_is_looked_through_again_when_everybody_is_invited(cast, processes)
     visitor(cast["olivia"]).post("/iam/users/invite_users", {"addresses": "b@new.example"})
     press(client, "invite", job_of(cast["marcus"]))
     import_jobs.work(*processes.pop())
-    assert "This address is invited already." in text(client.get(URL))
+    assert "This address is already invited." in text(client.get(URL))
     assert rows() == tuple(count + 1 for count in before)
 
 
@@ -234,7 +234,7 @@ def test_two_of_an_account_do_not_go_on_at_once(cast, processes):
         send(client)
         import_jobs.work(*processes.pop())
     press(marcus, "invite", job_of(cast["marcus"]))
-    assert "Another user imports a file just now" in text(press(olivia, "invite", job_of(cast["olivia"]), follow=True))
+    assert "Another user is importing a file" in text(press(olivia, "invite", job_of(cast["olivia"]), follow=True))
     assert job_of(cast["olivia"]).state == ImportState.CHECKED
     import_jobs.work(*processes.pop())
     press(olivia, "invite", job_of(cast["olivia"]))
@@ -246,8 +246,8 @@ def test_large_files_are_taken_one_at_a_time_and_not_without_end(cast, processes
     monkeypatch.setattr(import_jobs, "LARGE_FILES", import_jobs.throttle.Limit("large files", 2, timedelta(hours=1)))
     marcus, olivia = visitor(cast["marcus"]), visitor(cast["olivia"])
     send(marcus)
-    assert "Another user imports a long file just now." in text(send(olivia))
-    assert "Your earlier file is still being worked on." in text(send(marcus))
+    assert "Another user is importing a large file at the moment." in text(send(olivia))
+    assert "Your earlier file is still being processed." in text(send(marcus))
     assert not ImportJob.objects.filter(member=cast["olivia"]).exists()
     import_jobs.work(*processes.pop())
     send(olivia, b"not even read")  # which is what is counted
@@ -302,7 +302,7 @@ def test_process_that_cannot_be_started_is_told(cast, monkeypatch):
     monkeypatch.setattr(import_jobs, "AT_HAND", 0)
     monkeypatch.setattr(import_jobs.sys, "executable", "/nowhere/python")
     page = text(send(visitor(cast["marcus"]), follow=True))
-    assert "The file was not looked through" in page
+    assert "The file was not checked" in page
     assert "Something went wrong on the server." in page
 
 
@@ -336,7 +336,7 @@ def test_large_files_are_taken_from_those_who_may_import_and_by_this_page_alone(
     refused = send(visitor(cast["priya"]), data)
     assert refused.status_code == 413
     assert '<a href="/iam/users/import">Go back to the form</a>' in refused.content.decode()
-    assert "at most 20 MiB" in refused.content.decode()
+    assert "up to 20 MiB" in refused.content.decode()
     assert send(visitor(), data).status_code == 413
     marcus = visitor(cast["marcus"], csrf_checks=True)
     assert send(marcus, data).status_code == 403  # without the form's token

@@ -130,8 +130,8 @@ mail:< file:///etc/passwd
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "nobody"),
-        (b"name\nx\n", "heading"),
+        (b"", "not name anyone"),
+        (b"name\nx\n", "header"),
         (b"email,name,Email\na,b,c\n", "Columns 1 and 3 could each be the email"),
         (b"mail,manager,parent\na,b,c\n", "Columns 2 and 3 could each be the parent"),
         (b"email\na@x.example\n\xff\n", "Line 3 is not in UTF-8"),
@@ -188,7 +188,7 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
     assert len(named) == 50
     for line, words in (
         (400, "valid email"), (500, "in line 2 already"), (600, "domains"), (700, "nor in the file"),
-        (710, "user of the account already"), (711, "invited already"), (712, "read as other ones"),
+        (710, "already belongs to a user of the account"), (711, "already invited"), (712, "look like other ones"),
         (713, "own parent"), (714, "who is Suspended"), (715, "in a circle"), (719, "this line 3"),
     ):  # fmt: skip
         assert words in named[line], (line, named[line])
@@ -223,7 +223,7 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
     assert set().union(*map(mistakes, pages)) == set(range(2, 1_002))
     rows = list(csv.DictReader(io.StringIO(body_of(client.get(f"{URL}.csv")).decode())))
     assert [row["Line"] for row in rows] == [str(line) for line in range(2, 1_002)]
-    assert {row["Mistake"] for row in rows} == {"This address is invited already."}
+    assert {row["Mistake"] for row in rows} == {"This address is already invited."}
 
 
 def test_whoever_invites_places_users_in_their_own_branch_alone(cast):
@@ -290,15 +290,15 @@ def test_command_imports_like_the_page(cast, tmp_path):
     assert out.getvalue().endswith("  2 of 2\n2 are invited.\n")
     bob = Member.objects.get(user__email="bob@x.example")
     assert (bob.parent.user.email, bob.parent.parent_id) == ("ann@x.example", cast["marcus"].pk)
-    with pytest.raises(CommandError, match="2 mistakes. Nobody was invited"):
+    with pytest.raises(CommandError, match="2 mistakes. No one was invited"):
         call_command("import_members", str(file), account=ACME, by="marcus@acme.example", stdout=out)
-    assert "line 6: ann@x.example: This address is invited already." in out.getvalue()
+    assert "line 6: ann@x.example: This address is already invited." in out.getvalue()
     for arguments, words in (
         ({"by": "priya@acme.example"}, "permission"), ({"by": "x"}, "valid"), ({"by": "x@y.example"}, "no user"),
     ):  # fmt: skip
         with pytest.raises(CommandError, match=words):
             call_command("import_members", str(file), **{"account": ACME, "by": "marcus@acme.example", **arguments})
-    with pytest.raises(CommandError, match="Nobody was invited"):
+    with pytest.raises(CommandError, match="No one was invited"):
         call_command("import_members", str(tmp_path / "none"), account=ACME, by="marcus@acme.example")
 
 

@@ -79,12 +79,12 @@ def test_names_in_mails_are_what_they_are_and_make_no_header(cast, settings):
 def test_without_a_mail_server_invitations_wait_and_say_so(cast, settings, origin):
     settings.KEYTREE_SENDS_MAIL = False
     client = visitor(cast["marcus"])
-    assert "Mail is not set up" in invite(client, NEW).content.decode()
+    assert "Email is not set up" in invite(client, NEW).content.decode()
     assert outbox.send_due() == outbox.Round(left=1)
     assert member(NEW).status == MemberStatus.PROCESSING
-    assert "has no mail server yet" in client.get(f"/iam/users/{member(NEW).pk}").content.decode()
+    assert "does not have a mail server yet" in client.get(f"/iam/users/{member(NEW).pk}").content.decode()
     client.post(f"/iam/users/{member(NEW).pk}/resend_invite")
-    assert "No mail was sent" in client.get("/iam/users").content.decode()
+    assert "No email was sent" in client.get("/iam/users").content.decode()
     with pytest.raises(CommandError, match="EMAIL_URL"):
         call_command("send_mail")
     memberships.change_status(member=cast["priya"], status="suspended", by=cast["marcus"], origin=origin)

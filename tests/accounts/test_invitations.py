@@ -69,7 +69,7 @@ def test_user_of_another_account_joins_with_their_password(cast):
     guest = Client()
     assert 'name="name"' not in guest.get(path).content.decode()
     wrong = guest.post(path, {"password": "not hers at all"})
-    assert "This is not your password" in wrong.content.decode()
+    assert "This password is wrong" in wrong.content.decode()
     assert guest.post(path, {"password": "keytree-demo"}).status_code == 302
     assert session_of(guest)["account_id"] == 7654321
     joined = Member.objects.get(account_id=7654321, user=cast["priya"].user)
@@ -175,7 +175,7 @@ def test_expired_link_says_whom_to_ask_and_is_sent_anew(cast):
     Invitation.objects.update(expires_at=timezone.now())
     for answer in (Client().get(path), Client().post(path, {"name": "Tove", "password": PASSWORD})):
         assert answer.status_code == 410
-        assert "Ask <b><bdi>Marcus Lindqvist</bdi></b> to send it anew" in answer.content.decode()
+        assert "Ask <b><bdi>Marcus Lindqvist</bdi></b> to send it again" in answer.content.decode()
     client, waiting = visitor(cast["marcus"]), member(NEW)
     assert "Pending, expired" in client.get("/iam/users").content.decode()
     assert client.post(f"/iam/users/{waiting.pk}/resend_invite").status_code == 302
@@ -226,7 +226,7 @@ def test_each_address_gets_its_outcome(cast):
         "sam@elsewhere.example, nonsense",
     )
     assert sorted(outcomes(answer)) == [
-        ("lena@acme.example", "Invited already"),
+        ("lena@acme.example", "Already invited"),
         ("nonsense", "Not an address Enter a valid email address."),
         ("one@a.new.example", "Invited"),
         ("priya@acme.example", "Already a user of this account"),
@@ -432,7 +432,7 @@ def test_who_was_invited_by_two_accounts_sets_one_password(cast, origin):
     assert Client().post(here, {"name": "Tove", "password": PASSWORD}).status_code == 302
     with pytest.raises(invitations.IdentityKnown):
         invitations.accept_as_new(token=there.rpartition("/")[2], name="Eve", password="x", origin=origin)
-    assert "You have a user here already" in Client().get(there).content.decode()
+    assert "You already have a user here" in Client().get(there).content.decode()
     elsewhere = Member.objects.get(account_id=7654321, user__email=NEW)
     assert elsewhere.name == NEW  # there she is still only invited
     assert Client().post(there, {"password": PASSWORD}).status_code == 302

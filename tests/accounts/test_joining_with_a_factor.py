@@ -46,7 +46,7 @@ def test_invitation_is_no_way_around_the_second_factor(cast, clock, origin):
     app, _ = set_up(visitor(cast["priya"]), clock)
     link = invited("priya@acme.example", BOREALIS, origin)
     client = give_password_to(link)
-    assert "With it you join <b>Borealis Labs</b>" in text_of(client.get("/login/code"))
+    assert "You will then join <b>Borealis Labs</b>" in text_of(client.get("/login/code"))
     assert not is_open(client)
     assert invitation_to(BOREALIS).member.status == "processing"
     assert client.post("/login/code", {"code": app.code()})["Location"] == "/"
@@ -66,7 +66,7 @@ def test_who_was_removed_and_is_invited_again_joins_with_their_second_factor(cas
     remove(cast["priya"], cast["olivia"], origin)
     link = invited("priya@acme.example", ACME, origin)
     answer = Client().post("/login", {"username": "priya@acme.example", "password": demo.PASSWORD})
-    assert "To join one that invited you, open the link in its mail." in text_of(answer)
+    assert "To join an account that invited you, open the link in its email." in text_of(answer)
     client = give_password_to(link)
     assert client.post("/login/code", {"code": "000000"}).status_code == 200
     assert not is_open(client)
@@ -117,7 +117,7 @@ def test_invitation_that_went_meanwhile_lets_nobody_in_and_uses_no_code_up(cast,
         case "used":
             visitor(cast["priya"]).post(link)
     assert client.post("/login/code", {"code": codes[0]})["Location"] == "/login"
-    assert "The invitation cannot be used any more" in text_of(client.get("/login"))
+    assert "The invitation can no longer be used" in text_of(client.get("/login"))
     assert not is_open(client)
     assert give_code(give_password("priya"), codes[0])
 

@@ -184,7 +184,7 @@ def test_sessions_used_last_are_listed(cast, monkeypatch):
     monkeypatch.setattr(login_sessions, "MOST_LISTED", 2)
     clients = [visitor(cast["noor"]) for _ in range(3)]
     page = clients[2].get("/user/sessions").content.decode()
-    assert "The 2 sessions that were used last are listed." in page
+    assert "The 2 most recently used sessions are listed." in page
     assert str(row_of(clients[2]).uid) in page
 
 
@@ -195,7 +195,7 @@ def test_one_session_is_ended_and_no_other(cast):
     here, there, third = (visitor(cast["noor"]) for _ in range(3))
     url = f"/user/sessions/{row_of(there).uid}/end"
     question = here.get(url).content.decode()
-    assert "Whoever uses it has to log in again." in question
+    assert "Whoever is using it will have to log in again." in question
     assert there.cookies[SESSION].value not in question
     answer = here.post(url)
     assert (answer.status_code, answer["Location"]) == (302, "/user/sessions")
@@ -210,7 +210,7 @@ def test_present_session_may_be_ended_too(cast):
     session["proved_at"] = 0  # it is logging out, which takes no proof
     session.save()
     url = f"/user/sessions/{row_of(client).uid}/end"
-    assert "It is the one you are using" in client.get(url).content.decode()
+    assert "You are using it now" in client.get(url).content.decode()
     assert client.post(url)["Location"] == "/login"
     assert "Session ended" in client.get("/login").content.decode()
     assert not is_open(client)

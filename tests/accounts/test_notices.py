@@ -165,8 +165,8 @@ def test_who_is_told_of_a_value_that_they_saw_themselves_is_told_what_to_do_if_i
         for kind in ("plain", "html"):
             text = re.sub(r"<[^>]+>", "", message.get_body((kind,)).get_content())
             is_own = name != "vpn-berlin"
-            assert ("If it was not you: delete the key, and choose another password" in text) is is_own, name
-            assert ("which ends all your login sessions, then look at" in text) is is_own, name
+            assert ("If this was not you: delete the key and set a new password" in text) is is_own, name
+            assert ("which ends all your login sessions" in text) is is_own, name
             assert ("ask the person who did it" in text) is not is_own, name
         html = message.get_body(("html",)).get_content()
         for path in ("/reset", "/user/security"):

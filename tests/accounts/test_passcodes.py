@@ -42,7 +42,7 @@ def test_seed_counts_after_a_code_of_it_and_the_other_sessions_end(cast, clock):
     assert pyotp.TOTP(seed.replace(" ", "")).secret
     assert len(seed.replace(" ", "")) == 32  # 160 bits
     wrong = client.post("/user/security/passcode", {"code": "000000"})
-    assert "This code is not right." in text_of(wrong)
+    assert "This code is wrong." in text_of(wrong)
     assert shown(wrong) == seed
     assert Client().post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})["Location"] == "/"
     answer = client.post("/user/security/passcode", {"code": App(seed, clock).code()})
@@ -68,7 +68,7 @@ def test_each_change_of_factors_takes_a_proof_and_a_post(cast, clock):
         assert "One-time passcode" in asked
         assert client.get(f"/user/security/{path}").status_code == 200
     assert (Passcode.objects.count(), RecoveryCode.objects.count()) == (1, 10)
-    assert "not right" in text_of(client.post("/user/security/passcode/remove", {"proof_code": "123456"}))
+    assert "is wrong" in text_of(client.post("/user/security/passcode/remove", {"proof_code": "123456"}))
     assert client.post("/user/security/passcode/remove", {"proof_code": app.code()}).status_code == 302
     assert (Passcode.objects.count(), RecoveryCode.objects.count()) == (0, 0)
     assert actions("user.passcode_removed") == 2
@@ -196,9 +196,9 @@ def test_what_is_wrong_with_a_code_is_said_of_the_kind_that_was_typed(cast, cloc
     assert "Lost your device and your recovery codes?" in text_of(client.get("/login/code"))
     assert give_code(give_password(), codes[0])
     for code, said in (
-        ("000 000", "This code is not right, or was used already. Wait for the next one"),
-        (codes[0], "This recovery code is not right, or was used already. Check it, or use another."),
-        (of_others, "This recovery code is not right, or was used already. Check it, or use another."),
+        ("000 000", "This code is wrong or was already used. Wait for the next one"),
+        (codes[0], "This recovery code is wrong or was already used. Check it, or use another."),
+        (of_others, "This recovery code is wrong or was already used. Check it, or use another."),
     ):
         assert said in text_of(client.post("/login/code", {"code": code})), code
 
@@ -281,7 +281,7 @@ def test_operator_resets_a_lost_second_factor(cast, clock, origin, capsys):
 def require(client: Client, *, is_on: bool) -> None:
     url, data = "/iam/settings/second_factor", {"is_on": "true" if is_on else "false"}
     question = text_of(client.post(url, data))
-    assert "Require a second factor of every user" in question or "Require no second factor any more?" in question
+    assert "Require a second factor of every user" in question or "Stop requiring a second factor?" in question
     assert client.post(url, {**data, "is_confirmed": "on"})["Location"] == "/iam/settings"
 
 
@@ -311,7 +311,7 @@ def test_without_the_required_factor_nothing_is_open_but_setting_one_up(cast, cl
         assert client.get(path)["Location"] == "/user/security", path
     refused = client.post(f"/iam/users/{cast['noor'].pk}/classic_key")
     assert refused.status_code == 403
-    assert "requires a second factor, and you have none yet" in text_of(refused)
+    assert "requires a second factor, and you do not have one yet" in text_of(refused)
     assert Event.objects.get(action="console.refused").facts == {"why": "no second factor"}
     page = text_of(client.get("/user/security"))
     assert "A second factor is required" in page
@@ -340,7 +340,7 @@ def test_without_its_master_key_a_seed_opens_nothing_and_a_recovery_code_still_d
     assert not give_code(give_password(), app.code())
     assert give_code(give_password(), codes[0])
     other.post("/user/security/passcode", {"code": "000000"})
-    assert "The seed does not open any more. Begin anew." in text_of(other.get("/user/security"))
+    assert "The secret can no longer be read. Start again." in text_of(other.get("/user/security"))
     assert shown(other.post("/user/security/passcode"))
     ClassicKey.objects.all().delete()  # theirs is another matter
     with pytest.raises(CommandError):
@@ -368,7 +368,7 @@ def test_password_alone_begins_no_session_beside_the_first_factor(cast, clock, m
     monkeypatch.setattr(throttle, "forget_success", added_meanwhile)
     client = Client()
     answer = client.post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})
-    assert "A second factor was set up meanwhile. Log in again." in text_of(answer)
+    assert "A second factor has been set up in the meantime. Log in again." in text_of(answer)
     assert not is_open(client)
 
 

@@ -208,7 +208,7 @@ def test_passkey_of_somebody_else_or_made_up_is_not_accepted(cast, device):
 
 def test_same_passkey_is_added_once_and_the_last_required_one_stays(cast, device):
     client = visitor(cast["noor"])
-    assert "This passkey is there already." in text_of(add(client, device))
+    assert "This passkey has already been added." in text_of(add(client, device))
     Account.objects.filter(pk=ACME).update(require_second_factor=True)
     assert is_open(client)
     uid = Passkey.objects.get().uid
@@ -253,7 +253,7 @@ def test_there_are_no_more_passkeys_than_there_may_be_and_each_has_a_name(cast, 
     assert 'name="credential" value' not in unnamed  # the browser is asked anew
     monkeypatch.setattr(passkeys, "MOST", 1)
     assert client.post(ADD)["Location"] == "/user/security"
-    assert "as many as there may be" in text_of(client.get("/user/security"))
+    assert "which is the maximum" in text_of(client.get("/user/security"))
 
 
 def test_passkeys_are_for_those_who_have_given_their_password(cast, device):

@@ -69,7 +69,7 @@ def test_changed_password_ends_the_users_other_sessions_and_is_told(cast):
 def test_password_is_changed_with_the_current_one_alone(cast):
     client, other = visitor(cast["noor"]), visitor(cast["noor"])
     page = change(client, current="not this one")
-    assert "This is not your password. Try again." in page
+    assert "This password is wrong. Try again." in page
     assert "not this one" not in page
     page = change(client, new="noor@acme.example")
     assert 'id="id_password_error"' in page
@@ -89,7 +89,7 @@ def test_password_that_was_changed_meanwhile_is_not_changed_again(cast, monkeypa
         User.objects.filter(pk=user.pk).update(password="set by somebody else")
 
     monkeypatch.setattr(signin, "check_password", meanwhile)
-    assert "was changed meanwhile" in change(client)
+    assert "has been changed in the meantime" in change(client)
     assert User.objects.get(pk=cast["noor"].user_id).password == "set by somebody else"
 
 
@@ -130,7 +130,7 @@ def test_link_sets_another_password_once_ends_all_sessions_and_is_told(cast, lin
     assert [(event.account_id, event.actor_id) for event in events] == [(ACME, None), (BOREALIS, None)]
     assert told() == [("noor@acme.example", "user.password_reset")]
     outbox.send_due()
-    assert "If it was not you: choose another password at once, at http://127.0.0.1:8000/reset" in mailoutbox[-1].body
+    assert "If this was not you: set a new password at once: http://127.0.0.1:8000/reset" in mailoutbox[-1].body
     assert link not in mailoutbox[-1].body
 
 
@@ -205,7 +205,7 @@ def test_link_is_mailed_to_whoever_has_a_password_and_is_invited(cast, origin, m
     waiting.update(expires_at=expires_at)
     assert Client().post(link, {"password": NEW})["Location"] == "/login"
     answer = Client().post("/login", {"username": "priya@acme.example", "password": NEW})
-    assert "To join one that invited you, open the link in its mail." in answer.content.decode()
+    assert "To join an account that invited you, open the link in its email." in answer.content.decode()
     client, join = Client(), f"/invitations/{token_of(waiting.get())}"
     assert 'href="/reset"' in client.get(join).content.decode()
     assert client.post(join, {"password": NEW}).status_code == 302

@@ -93,7 +93,7 @@ def test_key_that_another_made_goes_when_its_user_comes_to_log_in(cast, status, 
     for sent in ("suspended", "vpn_only"):
         marcus.post(f"/iam/users/{priya.pk}/status", {"status": sent})
     assert ClassicKey.objects.filter(pk=key.pk).exists()
-    assert "It is deleted when another status is applied with" in page(marcus, f"/iam/users/{priya.pk}")
+    assert "It is deleted if you apply a status" in page(marcus, f"/iam/users/{priya.pk}")
     marcus.post(f"/iam/users/{priya.pk}/status", {"status": status})
     assert not ClassicKey.objects.filter(holder=priya).exists()
     (event,) = events_of("classic_key.deleted", subject_id=priya.pk)
@@ -106,7 +106,7 @@ def test_own_key_stays_whatever_the_status(cast):
     for sent in ("vpn_only", "active", "suspended", "disabled_classic", "active"):
         marcus.post(f"/iam/users/{priya.pk}/status", {"status": sent})
     assert calls_pass(priya)
-    assert "It is deleted when another status is applied" not in page(marcus, f"/iam/users/{priya.pk}")
+    assert "It is deleted if you apply a status" not in page(marcus, f"/iam/users/{priya.pk}")
 
 
 def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):
@@ -128,7 +128,7 @@ def test_a_status_that_nobody_chooses_is_refused_by_name(cast, status):
 
 @pytest.mark.parametrize("status", ["pending", "invalid", "processing"])
 def test_a_status_that_nobody_chooses_is_refused_by_the_write_too(cast, origin, status):
-    with pytest.raises(ValueError, match="is not a status to choose"):
+    with pytest.raises(ValueError, match="is not a status that can be chosen"):
         memberships.change_status(member=cast["priya"], status=status, by=cast["olivia"], origin=origin)
     assert Member.objects.get(pk=cast["priya"].pk).status == "active"
 
@@ -153,8 +153,8 @@ def test_the_preview_says_who_gains_and_who_loses_sight_of_which_keys(cast):
     shown = page(olivia, f"/iam/users/{priya.pk}/parent?parent={sam.pk}")
     assert "2 keys" in shown
     assert names_under("Keys that move", shown) == {"Priya Raman", "Noor Haddad"}
-    assert names_under("Gain sight of them, and may delete them", shown) == {"Sam Okafor"}
-    assert names_under("Lose sight of them", shown) == {"Marcus Lindqvist"}
+    assert names_under("Will be able to see and delete them", shown) == {"Sam Okafor"}
+    assert names_under("Will no longer see them", shown) == {"Marcus Lindqvist"}
     assert Member.objects.get(pk=priya.pk).parent_id == cast["marcus"].pk  # nothing has been done
 
 
@@ -170,8 +170,8 @@ def test_the_preview_tells_who_is_not_above_the_same_with_keys_and_without(cast,
     assert shown[0] == shown[1]
     assert "<p>Their keys, if they have any, move with them.</p>" in shown[0]
     # Who is above whom is no secret.
-    assert names_under("Lose sight of them", shown[0]) == {"Marcus Lindqvist"}
-    assert names_under("Lose sight of them", shown[0]) == {"Marcus Lindqvist"}
+    assert names_under("Will no longer see them", shown[0]) == {"Marcus Lindqvist"}
+    assert names_under("Will no longer see them", shown[0]) == {"Marcus Lindqvist"}
 
 
 def test_former_parent_is_told_that_a_user_has_left_their_branch(cast):
@@ -323,7 +323,7 @@ def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(
     assert "Decide about the users below first" in refused.content.decode()
     assert Member.objects.filter(pk=priya.pk).exists()
     done = marcus.post(f"/iam/users/{priya.pk}/remove", {"hand_over": "on"}, follow=True)
-    assert "Priya Raman is no longer in the account. If they had a key, it has stopped" in done.content.decode()
+    assert "Priya Raman is no longer in the account. If they had a key, it no longer works" in done.content.decode()
     assert not Member.objects.filter(pk=priya.pk).exists()
     assert Member.objects.get(pk=noor.pk).parent_id == cast["marcus"].pk
     assert not verify(name, value, "17.5.7.8").accepted
@@ -361,7 +361,7 @@ def test_removal_asks_for_proof_and_keeps_what_was_decided(cast):
     session["proved_at"] = 0
     session.save()
     asked = client.post(f"/iam/users/{cast['priya'].pk}/remove", {"hand_over": "on"}).content.decode()
-    assert "Enter your password to remove the user." in asked
+    assert "To remove the user, enter your password." in asked
     assert '<input type="hidden" name="hand_over" value="on">' in asked
     assert Member.objects.filter(pk=cast["priya"].pk).exists()
 

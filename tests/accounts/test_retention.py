@@ -222,11 +222,11 @@ def test_who_stood_above_is_not_known_for_days_that_were_cleared_away(origin, se
     def told(days: int) -> str:
         day = (today - timedelta(days=days)).date()
         page = client.get(f"/iam/users/{member.pk}?tab=manage&on={day}").content.decode()
-        assert "Nobody has in the 90 days that activity is kept." in page
+        assert "No one has in the last 90 days, which is how long activity is kept." in page
         return page.partition("day-heading")[2]
 
     for days in (300, 200):
-        assert "is not known: activity of that time was cleared away." in told(days)
+        assert "is not known: the activity of that time has been deleted." in told(days)
         assert "Above on" not in told(days)
     assert [one.name in told(150), other.name in told(150)] == [True, False]
     assert [one.name in told(10), other.name in told(10)] == [False, True]

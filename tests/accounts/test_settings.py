@@ -78,7 +78,7 @@ def test_addresses(olivia, cast):
     url, priya = "/iam/settings/addresses", visitor(cast["priya"])
     priya.defaults["REMOTE_ADDR"] = "203.0.113.7"
     assert priya.get("/iam/apikeys").status_code == 200
-    assert "You are calling from <b>127.0.0.1</b>" in text(olivia.get(url))
+    assert "You are connecting from <b>127.0.0.1</b>" in text(olivia.get(url))
     assert "This field is required." in text(olivia.post(url, {"is_on": "true", "addresses": " "}))
     olivia.post(url, {"addresses": "127.0.0.1,10.0.0.0/8"})
     page = text(olivia.get("/iam/settings"))
@@ -97,8 +97,8 @@ def test_addresses(olivia, cast):
 def test_domains(olivia):
     url, invite = "/iam/settings/domains", "/iam/users/invite_users"
     answer = text(olivia.post(url, {"is_on": "true", "domains": "a@b@c, acme.example, x y"}))
-    assert "“a@b@c” is no pattern for addresses." in answer
-    assert "“x y” is no pattern for addresses." in answer
+    assert "“a@b@c” is not a pattern for email addresses." in answer
+    assert "“x y” is not a pattern for email addresses." in answer
     assert 'value="a@b@c, acme.example, x y"' in answer  # as typed
     assert "Enter at least one pattern." in text(olivia.post(url, {"is_on": "true", "domains": ",,"}))
     assert acme().user_domains == ""
@@ -128,7 +128,7 @@ def test_domains_are_added_and_removed_one_by_one(olivia):
     remove = f"{url}/remove"
     olivia.post(url, {"domains": "a.example"})
     answer = text(olivia.post(url, {"domains": "b.example, x y"}))  # over the page, with what is there
-    assert "“x y” is no pattern for addresses." in answer
+    assert "“x y” is not a pattern for email addresses." in answer
     assert 'value="b.example, x y"' in answer
     assert "<h1" in answer
     assert 'name="pattern" value="a.example"' in answer
@@ -139,7 +139,7 @@ def test_domains_are_added_and_removed_one_by_one(olivia):
     for _ in range(2):
         assert "Domain removed" in text(olivia.post(remove, {"pattern": "a.example"}, follow=True))
     answer = text(olivia.post(remove, {"pattern": "b.example"}, follow=True))
-    assert "is the last pattern: add another one first, or turn the restriction off." in answer
+    assert "is the last pattern: add another first, or turn off the restriction." in answer
     many = ",".join(f"{number}.example" for number in range(100))
     answer = text(olivia.post(url, {"domains": many}))  # each may be, but not all together
     assert "There are more than 100 patterns." in answer
@@ -157,7 +157,7 @@ def test_login_session(olivia):
     olivia.post(url, {"hours": "24", "idle_hours": "", "idle_minutes": "15", "concurrent": "limited", "most": "3"})
     assert (acme().session_hours, acme().session_idle_minutes, acme().most_sessions) == (24, 15, 3)
     page = text(olivia.get("/iam/settings"))
-    assert "This account allows 24 hours; this installation does not allow more than this." in page
+    assert "This account allows 24 hours, but this installation does not allow more than this." in page
     assert "15 minutes" in page
     assert "At most 3 for each user" in page
     fields = text(olivia.get(url))
@@ -204,7 +204,7 @@ def test_addresses_that_a_page_did_not_show_are_not_replaced_unasked(olivia):
     older = shown_by(text(olivia.get(url)))
     assert olivia.post(url, older | {"addresses": "127.0.0.1"}).status_code == 302
     answer = text(olivia.post(url, older | {"addresses": "127.0.0.0/8"}))
-    assert "Changed meanwhile, to 127.0.0.1. Save again if yours is to replace it." in answer
+    assert "This was changed to 127.0.0.1 in the meantime. Save again to replace it with yours." in answer
     assert "127.0.0.0/8" in answer  # as typed
     assert acme().allowed_addresses == "127.0.0.1"
     assert olivia.post(url, older | {"addresses": "127.0.0.1"}).status_code == 302  # both want the same
@@ -230,7 +230,7 @@ def test_session_settings_that_a_page_did_not_show_are_not_replaced_unasked(oliv
     ]:
         typed = plain | {"concurrent": "unlimited"} | own
         answer = text(olivia.post(url, older | typed))
-        assert f"Changed meanwhile, to {now}." in answer
+        assert f"This was changed to {now} in the meantime." in answer
         assert limits() == (8, 20, 3)
     # Asked once: what that page shows is what there is.
     assert shown_by(answer)["initial-most"] == "3"

@@ -41,11 +41,11 @@ def test_vpn_only_user_is_added_and_gets_a_key_from_above(cast):
     ({"name": "Oslo", "email": NEW, "api_username": "oslo:gateway"}, "with a letter or digit first"),
     ({"name": "Oslo", "email": NEW, "api_username": "ｏslo"}, "with a letter or digit first"),
     ({"name": "Oslo", "email": NEW, "api_username": "o" * 101}, "at most 100"),
-    ({"name": "Oslo", "email": NEW, "api_username": "7654321_new@acme.example"}, "made of account IDs"),
+    ({"name": "Oslo", "email": NEW, "api_username": "7654321_new@acme.example"}, "reserved for account IDs"),
     ({"name": "Oslo", "email": NEW, "api_username": "olivia@acme.example"}, "without an at sign"),
-    ({"name": "Pay at HTTPS://evil.example", "email": NEW}, "without the address of a page"),
-    ({"name": "See WWW.evil.example", "email": NEW}, "without the address of a page"),
-    ({"name": "Oslo", "email": NEW, "api_username": "APIKEY"}, "stands for IBM Cloud API keys"),
+    ({"name": "Pay at HTTPS://evil.example", "email": NEW}, "without a web address"),
+    ({"name": "See WWW.evil.example", "email": NEW}, "without a web address"),
+    ({"name": "Oslo", "email": NEW, "api_username": "APIKEY"}, "is reserved for IBM Cloud API keys"),
 ])  # fmt: skip
 def test_bad_details_of_a_vpn_only_user_are_named(typed, error, cast):
     Account.objects.update(user_domains="new.example, acme.example", restrict_user_domains=True)

@@ -77,7 +77,7 @@ def test_body_of_any_make_changes_nothing_and_is_no_error(kind, priya, numbers, 
             assert state() == before, route
             page = text_of(response)
             if response.status_code == 400:
-                assert "nothing was changed. Go back, load the page again" in page.replace("\n", " ")
+                assert "Nothing was changed. Go back, reload the page" in page.replace("\n", " ")
             assert "root:" not in page
 
 

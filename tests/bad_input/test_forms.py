@@ -158,7 +158,7 @@ def test_restriction_that_locks_oneself_out_is_asked_about_first(priya):
         response = client.post(url, {**typed, **answer})
         page = text_of(response)
         assert response.status_code == 200
-        assert "You are calling from 127.0.0.1, which this restriction does not allow" in page
+        assert "You are connecting from 127.0.0.1, which this restriction does not allow" in page
         assert typed_in(page, "platform") == "10.0.0.0/8"
         assert state() == before
     assert client.post(url, {**typed, "confirm_lockout": "on"}).status_code == 302
@@ -172,7 +172,7 @@ def test_restriction_of_the_account_is_named_and_asked_about_like_that_of_a_user
     assert typed_in(page, "addresses") == BAD_ADDRESSES
     for answer in ({}, {"confirm_lockout": "false"}, {"is_confirmed": "on"}):
         page = text_of(client.post(url, {"is_on": "true", "addresses": "10.0.0.0/8", **answer}))
-        assert "You are calling from 127.0.0.1, which this restriction does not allow" in page
+        assert "You are connecting from 127.0.0.1, which this restriction does not allow" in page
         assert has_an_error(page)
     assert state() == before
     assert client.post(url, {"addresses": "10.0.0.0/8", "confirm_lockout": "on"}).status_code == 302
@@ -205,7 +205,7 @@ def test_restriction_of_a_key_that_was_not_sent_stays(priya, key):
         ("12341234123412341234", "This password is too common. Use several words that do not belong together."),
         ("sunshinemonkey!", "This password is too common. Use several words that do not belong together."),
         ("aaaaaaaaaaaaaaaaaaab", "This password is too common. Use several words that do not belong together."),
-        ("PriyaRamanKeytree", "Do not build the password from your name, your email address or the word Keytree."),
+        ("PriyaRamanKeytree", "Do not use your name, your email address or the word Keytree in the password."),
         ("a\0bcdefghijklmn", "Null characters are not allowed."),
     ],
 )
@@ -253,7 +253,7 @@ def test_bad_sign_in_is_named_and_the_email_kept(typed, errors, cast):
 def test_refused_sign_in_keeps_the_email_as_typed(cast):
     page = text_of(visitor().post("/login", {"username": " Priya@ACME.example<", "password": "wrong"}))
     assert 'value=" Priya@ACME.example&lt;"' in page
-    assert "The email or the password is not right. Check both and try again." in page
+    assert "The email or the password is wrong. Check both and try again." in page
 
 
 def test_owner_and_value_named_by_the_caller_are_ignored(cast):

@@ -37,7 +37,7 @@ def test_branch_is_looked_after_from_suspension_to_removal(fresh, browse, script
 
     marcus.link("Change parent").click()
     marcus.link("Marcus Lindqvist").click()
-    lose = marcus.page.get_by_role("region", name="Lose sight of them")
+    lose = marcus.page.get_by_role("region", name="Will no longer see them")
     expect(lose).to_contain_text("Priya Raman")
     marcus.button("Change parent").click()
     expect(marcus.notification("Marcus Lindqvist is the parent of Noor Haddad from now on.")).to_be_visible()

@@ -62,7 +62,7 @@ def wait_for(visit: Visit, title: str) -> None:
     """Wait for what the work comes to: by looking again and again where no script does."""
     until = time.monotonic() + PATIENCE / 1000
     while not visit.script and time.monotonic() < until and not visit.notification(title).is_visible():
-        visit.link("See how far it is now").click()
+        visit.link("See how far it is").click()
         time.sleep(1)
     expect(visit.notification(title)).to_be_visible(timeout=PATIENCE)
 
@@ -106,7 +106,7 @@ def test_file_of_users_is_told_its_mistakes_and_goes_in_when_corrected(browse, c
     visit = browse(console, script=script, width=width).sign_in("marcus", at="/iam/users")
     visit.link("Import users").click()
     choose(visit, "users", f"email,parent\n{email},priya@acme.example\nno address,\n")
-    expect(visit.page.get_by_text("Nobody was invited")).to_be_visible()
+    expect(visit.page.get_by_text("No one was invited")).to_be_visible()
     expect(visit.page.get_by_role("row", name="Line 3")).to_contain_text("no address")
     choose(visit, "users", f"email,parent\n{email},priya@acme.example\n")
     expect(visit.page.get_by_role("row", name=email)).to_contain_text("priya@acme.example")

@@ -362,7 +362,7 @@ def test_value_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse,
     assert value not in noor.page.content()
     proof.get_by_label("Password").fill("not my password")
     proof.get_by_role("button", name="Continue").click()
-    expect(proof.get_by_text("This is not your password. Try again.")).to_be_visible()
+    expect(proof.get_by_text("This password is wrong. Try again.")).to_be_visible()
     assert value not in noor.page.content()
     proof.get_by_label("Password").fill("keytree-demo")
     proof.get_by_role("button", name="Continue").click()
@@ -446,7 +446,7 @@ def test_key_that_somebody_else_deleted_meanwhile_is_not_found(fresh, browse, sc
     expect(marcus.notification("API key deleted")).to_be_visible()
     priya.dialog("API key details").get_by_role("button", name="Show").click()
     priya.expect_page("Page not found")
-    expect(priya.page.get_by_text("This key was deleted, or you may not see it.")).to_be_visible()
+    expect(priya.page.get_by_text("This key was deleted, or you are not allowed to see it.")).to_be_visible()
     priya.link("Go to API keys").click()
     priya.expect_page("API keys")
 

@@ -46,7 +46,7 @@ def keep_codes(visit: Visit, dialog: Locator) -> list[str]:
         dialog.get_by_role("button", name="Download").click()
     assert download.value.suggested_filename == "keytree-recovery-codes.txt"
     assert download.value.path().read_text().split() == codes
-    dialog.get_by_role("link", name="I have kept them").click()
+    dialog.get_by_role("link", name="I have saved them").click()
     return codes
 
 

@@ -115,7 +115,7 @@ def test_keys_that_came_meanwhile_stay_and_those_that_went_are_no_error(cast, ma
     page = marcus.post(url, fields | CONFIRMED, follow=True).content.decode()
     assert notification_in(page) == (
         "Keys revoked 2 keys were deleted. Calls made with them are refused from now on. 1 key was no longer there. "
-        "1 key came into the branch meanwhile and is still there."
+        "1 key came into the branch in the meantime and is still there."
     )
     assert keys_of(cast["noor"]) != []
 
@@ -140,7 +140,7 @@ def test_a_key_that_moved_into_the_branch_meanwhile_stays_and_one_that_moved_out
     ("change", "error"),
     [
         ({"reason": " "}, "This field is required."),
-        ({"reason": "two\nlines"}, "Write the reason in words, in one line."),
+        ({"reason": "two\nlines"}, "Enter the reason as one line of text."),
         ({"reason": "x" * 201}, "Ensure this value has at most 200 characters (it has 201)."),
         ({"name": "Priya Raman"}, "This is not the name of the user whose branch this is."),
         ({"name": ""}, "This field is required."),
@@ -177,7 +177,7 @@ def test_proof_of_identity_is_asked_for_and_carries_the_form(cast, marcus, url):
     fields = review_in(marcus.get(url).content.decode())
     fields["key"].remove(str(keys_of(cast["priya"])[0]))
     page = marcus.post(url, fields | CONFIRMED).content.decode()
-    assert "Enter your password to revoke these keys." in page
+    assert "To revoke these keys, enter your password." in page
     names = ("named", "others", "key", "unlisted", "reason", "name")
     carried = {name: re.findall(f'type="hidden" name="{name}" value="([^"]*)"', page) for name in names}
     for password in ("", "wrong"):
@@ -206,7 +206,7 @@ def test_one_from_whom_the_branch_was_moved_away_is_refused_with_an_event(cast, 
     monkeypatch.setattr(lifecycle, "revoke_branch", moved_first)
     answer = marcus.post(url, fields)
     assert answer.status_code == 403
-    assert "Only the user and those above them may revoke the keys in this branch." in answer.content.decode()
+    assert "Only the user and the users above them may revoke the keys in this branch." in answer.content.decode()
     assert keys_of(cast["priya"]) != []
     assert Event.objects.get(action="permission.refused").subject_id == cast["priya"].pk
 

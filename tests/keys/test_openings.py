@@ -36,7 +36,7 @@ def test_opening_details_is_an_event_once_an_hour_for_each_viewer(cast, monkeypa
 def test_holder_and_those_above_are_told_who_looked_and_nobody_else(cast, django_assert_num_queries):
     key = ClassicKey.objects.get(holder=cast["priya"])
     page = f"/iam/users/{cast['priya'].pk}?tab=manage"
-    assert "Nobody has so far." in visitor(cast["priya"]).get(page).content.decode()
+    assert "No one has so far." in visitor(cast["priya"]).get(page).content.decode()
     for name in ("marcus", "olivia"):
         visitor(cast[name]).get(details(cast["priya"]))
     for name in ("priya", "marcus"):

@@ -41,7 +41,7 @@ def test_download_after_the_proof_leads_back_to_the_details(cast):
     age_proof(client)
     asked = page(client.post(f"{url}/download"))
     assert "Confirm that it is you" in asked
-    assert "more than five minutes have passed since you logged in or last confirmed it." in asked
+    assert "more than five minutes have passed since you logged in or last confirmed that it is you." in asked
     assert '<p class="page-title">API keys</p>' in asked
     body = page(client.post(f"{url}/download", {"password": demo.PASSWORD}, follow=True))
     assert "Download the key now." in body
@@ -127,7 +127,7 @@ def test_key_that_is_not_there_and_one_that_may_not_be_seen_are_told_in_the_same
             for url in (hidden, f"{KEYS}/classic/987654")
             for ask in [noor.post if action else noor.get]
         )
-        assert "This key was deleted, or you may not see it." in told
+        assert "This key was deleted, or you are not allowed to see it." in told
         assert told == unknown
     assert "This key was deleted" not in page(noor.get(f"{USERS}/987654"))
 

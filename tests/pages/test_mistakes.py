@@ -57,8 +57,8 @@ def test_help_of_ones_own_restrictions_speaks_to_oneself(cast):
     olivia = visitor(cast["olivia"])
     own, other = (page(olivia.get(f"{USERS}/{cast[name].pk}")) for name in ("olivia", "priya"))
     for ours, theirs in (
-        ("From where you log in.", "From where they log in."),
-        ("From where your classic infrastructure key is used", "From where their classic infrastructure key is used"),
+        ("Where you may log in from.", "Where they may log in from."),
+        ("Where your classic infrastructure key may be", "Where their classic infrastructure key may be"),
     ):
         assert (ours in own, theirs in own) == (True, False)
         assert (ours in other, theirs in other) == (False, True)
@@ -74,7 +74,7 @@ def test_page_that_is_older_than_a_restriction_does_not_lift_it(cast):
     assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.1"
     assert ClassicKey.objects.get(holder=priya).allowed_addresses == "192.0.2.2"
     body = page(olivia.post(address, older | {"platform": "192.0.2.3", "classic": ""}))
-    assert "Changed meanwhile, to 192.0.2.1." in body
+    assert "This was changed to 192.0.2.1 in the meantime." in body
     assert Member.objects.get(pk=priya.pk).allowed_addresses == "192.0.2.1"
     again = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', body))
     assert olivia.post(address, again | {"platform": "192.0.2.3", "classic": "192.0.2.2"}).status_code == 302
@@ -90,7 +90,7 @@ def test_dialog_that_is_older_than_a_restriction_of_a_key_does_not_lift_it(cast)
     assert marcus.post(url, older | {"classic": ""}).status_code == 302
     assert ClassicKey.objects.get(holder=cast["priya"]).allowed_addresses == "192.0.2.1"
     body = page(marcus.post(url, older | {"classic": "192.0.2.3"}))
-    assert "Changed meanwhile, to 192.0.2.1." in body
+    assert "This was changed to 192.0.2.1 in the meantime." in body
     again = dict(re.findall(r'name="(initial-\w+)" value="([^"]*)"', body))
     assert marcus.post(url, again | {"classic": "192.0.2.3"}).status_code == 302
     assert ClassicKey.objects.get(holder=cast["priya"]).allowed_addresses == "192.0.2.3"
@@ -102,7 +102,7 @@ def test_restriction_of_a_key_that_is_gone_is_not_told_as_saved(cast, typed):
     ClassicKey.objects.filter(holder=sam).delete()
     address = f"{USERS}/{sam.pk}/restrictions"
     body = page(olivia.post(address, {"platform": "198.51.100.7", "classic": typed}))
-    assert "The key was deleted meanwhile" in body
+    assert "The key has been deleted in the meantime" in body
     assert Member.objects.get(pk=sam.pk).allowed_addresses == ""
     assert olivia.post(address, {"platform": "198.51.100.7"}).status_code == 302
     assert Member.objects.get(pk=sam.pk).allowed_addresses == "198.51.100.7"
@@ -180,7 +180,7 @@ def test_day_that_has_not_come_focuses_its_field_and_the_answer_is_gone_to(cast)
     body = page(visitor(cast["olivia"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage&on=9999-01-01"))
     assert ['name="on"' in tag for tag in focused(body)] == [True]
     assert 'action="#day"' in body
-    assert "Who stood above on a day" in body.partition('id="day"')[2]
+    assert "Who was above on a given day" in body.partition('id="day"')[2]
 
 
 def test_addresses_that_were_not_invited_are_told_in_the_title(cast):
@@ -195,7 +195,7 @@ def test_status_that_a_user_has_already_is_not_told_as_a_change(cast):
     events = Event.objects.count()
     body = page(olivia.post(f"{USERS}/{priya.pk}/status", {"status": priya.status}, follow=True))
     assert "Nothing was changed" in body
-    assert "Priya Raman is Active already." in body
+    assert "Priya Raman is already Active." in body
     assert "from now on" not in body
     assert Event.objects.count() == events
 
@@ -205,7 +205,7 @@ def test_passkey_offers_nothing_to_press_where_there_is_no_script(cast):
     add = re.search(r"<button[^>]*>Add</button>", body)[0]
     assert "data-needs-script" in add
     assert 'name="name"' not in re.sub(r"<div data-needs-script>.*?</form>", "", body, flags=re.DOTALL)
-    assert "Making a passkey takes JavaScript" in body
+    assert "Adding a passkey needs JavaScript" in body
 
 
 def test_wrong_first_code_of_an_app_focuses_its_field_and_not_the_secret(cast):

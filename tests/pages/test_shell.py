@@ -34,12 +34,13 @@ def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_th
         body = page(visitor(cast[name]).get(KEYS))
         assert 'id="side-nav"' not in body
         assert 'aria-label="Menu"' not in body
-        assert ("Other accounts that you belong to" in body) is has_another
+        assert ("Your other accounts are not affected" in body) is has_another
 
 
 def test_who_can_manage_says_at_once_what_about_the_key_and_folds_the_rest(cast):
     body = page(visitor(cast["marcus"]).get(f"{USERS}/{cast['priya'].pk}?tab=manage"))
-    over_key, over_user = (re.search(f'data-label="Over the {what}">(.*?)</td>', body)[1] for what in ("key", "user"))
+    cells = (re.search(f'data-label="Rights over the {what}">(.*?)</td>', body) for what in ("key", "user"))
+    over_key, over_user = (cell[1] for cell in cells)
     assert over_key.startswith("View this key, see the value of this key, ")
     rights = re.findall("<li>(.*?)</li>", over_user)
     assert rights[0] == "See this user"
@@ -51,8 +52,8 @@ def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast
     Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
     url, client = f"{USERS}/{cast['priya'].pk}?tab=manage", visitor(cast["priya"])
     body = page(client.get(url))
-    row = body.partition('data-label="Because of">IAM identity: Administrator<')[2]
-    assert re.search(r'data-label="Over the key">(.*?)</td>', row)[1] == "Nothing now"
+    row = body.partition('data-label="Reason">IAM identity: Administrator<')[2]
+    assert re.search(r'data-label="Rights over the key">(.*?)</td>', row)[1] == "None at present"
     assert re.findall("<li>(.*?)</li>", row.partition("</tr>")[0]) == [
         "See this user", "Change the account's settings", "See which users and keys are not used",
     ]  # fmt: skip

@@ -89,7 +89,7 @@ class Checker:
             refused = "console.refused" if is_suspended else "permission.refused"
             assert answer.written == TRAIL, where
             assert [(e.action, e.outcome, e.actor_id) for e in new] == [(refused, "refused", world.actor.pk)], where
-            told = "You are in a branch of users of" if case.actor_is_frozen else "You are suspended in"
+            told = "Your branch of users in" if case.actor_is_frozen else "You are suspended in"
             assert (told if is_suspended else "Not allowed") in answer.body, where
             reason = r'<p class="lead">(?!You may see this, but not)[A-Z][^<]{20,}\.</p>'
             assert is_suspended or re.search(reason, answer.body), where

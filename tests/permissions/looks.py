@@ -130,11 +130,11 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
 
 def said_in(row: str) -> list[str]:
     """The powers of a row: a sentence over the key, its parts separated by commas, and a list over the user."""
-    key, user = (re.search(rf'data-label="Over the {what}">(.*?)</td>', row)[1] for what in ("key", "user"))
+    key, user = (re.search(rf'data-label="Rights over the {what}">(.*?)</td>', row)[1] for what in ("key", "user"))
     over_user = re.findall("<li>(.*?)</li>", user)
     assert key
-    assert f"<summary>{len(over_user)} right" in user if over_user else user == "Nothing now"
-    told = [*(key.split(", ") if key != "Nothing now" else ()), *over_user]
+    assert f"<summary>{len(over_user)} right" in user if over_user else user == "None at present"
+    told = [*(key.split(", ") if key != "None at present" else ()), *over_user]
     return [right[0].lower() + right[1:] for right in told]
 
 

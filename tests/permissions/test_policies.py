@@ -196,4 +196,4 @@ def test_refusals_about_keys_name_what_is_in_the_way(cast):
         partial(key_policy.require_create, marcus, marcus),
         partial(key_policy.require_revoke_branch, marcus, priya),
     ):
-        assert "until it is thawed" in _refused(call)
+        assert "Until it is thawed" in _refused(call)

@@ -202,7 +202,7 @@ def test_sign_in_by_password_alone_waits_for_whoever_adds_the_first_factor(peopl
         answers.append(Client().post("/login", {"username": "olivia@acme.example", "password": demo.PASSWORD}))
 
     assert not errors(at_once(add_factor, sign_in)[0])
-    assert "A second factor was set up meanwhile." in answers[0].content.decode()
+    assert "A second factor has been set up in the meantime." in answers[0].content.decode()
     assert not Session.objects.filter(user=olivia.user).exists()
 
 

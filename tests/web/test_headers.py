@@ -186,7 +186,7 @@ def test_pages_of_what_is_not_read_say_that_this_is_a_demo_where_it_is(is_demo, 
     answers["busy"] = visitor(cast["priya"], raises=False).get("/iam/users")
     assert [answer.status_code for answer in answers.values()] == [400, 400, 413, 500, 503]
     for name, answer in answers.items():
-        assert ("Demo installation: everybody knows these passwords." in answer.content.decode()) is is_demo, name
+        assert ("Demo installation: everyone knows these passwords." in answer.content.decode()) is is_demo, name
 
 
 def test_cookies_are_for_https_where_there_is_https(settings, cast, hashed):

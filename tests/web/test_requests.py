@@ -118,7 +118,7 @@ def test_every_form_needs_its_token(surface, cast, numbers):
             response = client.post(url, {**surface.data, **data}, **headers)
         assert response.status_code == 403, (data, headers)
         assert not written
-        assert "Go back, load the page again" in response.content.decode()
+        assert "Go back, reload the page" in response.content.decode()
         assert_headers(response, url)
     without_cookie = visitor(cast["priya"] if signed_in else None, csrf_checks=True)
     assert without_cookie.post(url, {**surface.data, "csrfmiddlewaretoken": token}).status_code == 403
@@ -126,7 +126,7 @@ def test_every_form_needs_its_token(surface, cast, numbers):
     with undone():
         genuine = client.post(url, {**surface.data, "csrfmiddlewaretoken": token}, HTTP_ORIGIN="http://testserver")
     assert genuine.status_code in (200, 302, 403, 404)
-    assert "Go back, load the page again" not in genuine.content.decode()
+    assert "Go back, reload the page" not in genuine.content.decode()
 
 
 def test_signing_in_makes_a_new_token(cast, hashed):

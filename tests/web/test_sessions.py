@@ -147,7 +147,7 @@ def test_form_that_was_sent_after_the_session_ended_is_said_not_to_be_saved(cast
     assert led_to == "/login?next=/iam/users/invite_users&ended=form"
     with CaptureQueriesContext(connection) as asked:
         answer = stranger.get(led_to)
-    said = "Your session has ended. What you entered was not saved. Log in again to go on."
+    said = "Your session has ended. What you entered was not saved. Log in again to continue."
     assert said in answer.content.decode()
     assert (len(asked), SESSION in answer.cookies) == (0, False)  # whoever opens that address
     assert said not in client.post(led_to, {"username": "", "password": ""}).content.decode()
@@ -175,7 +175,7 @@ def test_idle_session_ends_after_thirty_minutes(cast, clock):
     clock.go_on(minutes=30, seconds=1)
     answer = client.get("/iam/activity")
     assert answer["Location"] == "/login?next=/iam/activity&ended=1"
-    assert "Your session has ended. Log in again to go on." in client.get(answer["Location"]).content.decode()
+    assert "Your session has ended. Log in again to continue." in client.get(answer["Location"]).content.decode()
     clock.go_on(minutes=-2)
     assert not is_signed_in(client)  # it is gone, not asleep
 
@@ -229,7 +229,7 @@ def test_a_value_needs_a_proof_of_the_last_five_minutes(cast, clock, key_url, ac
     assert "Confirm that it is you" in asked.content.decode()
     assert not holds_value(asked)
     wrong = client.post(url, {"password": "not it"})
-    assert "This is not your password. Try again." in wrong.content.decode()
+    assert "This password is wrong. Try again." in wrong.content.decode()
     assert not holds_value(wrong)
     assert client.cookies[SESSION].value == session_before
     right = client.post(url, {"password": demo.PASSWORD})

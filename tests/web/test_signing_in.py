@@ -245,7 +245,7 @@ def test_who_may_not_sign_in_is_told_after_the_right_password_alone(cast, hashed
     Member.objects.filter(pk=cast["priya"].pk).update(status=status)
     client = Client()
     wrong, right = log_in("priya", "wrong", client=client), log_in("priya", client=client)
-    assert "The email or the password is not right." in wrong.content.decode()
+    assert "The email or the password is wrong." in wrong.content.decode()
     assert "Your user cannot log in to any account." in right.content.decode()
     assert right.status_code == 200
     assert SESSION not in client.cookies
@@ -314,7 +314,7 @@ def test_address_restriction_holds_at_sign_in_and_at_each_later_request(cast, ha
                 url = address_of(surface.route, numbers) + surface.query
                 response = client.generic(surface.method, url, REMOTE_ADDR="17.5.7.8")
             assert response.status_code == 403, surface.name
-            assert "You are calling from <code>17.5.7.8</code>" in response.content.decode()
+            assert "You are connecting from <code>17.5.7.8</code>" in response.content.decode()
             assert written <= {"accounts_event", "accounts_auditchain"}, surface.name
     minutes = Event.objects.filter(action="console.refused", actor_id=cast["priya"].pk, address="17.5.7.8").count()
     assert 1 <= minutes <= 2  # an event a minute, however often the page is asked for

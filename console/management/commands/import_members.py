@@ -47,13 +47,13 @@ class Command(MaintenanceCommand):
                         content, by=by, origin=COMMAND_LINE, is_limited=False, progress=self._tell
                     )
         except NotAllowed as error:
-            raise CommandError(f"Nobody was invited. {error}") from error
+            raise CommandError(f"No one was invited. {error}") from error
         except importing.ImportRefused as refused:
             plan, count = refused.plan, 0
         if plan.problems:
             for problem in plan.problems:
                 self.stdout.write(f"line {problem.line}: {problem.text}: {problem.what}")
-            raise CommandError(f"{len(plan.problems):,} mistakes. Nobody was invited.")
+            raise CommandError(f"{len(plan.problems):,} mistakes. No one was invited.")
         self.stdout.write(f"{count:,} {'would be' if options['dry_run'] else 'are'} invited.")
 
     def _tell(self, done: int, total: int) -> None:
@@ -66,4 +66,4 @@ class Command(MaintenanceCommand):
             with path.open("rb") as file:
                 return member_files.read(file.read(member_files.LARGEST_FILE + 1))
         except (OSError, FileError) as error:
-            raise CommandError(f"Nobody was invited. {error}") from error
+            raise CommandError(f"No one was invited. {error}") from error
