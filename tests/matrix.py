@@ -133,7 +133,7 @@ class Act(enum.Enum):
     INVITE = "invite users"
     ADD_VPN_USER = "add a VPN-only user"
     FREEZE_BRANCH = "freeze or thaw the branch of the user"
-    RESEND_INVITE = "send the user's invitation anew"
+    RESEND_INVITE = "send the user's invitation again"
     CANCEL_INVITE = "cancel the user's invitation"
     END_SESSIONS = "end all sessions that the user has in the account"
     SEE_SESSION = "see one of the user's sessions, and end it"

@@ -157,7 +157,7 @@ def _end_sessions(marcus: Visit, guest: Visit) -> None:
     marcus.link("Tove Nyström").click()
     marcus.link("End all sessions").click()
     marcus.dialog("End all sessions").get_by_role("button", name="End all sessions").click()
-    expect(marcus.notification("Tove Nyström has to log in again")).to_be_visible()
+    expect(marcus.notification("Tove Nyström must log in again")).to_be_visible()
     guest.go("/iam/apikeys")
     guest.expect_page("Log in to Keytree")
 

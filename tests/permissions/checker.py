@@ -91,7 +91,7 @@ class Checker:
             assert [(e.action, e.outcome, e.actor_id) for e in new] == [(refused, "refused", world.actor.pk)], where
             told = "Your branch of users in" if case.actor_is_frozen else "You are suspended in"
             assert (told if is_suspended else "Not allowed") in answer.body, where
-            reason = r'<p class="lead">(?!You may see this, but not)[A-Z][^<]{20,}\.</p>'
+            reason = r'<p class="lead">(?!You can see this, but you)[A-Z][^<]{20,}\.</p>'
             assert is_suspended or re.search(reason, answer.body), where
         elif surface.notes and answer.status == 200 and world.actor.pk != world.target.pk:
             assert answer.written == TRAIL, where
