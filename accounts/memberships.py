@@ -14,6 +14,7 @@ from accounts.enums import (
     CHOSEN_STATUSES,
     CONSOLE_STATUSES,
     DISABLED_STATUSES,
+    SIGN_IN_STATUSES,
     MemberStatus,
     Permission,
     Relation,
@@ -113,8 +114,8 @@ def _store_vpn_password(member: Member, hashed: str, by: Member, origin: Origin)
 def change_status(*, member: Member, status: str, by: Member, origin: Origin) -> MemberStatus:
     """Set the member's status to one of ``CHOSEN_STATUSES`` and return it.
 
-    A user who can no longer work in any account loses their open sessions. Raises NotAllowed, or ValueError for another
-    status.
+    A user who can no longer sign in to the account loses their open sessions in it; one who can no longer work in any
+    account loses all. Raises NotAllowed, or ValueError for another status.
     """
     chosen = MemberStatus(status)
     if chosen not in CHOSEN_STATUSES:
@@ -125,7 +126,7 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
         details = {"before": MemberStatus(member.status).label, "after": chosen.label}
         member.status = chosen
         member.save(update_fields=["status"])
-        _end_sessions_without_account(member.user)
+        _end_sessions(member.user, lost=None if chosen in SIGN_IN_STATUSES else member.account_id)
         audit.record(events.STATUS_CHANGED, actor=by, subject=member, origin=origin, details=details)
         status_changed.send(Member, member=member, by=by, origin=origin)
     return chosen
@@ -277,7 +278,7 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
     audit.record(action, actor=by, subject=member, origin=origin, details={**details, "parent_id": parent.pk})
     member.delete()
     text_index.catch_up()
-    _end_sessions_without_account(user)
+    _end_sessions(user, lost=member.account_id)
     if not user.has_usable_password() and not Member.objects.filter(user=user).exists():
         user.delete()
 
@@ -306,7 +307,9 @@ def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
         audit.record(events.BRANCH_THAWED, actor=by, subject=member, origin=origin)
 
 
-def _end_sessions_without_account(user: User) -> None:
-    """End the user's sessions when there is no account left in which they could work."""
+def _end_sessions(user: User, *, lost: int | None) -> None:
+    """End the user's sessions in the account ``lost``, if any, and all when none is left in which they could work."""
     if not Member.objects.filter(user=user, status__in=CONSOLE_STATUSES).exists():
         end_sessions_of(user.pk)
+    elif lost is not None:
+        end_sessions_of(user.pk, account_id=lost)

@@ -128,9 +128,13 @@ class SessionStore(DatabaseSessionStore):
         return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
 
 
-def end_sessions_of(user_id: int, *, but: str | None = None) -> int:
-    """End the user's sessions, except the one under the key ``but``, and return how many."""
-    return Session.objects.filter(user_id=user_id).exclude(pk=but or "").delete()[0]
+def end_sessions_of(user_id: int, *, but: str | None = None, account_id: int | None = None) -> int:
+    """End the user's sessions, except the one under the key ``but``, and return how many.
+
+    Those in one account, if ``account_id`` says which.
+    """
+    sessions = Session.objects.filter(user_id=user_id).exclude(pk=but or "")
+    return (sessions if account_id is None else sessions.filter(account_id=account_id)).delete()[0]
 
 
 def _moment(timestamp: float | None) -> datetime | None:

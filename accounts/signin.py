@@ -185,6 +185,19 @@ def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> No
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
 
 
+def go_on_elsewhere(request: HttpRequest, *, origin: Origin) -> None:
+    """Let somebody who has just left their account, and whose session ended with it, go on in another of theirs.
+
+    In a new session there. Whoever has no account left to work in is logged out.
+    """
+    working = [member for member in members_to_sign_in(request.user.pk or 0) if may_work(member)]
+    if not working:
+        auth.logout(request)
+        return
+    open_here = (member for member in working if allows_platform(member, origin))
+    enter_account(request, member=next(open_here, working[0]), origin=origin)
+
+
 def count_or_refuse(email: str, origin: Origin, limits: Limits = throttle.SIGN_IN) -> None:
     """Count an attempt. Raises SignInRefused, with the time to wait, when it is one too many."""
     wait = throttle.count_attempt(email, origin.address, limits)
@@ -226,11 +239,6 @@ def sign_out(request: HttpRequest, *, origin: Origin) -> None:
 def memberships(user: Any) -> Sequence[Member]:
     """Return where the signed-in user may sign in, as loaded with the user: no query."""
     return getattr(user, "memberships_to_sign_in", ())
-
-
-def has_memberships(user: Any) -> bool:
-    """Whether the user can still sign in somewhere, asked anew: one query."""
-    return _sign_in_memberships(user.pk).exists()
 
 
 def current_member(request: HttpRequest) -> Member | None:

@@ -2,7 +2,7 @@
 
 from urllib.parse import urlencode
 
-from django.contrib import auth, messages
+from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -187,8 +187,7 @@ _NAMED = 10
 
 def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> HttpResponse:
     if is_self:
-        if not signin.has_memberships(request.user):
-            auth.logout(request)
+        signin.go_on_elsewhere(request, origin=request.origin)
         messages.success(request, f"You have left {member.account}.")
         return redirect("/")
     messages.success(

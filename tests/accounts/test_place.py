@@ -7,6 +7,7 @@ import pytest
 from accounts import memberships
 from accounts.enums import Permission
 from accounts.models import Event, Member, Session
+from accounts.new_members import add_member
 from accounts.origin import Origin
 from accounts.policy import NotAllowed
 from keys import material
@@ -35,6 +36,10 @@ def calls_pass(holder: Member) -> bool:
     key = ClassicKey.objects.filter(holder=holder).first()
     value = material.take(key).text if key else "0" * 64
     return verify(holder.api_username, value, "17.5.7.8").accepted
+
+
+def in_borealis(member: Member) -> Member:
+    return Member.objects.get(account_id=BOREALIS, user_id=member.user_id)
 
 
 # --- Status -----------------------------------------------------------------------------------------------------------
@@ -117,6 +122,18 @@ def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):
     assert not Session.objects.filter(pk=session_of(priya).session_key).exists()
     noor.post("/account/switch", {"account": BOREALIS})
     assert noor.get("/iam/apikeys").status_code == 200
+
+
+@pytest.mark.parametrize("ending", ["removed", "vpn_only"])
+def test_whoever_cannot_log_in_to_the_account_any_more_has_no_session_in_it(cast, ending):
+    """Noor works in Borealis too: what she does there goes on, and no session comes over from here by itself."""
+    marcus, here, there = visitor(cast["marcus"]), visitor(cast["noor"]), visitor(in_borealis(cast["noor"]))
+    own = f"/iam/users/{cast['noor'].pk}"
+    sent = marcus.post(f"{own}/remove") if ending == "removed" else marcus.post(f"{own}/status", {"status": ending})
+    assert sent.status_code == 302
+    assert list(Session.objects.filter(user_id=cast["noor"].user_id).values_list("account_id", flat=True)) == [BOREALIS]
+    assert here.get("/iam/apikeys")["Location"].startswith("/login?")
+    assert there.get("/iam/apikeys").status_code == 200
 
 
 @pytest.mark.parametrize("status", ["pending", "invalid", "", "owner"])
@@ -374,6 +391,39 @@ def test_leaving_ends_the_session_unless_there_is_another_account(cast):
     gone = priya.post(f"/iam/users/{cast['priya'].pk}/remove", {}, follow=True)
     assert gone.redirect_chain[-1][0].startswith("/login")
     assert "You have left 1234567 - Acme Robotics." in gone.content.decode()
+
+
+def test_who_leaves_goes_on_in_another_account_in_a_session_of_that_one(cast):
+    """Its limits count, and its activity tells that they came."""
+    noor, other = visitor(cast["noor"]), visitor(cast["noor"])
+    before = session_of(noor).session_key
+    noor.post(f"/iam/users/{cast['noor'].pk}/remove", {})
+    assert session_of(noor).session_key != before
+    assert [session.pk for session in Session.objects.filter(user_id=cast["noor"].user_id)] == [
+        session_of(noor).session_key
+    ]
+    assert session_of(noor)["account_id"] == BOREALIS
+    (event,) = events_of("user.account_switched", account_id=BOREALIS)
+    assert event.actor_id == in_borealis(cast["noor"]).pk
+    assert other.get("/iam/apikeys")["Location"].startswith("/login?")
+
+
+@pytest.mark.parametrize("elsewhere", ["suspended", "disabled_classic"])
+def test_who_leaves_is_logged_out_where_they_can_work_nowhere_else(cast, elsewhere):
+    noor = visitor(cast["noor"])
+    Member.objects.filter(pk=in_borealis(cast["noor"]).pk).update(status=elsewhere)
+    left = noor.post(f"/iam/users/{cast['noor'].pk}/remove", {}, follow=True)
+    assert left.status_code == 200
+    assert "You have left 1234567 - Acme Robotics." in left.content.decode()
+    assert left.redirect_chain[-1][0].startswith("/login") == (elsewhere == "suspended")
+
+
+def test_who_leaves_goes_on_where_their_address_is_allowed_if_there_is_such_an_account(cast):
+    noor, (owner,) = visitor(cast["noor"]), grow([])  # an account whose name comes last
+    allowed = add_member(parent=owner, user=cast["noor"].user, origin=ORIGIN)
+    Member.objects.filter(pk=in_borealis(cast["noor"]).pk).update(allowed_addresses="17.5.7.8")
+    noor.post(f"/iam/users/{cast['noor'].pk}/remove", {})
+    assert session_of(noor)["account_id"] == allowed.account_id
 
 
 def test_the_owner_stays(cast):
