@@ -185,17 +185,18 @@ def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> No
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
 
 
-def go_on_elsewhere(request: HttpRequest, *, origin: Origin) -> None:
+def go_on_elsewhere(request: HttpRequest, *, origin: Origin) -> bool:
     """Let somebody who has just left their account, and whose session ended with it, go on in another of theirs.
 
-    In a new session there. Whoever has no account left to work in is logged out.
+    In a new session there. Whoever has no account left to work in is logged out. Returns whether they go on.
     """
     working = [member for member in members_to_sign_in(request.user.pk or 0) if may_work(member)]
     if not working:
         auth.logout(request)
-        return
+        return False
     open_here = (member for member in working if allows_platform(member, origin))
     enter_account(request, member=next(open_here, working[0]), origin=origin)
+    return True
 
 
 def count_or_refuse(email: str, origin: Origin, limits: Limits = throttle.SIGN_IN) -> None:

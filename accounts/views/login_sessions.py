@@ -17,6 +17,7 @@ from accounts.list_request import ListRequest
 from accounts.login_sessions import LoginSession, SessionGone
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
+from accounts.views.session import to_login
 
 ALL, ACTIVE = "all", "active"
 VIEWS = {ALL: "All sessions", ACTIVE: "Active sessions"}
@@ -80,7 +81,7 @@ def _after_end(request: MemberRequest, told: str, *, is_present: bool) -> HttpRe
     if is_present:
         auth.logout(request)
     messages.success(request, told)
-    return redirect("accounts:login" if is_present else "accounts:login-sessions")
+    return to_login() if is_present else redirect("accounts:login-sessions")
 
 
 @sensitive_post_parameters("password", "proof_code")

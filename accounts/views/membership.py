@@ -20,6 +20,7 @@ from accounts.models import Member
 from accounts.policy import MemberAction
 from accounts.requests import MemberRequest, form_or_post
 from accounts.views import user_details
+from accounts.views.session import to_login
 
 
 @form_or_post
@@ -187,9 +188,9 @@ _NAMED = 10
 
 def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> HttpResponse:
     if is_self:
-        signin.go_on_elsewhere(request, origin=request.origin)
+        goes_on = signin.go_on_elsewhere(request, origin=request.origin)
         messages.success(request, f"You have left {member.account}.")
-        return redirect("/")
+        return redirect("/") if goes_on else to_login()
     messages.success(
         # The same with a key and without one, of which not everybody who may remove somebody may know.
         request,

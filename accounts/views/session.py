@@ -107,6 +107,11 @@ def logout(request: MemberRequest) -> HttpResponse:
     """End the session, and let the browser forget what it kept of it."""
     signin.sign_out(request, origin=request.origin)
     messages.success(request, "You have logged out.")
+    return to_login()
+
+
+def to_login() -> HttpResponse:
+    """Lead somebody whose session they have just ended to the login page; the browser forgets what it kept of it."""
     response = redirect("accounts:login")
     response["Clear-Site-Data"] = '"cache", "storage"'
     return response

@@ -199,6 +199,7 @@ def test_one_session_is_ended_and_no_other(cast):
     assert there.cookies[SESSION].value not in question
     answer = here.post(url)
     assert (answer.status_code, answer["Location"]) == (302, "/user/sessions")
+    assert "Clear-Site-Data" not in answer
     assert [is_open(client) for client in (here, there, third)] == [True, False, True]
     assert actions() == ["user.session_ended"]
     assert here.post(url).status_code == 404
@@ -211,7 +212,8 @@ def test_present_session_may_be_ended_too(cast):
     session.save()
     url = f"/user/sessions/{row_of(client).uid}/end"
     assert "You are using it now" in client.get(url).content.decode()
-    assert client.post(url)["Location"] == "/login"
+    answer = client.post(url)
+    assert (answer["Location"], answer["Clear-Site-Data"]) == ("/login", '"cache", "storage"')
     assert "Session ended" in client.get("/login").content.decode()
     assert not is_open(client)
 
@@ -237,7 +239,8 @@ def test_all_sessions_end_in_every_account_this_one_included(cast):
     here, there, others = visitor(cast["noor"]), visitor(cast["noor"]), visitor(cast["priya"])
     there.post("/account/switch", {"account": BOREALIS})
     assert here.get("/user/sessions/end_all").status_code == 200
-    assert here.post("/user/sessions/end_all")["Location"] == "/login"
+    answer = here.post("/user/sessions/end_all")
+    assert (answer["Location"], answer["Clear-Site-Data"]) == ("/login", '"cache", "storage"')
     assert [is_open(client) for client in (here, there, others)] == [False, False, True]
     ended = Event.objects.filter(action="user.sessions_ended").order_by("account_id")
     assert [event.account_id for event in ended] == [ACME, BOREALIS]
