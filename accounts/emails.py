@@ -8,9 +8,10 @@ from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from accounts import formats
+from accounts import formats, hierarchy
 from accounts.events import NOTICES
 from accounts.models import Account, Event, Invitation, Mail, Member, PasswordReset
+from accounts.policy import may_work
 from accounts.tokens import reset_token_of, token_of
 
 #: Names may be long, and mail programs show no more.
@@ -78,6 +79,7 @@ def _notice(mail: Mail) -> EmailMultiAlternatives:
         "at": formats.moment(event.at),
         "address": event.address,
         "facts": {name: event.facts[name] for name in ("before", "after", "reason") if name in event.facts},
+        "sees_activity": _works_in(account, mail.recipient),
         "url": site.url + reverse("accounts:activity"),
         "is_own_act": is_own_act,
         "security_url": site.url + reverse("accounts:security") if notice.is_about_identity or is_own_act else "",
@@ -89,6 +91,11 @@ def _notice(mail: Mail) -> EmailMultiAlternatives:
 def _was_done_by(email: str, event: Event) -> bool:
     """Whether the event says that the user of that address did it: somebody else with their session may have."""
     return event.actor_id is not None and Member.objects.filter(pk=event.actor_id, user__email=email).exists()
+
+
+def _works_in(account: Account, email: str) -> bool:
+    """Whether the user of that address can look at the account's activity by now: who was removed cannot."""
+    return any(map(may_work, hierarchy.with_freeze(Member.objects.filter(account=account, user__email=email))))
 
 
 def _message(mail: Mail, subject: str, template: str, context: Mapping[str, Any]) -> EmailMultiAlternatives:

@@ -223,7 +223,8 @@ tell_by_mail(
             "You and the users below you can use the console again, and your keys are accepted as before.",
         ),
         REMOVED: Notice(
-            "You were removed from an account", "You were removed from the account, and your key with you."
+            "You were removed from an account",
+            "You were removed from the account. If you had a key there, it has stopped working.",
         ),
     }
 )

@@ -87,6 +87,22 @@ def test_removal_is_told_with_the_key_that_went(cast):
     ]
 
 
+def test_the_activity_log_is_named_to_those_who_may_look_into_it(cast):
+    memberships.remove_member(member=cast["noor"], by=cast["olivia"], origin=HERE)  # who had no key
+    memberships.change_status(member=cast["priya"], status="suspended", by=cast["olivia"], origin=HERE)
+    lifecycle.delete_classic_key(key=key_of(cast["berlin"]), by=cast["marcus"], origin=HERE)
+    memberships.freeze_branch(member=cast["sam"], reason="a try", by=cast["olivia"], origin=HERE)
+    memberships.change_status(member=cast["marcus"], status="disabled_classic", by=cast["olivia"], origin=HERE)
+    told()
+    named = {message.to[0].partition("@")[0]: "/iam/activity" in message.body for message in mail.outbox}
+    assert named == {"noor": False, "priya": False, "vpn-berlin": False, "sam": False, "marcus": True}
+    for message in mail.outbox:
+        ((html, _),) = message.alternatives
+        assert ("/iam/activity" in html) == ("/iam/activity" in message.body)
+        assert "\n\n\n" not in message.body
+    assert "If you had a key there, it has stopped working." in mail.outbox[0].body
+
+
 def test_vpn_only_user_is_told_of_the_key_that_was_made(cast):
     lifecycle.delete_classic_key(key=key_of(cast["berlin"]), by=cast["marcus"], origin=HERE)
     lifecycle.create_classic_key(holder=cast["berlin"], by=cast["marcus"], origin=HERE)
