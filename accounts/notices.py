@@ -43,21 +43,33 @@ def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Memb
     notice = NOTICES.get(events[0].action) if events else None
     if notice is None or notice.is_about_oneself or not outbox.is_open():
         return
+    told = [
+        (event, subject)
+        for event, subject in zip(events, subjects, strict=True)
+        if subject.pk != actor.pk and subject.status not in INVITED_STATUSES
+    ]
+    unconfirmed = {subject.user.email for _, subject in told if _is_unconfirmed(subject)}
+    not_flooded = throttle.count_each(_UNCONFIRMED, sorted(unconfirmed))
     outbox.post_notices(
         [
             (event, subject.user.email)
-            for event, subject in zip(events, subjects, strict=True)
-            if subject.pk != actor.pk and subject.status not in INVITED_STATUSES
+            for event, subject in told
+            if not _is_unconfirmed(subject) or subject.user.email in not_flooded
         ]
     )
 
 
-def _is_flooded(member: Member) -> bool:
-    """Whether an unconfirmed address was sent enough mail for a day; otherwise counts one more.
+def _is_unconfirmed(member: Member) -> bool:
+    """Whether nobody confirmed the member's address in the account.
 
     Somebody typed it for a VPN-only user: it may be a stranger's, who could be sent mail after mail.
     """
-    return member.name_here is not None and throttle.count(_UNCONFIRMED, member.user.email) is not None
+    return member.name_here is not None
+
+
+def _is_flooded(member: Member) -> bool:
+    """Whether an unconfirmed address was sent enough mail for a day; otherwise counts one more."""
+    return _is_unconfirmed(member) and throttle.count(_UNCONFIRMED, member.user.email) is not None
 
 
 def _was_seen_from_there(event: Event) -> bool:

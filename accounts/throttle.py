@@ -76,6 +76,8 @@ RESETS: Limits = (
 )
 
 _KEPT = timedelta(days=1)
+#: How many counts go into one statement, and how many are written by one: each has its own value there.
+_AT_ONCE, _AT_A_WRITE = 5_000, 500
 
 
 def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
@@ -130,6 +132,32 @@ def used_up(limit: Limit, subjects: Iterable[str]) -> set[str]:
         key__in=keys, count__gte=limit.attempts, window_ends_at__gt=timezone.now()
     ).values_list("key", flat=True)
     return {keys[key] for key in full}
+
+
+def count_each(limit: Limit, subjects: Sequence[str]) -> set[str]:
+    """Count one for each of these distinct ``subjects`` with room for it, and return those; a few statements for all.
+
+    In the caller's transaction, if there is one: what is undone was not done.
+    """
+    now, keys = timezone.now(), {_key(limit, subject): subject for subject in subjects}
+    found: set[str] = set()
+    ordered = sorted(keys)
+    for start in range(0, len(ordered), _AT_ONCE):
+        some = ordered[start : start + _AT_ONCE]
+        with transaction.atomic():
+            AttemptCount.objects.bulk_create(
+                [AttemptCount(key=key, window_ends_at=now + limit.window) for key in some], ignore_conflicts=True
+            )
+            counted = []
+            for row in AttemptCount.objects.select_for_update().filter(key__in=some).order_by("key"):
+                if row.window_ends_at <= now:
+                    row.count, row.window_ends_at = 0, now + limit.window
+                if row.count < limit.attempts:
+                    row.count += 1
+                    counted.append(row)
+            AttemptCount.objects.bulk_update(counted, ["count", "window_ends_at"], batch_size=_AT_A_WRITE)
+            found |= {keys[row.key] for row in counted}
+    return found
 
 
 def _count(limited: Sequence[tuple[Limit, str]], amount: int) -> Full | None:

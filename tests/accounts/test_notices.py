@@ -119,10 +119,39 @@ def test_address_that_nobody_confirmed_is_sent_few_mails(cast):
     for is_on in (True, False) * 5:
         memberships.change_user_managed_login(member=added, is_on=is_on, by=marcus, origin=HERE)
     assert [address for address, _ in told()] == ["stranger"] * 5
+    # Nor by keys that are revoked with a branch, whose reason is words of theirs too.
+    for _ in range(2):
+        key, _ = lifecycle.create_classic_key(holder=added, by=marcus, origin=HERE)
+        revoked = {"member": marcus, "chosen": [key.pk], "seen": [key.pk], "reason": "A prize"}
+        lifecycle.revoke_branch(**revoked, by=marcus, origin=HERE)
+    assert told() == []
     # Whoever came in by themselves is told of everything.
     for is_on in (True, False) * 5:
         memberships.change_user_managed_login(member=cast["priya"], is_on=is_on, by=marcus, origin=HERE)
     assert [address for address, _ in told()] == ["priya"] * 10
+
+
+def test_keys_revoked_at_once_are_told_to_each_address_that_nobody_confirmed_as_long_as_there_is_room(cast, clock):
+    marcus = cast["marcus"]
+    vpn = [
+        new_members.add_vpn_user(
+            name=f"Desk {n}", email=f"desk{n}@elsewhere.example", password="", by=marcus, origin=HERE
+        )
+        for n in range(3)
+    ]
+    for is_on in (True, False) * 2 + (True,):
+        memberships.change_user_managed_login(member=vpn[0], is_on=is_on, by=marcus, origin=HERE)
+    told()
+
+    def revoke() -> set[str]:
+        keys = [lifecycle.create_classic_key(holder=member, by=marcus, origin=HERE)[0].pk for member in vpn]
+        told()
+        lifecycle.revoke_branch(member=marcus, chosen=keys, seen=keys, reason="moving out", by=marcus, origin=HERE)
+        return {address for address, _ in told()}
+
+    assert [revoke() for _ in range(3)] == [{"desk1", "desk2"}] * 2 + [set()]  # two mails each time
+    clock(days=1, seconds=1)
+    assert revoke() == {"desk0", "desk1", "desk2"}
 
 
 def test_nobody_is_told_of_what_they_did_themselves_or_before_they_joined(cast):
