@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse
 
 from accounts import audit, events, passcodes, passkeys, queries, second_stage, signin
 from accounts.dialogs import PageBehind, dialog
+from accounts.enums import Permission, permission_names
 from accounts.models import Member
 from accounts.passkeys import Site
 from accounts.policy import MemberAction, NotAllowed, can, reason
@@ -83,6 +84,13 @@ def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) 
         details={"what": what, "why": str(why)},
     )
     return PermissionDenied(str(why))
+
+
+def record_lacked(request: MemberRequest, action: MemberAction, subject: Member, lacked: Permission) -> str:
+    """Record that the viewer was to give permissions that they lack; return that in a sentence for them."""
+    why = f"Nobody gives a permission that they do not have: {permission_names(lacked)}."
+    refusal(request, subject=subject, what=action.value, why=why)
+    return why
 
 
 def ask_for_proof(

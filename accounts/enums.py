@@ -1,6 +1,9 @@
 """The words of the domain that are values: statuses, relations, permissions. Imports nothing of ours."""
 
 import enum
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 
 from django.db import models
 
@@ -78,6 +81,11 @@ PERMISSION_LABELS = {
     ),
     Permission.API_KEY_CREATOR: ("User API key creator", "Create IBM Cloud API keys while creation is restricted"),
 }
+
+
+def together(permissions: Iterable[Permission]) -> Permission:
+    """Return several permissions as one value."""
+    return reduce(or_, permissions, Permission(0))
 
 
 def permission_names(granted: Permission) -> str:

@@ -1,14 +1,12 @@
 """Forms that bring people into an account: they clean input, and never decide who may."""
 
-from functools import reduce
-from operator import or_
 from typing import Any
 
 from django import forms
 from django.contrib.auth import password_validation
 
 from accounts import invitees
-from accounts.enums import NOT_OFFERED, PERMISSION_LABELS, Permission
+from accounts.enums import NOT_OFFERED, PERMISSION_LABELS, Permission, together
 from accounts.forms import (
     PASSWORD_HELP,
     UNSEEN_PASSWORD_HELP,
@@ -39,7 +37,10 @@ class InviteForm(forms.Form):
         offered = grantable & ~NOT_OFFERED
         choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in offered]
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
-        self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
+        widget = self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
+        asked = widget.value_from_datadict(self.data, self.files, "permissions") or ()
+        #: Those that were asked for, but that the one who asks lacks: they are not choices of this form.
+        self.lacked = together(each for each in PERMISSION_LABELS if each not in grantable and str(int(each)) in asked)
         self.helper = helper("Invite", form_id="invite-form")
         self.helper.attrs = {"data-busy": "Inviting"}
 
@@ -57,7 +58,7 @@ class InviteForm(forms.Form):
     @property
     def granted(self) -> Permission:
         """The permissions that were ticked."""
-        return reduce(or_, map(Permission, self.cleaned_data["permissions"]), Permission(0))
+        return together(map(Permission, self.cleaned_data["permissions"]))
 
 
 class _NewPasswordForm(forms.Form):

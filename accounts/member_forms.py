@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 from django.utils import timezone
 
-from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission
+from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission, together
 from accounts.forms import UNSEEN_PASSWORD_HELP, ReasonField, helper
 from accounts.meanwhile import MeanwhileForm
 from accounts.models.member import MAX_MEMBER_ID
@@ -44,6 +44,10 @@ class PermissionsForm(MeanwhileForm):
     def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._grantable, self._held = grantable & ~NOT_OFFERED, held
+        #: Those that were asked for, but that the one who asks lacks: they are not fields of this form.
+        self.lacked = together(
+            each for each in PERMISSION_LABELS if each not in grantable | held and _field(each) in self.data
+        )
         for permission, (label, help_text) in PERMISSION_LABELS.items():
             if permission in self._grantable:
                 self.fields[_field(permission)] = forms.BooleanField(

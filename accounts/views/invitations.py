@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import invitations, new_members, policy
-from accounts.access import refusal, refusals_recorded, refused_answer, require, target_of
+from accounts.access import record_lacked, refusal, refusals_recorded, refused_answer, require, target_of
 from accounts.dialogs import dialog, page_of_user
 from accounts.enums import Permission
 from accounts.forms import focus_first_mistake
@@ -41,6 +41,8 @@ def invite(request: MemberRequest) -> HttpResponse:
             refused = error
         else:
             return _results(request, results, form.granted)
+    if form.lacked:
+        record_lacked(request, action, viewer, form.lacked)
     focus_first_mistake(form)
     context = {
         "title": "Invite users",

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import memberships, policy, queries, signin
-from accounts.access import ask_for_proof, member_or_404, refusals_recorded, target_of
+from accounts.access import ask_for_proof, member_or_404, record_lacked, refusal, refusals_recorded, target_of
 from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.enums import MemberStatus, Permission
 from accounts.forms import OnOffForm, focus_first_mistake
@@ -66,8 +66,11 @@ def permissions(request: MemberRequest, member_id: int) -> HttpResponse:
                 member=member, granted=form.granted, by=request.member, origin=request.origin
             )
         messages.success(request, f"Permissions saved\nThey apply to {member.name} from the next request on.")
-    else:
+    elif not form.lacked:
         messages.error(request, f"Permissions not saved\n{form.non_field_errors()[0]}")
+    if form.lacked:
+        why = record_lacked(request, action, member, form.lacked)
+        messages.warning(request, f"Not everything was given\n{why}")
     return redirect(f"{reverse('accounts:user', args=[member.pk])}?tab=access")
 
 
@@ -110,8 +113,15 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
 def _chosen_parent(request: MemberRequest, member: Member, form: ParentForm) -> Member | None:
     """Return the member chosen, none if the viewer may not choose them. Raises Http404 for one they may not see."""
     chosen = member_or_404(request.member, form.cleaned_data["parent"])
-    allowed = chosen.pk != member.parent_id and policy.can_place_below(request.member, member, chosen)
-    return chosen if allowed else None
+    if chosen.pk == member.parent_id:
+        return None
+    if not policy.can_place_below(request.member, member, chosen):
+        if request.method == "POST":
+            # Without who was chosen: those who read the event may not know of them.
+            why = "You may not make this user the parent."
+            refusal(request, subject=member, what=MemberAction.CHANGE_PARENT.value, why=why)
+        return None
+    return chosen
 
 
 def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpResponse:

@@ -230,6 +230,9 @@ def test_who_manages_their_branch_moves_people_within_it(cast, chosen):
     answer = marcus.post(f"/iam/users/{priya.pk}/parent", {"parent": cast[chosen].pk})
     assert "This user cannot be the parent" in answer.content.decode()
     assert Member.objects.get(pk=priya.pk).parent_id == cast["marcus"].pk
+    refused = [(event.subject_id, event.facts["why"]) for event in Event.objects.filter(action="permission.refused")]
+    why = "You may not make this user the parent."
+    assert refused == ([] if chosen == "marcus" else [(priya.pk, why)])  # where she is already is no refusal
     noor = marcus.post(f"/iam/users/{cast['noor'].pk}/parent", {"parent": cast["marcus"].pk})
     assert noor.status_code == 302
 
@@ -301,7 +304,17 @@ def test_nobody_gives_or_takes_what_they_lack(cast):
     client = visitor(marcus)
     shown = page(client, f"/iam/users/{priya.pk}?tab=access")
     assert re.findall(r'<input type="checkbox" name="(\w+)"', shown) == ["manage_users"]
-    client.post(f"/iam/users/{priya.pk}/permissions", {"manage_users": "on", "user_editor": "on"})
+    sent = {"manage_users": "on", "user_editor": "on", "user_administrator": "on", "api_key_creator": "on"}
+    told = client.post(f"/iam/users/{priya.pk}/permissions", sent, follow=True).content.decode()
+    lacked = "that they do not have: User management: Editor, User API key creator."
+    assert "Not everything was given" in told
+    assert f"Nobody gives a permission {lacked}" in told
+    only = client.post(f"/iam/users/{priya.pk}/permissions", {"identity_administrator": "on"}, follow=True)
+    assert "Not everything was given" in only.content.decode()
+    refused, alone = Event.objects.filter(action="permission.refused").order_by("number")
+    assert (refused.outcome, refused.actor_id, refused.subject_id) == ("refused", marcus.pk, priya.pk)
+    assert refused.facts["why"].endswith(lacked)
+    assert alone.facts["why"].endswith("do not have: IAM identity: Administrator.")
     assert Permission(Member.objects.get(pk=priya.pk).permissions) == (
         Permission.USER_ADMINISTRATOR | Permission.MANAGE_USERS
     )
