@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.utils import timezone
 
 from accounts.models import Account, Session
 
@@ -38,11 +39,16 @@ def limits_of(account: Account | None) -> SessionLimits:
 def make_room(*, account: Account, user_id: int, session_key: str) -> int:
     """End the user's oldest sessions in the account beyond its number, never ``session_key``; return how many.
 
-    To be called with the account's audit chain locked, so that of two that begin at once each counts the other.
+    Those whose time is over, although their rows are still there, do not count. To be called with the account's audit
+    chain locked, so that of two that begin at once each counts the other.
     """
     if account.most_sessions is None:
         return 0
     others = Session.objects.filter(user_id=user_id, account=account).exclude(pk=session_key)
-    oldest = list(others.order_by("-started_at", "pk").values_list("pk", flat=True)[account.most_sessions - 1 :])
+    limits, now, going_on = limits_of(account), timezone.now(), []
+    for key, started, seen in others.order_by("-started_at", "pk").values_list("pk", "started_at", "seen_at"):
+        if not limits.are_exceeded(started=started, seen=seen, now=now):
+            going_on.append(key)
+    oldest = going_on[account.most_sessions - 1 :]
     Session.objects.filter(pk__in=oldest).delete()
     return len(oldest)

@@ -104,6 +104,20 @@ def test_session_beyond_the_number_ends_the_oldest(cast, sign_in):
     assert [is_open(client) for client in (others, second, third)] == [True, True, True]
 
 
+def test_session_whose_time_is_over_takes_no_place_of_another(cast, clock, sign_in):
+    """It began later than one that goes on, which would else be the oldest."""
+    Account.objects.filter(pk=ACME).update(most_sessions=2)
+    used = sign_in("priya")
+    clock(minutes=1)
+    left = sign_in("priya")
+    for _ in range(2):
+        clock(minutes=20)
+        assert is_open(used)
+    now = sign_in("priya")
+    assert [is_open(client) for client in (used, left, now)] == [True, False, True]
+    assert not Event.objects.filter(action="user.sessions_ended").exists()
+
+
 def test_number_is_that_of_one_account(cast):
     """Sessions elsewhere do not count, until they come over."""
     Account.objects.filter(pk=BOREALIS).update(most_sessions=1)
