@@ -26,7 +26,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import importing, member_files, outbox, throttle
+from accounts import audit, events, importing, member_files, outbox, throttle
 from accounts.formats import moment
 from accounts.importing import ImportRefused, Plan, Progress
 from accounts.invitations import TooManyInvitations
@@ -34,7 +34,7 @@ from accounts.member_files import Content
 from accounts.memberships import present_member
 from accounts.models import ImportJob, ImportState, Member
 from accounts.origin import Origin
-from accounts.policy import NotAllowed
+from accounts.policy import MemberAction, NotAllowed
 from accounts.transactions import one_transaction
 
 _log = logging.getLogger(__name__)
@@ -235,7 +235,7 @@ def work(pk: int, number: uuid.UUID, *, in_background: bool = False) -> None:
     In the background it reports its progress, and gives up when its round is not the present one any more. If something
     goes wrong, the round ends and the row says why; faults are logged.
     """
-    job = ImportJob.objects.select_related("member").filter(pk=pk, round=number).first()
+    job = ImportJob.objects.select_related("member__user").filter(pk=pk, round=number).first()
     if job is None:
         return
     try:
@@ -249,6 +249,7 @@ def work(pk: int, number: uuid.UUID, *, in_background: bool = False) -> None:
         _set_report(job, content, refused.plan)
     except (NotAllowed, TooManyInvitations) as error:
         _end_round(job, notice=str(error))
+        _record_refusal(job, error)
     except JobGone:
         _log.info("a round of import %s was given up, as nobody waits for it", pk)
     except Exception as error:  # noqa: BLE001 - whatever it is: the round is over, and whoever waits is told
@@ -256,6 +257,13 @@ def work(pk: int, number: uuid.UUID, *, in_background: bool = False) -> None:
         _log.error("import %s could not be worked on: %s", pk, type(error).__name__)
         with suppress(DatabaseError):  # then its silence tells
             _end_round(job, notice=_FAULT)
+
+
+def _record_refusal(job: ImportJob, why: Exception) -> None:
+    """Record what was refused after the page had taken it."""
+    by, details = job.member, {"what": MemberAction.INVITE.value, "why": str(why)}
+    origin = Origin(**json.loads(job.origin))
+    audit.record_refusal(events.PERMISSION_REFUSED, actor=by, subject=by, origin=origin, details=details)
 
 
 @one_transaction

@@ -190,12 +190,14 @@ def test_rights_are_asked_for_again_when_everybody_is_invited(cast, processes):
     press(client, "invite", job_of(marcus))
     Member.objects.filter(pk=marcus.pk).update(permissions=0)
     import_jobs.work(*processes.pop())
+    refused = Event.objects.get(action="permission.refused")
+    assert (refused.actor_id, refused.address, refused.facts["what"]) == (marcus.pk, "127.0.0.1", "invite users")
     assert client.get(URL).status_code == 403
     Member.objects.filter(pk=marcus.pk).update(permissions=int(Permission.MANAGE_USERS))
     page = text(client.get(URL))
     assert "No one was invited" in page
     assert "permission" in page
-    assert rows()[:-1] == before[:-1]  # the refusal of the page is an event
+    assert rows()[:-1] == before[:-1]  # the refusals, of the work and of the page, are events
 
 
 def test_file_is_looked_through_again_when_everybody_is_invited(cast, processes):
