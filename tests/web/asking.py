@@ -27,7 +27,12 @@ ALWAYS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-FEATURES = {"camera", "display-capture", "geolocation", "microphone", "payment", "usb", "midi", "fullscreen"}
+FEATURES = {
+    "camera", "clipboard-read", "display-capture", "fullscreen", "geolocation", "hid", "idle-detection", "local-fonts",
+    "microphone", "midi", "otp-credentials", "payment", "serial", "usb",
+}  # fmt: skip
+#: What pages do: copy a text, use a passkey.
+USED_FEATURES = {"clipboard-write", "publickey-credentials-create", "publickey-credentials-get"}
 NEVER = ("Server", "X-Powered-By", "Access-Control-Allow-Origin", "Access-Control-Allow-Credentials", "X-Debug")
 
 
@@ -68,6 +73,7 @@ def assert_headers(response: HttpResponse, where: object, *, may_be_kept: bool =
         assert response.headers.get(name) == text, f"{name} of {where}"
     features = dict(part.strip().split("=") for part in response["Permissions-Policy"].split(","))
     assert set(features) >= FEATURES, where
+    assert not USED_FEATURES & set(features), where
     assert set(features.values()) == {"()"}, where
     assert not [name for name in NEVER if name in response.headers], where
     assert re.fullmatch(r"[0-9a-f]{16}", response["X-Request-ID"]), where
