@@ -296,6 +296,32 @@ def test_answers_to_what_is_no_request_have_the_headers_of_all_others(
             assert answer.read().rstrip().endswith(b"</html>")
 
 
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", ("Host: localhost", "Host: elsewhere.example"), 400),
+        ("POST", ("Host: localhost", "Content-Length: 5", "Transfer-Encoding: chunked"), 400),
+        ("POST", ("Host: localhost", "Content-Length: 5", "Content-Length: 6"), 400),
+        ("POST", ("Host: localhost", "Transfer-Encoding: chunked, chunked"), 400),
+        ("TRACE", ("Host: localhost", "X-Secret: of-a-proxy"), 405),
+    ],
+)
+def test_what_a_server_in_front_could_read_otherwise_is_refused(
+    standing: Server, method: str, headers: tuple[str, ...], status: int
+) -> None:
+    """Nor is anything behind it taken for a request of its own, or said back."""
+    behind = (
+        "0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" if method == "POST" else ""
+    )
+    head = "\r\n".join([f"{method} /login HTTP/1.1", *headers, "Connection: close"])
+    with socket.create_connection(standing.address, timeout=10) as client, client.makefile("rb") as answers:
+        client.sendall(f"{head}\r\n\r\n{behind}".encode())
+        said = answers.read()
+    assert said.startswith(f"HTTP/1.1 {status} ".encode())
+    assert said.count(b"HTTP/1.1 ") == 1
+    assert b"of-a-proxy" not in said
+
+
 def test_answers_do_not_tell_versions(standing: Server) -> None:
     told = "\n".join(f"{name}: {value}" for name, value in get(standing.address, "/healthz").getheaders())
     assert not re.search(r"\d+\.\d+|python|django", told, re.IGNORECASE)
