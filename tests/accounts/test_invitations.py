@@ -10,10 +10,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import audit, events, invitations, memberships, outbox, tokens
+from accounts import audit, events, importing, invitations, memberships, outbox, tokens
 from accounts.enums import MemberStatus, Permission
 from accounts.invitees import read
+from accounts.member_files import Content, Entry
 from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
+from accounts.origin import Origin
 from accounts.policy import NotAllowed
 from console import demo
 from tests.accounts.inviting import NEW, PASSWORD, actions_about, invite, invited, member, outcomes
@@ -168,6 +170,29 @@ def test_used_cancelled_replaced_and_unknown_links_look_the_same(cast, origin):
         }
         assert len(pages) == 1
         assert "This invitation cannot be used" in pages.pop()
+
+
+@pytest.mark.parametrize("way", ["typed", "sent anew", "from a file"])
+def test_link_is_good_for_thirty_days_to_the_second(cast, clock, way):
+    """And the mail says until when."""
+    marcus = cast["marcus"]
+    if way == "from a file":
+        importing.carry_out(Content([Entry(1, NEW)]), by=marcus, origin=Origin("17.5.7.8"))
+    else:
+        invited(marcus)
+    if way == "sent anew":
+        clock(days=7)
+        visitor(marcus).post(f"/iam/users/{member(NEW).pk}/resend_invite")
+    until = clock() + timedelta(days=30)
+    outbox.send_due()
+    text = mail.outbox[-1].body
+    assert f"until {until:%d-%m-%Y %H:%M} GMT" in text
+    path = re.search(r"/invitations/\S+", text)[0]
+    clock(days=30, seconds=-1)
+    assert Client().get(path).status_code == 200
+    clock(seconds=1)
+    joining = {"name": "Tove", "password": PASSWORD}
+    assert [Client().get(path).status_code, Client().post(path, joining).status_code] == [410, 410]
 
 
 def test_expired_link_says_whom_to_ask_and_is_sent_anew(cast):
