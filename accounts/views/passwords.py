@@ -1,6 +1,6 @@
 """Passwords: changed by their user, and chosen anew by a link that is sent by mail. The second is open to strangers."""
 
-from django.contrib import messages
+from django.contrib import auth, messages
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -13,6 +13,7 @@ from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import ChangePasswordForm, PasswordForm, ResetForm
 from accounts.signin import SignInRefused
 from accounts.views.security import dialog
+from accounts.views.session import to_login
 
 
 @sensitive_post_parameters("current", "password")
@@ -71,8 +72,11 @@ def choose(request: MemberRequest, token: str) -> HttpResponse:
         form = PasswordForm(user, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             passwords.reset(link=link, user=user, new=form.cleaned_data["password"], origin=request.origin)
+            is_own = request.user.pk == user.pk
+            if is_own:
+                auth.logout(request)  # the session of this browser has ended with the others
             messages.success(request, "Password set\nLog in with your new password.")
-            return redirect("accounts:login")
+            return to_login() if is_own else redirect("accounts:login")
     except resets.ResetGone:
         return render(request, "accounts/reset_gone.html", {"title": "This link cannot be used"}, status=404)
     if form.errors:

@@ -134,6 +134,21 @@ def test_link_sets_another_password_once_ends_all_sessions_and_is_told(cast, lin
     assert link not in mailoutbox[-1].body
 
 
+def test_link_is_used_by_somebody_who_is_logged_in(cast, link, mailoutbox):
+    """As whoever is told by mail of a password that they did not change, and asks for a link at once."""
+    noor, priya = visitor(cast["noor"]), visitor(cast["priya"])
+    answer = noor.post(link, {"password": NEW})
+    assert (answer.status_code, answer["Location"]) == (302, "/login")
+    assert answer["Clear-Site-Data"] == '"cache", "storage"'
+    assert "Password set" in noor.get("/login").content.decode()
+    assert not is_open(noor)
+    # Somebody else's browser stays theirs.
+    ask("noor@acme.example")
+    outbox.send_due()
+    assert priya.post(link_in(mailoutbox[-1]), {"password": f"{NEW}, once more"})["Location"] == "/login"
+    assert is_open(priya)
+
+
 def test_link_is_good_for_an_hour(cast, link, monkeypatch):
     now = timezone.now()
     monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(minutes=59))
