@@ -129,13 +129,18 @@ class Page(Generic[Row]):
 
     @property
     def page_number(self) -> int:
-        """The number of the page, the first being 1."""
-        return (self.first_number - 1) // self.per_page + 1
+        """The number of the page, the first being 1: of the last one, how many there are, where that is known."""
+        is_last = self.next is None and not self.total_is_bound
+        return self._pages if is_last else (self.first_number - 1) // self.per_page + 1
 
     @property
     def pages_text(self) -> str:
         """How many pages there are, as the footer says it; empty where that is not known."""
-        return "" if self.total_is_bound else f"of {max(1, -(-self.total // self.per_page))}"
+        return "" if self.total_is_bound else f"of {self._pages}"
+
+    @property
+    def _pages(self) -> int:
+        return max(1, -(-self.total // self.per_page))
 
     @property
     def per_page_choices(self) -> Sequence[int]:
@@ -181,11 +186,12 @@ class Listing(Generic[Row]):
     by_index: Sequence[QuerySet[Row]] = ()
 
     def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
-        """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up).
+        """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up, or rows are gone).
 
         Args:
             per_page: rows on a page.
-            cursor: from ``Page.next`` or ``Page.previous``; one that fits no row leads to the nearest.
+            cursor: from ``Page.next`` or ``Page.previous``; one that fits no row leads to the nearest, and one behind
+                which nothing is left to the last page, or the first.
             pinned: rows that the caller shows above the first page's own, which count as the list's first.
         """
         found = self._found()
@@ -194,24 +200,53 @@ class Listing(Generic[Row]):
             cursor = None
         if cursor is not None and cursor.backwards and cursor.number <= per_page + 1:
             cursor = None  # the page before the second is the first, pinned rows included
-        wanted = per_page if cursor else max(per_page - pinned, 0)
-        rows = self._read(total, cursor, wanted + 1, found=found)
-        more, rows = len(rows) > wanted, rows[:wanted]
-        first, has_next, has_previous = (cursor.number if cursor else 1), more, cursor is not None
-        if cursor is not None and cursor.backwards:
-            rows.reverse()
-            first, has_next, has_previous = cursor.number - len(rows), True, more
-        number_after = first + len(rows) + (0 if cursor else pinned)
+        counted = min(total, COUNTED) + pinned
+        place = None if cursor is None else self._place(cursor, total, counted, per_page, found=found)
+        if place is None:
+            wanted = max(per_page - pinned, 0)
+            rows = self._read(total, None, wanted + 1, found=found)
+            place = rows[:wanted], 1, False, len(rows) > wanted
+        else:
+            pinned = 0
+        rows, first, has_previous, has_next = place
+        number_after = first + pinned + len(rows)
         return Page(
             rows=rows,
-            pinned=0 if cursor else pinned,
-            total=min(total, COUNTED) + pinned,
+            pinned=pinned,
+            total=counted,
             total_is_bound=total > COUNTED,
             first_number=first,
             per_page=per_page,
             next=self._cursor(rows[-1], number_after) if has_next and rows else None,
             previous=replace(self._cursor(rows[0], first), backwards=True) if has_previous and rows else None,
         )
+
+    def _place(
+        self, cursor: Cursor, total: int, counted: int, per_page: int, *, found: Sequence[tuple[Any, int]] | None
+    ) -> tuple[list[Row], int, bool, bool] | None:
+        """Return the rows at the cursor, the number of the first, and whether there are others before and behind.
+
+        None where that is the first page by now. Rows may have gone since the address was made, and the numbers in it
+        are of then: on the last page they are counted from the end.
+        """
+        rows = self._read(total, cursor, per_page + 1, found=found)
+        has_more, rows = len(rows) > per_page, rows[:per_page]
+        if cursor.backwards:
+            rows.reverse()
+            return (rows, max(cursor.number - len(rows), 1), True, True) if has_more else None
+        if has_more:
+            return rows, cursor.number, True, True
+        first, is_counted = cursor.number, total <= COUNTED
+        if not rows:
+            if counted <= per_page:
+                return None
+            # Nothing is left behind the cursor: the last page then, whose rows are the first in the other direction.
+            other_way = replace(self, order=replace(self.order, descending=not self.order.descending))
+            count = (counted - 1) % per_page + 1 if is_counted else per_page
+            rows = other_way._read(total, None, count, found=found)
+            rows.reverse()
+            first = max(first - len(rows), 1)
+        return rows, counted - len(rows) + 1 if is_counted else first, True, False
 
     def everything(self, chunk: int = 2_000) -> Any:
         """Yield every row in order, reading ``chunk`` at a time: for files, whose memory must not grow."""

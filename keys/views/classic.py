@@ -48,7 +48,7 @@ def index(request: MemberRequest) -> HttpResponse:
     pinned = own if own is not None and branch is None and queries.matches(own, asked) else None
     listing = queries.keys_below(viewer, asked, branch, own=own)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor, pinned=1 if pinned else 0)
-    shown = [pinned, *page.rows] if pinned and page.previous is None else page.rows
+    shown = [pinned, *page.rows] if pinned and page.pinned else page.rows
     here, chosen = asked.url(), insight.Filter.of(asked)
     is_filtered = bool(asked.search or chosen or branch)
     way = queries.way_back(here) if here != request.path else ""

@@ -95,6 +95,66 @@ def _through_address(cursor: Cursor) -> Cursor:
     return decoded
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("pinned", [0, 1])
+@pytest.mark.parametrize("is_filtered", [True, False])
+def test_page_whose_rows_have_gone_since_is_the_last_one_or_the_first(  # noqa: PLR0917 - a table of cases
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch, way: str, pinned: int, is_filtered: bool
+) -> None:
+    """As when the last key of the last page was deleted: there is no page of no rows, and none behind the last."""
+    monkeypatch.setattr(listing, "_SORTED", WAYS[way][0])
+    monkeypatch.setattr(listing, "_READ", WAYS[way][0])
+    monkeypatch.setattr(listing, "_WALKED", WAYS[way][1])
+    viewer = max((m for m in tree if not m.is_owner), key=lambda m: sum(o.path.startswith(m.path) for o in tree))
+    order = Order("created_at", True)
+    below = _sorted([key for key in _keys_of(viewer) if key.holder_path.startswith(viewer.path)], order)
+    tested = replace(_listing(viewer, _keys_of(viewer), order), is_filtered=is_filtered)
+    assert len(below) > 23
+
+    def leave(count: int, cursor: Cursor) -> listing.Page[ClassicKey]:
+        ClassicKey.objects.filter(pk__in=[key.pk for key in below[count:]]).delete()
+        return tested.page(per_page=10, cursor=cursor, pinned=pinned)
+
+    pages = _walk_pages(tested, per_page=10, pinned=pinned)
+    forwards, backwards = pages[-2].next, pages[-1].previous
+    for count, number, first in ((23, 3, 21), (20 - pinned, 2, 11)):
+        page = leave(count, forwards)
+        assert [key.pk for key in page.rows] == [key.pk for key in below[first - 1 - pinned : count]]
+        assert (page.page_number, page.pages_text) == (number, f"of {number}")
+        assert (page.first_number, page.last_number, page.total) == (first, count + pinned, count + pinned)
+        assert (page.next, page.pinned) == (None, 0)
+        assert tested.page(per_page=10, cursor=page.previous, pinned=pinned).last_number == first - 1
+    for cursor in (forwards, backwards):
+        page = leave(5, cursor)
+        assert [key.pk for key in page.rows] == [key.pk for key in below[:5]]
+        assert (page.first_number, page.page_number, page.pages_text, page.pinned) == (1, 1, "of 1", pinned)
+        assert (page.next, page.previous) == (None, None)
+
+
+def test_last_page_of_too_many_to_count_is_found_when_its_rows_have_gone(
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "COUNTED", 20)
+    owner = next(member for member in tree if member.is_owner)
+    tested = _listing(owner, _keys_of(owner), Order("created_at"))
+    last = _sorted(list(_keys_of(owner)), Order("created_at"))[-10:]
+    page = tested.page(per_page=10, cursor=Cursor(last[-1].created_at, last[-1].pk, 51))
+    assert [key.pk for key in page.rows] == [key.pk for key in last]
+    assert (page.first_number, page.page_number, page.pages_text, page.next) == (41, 5, "", None)
+
+
+def test_numbers_of_the_last_page_are_counted_when_earlier_rows_have_gone(tree: list[Member]) -> None:
+    owner = next(member for member in tree if member.is_owner)
+    tested, rows = _listing(owner, _keys_of(owner), Order("created_at")), _keys_of(owner).order_by("created_at", "pk")
+    pages = _walk_pages(tested, per_page=25, pinned=0)
+    ClassicKey.objects.filter(pk__in=[key.pk for key in rows[:3]]).delete()
+    page = tested.page(per_page=25, cursor=pages[-2].next)
+    assert [key.pk for key in page.rows] == [key.pk for key in pages[-1].rows]
+    left = rows.count()
+    assert (page.first_number, page.last_number, page.total) == (left - len(page.rows) + 1, left, left)
+    assert (page.page_number, page.pages_text) == (3, "of 3")
+
+
 def test_everything_reads_the_whole_list_in_chunks(tree: list[Member]) -> None:
     owner = next(member for member in tree if member.is_owner)
     rows, order = _keys_of(owner), Order("created_at", True)

@@ -246,6 +246,31 @@ def test_footer_of_a_folded_hierarchy_counts_what_is_listed(cast):
     assert whole != folded
 
 
+def test_last_page_whose_last_row_has_gone_is_the_page_before():
+    """Not a page of nothing: as when its only key is deleted, or its only user removed."""
+    owner, *users = grow([0] * 20)
+    for holder in (owner, *users):
+        make_key(holder)
+    client = visitor(owner)
+    for path, gone in ((f"{KEYS}?per_page=10", "the key"), (f"{USERS}?per_page=10", "the user")):
+        url = path
+        for _ in range(2):
+            url = re.search(r'href="([^"]+)" rel="next"', page(client.get(url)))[1]
+        last = page(client.get(url))
+        assert "21–21 of 21 items" in last
+        (member,) = (user for user in users if f'href="/iam/users/{user.pk}"' in last)
+        ClassicKey.objects.filter(holder=member).delete()
+        if gone == "the user":
+            member.delete()
+        body = page(client.get(url))
+        assert "11–20 of 20 items" in body, gone
+        assert ">Page 2<" in body
+        assert ">of 2<" in body
+        assert "self</span>" not in body  # one's own row stands on the first page
+        assert 'rel="next"' not in body
+        assert 'rel="prev"' in body
+
+
 def test_users_are_found_by_a_name_that_was_copied_in_decomposed_letters(cast):
     Member.objects.filter(pk=cast["priya"].pk).update(search_text="zoë zoe@acme.example")
     assert "priya@acme.example" in page(visitor(cast["olivia"]).get(USERS, {"q": "Zoe\u0308"}))
