@@ -25,14 +25,23 @@ async function follow(section) {
 const section = document.querySelector("[data-progress]");
 if (section) setTimeout(() => follow(section), EVERY);
 
-// A form whose answer can take seconds says that it is at work, and is not sent twice.
+// No form is sent twice by a double click: people would see the answer to the second, which finds everything done. Later it
+// may be: the answer may have been a file, or have got lost. One whose answer can take seconds says that it is at work.
+const AGAIN_AFTER = 5000;
+let sentAt = new WeakMap();
+
 document.addEventListener("submit", (event) => {
   const form = event.target;
-  if (!form.dataset.busy || event.defaultPrevented) return;
-  if (form.querySelector("[data-busy-shown]")) {
+  if (event.defaultPrevented || form.getAttribute("method") !== "post") return;
+  if (Date.now() - sentAt.get(form) < AGAIN_AFTER || form.querySelector("[data-busy-shown]")) {
     event.preventDefault();
     return;
   }
+  sentAt.set(form, Date.now());
+  if (form.dataset.busy) sayBusy(form);
+});
+
+function sayBusy(form) {
   const shown = document.createElement("div");
   shown.className = "stack";
   shown.dataset.busyShown = "";
@@ -43,8 +52,10 @@ document.addEventListener("submit", (event) => {
   shown.append(words, bar);
   form.append(shown);
   document.querySelector("[data-status]").textContent = form.dataset.busy;
-});
+}
 // Back to a page that the browser kept: nothing is at work any more.
 addEventListener("pageshow", (event) => {
-  if (event.persisted) document.querySelectorAll("[data-busy-shown]").forEach((shown) => shown.remove());
+  if (!event.persisted) return;
+  sentAt = new WeakMap();
+  document.querySelectorAll("[data-busy-shown]").forEach((shown) => shown.remove());
 });

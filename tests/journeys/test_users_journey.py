@@ -5,6 +5,7 @@ import csv
 import pytest
 from playwright.sync_api import Route, expect
 
+from tests.journeys import acts
 from tests.journeys.visit import PHONE, Visit, phone_and_desk, with_and_without_script
 
 pytest_plugins = ["tests.journeys.browser"]
@@ -220,6 +221,37 @@ def test_form_whose_answer_takes_long_says_so_and_is_sent_once(console, console_
         expect(marcus.page.get_by_role("progressbar", name="Revoking the keys")).to_be_visible()
     expect(marcus.page.locator("[data-status]")).to_have_text("Revoking the keys")
     assert len(sent) == 1
+
+
+def test_double_click_sends_a_form_once_and_a_later_press_again(console, browse):
+    """Else the second press takes the place of the first one's answer, and says that the user is there already."""
+    marcus = browse(console, own=True)
+    marcus.page.clock.install()
+    marcus.sign_in("marcus", at="/iam/users/add_vpn_user")
+    sent: list[str] = []
+
+    def keep(route: Route) -> None:
+        sent.append(route.request.url)
+        route.abort("aborted")  # the page stays as it is: no answer has come yet
+
+    marcus.page.route("**/add_vpn_user", keep)
+    for count, pause in ((1, "00:00"), (1, "00:04"), (2, "00:02")):
+        marcus.page.clock.run_for(pause)
+        for _ in range(2):
+            marcus.button("Add").click()
+            marcus.page.wait_for_timeout(50)
+        assert len(sent) == count
+
+
+def test_who_joins_by_a_double_click_is_in(fresh, browse):
+    link = fresh.run(acts.INVITE.format(account=1234567, email="wu@new.example", is_expired=False)).strip()
+    stranger = browse(fresh).go(link)
+    stranger.page.get_by_label("Name").fill("Wu Min")
+    stranger.page.get_by_label("Password").fill("many small steps")
+    place = stranger.button("Join").bounding_box()
+    for _ in range(2):
+        stranger.page.mouse.click(place["x"] + 10, place["y"] + 10)
+    stranger.expect_page("API keys")
 
 
 # --- Activity ---------------------------------------------------------------------------------------------------------
