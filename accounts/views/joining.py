@@ -13,6 +13,7 @@ from accounts.invitations import IdentityKnown, InvitationExpired, InvitationGon
 from accounts.models import Invitation
 from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import ProofForm
+from accounts.views.session import say_if_joined
 
 AnyForm = JoinForm | NewUserForm | ProofForm
 
@@ -98,4 +99,5 @@ def _join(request: MemberRequest, token: str, invitation: Invitation, form: AnyF
     else:
         member = invitations.accept_as(token=token, user=invited.user, origin=origin)
         signin.enter_account(request, member=member, origin=origin)
+    say_if_joined(request, invitation)
     return redirect("/")

@@ -17,7 +17,7 @@ from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import PasskeyAnswerForm, PasskeyForm
 from accounts.signin import SignInRefused
 from accounts.views.security import dialog, proof, refused
-from accounts.views.session import next_page
+from accounts.views.session import begin_again, next_page, say_if_joined
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -88,7 +88,7 @@ def login(request: MemberRequest) -> HttpResponse:
         return redirect(next_page(request))
     form, refusal = PasskeyAnswerForm(request.POST if "credential" in request.POST else None), None
     try:
-        user = second_stage.present(request).user
+        stage = second_stage.present(request)
         if request.method != "POST":
             return redirect("accounts:login-code")
         site = Site.of(request)
@@ -96,13 +96,14 @@ def login(request: MemberRequest) -> HttpResponse:
             second_stage.finish_with_passkey(
                 request, credential=form.cleaned_data["credential"], site=site, origin=request.origin
             )
+            say_if_joined(request, stage.invitation)
             return redirect(next_page(request))
-        options = passkeys.options_to_use(user, site, passkeys.LOG_IN)
-    except second_stage.StageOver:
-        return redirect("accounts:login")
+        options = passkeys.options_to_use(stage.user, site, passkeys.LOG_IN)
+    except second_stage.StageOver as over:
+        return begin_again(request, over)
     except SignInRefused as error:
         refusal = error
         form.add_error(None, str(error))
-        options = passkeys.options_to_use(user, site, passkeys.LOG_IN)
+        options = passkeys.options_to_use(stage.user, site, passkeys.LOG_IN)
     context = {"title": "Use a passkey", "form": form, "options": options}
     return refused_answer(render(request, "accounts/login_passkey.html", context), refusal)

@@ -11,6 +11,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from accounts import passcodes, second_stage, signin
 from accounts.access import for_any_status, refused_answer
 from accounts.forms import AccountForm, focus, focus_first_mistake
+from accounts.models import Invitation
 from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import CodeForm, LoginForm
 from accounts.ways_back import page_of_ours, post_only
@@ -62,13 +63,12 @@ def login_code(request: MemberRequest) -> HttpResponse:
         stage = second_stage.present(request)
         if request.method == "POST" and form.is_valid():
             left = second_stage.finish_with_code(request, code=form.cleaned_data["code"], origin=request.origin)
+            say_if_joined(request, stage.invitation)
             if left is not None:
                 messages.warning(request, _recovered(left))
             return redirect(next_page(request))
     except second_stage.StageOver as over:
-        if request.method == "POST" and second_stage.was_begun(request):  # a stranger's message would make a session
-            messages.error(request, str(over))
-        return redirect("accounts:login")
+        return begin_again(request, over)
     except signin.SignInRefused as error:
         refused = error
         form.add_error("code", str(error))
@@ -79,6 +79,19 @@ def login_code(request: MemberRequest) -> HttpResponse:
         **second_stage.ways(stage.user.pk),
     }
     return refused_answer(render(request, "accounts/login_code.html", context), refused)
+
+
+def begin_again(request: MemberRequest, over: second_stage.StageOver) -> HttpResponse:
+    """Return to where the password is given, and say why to whoever had given it."""
+    if request.method == "POST" and second_stage.was_begun(request):  # a stranger's message would make a session
+        messages.error(request, str(over))
+    return redirect("accounts:login")
+
+
+def say_if_joined(request: MemberRequest, invitation: Invitation | None) -> None:
+    """Say on the next page that its viewer has joined an account, and which, if they came in by an invitation."""
+    if invitation is not None:
+        messages.success(request, f"You have joined {invitation.member.account}")
 
 
 def _recovered(left: int) -> str:

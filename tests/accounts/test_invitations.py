@@ -59,7 +59,9 @@ def test_somebody_new_is_invited_and_joins(cast, settings):
     assert actions_about(joined.pk) == [
         events.INVITED, events.INVITATION_SENT, events.INVITATION_ACCEPTED, events.SIGNED_IN,
     ]  # fmt: skip
-    assert "Tove Nyström" in guest.get("/iam/users").content.decode()
+    users = guest.get("/iam/users").content.decode()
+    assert "You have joined 1234567 - Acme Robotics" in users  # whichever page comes first
+    assert "Tove Nyström" in users
     assert list(audit.breaks(joined.account_id)) == []
 
 
@@ -76,6 +78,7 @@ def test_user_of_another_account_joins_with_their_password(cast):
     assert session_of(guest)["account_id"] == 7654321
     joined = Member.objects.get(account_id=7654321, user=cast["priya"].user)
     assert (joined.status, joined.name) == (MemberStatus.ACTIVE, "Priya Raman")
+    assert "You have joined 7654321 - Borealis Labs" in guest.get("/iam/apikeys").content.decode()
 
 
 def test_guesses_at_the_password_of_an_invited_user_have_to_wait(cast):
@@ -96,6 +99,7 @@ def test_signed_in_user_joins_by_a_button_in_a_new_session(cast):
     assert session.session_key != before
     assert session["account_id"] == 7654321
     assert not Session.objects.filter(pk=before).exists()
+    assert "You have joined 7654321 - Borealis Labs" in client.get("/iam/apikeys").content.decode()
 
 
 def test_somebody_else_who_is_signed_in_cannot_accept(cast):

@@ -50,6 +50,7 @@ def test_invitation_is_no_way_around_the_second_factor(cast, clock, origin):
     assert not is_open(client)
     assert invitation_to(BOREALIS).member.status == "processing"
     assert client.post("/login/code", {"code": app.code()})["Location"] == "/"
+    assert "You have joined 7654321 - Borealis Labs" in text_of(client.get("/iam/apikeys"))
     assert is_open(client)
     assert session_of(client)["account_id"] == BOREALIS
     assert Event.objects.filter(account_id=BOREALIS).last().facts == {"second factor": "one-time passcode"}

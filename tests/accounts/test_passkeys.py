@@ -262,6 +262,17 @@ def test_passkeys_are_for_those_who_have_given_their_password(cast, device):
     assert not PasskeyChallenge.objects.exists()
 
 
+def test_who_takes_too_long_over_a_passkey_is_told_so(cast, device, monkeypatch):
+    client = give_password()
+    page, now = text_of(client.post(USE)), timezone.now()
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now + timedelta(minutes=10, seconds=1))
+    assert client.post(USE, {"credential": device.signed(page)})["Location"] == "/login"
+    told = text_of(client.get("/login"))
+    assert "That took too long" in told
+    assert "Log in again." in told
+    assert not is_open(client)
+
+
 def asked(page: str) -> dict[str, Any]:
     """What the browser is asked for."""
     return json.loads(unescape(re.search(r'data-passkey-\w+="([^"]+)"', page)[1]))
@@ -355,6 +366,7 @@ def test_who_was_removed_and_is_invited_again_joins_with_a_passkey(cast, device,
     assert "Use a passkey" in text_of(client.get("/login/code"))
     page = text_of(client.post(USE))
     assert client.post(USE, {"credential": device.signed(page)})["Location"] == "/"
+    assert "You have joined 1234567 - Acme Robotics" in text_of(client.get("/iam/apikeys"))
     assert is_open(client)
     assert session_of(client)["account_id"] == ACME
     assert Event.objects.filter(action="user.signed_in", account_id=ACME).last().facts == {"second factor": "passkey"}

@@ -252,6 +252,8 @@ def test_who_joins_by_a_double_click_is_in(fresh, browse):
     for _ in range(2):
         stranger.page.mouse.click(place["x"] + 10, place["y"] + 10)
     stranger.expect_page("API keys")
+    expect(stranger.notification("You have joined 1234567 - Acme Robotics")).to_be_visible()
+    expect(stranger.heading).to_be_focused()
 
 
 # --- Activity ---------------------------------------------------------------------------------------------------------
