@@ -5,15 +5,22 @@ from typing import NamedTuple
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.links import link
+from accounts.links import link, page, way_back
 from accounts.models import Member
+
+#: The lists that a dialog about a user may be opened from, by their routes.
+_LISTS = {"accounts:users": "Users", "keys:inactive": "Inactive identities"}
 
 
 class PageBehind(NamedTuple):
-    """The page that a dialog lies over: its address, where *Cancel* leads, and its title."""
+    """The page that a dialog lies over: its address, where *Cancel* leads, and its title.
+
+    ``way`` is the query that keeps that address in the dialog's own, where it is not always the same.
+    """
 
     url: str
     title: str
+    way: str = ""
 
 
 def page_of_user(member: Member) -> PageBehind:
@@ -21,8 +28,24 @@ def page_of_user(member: Member) -> PageBehind:
     return PageBehind(link("accounts:user", member.pk), f"Manage {member.name}")
 
 
+def page_opened_from(request: HttpRequest, member: Member) -> PageBehind:
+    """Return the list, as it was, that a dialog about a user was opened from, else the user's own page.
+
+    ``next`` can be made up by anybody, so it counts only if it is one of these lists.
+    """
+    asked = request.GET.get("next", "")
+    for route, title in _LISTS.items():
+        if asked.partition("?")[0] == page(route):
+            return PageBehind(asked, title, way_back(asked))
+    return page_of_user(member)
+
+
+def list_behind(behind: PageBehind) -> str:
+    """Return the address of the list that the dialog was opened from, else of that of users."""
+    return behind.url if behind.way else page("accounts:users")
+
+
 def dialog(request: HttpRequest, template: str, title: str, behind: PageBehind, **context: object) -> HttpResponse:
     """Render the template of a dialog, ``dialog_page.html`` or one that extends it."""
-    return render(
-        request, template, {"title": title, "behind_title": behind.title, "dialog_back": behind.url} | context
-    )
+    shown = {"title": title, "behind_title": behind.title, "dialog_back": behind.url, "way": behind.way}
+    return render(request, template, shown | context)

@@ -1,6 +1,7 @@
 """Addresses of pages, reversed once: lists print hundreds of them, and Django searches all routes each time."""
 
 from functools import cache
+from urllib.parse import urlencode
 
 from django.urls import get_script_prefix, reverse
 
@@ -16,6 +17,11 @@ def link(route: str, number: int) -> str:
 def page(route: str) -> str:
     """Return the address of a route without arguments, as ``reverse`` does."""
     return _page(route, get_script_prefix())
+
+
+def way_back(url: str) -> str:
+    """Return the query by which a dialog leads back to ``url``, the page that it was opened from."""
+    return f"?{urlencode({'next': url})}"
 
 
 @cache

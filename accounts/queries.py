@@ -172,8 +172,8 @@ def _of_status(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member
     return members.filter(status=status) if status else members
 
 
-def row(member: Member, viewer: Member) -> MemberRow:
-    """Return a member as a list prints it. Takes no query."""
+def row(member: Member, viewer: Member, *, way: str = "") -> MemberRow:
+    """Return a member as a list prints it; ``way`` as in ``menu``. Takes no query."""
     url = link("accounts:user", member.pk)
     return MemberRow(
         id=member.pk,
@@ -185,16 +185,19 @@ def row(member: Member, viewer: Member) -> MemberRow:
         is_self=member.pk == viewer.pk,
         is_owner=member.is_owner,
         is_frozen=member.is_frozen,
-        menu=menu(member, viewer),
+        menu=menu(member, viewer, way=way),
     )
 
 
-def menu(member: Member, viewer: Member) -> list[MenuItem]:
-    """Return the entries of the Actions menu of a user's row that ``viewer`` may use now. Takes no query."""
+def menu(member: Member, viewer: Member, *, way: str = "") -> list[MenuItem]:
+    """Return the entries of the Actions menu of a user's row that ``viewer`` may use now. Takes no query.
+
+    ``way`` is the query by which the dialogs lead back to the list as it is.
+    """
     items = []
     if can(viewer, MemberAction.VIEW_CARE, member):
         items.append(MenuItem("Manage user", link("accounts:user", member.pk)))
-    return items + _usable(member, viewer, (*_OF_INVITATIONS, _REMOVE, *_freeze_entries(member)))
+    return items + _usable(member, viewer, (*_OF_INVITATIONS, _REMOVE, *_freeze_entries(member)), way=way)
 
 
 def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
@@ -216,9 +219,9 @@ _OF_INVITATIONS: tuple[_Entry, ...] = (
 _REMOVE: _Entry = (MemberAction.REMOVE, "Remove user", "accounts:remove", True)
 
 
-def _usable(member: Member, viewer: Member, entries: Sequence[_Entry]) -> list[MenuItem]:
+def _usable(member: Member, viewer: Member, entries: Sequence[_Entry], *, way: str = "") -> list[MenuItem]:
     return [
-        MenuItem(label, link(route, member.pk), is_dialog=True, is_danger=is_danger)
+        MenuItem(label, link(route, member.pk) + way, is_dialog=True, is_danger=is_danger)
         for action, label, route, is_danger in entries
         if can(viewer, action, member)
     ]
@@ -270,13 +273,15 @@ def mail_problem(member: Member) -> str:
     return mail.problem if mail.next_try_at is None else f"{mail.problem} It will be tried again."
 
 
-def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> MemberRow:
+def hierarchy_row(
+    member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member], *, way: str = ""
+) -> MemberRow:
     """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link.
 
     Where a filter has taken away the rows above, nothing is indented under them, and the parent is named: the viewer or
     somebody below them.
     """
-    made = row(member, viewer)
+    made = row(member, viewer, way=way)
     below: int = vars(member)["below"]  # annotated by ``user_hierarchy``
     made.level = member.level - viewer.level + 1
     made.is_beyond_indent = made.level > LEVELS_INDENTED

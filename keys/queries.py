@@ -6,7 +6,6 @@ Rows come as plain values, ready to print: a page of a hundred rows must not cos
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from urllib.parse import urlencode
 
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce
@@ -236,11 +235,6 @@ def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
         url = link("keys:classic-delete", key.pk) + way
         items.append(MenuItem("Delete", url, is_dialog=True, is_danger=True))
     return items
-
-
-def way_back(url: str) -> str:
-    """Return the query by which the dialogs about a key lead back to ``url``."""
-    return f"?{urlencode({'next': url})}"
 
 
 def row(key: ClassicKey, viewer: Member, *, way: str = "") -> KeyRow:

@@ -8,7 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import invitations, new_members, policy
 from accounts.access import record_lacked, refusal, refusals_recorded, refused_answer, require, target_of
-from accounts.dialogs import dialog, page_of_user
+from accounts.dialogs import dialog, list_behind, page_opened_from
 from accounts.enums import Permission
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import TreeError
@@ -100,6 +100,7 @@ def resend(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to send the invitation anew, and do it."""
     action = MemberAction.RESEND_INVITE
     member = target_of(request, member_id, action)
+    behind = page_opened_from(request, member)
     if request.method == "POST":
         try:
             with refusals_recorded(request, member, action.value):
@@ -107,15 +108,15 @@ def resend(request: MemberRequest, member_id: int) -> HttpResponse:
         except TooManyInvitations as error:
             refusal(request, subject=member, what=action.value, why=error)
             messages.error(request, f"No email was sent\n{error}")
-            return redirect("accounts:user", member.pk)
+            return redirect(behind.url)
         if settings.KEYTREE_SENDS_MAIL:
             messages.success(
                 request, f"Invitation sent again\n{member.name} gets a new link. The earlier one no longer works."
             )
         else:
             messages.error(request, "No email was sent\nThis installation does not have a mail server yet.")
-        return redirect("accounts:users")
-    return dialog(request, "accounts/resend_invite.html", "Resend invite", page_of_user(member), member=member)
+        return redirect(list_behind(behind))
+    return dialog(request, "accounts/resend_invite.html", "Resend invite", behind, member=member)
 
 
 @form_or_post
@@ -123,12 +124,13 @@ def cancel(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to cancel the invitation, and do it."""
     action = MemberAction.CANCEL_INVITE
     member = target_of(request, member_id, action)
+    behind = page_opened_from(request, member)
     if request.method == "POST":
         with refusals_recorded(request, member, action.value):
             invitations.cancel(member=member, by=request.member, origin=request.origin)
         messages.success(request, f"Invitation cancelled\nThe link that was sent to {member.name} no longer works.")
-        return redirect("accounts:users")
-    return dialog(request, "accounts/cancel_invite.html", "Cancel invite", page_of_user(member), member=member)
+        return redirect(list_behind(behind))
+    return dialog(request, "accounts/cancel_invite.html", "Cancel invite", behind, member=member)
 
 
 @sensitive_post_parameters("password")

@@ -1,7 +1,5 @@
 """What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
 
-from urllib.parse import urlencode
-
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,7 +8,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts import memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, record_lacked, refusal, refusals_recorded, target_of
-from accounts.dialogs import PageBehind, dialog, page_of_user
+from accounts.dialogs import PageBehind, dialog, list_behind, page_of_user, page_opened_from
 from accounts.enums import MemberStatus, Permission
 from accounts.forms import OnOffForm, focus_first_mistake
 from accounts.hierarchy import TreeError
@@ -149,7 +147,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         request.POST if request.method == "POST" else None,
         label=f"{member.parent.name} takes over the users below",
     )
-    behind = _page_behind_removal(request, member)
+    behind = page_opened_from(request, member)
     if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
         hand_over = form.cleaned_data["hand_over"]
         what = "leave the account" if is_self else "remove the user"
@@ -163,12 +161,11 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         except memberships.NotEmpty as error:
             working = list(error.working)
         else:
-            return _after_removal(request, member, is_self=is_self)
+            return _after_removal(request, member, behind, is_self=is_self)
     if request.method == "POST" and working:
         form.add_error("hand_over", "Decide about the users below first: tick the box, or disable or remove them.")
         focus_first_mistake(form)
     context = {
-        "way": f"?{urlencode({'next': behind.url})}" if behind.title == _REPORT else "",
         "member": member,
         "is_self": is_self,
         "form": form,
@@ -179,24 +176,11 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     return dialog(request, "accounts/remove_user.html", title, behind, **context)
 
 
-def _page_behind_removal(request: MemberRequest, member: Member) -> PageBehind:
-    """Return the page that a removal was opened from: the user's, or the report of inactive ones.
-
-    ``next`` can be made up by anybody, so it counts only if it is that report.
-    """
-    asked = request.GET.get("next", "")
-    if asked.partition("?")[0] == reverse("keys:inactive"):
-        return PageBehind(asked, _REPORT)
-    return page_of_user(member)
-
-
-#: The title of the report that a removal may be opened from.
-_REPORT = "Inactive identities"
 #: How many of the users below are named in the question.
 _NAMED = 10
 
 
-def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> HttpResponse:
+def _after_removal(request: MemberRequest, member: Member, behind: PageBehind, *, is_self: bool) -> HttpResponse:
     if is_self:
         goes_on = signin.go_on_elsewhere(request, origin=request.origin)
         messages.success(request, f"You have left {member.account}.")
@@ -206,8 +190,7 @@ def _after_removal(request: MemberRequest, member: Member, *, is_self: bool) -> 
         request,
         f"User removed\n{member.name} is no longer in the account. If they had a key, it no longer works.",
     )
-    behind = _page_behind_removal(request, member)
-    return redirect(behind.url if behind.title == _REPORT else "accounts:users")
+    return redirect(list_behind(behind))
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -216,11 +199,10 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask why the branch of a user is to be frozen, and freeze it."""
     action = MemberAction.FREEZE_BRANCH
     member = target_of(request, member_id, action)
-    form = FreezeForm(request.POST if request.method == "POST" else None)
+    form, behind = FreezeForm(request.POST if request.method == "POST" else None), page_opened_from(request, member)
     if form.is_valid():
         reason = form.cleaned_data["reason"]
-        behind, carried = page_of_user(member), {"reason": reason}
-        proof = ask_for_proof(request, what="freeze the branch", behind=behind, carried=carried)
+        proof = ask_for_proof(request, what="freeze the branch", behind=behind, carried={"reason": reason})
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
@@ -232,7 +214,7 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
     if form.is_bound:
         focus_first_mistake(form)
     context = {"member": member, "below": queries.users_below_text(member), "form": form}
-    return dialog(request, "accounts/freeze_branch.html", "Freeze branch", page_of_user(member), **context)
+    return dialog(request, "accounts/freeze_branch.html", "Freeze branch", behind, **context)
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -241,8 +223,9 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
     """Ask whether to undo the freezing of a branch, and do it."""
     action = MemberAction.FREEZE_BRANCH
     member = target_of(request, member_id, action)
+    behind = page_opened_from(request, member)
     if request.method == "POST":
-        proof = ask_for_proof(request, what="thaw the branch", behind=page_of_user(member))
+        proof = ask_for_proof(request, what="thaw the branch", behind=behind)
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
@@ -250,4 +233,4 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
         messages.success(request, f"Branch thawed\n{member.name} and the users below can work as before.")
         return redirect("accounts:user", member.pk)
     context = {"member": member, "below": queries.users_below_text(member)}
-    return dialog(request, "accounts/thaw_branch.html", "Thaw branch", page_of_user(member), **context)
+    return dialog(request, "accounts/thaw_branch.html", "Thaw branch", behind, **context)

@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 from accounts import policy, queries
 from accounts.csv_files import csv_response
 from accounts.enums import MemberStatus
+from accounts.links import way_back
 from accounts.list_request import ListRequest
 from accounts.picture import picture_of, root_of
 from accounts.policy import MemberAction
@@ -24,6 +25,8 @@ def index(request: MemberRequest) -> HttpResponse:
     view = asked.choice("view", VIEWS, "users")
     if view == "picture":
         return _picture(request, asked)
+    here = asked.url()
+    way = way_back(here) if here != request.path else ""
     context: dict[str, Any] = {
         "title": "Users",
         "asked": asked,
@@ -39,12 +42,12 @@ def index(request: MemberRequest) -> HttpResponse:
         folded = queries.folded_members(viewer, asked)
         listing = queries.user_hierarchy(viewer, asked, folded)
         page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-        rows = [queries.hierarchy_row(member, viewer, asked, folded) for member in page.rows]
+        rows = [queries.hierarchy_row(member, viewer, asked, folded, way=way) for member in page.rows]
         context["folded"] = ".".join(str(member.pk) for member in folded)
     else:
         listing = queries.account_users(viewer, asked)
         page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-        rows = [queries.row(member, viewer) for member in page.rows]
+        rows = [queries.row(member, viewer, way=way) for member in page.rows]
         context["heading"] = asked.heading("User", "user", "sort_name", listing.order)
     status = asked.choice("status", MemberStatus.values, "")
     context |= {

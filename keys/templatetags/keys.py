@@ -16,6 +16,7 @@ from accounts import formats
 from accounts.actions_menu import MenuItem
 from accounts.enums import Relation
 from accounts.hierarchy import relation
+from accounts.links import way_back
 from accounts.models import Event, Member
 from accounts.policy import MemberAction, can, rights_over, source_of_rights
 from accounts.queries import MemberRow, chain_above, managers_of
@@ -66,7 +67,7 @@ def key_cards(context: template.Context) -> dict[str, Any]:
         "key": key,
         "key_goes": key is not None and policy.goes_when_holder_works(key, member),
         "made_at": timezone.now(),
-        "menu": queries.menu(viewer, key, way=queries.way_back(own_page)) if key else [],
+        "menu": queries.menu(viewer, key, way=way_back(own_page)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
         "figures": insight.figures(member, viewer=viewer) if sees_keys and member.has_users_below else (),

@@ -21,6 +21,7 @@ from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
+from accounts.links import way_back
 from accounts.list_request import ListRequest
 from accounts.models import Member
 from accounts.requests import MemberRequest, form_or_post
@@ -51,7 +52,7 @@ def index(request: MemberRequest) -> HttpResponse:
     shown = [pinned, *page.rows] if pinned and page.pinned else page.rows
     here, chosen = asked.url(), insight.Filter.of(asked)
     is_filtered = bool(asked.search or chosen or branch)
-    way = queries.way_back(here) if here != request.path else ""
+    way = way_back(here) if here != request.path else ""
     context = {
         "title": "API keys",
         "asked": asked,

@@ -11,6 +11,7 @@ from accounts import inactivity
 from accounts.access import require
 from accounts.csv_files import csv_response
 from accounts.inactivity import UNUSED_AFTER
+from accounts.links import way_back
 from accounts.list_request import ListRequest
 from accounts.policy import MemberAction, sees_whole_account_inactive
 from accounts.requests import MemberRequest
@@ -44,7 +45,7 @@ def _users(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     viewer, made_at = request.member, inactivity.pinned(asked)[1]
     listing = inactivity.inactive_users(viewer, asked, made_at)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-    way = queries.way_back(asked.url())
+    way = way_back(asked.url())
     rows = [inactivity.row(member, viewer, way=way) for member in page.rows]
     states = queries.key_states(viewer, [row.member for row in rows]) if rows else {}
     for row in rows:
@@ -60,7 +61,7 @@ def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     viewer, made_at = request.member, inactivity.pinned(asked)[1]
     listing = queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-    way = queries.way_back(asked.url())
+    way = way_back(asked.url())
     return {
         "rows": [queries.unused_row(key, viewer, way=way) for key in page.rows],
         "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),

@@ -98,7 +98,7 @@ def _through_address(cursor: Cursor) -> Cursor:
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("pinned", [0, 1])
 @pytest.mark.parametrize("is_filtered", [True, False])
-def test_page_whose_rows_have_gone_since_is_the_last_one_or_the_first(  # noqa: PLR0917 - a table of cases
+def test_page_whose_rows_have_gone_since_is_the_last_one_or_the_first(
     tree: list[Member], monkeypatch: pytest.MonkeyPatch, way: str, pinned: int, is_filtered: bool
 ) -> None:
     """As when the last key of the last page was deleted: there is no page of no rows, and none behind the last."""
