@@ -91,7 +91,9 @@ class State:
             visit.let_go()
             cast.server.run(self.before)
         visit.page.set_viewport_size({"width": self.widths[0] if self.widths else 1440, "height": 900})
-        visit.go(self.path.format(**cast.ids))
+        path = self.path.format(**cast.ids)
+        assert "{" not in path, path  # a name of an id that was not put in
+        visit.go(path)
         if self.act:
             self.act(visit)
         return visit

@@ -96,7 +96,7 @@ STATES = (
     State("user: access", "marcus", USER.format("priya") + "?tab=access"),
     State("user: another parent, choice", "olivia", USER.format("priya") + "/parent"),
     State("user: another parent, nobody fits", "olivia", USER.format("priya") + "/parent?q=zzz"),
-    State("user: another parent, preview", "olivia", USER.format("priya") + "/parent?parent={{member[sam]}}"),
+    State("user: another parent, preview", "olivia", USER.format("priya") + "/parent?parent={member[sam]}"),
     State("user: keys in branch", "marcus", USER.format("marcus") + "/revoke_keys"),
     State("user: keys in branch, mistakes", "marcus", USER.format("marcus") + "/revoke_keys", acts.revoke_wrongly),
     State("user: keys in branch, none", "noor", USER.format("noor") + "/revoke_keys", before=acts.TAKE_NOORS_KEY),
@@ -106,7 +106,7 @@ STATES = (
     State("page of freezing, mistakes", "marcus", USER.format("priya") + "/freeze", acts.freeze_wrongly),
     State("page of thawing", "marcus", USER.format("priya") + "/thaw"),
     State("page of suspending", "marcus", USER.format("priya") + "/status"),
-    State("page of activating", "sam", USER.format("dmitri") + "/status"),
+    State("page of activating", "olivia", USER.format("dmitri") + "/status"),
     State("page of a removal", "marcus", USER.format("priya") + "/remove"),
     State("page of leaving", "noor", USER.format("noor") + "/remove"),
     # Bringing users in.

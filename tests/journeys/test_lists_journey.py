@@ -58,6 +58,33 @@ def test_keyboard_goes_on_at_the_list_after_turning_and_sorting(console, generat
     expect(owner.link("Date created")).to_be_focused()
 
 
+def test_keyboard_goes_on_at_the_list_after_filtering_and_at_the_field_where_nothing_is_left(
+    console, generated_owner, browse
+):
+    owner = browse(console).sign_in(generated_owner, at="/iam/users")
+    field, caption = owner.page.get_by_label("Filter by name or email"), owner.page.locator("caption")
+    for text, focused in (("example", caption), ("zzz", field)):
+        field.fill(text)
+        field.press("Enter")
+        owner.page.wait_for_url(f"**q={text}*")
+        expect(focused).to_be_focused()
+    owner.link("Clear filters").press("Enter")
+    expect(caption).to_be_focused()
+    owner.choose_view("Status", "Active")
+    expect(owner.page.get_by_label("Status", exact=True)).to_be_focused()
+    owner.link("Clear filters").press("Enter")
+    expect(caption).to_be_focused()
+    search = owner.go("/help").page.get_by_label("Search users")
+    search.fill("example")
+    search.press("Enter")
+    owner.expect_page("Users")
+    expect(caption).to_be_focused()
+    owner.go("/iam/activity").page.get_by_label("From").fill("2020-01-01")
+    owner.button("Apply").press("Enter")
+    owner.page.wait_for_url("**from=2020-01-01*")
+    expect(caption).to_be_focused()
+
+
 @pytest.mark.parametrize("path", ["/iam/apikeys?sort=-created_by", "/iam/users?view=hierarchy"])
 def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_owner, browse, path):
     owner = browse(console).sign_in(generated_owner, at=path)
