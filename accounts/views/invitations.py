@@ -149,7 +149,10 @@ def add_vpn_user(request: MemberRequest) -> HttpResponse:
         except new_members.ApiUsernameTaken:
             form.add_error("api_username", "This API username is taken. Choose another.")
         else:
-            messages.success(request, f"VPN-only user added\n{member.name} cannot log in. You can create their key.")
+            # Whoever brings people in by another permission does not create keys for them (keys/policy.py).
+            may_create = Permission.MANAGE_USERS in viewer.granted
+            who = "You can" if may_create else "Someone above them who manages users can"
+            messages.success(request, f"VPN-only user added\n{member.name} cannot log in. {who} create their key.")
             return redirect("accounts:user", member.pk)
     focus_first_mistake(form)
     return render(request, "accounts/add_vpn_user.html", {"title": "Add VPN-only user", "form": form})

@@ -7,7 +7,8 @@ document.addEventListener("click", async (event) => {
   const button = event.target.closest("[data-copy]");
   if (!button) return;
   const box = button.closest("[data-value]");
-  const refused = box ? REFUSED : REFUSED_TEXT;
+  const isHidden = box && !box.querySelector("[data-value-text]")?.checkVisibility();
+  const refused = isHidden ? REFUSED : REFUSED_TEXT;
   if (!navigator.clipboard) return say(button, refused); // not by http: then nothing is asked for
   const value = box ? valueOf(box) : Promise.resolve(button.dataset.copy);
   try {

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts import events, signin
-from accounts.enums import MemberStatus
+from accounts.enums import MemberStatus, Permission
 from accounts.models import Account, Event, Mail, Member, User
 from console import demo
 from keys.verification import verify
@@ -29,6 +29,19 @@ def test_vpn_only_user_is_added_and_gets_a_key_from_above(cast):
     assert not added.user.has_usable_password()
     assert "Create a classic infrastructure key" in client.get(f"/iam/users/{added.pk}").content.decode()
     assert client.post(f"/iam/users/{added.pk}/classic_key").status_code == 200
+
+
+def test_who_added_a_vpn_only_user_is_told_how_their_key_comes_about(cast):
+    """A role of *User management* brings people in, and creates no key for them."""
+    Member.objects.filter(pk=cast["noor"].pk).update(permissions=Permission.USER_EDITOR)
+    for name, said, has_button in (
+        ("marcus", "cannot log in. You can create their key.", True),
+        ("noor", "cannot log in. Someone above them who manages users can create their key.", False),
+    ):
+        typed = {"name": f"Office of {name}", "email": f"office-of-{name}@acme.example"}
+        page = visitor(cast[name]).post("/iam/users/add_vpn_user", typed, follow=True).content.decode()
+        assert f"Office of {name} {said}" in page
+        assert ("Create a classic infrastructure key" in page) is has_button
 
 
 @pytest.mark.parametrize(("typed", "error"), [

@@ -410,6 +410,9 @@ def test_copying_asks_for_the_password_when_signing_in_was_long_ago(fresh, brows
     details.get_by_role("button", name=COPY_USERNAME).click()
     expect(details.get_by_role("status")).to_have_text("The browser did not allow copying. Select the text.")
     assert value not in noor.page.content()
+    details.get_by_role("button", name="Show").click()
+    details.get_by_role("button", name="Copy", exact=True).click()
+    expect(details.get_by_role("status")).to_have_text("The browser did not allow copying. Select the text.")
 
 
 def test_creating_asks_for_the_password_when_signing_in_was_long_ago(fresh, browse):

@@ -158,6 +158,17 @@ def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse,
     assert wrong == []
 
 
+def test_buttons_of_a_toolbar_share_a_line_on_a_phone_where_they_fit(console, browse):
+    """One below the other they would leave a first screen without a user."""
+    marcus = browse(console, width=PHONE).sign_in("marcus", at="/iam/users")
+    names = ("Export CSV", "Import users", "Add VPN-only user", "Invite users")
+    tops = [marcus.link(name).bounding_box()["y"] for name in names]
+    assert len(set(tops)) < len(names)
+    edges = [marcus.link(name).bounding_box() for name in names]
+    assert max(box["x"] + box["width"] for box in edges) <= PHONE
+    assert marcus.page.locator("tbody tr").first.bounding_box()["y"] < 650
+
+
 def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepest, browse):
     owner = browse(console, width=PHONE).sign_in("long@long.example", at=f"/iam/users/{deepest}")
     owner.page.locator(".menu-button").click()

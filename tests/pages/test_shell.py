@@ -28,6 +28,17 @@ def test_navigation_marks_the_page_behind_a_dialog_and_none_that_is_not_there(ca
     assert current(page(marcus.get(f"{USERS}/999999"))) == []
 
 
+def test_ones_own_page_speaks_to_oneself(cast):
+    marcus, own, other = visitor(cast["marcus"]), cast["marcus"].pk, cast["priya"].pk
+    own_page, other_page = (page(marcus.get(f"{USERS}/{pk}")) for pk in (own, other))
+    for to_oneself, of_another in (
+        ("is on, you set your own IP address restrictions.", "is on, the user sets their own IP address restrictions."),
+        (">Your key and those of all users below.<", ">The keys of <bdi>Priya Raman</bdi> and of all users below.<"),
+    ):
+        assert (to_oneself in own_page, to_oneself in other_page) == (True, False)
+        assert (of_another in own_page, of_another in other_page) == (False, True)
+
+
 def test_suspended_user_has_no_navigation_and_hears_of_other_accounts_only_if_there_are_any(cast):
     Member.objects.filter(pk=cast["sam"].pk).update(status="suspended")
     for name, has_another in (("dmitri", False), ("sam", True)):
