@@ -124,6 +124,23 @@ def test_user_page_shows_what_its_viewer_may_see(  # noqa: PLR0917 - a table of 
 
 
 @with_and_without_script
+def test_keyboard_goes_on_at_the_day_that_was_asked_about(console, console_with_ids, browse, script):
+    """Its answer stands far down on the page, and so does what is wrong with the day."""
+    at = f"/iam/users/{console_with_ids['priya']}?tab=manage"
+    marcus = browse(console, script=script).sign_in("marcus", at=at)
+    region, day = marcus.page.locator("section#day"), marcus.page.locator("#id_on")
+    for asked, answer in (("2999-01-01", "This day has not come yet."), ("2020-01-01", "was not in the account yet.")):
+        day.fill(asked)
+        region.get_by_role("button", name="Show").press("Enter")
+        marcus.page.wait_for_url(f"**on={asked}*")
+        expect(region).to_contain_text(answer)
+        expect(region).to_be_focused()
+        expect(day).to_be_in_viewport()
+        marcus.page.keyboard.press("Tab")
+        expect(day).to_be_focused()
+
+
+@with_and_without_script
 def test_bad_addresses_are_named_one_by_one_and_nothing_is_saved(console, console_with_ids, browse, script):
     olivia = browse(console, script=script).sign_in("olivia", at=f"/iam/users/{console_with_ids['sam']}")
     platform = olivia.page.get_by_label("Cloud platform")
