@@ -3,8 +3,18 @@
 const parse = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
 const addressOf = (dialog) => dialog?.dataset.address ?? location.href;
 
+/** Ask the server; that an answer is on its way is shown if it takes long (css/progress.css). */
+async function ask(...request) {
+  document.documentElement.dataset.waiting = "";
+  try {
+    return await fetch(...request);
+  } finally {
+    delete document.documentElement.dataset.waiting;
+  }
+}
+
 async function open(link, old) {
-  const answer = await fetch(link.href);
+  const answer = await ask(link.href);
   const dialog = answer.ok && (await parse(answer)).querySelector("dialog");
   if (!dialog) return location.assign(link.href);
   // The focus comes back to what has it now: from a menu to its button, as the entry is gone with the menu.
@@ -15,7 +25,7 @@ async function open(link, old) {
 
 async function send(form, button, old) {
   const body = new URLSearchParams(new FormData(form, button));
-  const answer = await fetch(form.action, { method: "POST", body });
+  const answer = await ask(form.action, { method: "POST", body });
   const page = await parse(answer);
   const dialog = page.querySelector("dialog");
   if (dialog) {

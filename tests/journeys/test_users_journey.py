@@ -240,6 +240,33 @@ def test_form_whose_answer_takes_long_says_so_and_is_sent_once(console, console_
     assert len(sent) == 1
 
 
+def test_dialog_whose_answer_takes_long_is_seen_to_be_on_its_way(console, browse):
+    """Below the header until it is there, then at its own edge: nothing else would tell that anything goes on."""
+    marcus, held = browse(console).sign_in("marcus"), list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    bar = "(selector) => getComputedStyle(document.querySelector(selector), '::after').content"
+    marcus.page.route("**/apikeys/classic/**", hold)
+    with marcus.page.expect_request("**/apikeys/classic/**"):
+        marcus.choose("Priya Raman", "View details")
+    html = marcus.page.locator("html")
+    expect(html).to_have_attribute("data-waiting", "")
+    assert marcus.page.evaluate(bar, ".header") == '""'
+    held.pop().continue_()
+    details = marcus.dialog("API key details")
+    expect(details).to_be_visible()
+    expect(html).not_to_have_attribute("data-waiting", "")
+    assert [marcus.page.evaluate(bar, place) for place in (".header", ".dialog__head")] == ["none", "none"]
+    with marcus.page.expect_request("**/delete*"):
+        details.get_by_role("link", name="Delete").click()
+    expect(html).to_have_attribute("data-waiting", "")
+    assert marcus.page.evaluate(bar, ".dialog__head") == '""'
+    held.pop().continue_()
+    expect(marcus.dialog("Delete API key")).to_be_visible()
+
+
 def test_double_click_sends_a_form_once_and_a_later_press_again(console, browse):
     """Else the second press takes the place of the first one's answer, and says that the user is there already."""
     marcus = browse(console, own=True)
