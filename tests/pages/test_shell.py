@@ -9,9 +9,10 @@ from accounts import audit, events, memberships
 from accounts.enums import Permission
 from accounts.models import Account, Member
 from accounts.origin import Origin
+from keys.models import ClassicKey
 from tests.conftest import ACME
 from tests.pages.reading import KEYS, USERS, current, key_url, page
-from tests.trees import make_member
+from tests.trees import make_key, make_member
 from tests.visitors import visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -26,6 +27,17 @@ def test_navigation_marks_the_page_behind_a_dialog_and_none_that_is_not_there(ca
         "Inactive identities"
     ]
     assert current(page(marcus.get(f"{USERS}/999999"))) == []
+
+
+def test_who_is_above_without_managing_users_is_promised_no_restricting(cast):
+    """Being above somebody shows a key and deletes it; to restrict it takes the permission too (keys/policy.py)."""
+    priya = visitor(cast["priya"])
+    assert "and delete it. Those of them who manage users can also restrict its addresses." in page(priya.get("/help"))
+    ClassicKey.objects.filter(holder__in=[cast["priya"], cast["noor"]]).delete()
+    listed = page(priya.get(KEYS))
+    assert "Their keys appear here as soon as they create them, for you to look after." in listed
+    make_key(cast["noor"])
+    assert "/restriction" not in page(priya.get(key_url(cast["noor"])))
 
 
 def test_ones_own_page_speaks_to_oneself(cast):
