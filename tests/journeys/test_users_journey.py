@@ -123,6 +123,14 @@ def test_user_page_shows_what_its_viewer_may_see(  # noqa: PLR0917 - a table of 
     expect(visit.link("Who can manage")).to_have_count(int(cards == ALL))
 
 
+def test_keyboard_goes_on_at_the_tab_that_was_chosen(console, console_with_ids, browse):
+    marcus = browse(console).sign_in("marcus", at=f"/iam/users/{console_with_ids['priya']}")
+    for name in ("Access", "Who can manage", "User details"):
+        marcus.link(name).press("Enter")
+        expect(marcus.link(name)).to_have_attribute("aria-current", "page")
+        expect(marcus.link(name)).to_be_focused()
+
+
 @with_and_without_script
 def test_keyboard_goes_on_at_the_day_that_was_asked_about(console, console_with_ids, browse, script):
     """Its answer stands far down on the page, and so does what is wrong with the day."""
