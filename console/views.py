@@ -4,15 +4,17 @@ import logging
 import shlex
 import sys
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.template import loader
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 from django.views.defaults import page_not_found
 
-from accounts import sealing
+from accounts import sealing, ways_back
 from accounts.links import link
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
@@ -88,8 +90,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form whose CSRF token is missing or old: usually a page left open over a sign-in elsewhere."""
-    return render(request, "403_csrf.html", {"title": "Page out of date"}, status=403)
+    """Answer a form whose CSRF token is missing or old: usually a page left open over a sign-in elsewhere.
+
+    Whoever has logged in from another tab meanwhile is led on from the login page as if it had been from this one.
+    """
+    if request.user.is_authenticated and request.path == reverse(settings.LOGIN_URL):
+        return redirect(request.get_full_path())
+    context = {"title": "Page out of date", "again": ways_back.after_signing_in(request)}
+    return render(request, "403_csrf.html", context, status=403)
 
 
 def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:

@@ -140,6 +140,32 @@ def test_signing_in_makes_a_new_token(cast, hashed):
     assert client.post("/logout", {"csrfmiddlewaretoken": token}).status_code == 403
 
 
+def test_login_page_of_another_tab_leads_on_whoever_has_logged_in_meanwhile(cast, hashed):
+    """Its token is old by then; a stranger's form without the right one stays refused."""
+    client = Client(enforce_csrf_checks=True)
+    data = {"username": "priya@acme.example", "password": demo.PASSWORD, "csrfmiddlewaretoken": token_for(client)}
+    assert client.post("/login", data).status_code == 302
+    with noting_writes() as written:
+        answer = client.post("/login?next=/iam/users", data)
+    assert (answer.status_code, answer["Location"]) == (302, "/login?next=/iam/users")
+    assert not written
+    assert client.get(answer["Location"])["Location"] == "/iam/users"
+    assert Client(enforce_csrf_checks=True).post("/login?next=/iam/users", data).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "again"),
+    [
+        ("/iam/users/invite_users", "/iam/users/invite_users"),
+        ("/login?next=/iam/users", "/login?next=/iam/users"),
+        ("/logout", ""),
+    ],
+)
+def test_page_that_is_out_of_date_leads_to_where_it_can_be_loaded_again(path, again):
+    page = Client(enforce_csrf_checks=True).post(path, {}).content.decode()
+    assert re.findall('<a href="([^"]+)">Reload the page</a>', page) == ([again] if again else [])
+
+
 # --- Where one is sent ------------------------------------------------------------------------------------------------
 
 ELSEWHERE = (
