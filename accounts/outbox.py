@@ -1,9 +1,9 @@
 """The outbox: mails are rows, written with the change that they are about and sent afterwards.
 
-Each process that serves sends what is due by a thread of its own as soon as a change is committed; ``manage.py
-send_mail`` sends whatever is left. A mail is claimed by one statement before it is sent, so that of any number of
-senders one has it, and the claim says when it is tried again: a sender that is killed, or a server that is down, loses
-nothing. A mail whose sender is killed between the server's yes and the row's end is sent twice.
+Each serving process sends what is due, in a thread of its own, as soon as a change is committed; ``manage.py
+send_mail`` sends whatever is left. A mail is claimed by one statement before it is sent, so that only one of several
+senders has it. The claim says when the mail is tried again, so nothing is lost if a sender is killed or the mail
+server is down. A mail whose sender is killed after the server accepted it, and before its row is deleted, is sent twice.
 
 *Source:* docs/architecture.md, "Mail".
 """
@@ -31,11 +31,11 @@ from accounts.transactions import one_transaction
 
 _log = logging.getLogger(__name__)
 
-#: How long after each try the next one follows. Longer than any one try can take: it is what a claim is worth.
+#: The times between tries. Each is longer than a try can take, because it is also how long a claim holds.
 _WAITS = tuple(timedelta(minutes=minutes) for minutes in (5, 15, 60, 180, 360, 720))
-#: After so long a mail is given up: an invitation can be sent anew, and what a notice says is in the activity log.
+#: A mail is given up after this: an invitation can be sent again, and what a notice says is in the activity log.
 _GIVEN_UP_AFTER = timedelta(days=3)
-#: How often a process that has something left to send looks again, in seconds.
+#: How often a process with unsent mails looks again, in seconds.
 _PATIENCE = 60.0
 #: How many mails go into one statement.
 _AT_ONCE = 5_000
@@ -52,7 +52,7 @@ def is_open() -> bool:
 
 
 def post_invitations(invitations: Sequence[Invitation]) -> None:
-    """Post the mail of each invitation, loaded with its member's user, in place of earlier ones."""
+    """Post the mail of each invitation, loaded with its member's user, in place of an earlier one."""
     Mail.objects.filter(invitation__in=[invitation.pk for invitation in invitations]).delete()
     now = timezone.now()
     Mail.objects.bulk_create(
@@ -97,7 +97,7 @@ class _ServerAway(Exception):
 def send_due() -> Round:
     """Send every mail that is due, over one connection to the mail server, and return what came of it.
 
-    Ends at the first sign that the server is away. Without a mail server in the settings nothing is tried. Raises the
+    Stops at the first sign that the server is away. Does nothing without a mail server in the settings. Raises the
     database's errors.
     """
     done = Round()
@@ -105,7 +105,7 @@ def send_due() -> Round:
         with closing(_Connection()) as server:
             while server.is_there and (mail := _claim()) is not None:
                 if mail.reset is not None and not resets.bind(mail.reset):
-                    mail.delete()  # to nobody, or too late
+                    mail.delete()  # the address is nobody's, or it is too late
                 elif _send(mail, server):
                     done.sent += 1
                 else:
@@ -122,7 +122,7 @@ class _Connection:
         self.is_there = True
 
     def send(self, message: django_mail.EmailMultiAlternatives) -> None:
-        """Hand over one message. Raises SMTPRecipientsRefused or SMTPDataError for this one, _ServerAway for all."""
+        """Send one message. Raises SMTPRecipientsRefused or SMTPDataError if it is refused, or _ServerAway."""
         try:
             self._backend.open()
             self._backend.send_messages([message])
@@ -141,9 +141,9 @@ class _Connection:
 
 
 def _claim() -> Mail | None:
-    """Take the next mail that is due, so that nobody else does, and return it; none when there is none.
+    """Claim the next mail that is due and return it, or none.
 
-    Whatever was due for too long is given up on the way.
+    Mails that have been due for too long are given up on the way.
     """
     due = Mail.objects.select_related(
         "event", "reset", "invitation__member__user", "invitation__member__account", "invitation__invited_by__user"
@@ -165,7 +165,7 @@ def _claim() -> Mail | None:
 
 
 def _send(mail: Mail, server: _Connection) -> bool:
-    """Send a mail that was claimed and settle it; return whether it went out."""
+    """Send a claimed mail and settle what becomes of it; return whether it went out."""
     try:
         server.send(emails.compose(mail))
     except _ServerAway as error:
@@ -197,7 +197,7 @@ def _note(mail: Mail, problem: str, *, why: str) -> None:
 
 
 def _give_up(mail: Mail, problem: str) -> None:
-    """Try no more. An invitation's row stays, to say why; nobody would look for that of a notice."""
+    """Stop trying. The row of an invitation stays, to say why; nobody would look for that of a notice."""
     _log.warning("mail %s is given up: %s", mail.pk, problem or "it was never sent")
     if mail.invitation is None:
         mail.delete()
@@ -207,7 +207,7 @@ def _give_up(mail: Mail, problem: str) -> None:
 
 @one_transaction
 def _settle(mail: Mail) -> None:
-    """Take a mail that went out from the outbox; a member who waited for it is *Pending* from now on."""
+    """Remove a mail that went out from the outbox; a member who waited for it is *Pending* from now on."""
     if mail.invitation is not None:
         _note_invitation_sent(mail.invitation, timezone.now())
     Mail.objects.filter(pk=mail.pk).delete()
@@ -229,7 +229,7 @@ def _note_invitation_sent(sent: Invitation, now: datetime) -> None:
 
 
 class Postman:
-    """Sends what is due whenever something was posted. One thread for a process, begun with the first mail."""
+    """Sends what is due whenever something was posted. One thread per process, started with the first mail."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -238,11 +238,11 @@ class Postman:
         self._thread: threading.Thread | None = None
 
     def run_in_background(self) -> None:
-        """Send by a thread of this process; without this, only ``send_due`` sends."""
+        """Let a thread of this process send; otherwise only ``send_due`` does."""
         self._in_background = True
 
     def wake(self) -> None:
-        """Something was posted. Begins the thread only now: a server that forks its workers has forked them."""
+        """Say that something was posted. Starts the thread only now, when a forking server has forked its workers."""
         if not self._in_background:
             return
         self._posted.set()
@@ -261,7 +261,7 @@ class Postman:
 
     @staticmethod
     def send_and_log() -> int:
-        """Send what is due and return how much is left to be tried again; what goes wrong is logged."""
+        """Send what is due and return how many mails will be tried again; errors are logged."""
         try:
             return send_due().left
         except Exception as error:  # noqa: BLE001 - whatever it is: the rows are there, and the next round may go better
@@ -270,7 +270,7 @@ class Postman:
             return 1
 
 
-#: This process's.
+#: The postman of this process.
 postman = Postman()
 
 

@@ -1,7 +1,7 @@
-"""The account that a page was made in, which its forms carry: sent in another, they would do it to other people.
+"""The account that a page was made in: its forms carry it, because in another account they would affect other people.
 
-The present account belongs to the session, so choosing another in one tab chooses it for all. A form that was opened
-before does not name its account, but its reader saw it on top of the page, and means that one.
+The present account belongs to the session, so switching accounts in one tab switches all tabs. Somebody who sends a
+form that was opened before means the account that they saw at the top of its page.
 """
 
 from accounts import signin
@@ -12,16 +12,16 @@ FIELD = "page_account"
 
 
 def is_another(request: MemberRequest) -> bool:
-    """Whether the form was opened in another account than the present one. One that does not say was opened here.
+    """Whether the form was opened in another account than the present one; false if it does not say.
 
-    Reads the form: to be called when it is settled whether a large one may be read.
+    Reads the form, so it must be called after it is decided whether a large body may be read.
     """
     opened_in = request.POST.get(FIELD)
     return opened_in is not None and opened_in != str(request.member.account_id)
 
 
 def in_words(request: MemberRequest) -> str:
-    """Return what to say of such a form. It names the account it was opened in to those who still belong to it."""
+    """Return what to tell the sender of such a form; names the other account to those who still belong to it."""
     opened_in, present = request.POST.get(FIELD), request.member.account
     still_theirs = [
         member.account for member in signin.memberships(request.user) if str(member.account_id) == opened_in

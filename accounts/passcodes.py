@@ -1,7 +1,7 @@
-"""One-time passcodes and recovery codes: made, confirmed, used up, taken away. No session, no page.
+"""One-time passcodes and recovery codes: made, confirmed, used up, removed. No session, no page.
 
-Codes are those of RFC 6238 with the usual six digits of thirty seconds. Each is accepted once, in any worker: the row
-remembers the time step of the last one, and one statement moves it on. Seeds are sealed, recovery codes are kept as
+Codes are those of RFC 6238, with the usual six digits and thirty seconds. Each is accepted once across all workers: the
+row remembers the time step of the last one, and one statement advances it. Seeds are sealed; recovery codes are kept as
 digests.
 
 *Source:* RFC 6238, section 5.2; docs/security.md, "Passwords and second factors".
@@ -40,7 +40,7 @@ RECOVERY_CODES = 10
 
 
 class Seed:
-    """A seed in plain: what an authenticator app is given. Prints as dots."""
+    """A seed in plain text, for an authenticator app. Prints as dots."""
 
     def __init__(self, base32: str, label: str) -> None:
         self._base32, self._label = base32, label
@@ -55,7 +55,7 @@ class Seed:
 
     @property
     def uri(self) -> str:
-        """The address that authenticator apps open, in which the seed is: as secret as that."""
+        """The address that authenticator apps open. It holds the seed, and is as secret."""
         return pyotp.TOTP(self._base32).provisioning_uri(name=self._label, issuer_name="Keytree")
 
     @property
@@ -65,7 +65,7 @@ class Seed:
 
     @property
     def qr_path(self) -> str:
-        """The dark modules as the data of an SVG path, one unit each: a template can draw it without any markup."""
+        """The dark modules as the data of an SVG path, one unit each, for a template to draw."""
         rows = segno.make(self.uri, error="m", micro=False).matrix_iter(scale=1)
         return "".join(f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
 
@@ -98,7 +98,7 @@ def is_on(user_id: int) -> bool:
 
 
 def begin(user: User) -> Seed:
-    """Give the user a new seed that does not count yet, in place of another such. To be called where none counts."""
+    """Give the user a new seed in place of another unconfirmed one. There must be no confirmed one."""
     base32 = pyotp.random_base32()  # 160 bits, as RFC 4226 recommends
     row = Passcode(user=user, uid=uuid.uuid4(), created_at=timezone.now())
     row.sealed_seed = sealing.seal(base32.encode(), purpose=_PURPOSE, belongs_to=_owner_of(row))
@@ -109,13 +109,13 @@ def begin(user: User) -> Seed:
 
 
 def being_set_up(user: User) -> Seed | None:
-    """Return the seed that the user is setting up, none when there is none. Raises SealError."""
+    """Return the seed that the user is setting up, or none. Raises SealError."""
     row = Passcode.objects.filter(user=user, confirmed_at=None).first()
     return _open(row, user) if row else None
 
 
 def confirm(user: User, code: str) -> bool:
-    """Let the seed count if the code is one of its own; return whether it is. Raises SealError."""
+    """Confirm the user's new seed if the code is right; return whether it is. Raises SealError."""
     row = Passcode.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     step = _step_of(_open(row, user), code) if row else None
     if row is None or step is None:
@@ -137,7 +137,7 @@ def _open(row: Passcode, user: User) -> Seed:
 
 
 def make_recovery_codes(user: User) -> list[str]:
-    """Give the user new recovery codes in place of all earlier ones, and return them: they are kept nowhere."""
+    """Give the user new recovery codes in place of all earlier ones, and return them; only digests are kept."""
     codes = ["".join(secrets.choice(_ALPHABET) for _ in range(_CODE_LENGTH)) for _ in range(RECOVERY_CODES)]
     now = timezone.now()
     RecoveryCode.objects.filter(user=user).delete()
@@ -155,7 +155,7 @@ def recovery_codes_left(user_id: int) -> int:
 
 @sensitive_variables("code")
 def use_passcode(user: User, code: str) -> bool:
-    """Use up the one-time passcode of now; return whether it was one. Raises SealError.
+    """Use up a one-time passcode; return whether it was right. Raises SealError.
 
     Of simultaneous uses of one code, one succeeds.
     """
@@ -167,7 +167,7 @@ def use_passcode(user: User, code: str) -> bool:
 
 
 def _step_of(seed: Seed, code: str) -> int | None:
-    """Return the time step, of those that count now, whose code this is; compared in constant time."""
+    """Return the time step whose code this is, of those accepted now, or none; compares in constant time."""
     code, now, found = normalised(code), int(timezone.now().timestamp()) // _STEP_SECONDS, None
     for around in _STEPS_AROUND:
         if hmac.compare_digest(seed.code_of(now + around).encode(), code.encode(errors="replace")):
@@ -177,13 +177,13 @@ def _step_of(seed: Seed, code: str) -> int | None:
 
 @sensitive_variables("code")
 def use_recovery_code(user_id: int, code: str) -> bool:
-    """Use up a recovery code by one statement; return whether it was one."""
+    """Use up a recovery code by one statement; return whether it was right."""
     unused = RecoveryCode.objects.filter(user_id=user_id, digest=_digest(normalised(code)), used_at=None)
     return bool(unused.update(used_at=timezone.now()))
 
 
 def is_longer_than_passcodes(code: str) -> bool:
-    """Whether somebody who typed this meant a recovery code."""
+    """Whether a code is too long for a passcode, so that a recovery code was meant."""
     return len(normalised(code)) > _PASSCODE_LENGTH
 
 
@@ -193,12 +193,12 @@ def normalised(code: str) -> str:
 
 
 def _digest(code: str) -> bytes:
-    """Return what a recovery code is kept as: 120 random bits need no slow hash."""
+    """Return the digest of a recovery code; 120 random bits need no slow hash."""
     return hashlib.sha256(code.encode(errors="replace")).digest()
 
 
 def take_away(user_id: int) -> bool:
-    """Delete the user's seed, whether it counts or not; return whether it counted."""
+    """Delete the user's seed, confirmed or not; return whether it was confirmed."""
     counted = is_on(user_id)
     Passcode.objects.filter(user_id=user_id).delete()
     return counted
@@ -212,9 +212,10 @@ _BATCH = 200
 
 
 def rewrap_all() -> tuple[int, int]:
-    """Seal every seed anew that is under another than the current master key, each by compare-and-swap on the old blob.
+    """Re-encrypt every seed that is not under the current master key, each by compare-and-swap on the old blob.
 
-    Returns how many moved, and how many could not be opened and stay as they were. May be interrupted and begun again.
+    Returns how many were moved, and how many could not be opened and stay as they were. May be interrupted and
+    repeated.
     """
     current, moved, unopened, last = sealing.configured_ring().current, 0, 0, 0
     while batch := list(Passcode.objects.exclude(ring_key_id=current).filter(pk__gt=last).order_by("pk")[:_BATCH]):

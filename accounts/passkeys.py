@@ -1,7 +1,7 @@
-"""Passkeys: what a browser is asked, and whether what it answers is right. Writes record their events. No page.
+"""Passkeys: what a browser is asked, and whether its answer is right. Writes record their events. No page.
 
-A challenge is stored for one user and purpose, is good for some minutes, and is used up before the answer is looked at.
-Each use takes the person, not only the device: their fingerprint, face or PIN (*user verification*).
+A challenge is stored for one user and purpose, is good for some minutes, and is used up before the answer is checked.
+Each use requires the person and not only the device: their fingerprint, face or PIN (*user verification*).
 
 *Source:* Web Authentication, Level 3; docs/security.md, "Passwords and second factors".
 """
@@ -31,13 +31,13 @@ from accounts.sessions import end_sessions_of
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-# Loaded with the first passkey that is asked about: they take fifteen MiB of a worker's memory.
+# Loaded when they are first needed: they take fifteen MiB of a worker's memory.
 webauthn: Any = SimpleLazyObject(lambda: import_module("webauthn"))
 structs: Any = SimpleLazyObject(lambda: import_module("webauthn.helpers.structs"))
 
 #: How long an answer may take.
 TIME = timedelta(minutes=5)
-#: How many a user may have: each is a row of their page, and is named in what a browser is asked.
+#: How many a user may have: each is a row on their page, and is listed in what a browser is asked.
 MOST = 20
 #: What a challenge is for: one for logging in proves nothing later, nor the other way round.
 _ADD, LOG_IN, PROVE = "add", "log in", "prove"
@@ -115,7 +115,7 @@ def _described(passkeys: list[Passkey]) -> list[Any]:
 
 @transaction.atomic
 def _keep(user: User, challenge: bytes, purpose: str) -> None:
-    """Store the challenge in place of an earlier one of the user, and clear away everybody's that nobody answered."""
+    """Store the challenge in place of the user's earlier one, and delete everybody's expired ones."""
     now = timezone.now()
     PasskeyChallenge.objects.filter(expires_at__lt=now).delete()
     PasskeyChallenge.objects.filter(user=user, purpose=purpose).delete()
@@ -134,7 +134,7 @@ def _take(user: User, purpose: str) -> bytes:
 
 
 def _verified(verify: Callable[[], T]) -> T:
-    """Return what the library makes of an answer. Raises FactorRefused for whatever it does not accept."""
+    """Return the result of the library's check of an answer. Raises FactorRefused if it does not accept it."""
     try:
         return verify()
     except Exception as error:  # noqa: BLE001 - closed when in doubt: the answer may be of any make
@@ -157,7 +157,7 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
             require_user_verification=True,
         )
     )
-    # No column holds them to it, and an index of PostgreSQL's fails at what is longer still.
+    # No column enforces this, and PostgreSQL's index fails at still longer values.
     if len(made.credential_id) > PASSKEY_ID_BYTES or len(made.credential_public_key) > PASSKEY_KEY_BYTES:
         raise FactorRefused(_NOT_RIGHT)
     try:
@@ -184,10 +184,10 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
 
 
 def _transports_of(credential: str) -> str:
-    """Return how the new passkey is reached, as far as its answer, which was accepted, says so in known words."""
+    """Return the transports that the accepted answer names, as far as they are known ones."""
     said = json.loads(credential)["response"].get("transports")
     if not isinstance(said, list):
-        return ""  # nothing vouches for this part of the answer
+        return ""  # this part of the answer is not signed
     return " ".join(transport.value for transport in structs.AuthenticatorTransport if transport.value in said)
 
 

@@ -1,4 +1,4 @@
-"""Writes about passwords: changed by their user, or chosen anew by a link. Each ends sessions in its transaction."""
+"""Writes about passwords: changed by their user, or reset by a link. Each ends sessions in its transaction."""
 
 from django.contrib import auth
 from django.contrib.auth.hashers import make_password
@@ -16,10 +16,10 @@ from accounts.transactions import one_transaction
 
 @sensitive_variables("current", "new")
 def change(request: HttpRequest, *, member: Member, current: str, new: str, origin: Origin) -> None:
-    """Set another password for the member's user, which ends their other sessions; this one goes on under a new id.
+    """Set a new password for the member's user and end their other sessions; this one goes on under a new id.
 
-    Raises SignInRefused when the current password is wrong, was tried too often, or was changed meanwhile. Whether the
-    new one is good enough is a matter of the form.
+    Raises SignInRefused if the current password is wrong, was tried too often, or was changed meanwhile. The form has
+    checked whether the new one is good enough.
     """
     user = member.user
     signin.check_password(user, password=current, origin=origin, limits=throttle.PROOFS)
@@ -39,9 +39,9 @@ def change(request: HttpRequest, *, member: Member, current: str, new: str, orig
 
 
 def ask_for_link(*, email: str, origin: Origin) -> None:
-    """Have a link for another password sent, if the address is somebody's who signs in: what is done here is the same.
+    """Post the mail with a reset link, without looking whether the address is somebody's: see ``accounts.resets``.
 
-    Raises SignInRefused when it was asked for too often.
+    Raises SignInRefused if a link was asked for too often.
     """
     signin.count_or_refuse(email, origin, throttle.RESETS)
     with transaction.atomic():
@@ -50,9 +50,9 @@ def ask_for_link(*, email: str, origin: Origin) -> None:
 
 @sensitive_variables("new")
 def reset(*, link: PasswordReset, user: User, new: str, origin: Origin) -> None:
-    """Set another password for the user of a link that is good, which ends all their sessions. Raises ResetGone.
+    """Set a new password for the user of a good link and end all their sessions. Raises ResetGone.
 
-    A second factor stays: whoever reads the mail has not got the other device.
+    A second factor stays: somebody who reads the user's mail does not have the other device.
     """
     _reset(link, user, make_password(new), origin)
 
@@ -61,7 +61,7 @@ def reset(*, link: PasswordReset, user: User, new: str, origin: Origin) -> None:
 def _reset(link: PasswordReset, user: User, encoded: str, origin: Origin) -> None:
     identity.lock(user.pk)
     resets.use(link)
-    # Only in place of the password that the link is bound to.
+    # Only if the password is still the one that the link is bound to.
     if not User.objects.filter(pk=user.pk, password=user.password, email=user.email).update(password=encoded):
         raise resets.ResetGone
     ended = end_sessions_of(user.pk)

@@ -1,7 +1,7 @@
-"""The tree as a picture: the top of a branch, chosen so that it can be looked at, and where each of its boxes stands.
+"""The tree as a picture: the top of a branch, no larger than one can look at, and the position of each box.
 
-Everything that is drawn is the viewer or below them. Who is not drawn is counted, and a box leads to the picture of its
-own branch: any place of a tree of any size is reached by walking.
+Everybody drawn is the viewer or below them. Those who are not drawn are counted, and each box leads to the picture of
+its own branch, so that any place in a tree of any size can be reached.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from accounts.queries import COUNTED_BELOW, MemberRow
 
 #: How many of the users directly below somebody are drawn, level by level.
 MOST_BELOW = (12, 6, 4)
-#: A level is drawn while there are at most so many boxes down to it: whole, or not at all.
+#: A level is drawn, as a whole or not at all, while the picture has at most this many boxes.
 MOST_BOXES = 80
 
 # Pixels, where a letter is 16 high: a box, which has room for four lines, and how far its neighbours to the right and
@@ -30,7 +30,7 @@ _TURN = (_ACROSS - _WIDTH) // 2
 
 @dataclass(slots=True)
 class Box:
-    """A user in the picture, or without a ``row`` how many more are below the box that it hangs on."""
+    """A user in the picture; a box without a ``row`` says how many more users are below its parent box."""
 
     pk: int
     row: MemberRow | None
@@ -65,7 +65,7 @@ class Picture:
 
     @property
     def size_in_em(self) -> tuple[float, float]:
-        """Width and height as multiples of the reader's own letters: whoever has them large has a large picture."""
+        """Width and height in em, so that the picture grows with the reader's text size."""
         return self.width / _EM, self.height / _EM
 
     @property
@@ -124,7 +124,7 @@ def picture_of(root: Member, viewer: Member, *, url: str, after: str = "") -> Pi
 
 
 def _beyond(root: Member, after: int) -> Q:
-    """Return the condition "comes after the user with that number, directly below ``root``"; all do where none has."""
+    """Return the condition "comes after that user directly below ``root``"; no condition if there is no such user."""
     last = hierarchy.with_users_below(Member.objects.filter(parent=root, pk=after)).first() if after else None
     if last is None:
         return Q()
@@ -135,7 +135,7 @@ def _beyond(root: Member, after: int) -> Q:
 def _children(parents: Sequence[int], most: int, *, beyond: Q) -> list[Member]:
     """Return the first ``most`` members directly below each of ``parents`` that fit ``beyond``.
 
-    Those with nobody below come last: from them there is nowhere to go.
+    Those with nobody below come last, because they lead nowhere.
     """
     place = Window(RowNumber(), partition_by="parent_id", order_by=["-has_users_below", "pk"])
     all_of_them = hierarchy.with_users_below(Member.objects.filter(parent_id__in=parents)).filter(beyond)
@@ -161,7 +161,7 @@ def _others(box: Box, first: int) -> str:
 def _placed(box: Box, x: int = 0, y: int = 0) -> Iterator[Box]:
     """Give ``box`` and all below it their places, and yield them in the order of the tree.
 
-    Who has nobody below takes a line; everybody else stands level with the first of those below.
+    Somebody with nobody below takes a line; everybody else is on the line of the first of those below.
     """
     box.x, box.y = x, y
     yield box

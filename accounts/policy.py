@@ -1,6 +1,6 @@
 """Who may do what with a member: the one table, for pages, forms, menus and commands alike. Pure: no query, no HTTP.
 
-What may be done with a member's keys is decided by the app that has the keys, on top of ``may_work`` and the tree.
+What may be done with a member's keys is decided by the app of keys, using ``may_work`` and the tree.
 """
 
 import enum
@@ -42,7 +42,7 @@ _ABOUT_ONES_PLACE = frozenset(
     }
 )  # fmt: skip
 _IS_IN = "This user has already joined the account, so there is no invitation any more."
-#: Why an action is out of step with whether the other is still invited (the second of each pair).
+#: Why an action does not fit, by the action and whether the target is still invited.
 _OUT_OF_STEP = {
     (MemberAction.RESEND_INVITE, False): _IS_IN,
     (MemberAction.CANCEL_INVITE, False): _IS_IN,
@@ -60,15 +60,14 @@ class NotAllowed(Exception):
 
 
 def may_work(actor: Member) -> bool:
-    """Whether the actor can do anything at all in this account: by their status, and unless they are frozen."""
+    """Whether the actor can do anything at all in this account: their status allows it and they are not frozen."""
     return actor.status in CONSOLE_STATUSES and not actor.is_frozen
 
 
 def is_enrolment_due(actor: Member) -> bool:
     """Whether the actor has to set up a second factor before anything else in this account.
 
-    Of a member loaded with a session. Their keys do not depend on it, and it is asked beside ``may_work``: what they
-    may do is theirs, as soon as they have one.
+    The actor must be loaded with a session. This is no part of ``may_work``: rights and keys do not depend on it.
     """
     return actor.account.require_second_factor and not actor.has_second_factor
 
@@ -81,7 +80,7 @@ def reason_without_work(actor: Member) -> str:
 
 
 def cares_for(actor: Member, target: Member) -> bool:
-    """Whether the actor holds a permission that covers ``target``: theirs to restrict and to look after.
+    """Whether the actor covers ``target``: holds a permission to restrict and manage them.
 
     *Manage users* covers the actor's own descendants, *User management* any member but the owner; the owner covers
     everybody, themselves included.
@@ -98,7 +97,7 @@ def cares_for(actor: Member, target: Member) -> bool:
 
 
 def governs(actor: Member, target: Member) -> bool:
-    """Whether the actor decides about the other's place in the account: never one's own, never the owner's."""
+    """Whether the actor decides about the target's place in the account: never about their own or the owner's."""
     return actor.pk != target.pk and not target.is_owner and cares_for(actor, target)
 
 
@@ -108,17 +107,17 @@ def _brings_in(actor: Member, target: Member) -> bool:
 
 
 def _freezes(actor: Member, target: Member) -> bool:
-    """Whether the actor decides about the other's place and is not in their branch: nobody freezes themselves."""
+    """Whether the actor governs the target and is not in their branch: nobody freezes themselves."""
     return governs(actor, target) and relation(actor, target) is not Relation.DESCENDANT
 
 
 def _decides_on_invitation(actor: Member, target: Member) -> bool:
-    """Whether the other is still on the way in, and the actor covers them."""
+    """Whether the target is still invited, and the actor governs them."""
     return target.status in INVITED_STATUSES and governs(actor, target)
 
 
 def _removes(actor: Member, target: Member) -> bool:
-    """Whether the actor may remove the other, or leave; the editor's role does not reach that far."""
+    """Whether the actor may remove the target, or leave; the role Editor is not enough to remove."""
     if target.status in INVITED_STATUSES:
         return False  # there is an invitation to cancel instead
     if actor.pk == target.pk:
@@ -128,7 +127,7 @@ def _removes(actor: Member, target: Member) -> bool:
 
 
 def _ends_sessions(actor: Member, target: Member) -> bool:
-    """Whether the actor covers the other, who may have sessions in this account. One's own have a page of their own."""
+    """Whether the actor governs the target, who may sign in to this account. One's own sessions have their own page."""
     return target.status in SIGN_IN_STATUSES and governs(actor, target)
 
 
@@ -137,7 +136,7 @@ def _changes_settings(actor: Member, target: Member) -> bool:
 
 
 def _sees_inactive(actor: Member, target: Member) -> bool:
-    """Whether there is anybody whom the actor would look after by it: the account's users, or those below."""
+    """Whether the report would list anybody for the actor: users of the account, or those below."""
     is_administrator = Permission.IDENTITY_ADMINISTRATOR in actor.granted
     return actor.pk == target.pk and (is_administrator or actor.has_users_below)
 
@@ -146,11 +145,11 @@ def _is_self_or_above(actor: Member, target: Member) -> bool:
     return relation(actor, target) in {Relation.SELF, Relation.ANCESTOR}
 
 
-#: What each action takes, of an actor who may work and may see the other.
+#: The rule of each action, for an actor who may work and may see the target.
 _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.VIEW: lambda *_: True,
     MemberAction.VIEW_CARE: lambda actor, target: _is_self_or_above(actor, target) or cares_for(actor, target),
-    MemberAction.VIEW_EVENTS: _is_self_or_above,  # audit.visible_events is the same as a condition
+    MemberAction.VIEW_EVENTS: _is_self_or_above,  # as a condition: audit.visible_events
     MemberAction.EDIT_RESTRICTION: lambda actor, target: (
         (actor.pk == target.pk and actor.user_managed_login) or cares_for(actor, target)
     ),
@@ -193,12 +192,15 @@ def sees_whole_account_inactive(actor: Member) -> bool:
     return Permission.IDENTITY_ADMINISTRATOR in actor.granted and sees_whole_account(actor)
 
 
-#: What an actor does for themselves: nobody who is in the account already is concerned.
+#: Actions that concern nobody who is in the account already.
 _NOBODYS = frozenset({MemberAction.INVITE, MemberAction.ADD_VPN_USER})
 
 
 def rights_over(actor: Member, member: Member) -> list[str]:
-    """Return all that ``actor`` may do now about ``member``, also as one of all users, in words. Takes no query."""
+    """Return everything that ``actor`` may do that concerns ``member``, in words; takes no query.
+
+    Includes what they may do to the account as a whole, such as changing its settings.
+    """
     return [_right(action, actor, member) for action in MemberAction if _is_right_over(actor, action, member)]
 
 
@@ -245,10 +247,10 @@ def can_invite_below(actor: Member, parent: Member) -> bool:
 def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     """Whether ``actor`` may make ``parent`` the parent of ``member``, whom they may move. Takes no query.
 
-    Somebody who works in the account, not below the one who moves; nobody comes into a frozen branch, but may move in
-    one. Whoever is above the one who moves chooses in their own branch: else they could hand a key over to the sight of
-    people they have nothing to do with. Whoever is not, and manages everybody, chooses among those above: no permission
-    gives sight of a key, neither to its holder nor, by way of two who help each other, to anybody else.
+    The parent works in the account and is not below ``member``. Nobody is moved into a frozen branch from outside. An
+    actor above ``member`` chooses in their own branch, so that they cannot show keys to people they have nothing to do
+    with. An actor who is not, but manages everybody, chooses among those above ``member``: so no permission gives sight
+    of a key, neither to who holds it nor to somebody who helps them.
     """
     if parent.status not in CONSOLE_STATUSES or (parent.is_frozen and not member.is_frozen):
         return False
