@@ -3,7 +3,7 @@
 Each serving process sends what is due, in a thread of its own, as soon as a change is committed; ``manage.py
 send_mail`` sends whatever is left. A mail is claimed by one statement before it is sent, so that only one of several
 senders has it. The claim says when the mail is tried again, so nothing is lost if a sender is killed or the mail
-server is down. A mail whose sender is killed after the server accepted it, and before its row is deleted, is sent twice.
+server is down. If a sender is killed after the server accepted a mail, and before its row is deleted, it is sent twice.
 
 *Source:* docs/architecture.md, "Mail".
 """

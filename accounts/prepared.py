@@ -1,8 +1,8 @@
-"""Statements that are made once in a process and asked again with other values.
+"""Queries whose text is built once per process and that are run again with other values.
 
-Django makes the text of a query anew each time, which for those of every request takes several times as long as asking
-it. There is no public way to keep it: what is relied on is how ``QuerySet`` and ``SQLCompiler`` work together, in this
-module alone.
+Django builds the text of a query each time it runs, which for the queries of every request takes several times as long
+as running them. There is no public way to keep the text. This module, and no other, relies on how ``QuerySet`` and
+``SQLCompiler`` work together.
 """
 
 import copy
@@ -22,8 +22,8 @@ from django.db.models.lookups import In
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
 
-#: What stands for values while a statement is made: numbers from here downwards, or their digits, which every column
-#: can hold and no query has of its own, and days from here on.
+#: Placeholders for values while the text is built: numbers from here downwards, or their digits, and days from here on.
+#: Every column can hold them, and no query contains them otherwise.
 _PLACEHOLDER = 2**31 - 1
 _DAY = datetime(9000, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
@@ -37,9 +37,9 @@ class Prepared(Generic[Answer]):
     Whatever else it depends on must be the same for the life of the process.
 
     Args:
-        make: makes the query; each of its arguments is a value, which may stand in it several times. Of a text longer
-            ones may be made, and of a moment its day in UTC; of a number nothing else.
-        of: what its values are, ``int``, ``str`` or ``datetime``: one for all, or one for each that is given.
+        make: builds the query; each of its arguments is a value, which may be used several times. A text may be part of
+            a longer one, and of a moment the day in UTC may be used; a number is used as it is.
+        of: the type of the values, ``int``, ``str`` or ``datetime``: one for all, or one for each.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Prepared(Generic[Answer]):
         self._placeholders = [_placeholder(kind, number) for number, kind in enumerate(kinds)]
 
     def __call__(self, *values: Value) -> list[Answer]:
-        """Return the rows for these values: one query, none for a number that no column holds.
+        """Return the rows for these values: one query, or none for a number that no column can hold.
 
         Raises TypeError for another number of values than ``make`` takes.
         """
@@ -73,7 +73,7 @@ class Prepared(Generic[Answer]):
         return [self._parameter(made) for made in self._made.parameters]
 
     def _parameter(self, made: Any) -> Callable[[Sequence[Any]], Any]:
-        """Return what works out a parameter of the statement from the values; ``made`` is the one of placeholders."""
+        """Return a function from the values to a parameter; ``made`` is that parameter for the placeholders."""
         operations = self._made.compiler.connection.ops
         moment, day = operations.adapt_datetimefield_value, operations.adapt_datefield_value
         for number, placeholder in enumerate(self._placeholders):
@@ -105,21 +105,23 @@ def _escaped(text: str) -> str:
 
 
 class AnsweredFirst(In):
-    """``IN (subquery)`` that is answered before anything is joined.
+    """``IN (subquery)`` that is evaluated before anything is joined.
 
-    PostgreSQL's planner leaves joins of more than eight tables in the order they are written: it would join the people
-    to all rows, and then look for the few that were chosen.
+    PostgreSQL's planner keeps joins of more than eight tables in the order in which they are written: it would join
+    people to all rows before selecting the few that were chosen.
     """
 
     def as_postgresql(self, compiler: Any, connection: Any) -> tuple[str, list[Any]]:
-        """Make it an array, which PostgreSQL takes for a value."""
+        """Write the subquery as an array, which PostgreSQL evaluates first."""
         column, column_values = self.process_lhs(compiler, connection)
         subquery, values = self.process_rhs(compiler, connection)
         return f"{column} = ANY (ARRAY{subquery})", [*column_values, *values]
 
 
 class Completed(Generic[Row]):
-    """Rows with what showing them needs, of keys that another statement chooses: ``Completed(Member, with_people)``.
+    """Loads rows with what showing them needs, by keys that another statement selects.
+
+    ``Completed(Member, with_people)``, for example.
 
     Args:
         model: what the rows are.
@@ -133,7 +135,7 @@ class Completed(Generic[Row]):
         self._complete = complete
 
     def __call__(self, choice: str, values: Sequence[Any]) -> list[Row]:
-        """Return, in no order, the rows whose keys the statement ``choice`` gives for these values; one query."""
+        """Return the rows whose keys the statement ``choice`` selects with these values, in no order; one query."""
         before, after = self._made.statement.split(self._CHOICE)
         place = self._made.parameters.index(_PLACEHOLDER)
         own = self._made.parameters
@@ -147,7 +149,7 @@ class Completed(Generic[Row]):
 
 @dataclass(frozen=True)
 class _Made(Generic[Answer]):
-    """A query whose text is made, and all that reading its answers takes."""
+    """A query whose text is built, with everything that is needed to read its results."""
 
     queryset: QuerySet[Any, Answer]
     compiler: Any
@@ -159,12 +161,12 @@ class _Made(Generic[Answer]):
     def of(cls, queryset: QuerySet[Any, Answer]) -> "_Made[Answer]":
         compiler = queryset.query.get_compiler(using=queryset.db)
         statement, parameters = compiler.as_sql()
-        # How what the database gives is read: found out again for each answer, that is a third of the work.
+        # How values from the database are converted: finding that out for each result would be a third of the work.
         converters = compiler.get_converters([column for column, *_ in compiler.select[: compiler.col_count]])
         return cls(queryset, compiler, statement, parameters, converters)
 
     def rows(self, statement: str, parameters: Sequence[Any]) -> list[Answer]:
-        """Return the answer to ``statement``, which asks for what this one does."""
+        """Run ``statement``, which selects the same columns as this query, and return the result."""
         answered = copy.copy(self.compiler)
         answered.connection = connections[self.queryset.db]  # each thread has its own
         answered.as_sql = lambda *_, **__: (statement, tuple(parameters))

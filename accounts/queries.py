@@ -35,7 +35,7 @@ MOST_FOLDED = 50
 class MemberRow:
     """A row of the Users page, ready to print. ``key_state`` is filled in by the app that has the keys.
 
-    ``parent_name`` is there where the rows above do not show whom the member is below.
+    ``parent_name`` is set if the rows above do not show who the parent is.
     """
 
     id: int
@@ -102,7 +102,7 @@ def status_words(member: Member) -> str:
 
 
 def with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
-    """Return ``members`` with what their rows say, how many are below them included, in the same query."""
+    """Return ``members`` with what their rows show, including how many users are below them, in the same query."""
     below = hierarchy.descendants_of_outer().values("pk")[: COUNTED_BELOW + 1]
     return _with_people(members).annotate(below=BoundedCount(below))
 
@@ -151,7 +151,7 @@ def _unfolded(members: QuerySet[Member], folded: Sequence[Member]) -> QuerySet[M
 
 
 def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:
-    """Return the members whose branches the address folds, those of the viewer's branch; one query if there are any."""
+    """Return the members of the viewer's branch whose branches the address folds; one query if there are any."""
     asked_for = asked.parameters.get("folded", "").split(".")[:MOST_FOLDED]
     ids = [pk for text in asked_for if (pk := number_in(text, largest=MAX_MEMBER_ID)) is not None]
     # By the keys alone, and the branch looked at here: SQLite would go through all members of the branch.
@@ -276,10 +276,10 @@ def mail_problem(member: Member) -> str:
 def hierarchy_row(
     member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member], *, way: str = ""
 ) -> MemberRow:
-    """Return a member of ``user_hierarchy`` as it is printed: level below the viewer, users below, fold link.
+    """Return a row of ``user_hierarchy``: with the level below the viewer, the number of users below, and a fold link.
 
-    Where a filter has taken away the rows above, nothing is indented under them, and the parent is named: the viewer or
-    somebody below them.
+    In a filtered list the rows above may be missing, so rows are not indented and name the parent instead, who is the
+    viewer or somebody below them.
     """
     made = row(member, viewer, way=way)
     below: int = vars(member)["below"]  # annotated by ``user_hierarchy``
@@ -335,7 +335,7 @@ def chain_above(member: Member) -> list[Member]:
 
 
 def managers_of(member: Member) -> list[Member]:
-    """Return whoever may have a say about ``member``: those above, nearest first, then others by name; one query.
+    """Return those who may have rights over ``member``: ancestors, nearest first, then others by name; one query.
 
     The others, at most ``MOST_MANAGERS``, are not above but may manage any user of the account, or its settings.
     """

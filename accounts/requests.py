@@ -1,4 +1,4 @@
-"""The request as our views get it, and the methods of those with a form."""
+"""The type of the request that our views get, and the methods that views with a form allow."""
 
 from django.http import HttpRequest
 from django.views.decorators.http import require_http_methods

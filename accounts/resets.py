@@ -1,7 +1,7 @@
-"""Links for another password: whose they are, and whether they are good. No mail, no session, no password is set here.
+"""Links for resetting a password: whose they are, and whether they are good. Sends no mail and sets no password.
 
-A request is stored for whatever address was typed, known or not, with the same statements. Only when its mail is due is
-it asked whether the address is somebody's: what the person at the page can measure does not depend on it.
+A request is stored with the same statements whether or not the address that was typed is known. Whose it is, is looked
+up only when the mail is due, so that nothing the person at the page can measure depends on it.
 
 *Source:* docs/security.md, "Passwords and second factors".
 """
@@ -20,17 +20,17 @@ from accounts.origin import Origin
 
 #: How long a link is good.
 LIFE = timedelta(hours=1)
-#: How long the row is kept after that, to tell somebody who comes late that they do.
+#: How long the row is kept after that, so that somebody who comes late can be told.
 _KEPT = timedelta(days=1)
 _LONGEST_EMAIL = 254
 
 
 class ResetGone(Exception):
-    """The link is not good: used, expired, replaced by a change of the password, or never given."""
+    """The link is not good: it was used, has expired, was made void by a change of password, or never existed."""
 
 
 def make(email: str, origin: Origin) -> PasswordReset:
-    """Store that somebody asked for a link; whether there is such a user is not looked at. Clears old rows away."""
+    """Store a request for a link, without looking whether there is such a user. Deletes old requests."""
     forget_old()
     now = timezone.now()
     reset = PasswordReset(
@@ -45,15 +45,15 @@ def make(email: str, origin: Origin) -> PasswordReset:
 
 
 def forget_old() -> int:
-    """Clear requests of long ago away, and return how many."""
+    """Delete old requests, and return how many."""
     return PasswordReset.objects.filter(expires_at__lt=timezone.now() - _KEPT).delete()[0]
 
 
 def bind(reset: PasswordReset) -> bool:
-    """Bind a request, whose mail is due, to the user of its address as they are now; return whether there is one.
+    """Bind a request whose mail is due to the user of its address, as they are now; return whether there is one.
 
-    Somebody who has a password, and signs in somewhere or is invited: whoever has none yet, or is VPN-only or invalid
-    everywhere, has no use for a link, and gets none.
+    The user must have a password, and sign in somewhere or be invited. Somebody who has no password yet, or is VPN-only
+    or invalid everywhere, has no use for a link, and gets none.
     """
     user = User.objects.filter(email=reset.email).first()
     if user is None or reset.expires_at <= timezone.now() or not _may_reset(user):
@@ -76,7 +76,7 @@ def find(token: str) -> tuple[PasswordReset, User]:
 
 
 def use(reset: PasswordReset) -> None:
-    """Use the link up, by one statement. Raises ResetGone if somebody else just did."""
+    """Use up the link, by one statement. Raises ResetGone if it was just used."""
     if not PasswordReset.objects.filter(pk=reset.pk, used_at=None).update(used_at=timezone.now()):
         raise ResetGone
 
@@ -87,5 +87,5 @@ def _may_reset(user: User) -> bool:
 
 
 def _state_of(user: User) -> bytes:
-    """Return a digest of what a link is void after a change of: password and address."""
+    """Return a digest of the password and the address: a change of either makes a link void."""
     return hashlib.sha256(f"{user.email}\n{user.password}".encode()).digest()

@@ -1,6 +1,6 @@
-"""Clears away old events of the audit trail, up to a mark that is itself an event of the chain.
+"""Deletes old events of the audit trail, up to a mark that is itself recorded as an event of the chain.
 
-What is left can be verified as before: the mark has the link that the first event left follows.
+The rest can be verified as before, because the mark holds the link that the first remaining event follows.
 
 *Source:* docs/rules.md, "Activity"; docs/security.md, "Audit".
 """
@@ -17,37 +17,37 @@ from accounts.models import AuditChain, Event
 from accounts.origin import Origin
 from accounts.transactions import one_transaction
 
-#: Events verified and cleared away in one transaction: who writes in the account waits for it, and gives up after 2 s.
+#: Events verified and deleted in one transaction: other writes in the account wait for it, and give up after 2 s.
 AT_ONCE = 2_000
 
 
 class TrailBrokenError(Exception):
-    """Events that are not as they were written: what shows it is not cleared away."""
+    """Events are not as they were written; the evidence is not deleted."""
 
     def __init__(self, account_id: int, number: int, what: str) -> None:
         super().__init__(f"Account {account_id}: broken at event {number}: {what}")
 
 
 def may_trim() -> bool:
-    """Whether this database role may remove rows of events at all: the one that serves may not, on PostgreSQL."""
+    """Whether this database role may delete events at all: on PostgreSQL the serving role may not."""
     try:
         with transaction.atomic():
-            Event.objects.filter(account_id=0, number=0).delete()  # of no account: the right is looked at all the same
+            Event.objects.filter(account_id=0, number=0).delete()  # matches nothing, but the right is checked
     except ProgrammingError:
         return False
     return True
 
 
 def account_ids() -> Sequence[int]:
-    """Return the accounts that have a trail, those that are gone among them."""
+    """Return all accounts that have a trail, including those that no longer exist."""
     return list(AuditChain.objects.order_by("pk").values_list("pk", flat=True))
 
 
 def trim(account_id: int, *, before: datetime, origin: Origin) -> int:
-    """Clear away the account's events of before that moment, and return how many these were.
+    """Delete the account's events from before that moment, and return how many.
 
-    Each step is a transaction of its own under the chain's lock, with its event: two runs at once share the work. Only
-    events are cleared away that have none of later before them, and that are as they were written.
+    Each step is a transaction under the chain's lock, with its own event, so two runs at once share the work. Events
+    are deleted only from the first one on, without gaps, and only if they are as they were written.
 
     Raises TrailBrokenError; the steps before it are done.
     """
@@ -63,7 +63,7 @@ def _step(account_id: int, before: datetime, origin: Origin) -> int:
     if (wrong := audit.trim_break(chain)) is not None:
         raise TrailBrokenError(account_id, *wrong)
     old = list(takewhile(lambda event: event.at < before, _verified(chain)))
-    # A trim whose only reason is that of earlier ones would leave one more of its kind each day.
+    # Deleting nothing but the events of earlier trims would leave another one each day.
     if all(event.action == ACTIVITY_TRIMMED for event in old):
         return 0
     until, link = old[-1].number, bytes(old[-1].link)
@@ -80,7 +80,7 @@ def _step(account_id: int, before: datetime, origin: Origin) -> int:
 
 
 def _verified(chain: AuditChain) -> Iterator[Event]:
-    """Yield the first events of the chain, ``AT_ONCE`` at most. Raises TrailBrokenError at one that does not follow."""
+    """Yield the first events of the chain, ``AT_ONCE`` at most. Raises TrailBrokenError at one that does not fit."""
     previous, expected = bytes(chain.trimmed_link), chain.trimmed_until + 1
     for event in Event.objects.filter(account_id=chain.account_id).order_by("number")[:AT_ONCE].iterator():
         if (wrong := audit.break_at(event, previous=previous, expected=expected)) is not None:

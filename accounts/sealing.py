@@ -1,7 +1,7 @@
 """Encryption at rest with a ring of master keys. Knows bytes and purposes; no model, no request.
 
-A blob is: version byte, key id (one length byte, then the id), nonce (12 bytes), AES-256-GCM ciphertext. Whatever a
-blob belongs to is authenticated with it, so that one moved to another row, member or creator does not open.
+A blob is: version byte, key id (one length byte, then the id), nonce (12 bytes), AES-256-GCM ciphertext. What a blob
+belongs to is authenticated with it, so that it does not open if it is moved to another row, member or creator.
 
 Source: docs/security.md, "Secrets at rest".
 """
@@ -112,7 +112,7 @@ def _subkey(ring_text: str, ring_path: str, key_id: str, purpose: str) -> bytes:
 def derived(master: bytes, info: str) -> bytes:
     """Return HKDF-SHA-256 of ``master`` without a salt: 32 bytes, which are one block. *Source:* RFC 5869, section 2.
 
-    Of the standard library: every verification needs a subkey, and few processes that verify need to encrypt.
+    With the standard library only: every verification needs a subkey, but few verifying processes need to encrypt.
     """
     extracted = hmac.digest(bytes(_KEY_BYTES), master, hashlib.sha256)
     return hmac.digest(extracted, info.encode() + b"\x01", hashlib.sha256)
@@ -124,13 +124,13 @@ def subkey(key_id: str, purpose: str) -> bytes:
 
 
 def _bound(purpose: str, belongs_to: Iterable[object]) -> bytes:
-    """Return what is authenticated with a blob, each part with its length before it so that parts cannot run over."""
+    """Return what is authenticated with a blob, each part preceded by its length so that parts cannot be shifted."""
     parts = [bytes([_VERSION]), purpose.encode(), *(str(part).encode() for part in belongs_to)]
     return b"".join(struct.pack(">I", len(part)) + part for part in parts)
 
 
 def _cipher(key_id: str, purpose: str) -> "AESGCM":
-    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - 7 MiB, for who opens a value alone
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - takes 7 MiB, only where values are opened
 
     return AESGCM(subkey(key_id, f"seal/{purpose}"))
 
@@ -145,7 +145,7 @@ def seal(plain: bytes, *, purpose: str, belongs_to: Iterable[object]) -> bytes:
 
 
 def key_id_of(blob: bytes) -> str:
-    """Return the id of the master key that ``blob`` was sealed under. Raises SealError for what is no blob."""
+    """Return the id of the master key that ``blob`` was sealed under. Raises SealError if it is no blob."""
     if len(blob) < _HEADER_BYTES or blob[0] != _VERSION:
         raise SealError("Not a sealed value.")
     return blob[_HEADER_BYTES : _HEADER_BYTES + blob[1]].decode("ascii", "replace")

@@ -1,8 +1,9 @@
-"""The second stage of signing in: after the password, a code or a passkey. Nothing of the account is open between.
+"""The second stage of signing in: after the password, a code or a passkey. Until then nothing of the account is open.
 
-What is kept meanwhile is a session of nobody, with the user's number, a digest of the password that was given, and the
-time. So a change of the password, or ten minutes, end the stage, and no page takes it for somebody signed in. Whoever
-gave the password to join by an invitation goes through it too: then which one it is is kept as well, never its token.
+In between there is a session that belongs to nobody. It holds the user's number, a digest of the password that was
+given, and the time, so a change of password or ten minutes end the stage, and no page takes it for a signed-in session.
+Somebody who gave their password to join by an invitation goes through it too; the session then also says which
+invitation it is, but never holds its token.
 """
 
 import logging
@@ -34,7 +35,7 @@ _GONE = "The invitation can no longer be used\nAsk the person who invited you."
 
 
 class StageOver(Exception):
-    """There is no second stage to go through: the password has to be given, again or first. The message says why."""
+    """There is no second stage under way: the password has to be given first, or again. The message says why."""
 
     def __init__(self, message: str = "That took too long\nLog in again.") -> None:
         super().__init__(message)
@@ -42,7 +43,7 @@ class StageOver(Exception):
 
 @dataclass(frozen=True)
 class Stage:
-    """Somebody who has given their password: who, where they may go in, and by which invitation if they join by one."""
+    """Somebody who has given their password: the user, where they may sign in, and the invitation that they join by."""
 
     user: User
     members: Sequence[Member]
@@ -50,10 +51,10 @@ class Stage:
 
 
 def begin(request: HttpRequest, user: User, *, invitation: Invitation | None = None) -> None:
-    """Keep that the user gave their password, in a new session of nobody, and let them go on to the second stage.
+    """Begin the second stage for a user who gave their password, in a new session that belongs to nobody.
 
     Args:
-        invitation: the one of theirs that they join by; by none they sign in.
+        invitation: the user's invitation that they join by; none if they sign in.
     """
     with transaction.atomic():
         request.session.flush()
@@ -66,7 +67,7 @@ def begin(request: HttpRequest, user: User, *, invitation: Invitation | None = N
 
 
 def was_begun(request: HttpRequest) -> bool:
-    """Whether somebody gave a password in this session, which may be over by now."""
+    """Whether a second stage was begun in this session; it may be over by now."""
     return _SINCE in request.session
 
 
@@ -88,7 +89,7 @@ def present(request: HttpRequest) -> Stage:
 
 
 def _invitation(user_id: int, uid: str, generation: int) -> Invitation:
-    """Return the user's invitation as it was when they gave their password. Raises StageOver when there is none."""
+    """Return the user's invitation if it has not changed since they gave their password. Raises StageOver."""
     people = Invitation.objects.select_related("member__user", "member__account")
     found = people.filter(uid=uid, generation=generation, member__user_id=user_id).first()
     if found is None or found.is_expired():
@@ -97,7 +98,7 @@ def _invitation(user_id: int, uid: str, generation: int) -> Invitation:
 
 
 def ways(user_id: int) -> dict[str, bool]:
-    """Return by which ways the user can go on; two queries."""
+    """Return which second factors the user has; two queries."""
     return {
         "has_passcode": passcodes.is_on(user_id),
         "has_passkey": Passkey.objects.filter(user_id=user_id).exists(),
@@ -106,7 +107,7 @@ def ways(user_id: int) -> dict[str, bool]:
 
 @sensitive_variables("code")
 def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> int | None:
-    """Sign the person in, if the code is a one-time passcode or a recovery code of theirs that was not used yet.
+    """Sign the user in if the code is an unused one-time passcode or recovery code of theirs.
 
     Returns how many recovery codes are left if it was one of them, else none. Raises StageOver, or SignInRefused as for
     a sign-in.
@@ -117,7 +118,7 @@ def finish_with_code(request: HttpRequest, *, code: str, origin: Origin) -> int 
 
 
 def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, origin: Origin) -> None:
-    """Sign the person in, if one of their passkeys signed what was asked. Raises StageOver or SignInRefused."""
+    """Sign the user in if one of their passkeys signed the challenge. Raises StageOver or SignInRefused."""
     stage = present(request)
     check_passkey(stage.user, credential=credential, site=site, purpose=passkeys.LOG_IN, origin=origin)
     complete(request, stage, used="passkey", origin=origin)
@@ -126,7 +127,7 @@ def finish_with_passkey(request: HttpRequest, *, credential: str, site: Site, or
 def check_passkey(
     user: User, *, credential: str, site: Site, purpose: str, origin: Origin, limits: Limits = throttle.CODES
 ) -> None:
-    """Use up what one of the user's passkeys signed; counted before it is looked at. Raises SignInRefused.
+    """Accept what one of the user's passkeys signed, once; counted before it is checked. Raises SignInRefused.
 
     Args:
         limits: what it counts against: ``throttle.PROOFS`` where the user's session is open.
@@ -142,10 +143,10 @@ def check_passkey(
 
 @sensitive_variables("code")
 def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, limits: Limits = throttle.CODES) -> str:
-    """Use up a code of the user and return what it was, in words; counted before it is looked at. Raises SignInRefused.
+    """Use up a code of the user and return its kind, in words; counted before it is checked. Raises SignInRefused.
 
     Args:
-        recovers: whether a recovery code will do as well.
+        recovers: whether a recovery code is accepted too.
         limits: what it counts against, as for a passkey.
     """
     signin.count_or_refuse(user.email, origin, limits)
@@ -164,11 +165,11 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, 
 
 
 def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -> int | None:
-    """Sign in somebody who has just proved the second factor too, in the account that they join if they do.
+    """Sign in somebody who has given both factors, in the account that they join if they join one.
 
     Returns how many recovery codes are left if one was used, else none.
 
-    Raises SignInRefused where no address allows it, or StageOver when the invitation went meanwhile.
+    Raises SignInRefused if no membership allows their address, or StageOver if the invitation is gone.
     """
     member = signin.first_open(stage.members, origin)
     if stage.invitation is not None:
@@ -187,7 +188,7 @@ def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -
 
 
 def _join(invitation: Invitation, user: User, origin: Origin) -> Member:
-    """Let the user into the account that invited them. Raises StageOver when the invitation went meanwhile."""
+    """Let the user into the account that invited them. Raises StageOver if the invitation is gone."""
     try:
         return invitations.accept_as(token=tokens.token_of(invitation), user=user, origin=origin)
     except (InvitationGone, InvitationExpired, sealing.SealError):

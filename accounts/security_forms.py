@@ -1,4 +1,4 @@
-"""Forms about how people log in: passwords, codes, passkeys. They clean input; whether it is right is not for them."""
+"""Forms about how people log in: passwords, codes, passkeys. They clean input; others check whether it is right."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from accounts.forms import PASSWORD_HELP, EmailAddressField, NameField, Password
 from accounts.models import User
 from accounts.models.factor import PASSKEY_NAME_LENGTH
 
-#: Codes are short; what is longer is none.
+#: No code is longer.
 _LONGEST_CODE = 100
 #: A browser's answer about a passkey, as JSON.
 _LONGEST_ANSWER = 20_000

@@ -1,7 +1,7 @@
-"""How long and how many sessions may be: the installation's limits and the account's, of which the stricter counts.
+"""How long sessions may last and how many there may be: of the installation's and the account's limits, the stricter.
 
-A session belongs to its user and to the account that it is in at the moment: that account's limits are asked on every
-request, and going over to another account is going over to its limits.
+A session belongs to its user and to the account that it is in at the moment. That account's limits apply on every
+request; after switching accounts, those of the other account do.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class SessionLimits:
     longest: timedelta
 
     def are_exceeded(self, *, started: datetime | None, seen: datetime | None, now: datetime) -> bool:
-        """Whether a session's time is over; that of one without times is."""
+        """Whether a session's time is over; it is if the session has no times."""
         return started is None or seen is None or now - started > self.longest or now - seen > self.idle
 
 
@@ -37,10 +37,10 @@ def limits_of(account: Account | None) -> SessionLimits:
 
 
 def make_room(*, account: Account, user_id: int, session_key: str) -> int:
-    """End the user's oldest sessions in the account beyond its number, never ``session_key``; return how many.
+    """End the user's oldest sessions in the account beyond its limit, never ``session_key``; return how many.
 
-    Those whose time is over, although their rows are still there, do not count. To be called with the account's audit
-    chain locked, so that of two that begin at once each counts the other.
+    Expired sessions whose rows are still there do not count. To be called with the account's audit chain locked, so that
+    two sessions that begin at once are both counted.
     """
     if account.most_sessions is None:
         return 0

@@ -1,4 +1,4 @@
-"""The session engine: Django's database sessions, with user, account, times and whereabouts kept beside the data."""
+"""The session engine: Django's database sessions, with user, account, times and address in columns of their own."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -47,12 +47,12 @@ class SessionStore(DatabaseSessionStore):
         return row
 
     def _validate_session_key(self, key: str | None) -> bool:
-        """Whether a cookie can name a session: what holds anything but our letters would be no text to a database."""
+        """Whether a cookie can name a session; other characters than those of keys may be no text to a database."""
         is_long_enough = super()._validate_session_key(key)  # type: ignore[misc]  # the stubs leave it out
         return bool(is_long_enough) and set(cast(str, key)) <= _LETTERS
 
     def _get_session_from_db(self) -> Session | None:
-        """Return the row of the session, none when there is none any more; every request asks for one."""
+        """Return the row of the session, or none if it has ended; one query of every request."""
         row = _under_key.first(self.session_key) if self.session_key else None
         if row is None or row.expire_date <= timezone.now():
             self._session_key = None
@@ -61,18 +61,18 @@ class SessionStore(DatabaseSessionStore):
         return row
 
     def note_use(self, values: Mapping[str, Any]) -> None:
-        """Put ``values``, which say when and from where it was used last, into the session.
+        """Put ``values``, which say when and from where the session was used last, into it.
 
-        If nothing else changes, it is written only where nobody has to be waited for long: while somebody writes a
-        great deal, pages are answered, and the use is noted with a later one.
+        If nothing else changes, the session is saved only if that does not have to wait long: during a long write pages
+        are still answered, and the use is noted with a later request.
         """
         self.update(dict(values))
         self._with_use_noted = dict(self.items())
 
     def save(self, must_create: bool = False) -> None:  # noqa: FBT001, FBT002 - Django's signature
-        """Write the session. Raises UpdateError only when it was ended meanwhile.
+        """Write the session. Raises UpdateError only if it was ended meanwhile.
 
-        Django's own says so of every fault of the database: the person would be told that the request was bad.
+        Django raises it for every fault of the database, and the user would be told that the request was bad.
         """
         if must_create or dict(self.items()) != self._with_use_noted:
             self._write(must_create)
@@ -97,7 +97,7 @@ class SessionStore(DatabaseSessionStore):
             raise
 
     def _replaces_what_was_read(self) -> bool:
-        """Write the row if it is as this request read it, and return whether it was; one query."""
+        """Write the row if it is still as this request read it, and return whether it was; one query."""
         if self._read is None or self.session_key is None:  # a new one, or what is left after logging out
             return False
         row = self.create_model_instance(dict(self.items()))
@@ -108,10 +108,10 @@ class SessionStore(DatabaseSessionStore):
         return True
 
     def _take_over_what_others_wrote(self, *, since: str) -> None:
-        """Put what this request changed into what the row holds by now, which is not ``since`` any more.
+        """Apply what this request changed to what the row holds now, which is no longer ``since``.
 
-        A session is written as a whole: two tabs that were answered at once would else undo each other's changes, such
-        as of the account that both are in.
+        A session is written as a whole, so two tabs that are answered at once would otherwise undo each other's
+        changes, such as switching accounts.
         """
         rows = Session.objects.select_for_update(no_key=True).filter(session_key=self.session_key)
         present = rows.values_list("session_data", flat=True).first()
@@ -124,7 +124,7 @@ class SessionStore(DatabaseSessionStore):
 
     @classmethod
     def delete_expired(cls) -> int:
-        """Delete the rows of sessions whose time is over, everybody's, and return how many."""
+        """Delete all sessions whose time is over, and return how many."""
         return Session.objects.filter(expire_date__lt=timezone.now()).delete()[0]
 
 

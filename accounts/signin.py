@@ -29,13 +29,13 @@ from accounts.throttle import Limits
 
 _log = logging.getLogger(__name__)
 
-#: How long a password counts as proof of identity before a value is shown.
+#: How long a sign-in or a proof of identity counts as fresh.
 FRESH_PROOF = timedelta(minutes=5)
 
-#: A wrong e-mail address and a wrong password are answered after the same time, although only one leaves an event.
+#: An unknown e-mail address and a wrong password are answered after the same time, although only one leaves an event.
 _REFUSAL_SECONDS = 0.25
 
-#: A session's use is written down at most this often: enough to measure minutes.
+#: The use of a session is noted at most this often, which is enough to measure minutes.
 _NOTED_AFTER = timedelta(minutes=1)
 
 
@@ -52,7 +52,7 @@ class MemberBackend(BaseBackend):
     def authenticate(
         self, request: HttpRequest | None, username: str = "", password: str = "", **_: Any
     ) -> User | None:
-        """Return the user whose address and password these are, none otherwise; the work is the same for both."""
+        """Return the user with that address and password, or none after the same amount of work."""
         user = User.objects.filter(email=username).first()
         if user is None:
             User().set_password(password)  # the same hash for an unknown address: the time tells nothing
@@ -60,7 +60,7 @@ class MemberBackend(BaseBackend):
         return user if user.check_password(password) else None
 
     def get_user(self, user_id: int) -> User | None:
-        """Return the signed-in user with ``memberships_to_sign_in`` filled, none when nothing is left to sign in to."""
+        """Return the signed-in user with ``memberships_to_sign_in``, or none if they have no membership left."""
         members = _prepared_memberships(user_id)
         if not members:
             return None
@@ -81,16 +81,16 @@ _prepared_memberships = Prepared(_sign_in_memberships)
 
 
 def members_to_sign_in(user_id: int) -> Sequence[Member]:
-    """Return where the user may sign in, with their user, and whether they have a second factor; one query."""
+    """Return the members with which the user may sign in, with all that pages ask of the viewer; one query."""
     return _prepared_memberships(user_id)
 
 
 def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) -> User | None:
-    """Sign the person in, in a new session, and return none; or the user, who has a second factor to prove first.
+    """Sign the user in, in a new session, and return none; or return the user if they have a second factor to prove.
 
-    Raises SignInRefused: too many attempts, wrong e-mail address or password (the same words for both), nothing to
-    sign in to, or an address that no membership allows. Each refusal of a known user is an event, but for those that
-    came too often: an event would take time, and the time would tell who exists.
+    Raises SignInRefused: too many attempts, wrong e-mail address or password (the same words for both), no membership
+    to sign in to, or none that allows the client's address. Each refusal of a known user is an event, except for too
+    many attempts: writing an event takes time, which would tell who exists.
     """
     started = time.monotonic()
     count_or_refuse(email, origin)
@@ -103,14 +103,14 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         raise SignInRefused("The email or the password is wrong. Check both and try again.")
     members = members_to_sign_in(user.pk)
     if not members:
-        # From here on the password was right: saying more than to a stranger tells a stranger nothing.
+        # The password was right, so this may say more than a stranger may know.
         record_refusal(user, origin, "no membership to sign in to")
         ask = "To join an account that invited you, open the link in its email."
         ask = ask if identity.is_invited(user.pk) else "Ask the person who invited you."
         raise SignInRefused(f"Your user cannot log in to any account. {ask}")
     member = first_open(members, origin)
     throttle.forget_success(email, origin.address)
-    SessionStore.delete_expired()  # of everybody: here, because that is once for each person who gets in
+    SessionStore.delete_expired()  # everybody's: here it happens once per sign-in
     if member.has_second_factor:
         return user
     start_session(request, member=member, origin=origin)
@@ -118,9 +118,9 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
 
 
 def first_open(members: Sequence[Member], origin: Origin) -> Member:
-    """Return the first of the user's members that may be used from there, one that may work if there is one.
+    """Return the first of the user's members whose restrictions allow the address, preferably one that may work.
 
-    Raises SignInRefused, after an event, when there is none.
+    Raises SignInRefused, after an event, if there is none.
     """
     open_here = [member for member in members if allows_platform(member, origin)]
     if not open_here:
@@ -133,12 +133,12 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin, used:
     """Sign in the member's user, who has just proved who they are, in a new session and in the member's account.
 
     Args:
-        used: the second factor that was proved, in words.
+        used: the second factor that was used, in words.
 
-    Raises SignInRefused when the password was enough before, and is not any more.
+    Raises SignInRefused if only the password was given, and a second factor was set up meanwhile.
     """
     with transaction.atomic():
-        # Whoever adds a first factor has this lock, and ends the sessions that there are by then.
+        # Adding a first factor takes this lock too, and ends the sessions that exist by then.
         audit.lock_chain(member.account_id)
         if not used and passcodes.has_one(member.user_id):
             raise SignInRefused("A second factor has been set up in the meantime. Log in again.")
@@ -149,14 +149,14 @@ def start_session(request: HttpRequest, *, member: Member, origin: Origin, used:
 
 
 def _whereabouts(now: float, origin: Origin) -> dict[str, Any]:
-    """Return what a session notes of its use."""
+    """Return what a session notes about its use."""
     return {SEEN: now, ADDRESS: origin.address or "", AGENT: origin.agent}
 
 
 def _enter(
     request: HttpRequest, member: Member, action: str, origin: Origin, details: Mapping[str, str] | None = None
 ) -> None:
-    """Make the member's account the session's, end sessions beyond the account's number, and record ``action``.
+    """Make the member's account the session's, end sessions beyond the account's limit, and record ``action``.
 
     To be called inside the transaction of the change.
     """
@@ -171,8 +171,8 @@ def _enter(
     if ended:
         why = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
         audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=why)
-    # With the account's chain in hand, no row may be waited for: whoever has it may wait for the chain. So it is passed
-    # over while somebody changes or moves the member, and noted with the next sign-in.
+    # The account's chain is locked now, so this must not wait for the member's row: its lock's holder may be waiting for
+    # the chain. If the row is locked, the sign-in is not noted here, but the next one is.
     free = Member.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=member.pk)
     if free.values_list("pk").first() is not None:
         Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())
@@ -200,7 +200,7 @@ def go_on_elsewhere(request: HttpRequest, *, origin: Origin) -> bool:
 
 
 def count_or_refuse(email: str, origin: Origin, limits: Limits = throttle.SIGN_IN) -> None:
-    """Count an attempt. Raises SignInRefused, with the time to wait, when it is one too many."""
+    """Count an attempt. Raises SignInRefused, with the time to wait, if it is one too many."""
     wait = throttle.count_attempt(email, origin.address, limits)
     if wait is not None:
         _log.warning("sign-in refused: too many attempts, from %s", origin.address)
@@ -211,7 +211,7 @@ def count_or_refuse(email: str, origin: Origin, limits: Limits = throttle.SIGN_I
 
 
 def record_refusal(user: User | None, origin: Origin, why: str) -> None:
-    """Record a refused sign-in of a known user in each of their accounts; of an unknown one there is nobody to tell."""
+    """Record a refused sign-in in each account of the user; nothing for an unknown one."""
     if user is None:
         return
     with transaction.atomic():
@@ -238,7 +238,7 @@ def sign_out(request: HttpRequest, *, origin: Origin) -> None:
 
 
 def memberships(user: Any) -> Sequence[Member]:
-    """Return where the signed-in user may sign in, as loaded with the user: no query."""
+    """Return the members with which the signed-in user may sign in, as loaded with the user: no query."""
     return getattr(user, "memberships_to_sign_in", ())
 
 
@@ -253,7 +253,7 @@ def current_member(request: HttpRequest) -> Member | None:
 
 
 def switch_account(request: HttpRequest, *, account_id: int, origin: Origin) -> Member | None:
-    """Make another of the user's accounts the current one and return the member there; none if they have no such."""
+    """Make another of the user's accounts the current one and return the member there; none if it is not theirs."""
     member = next((member for member in memberships(request.user) if member.account_id == account_id), None)
     if member is None:
         return None
@@ -272,7 +272,7 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
 
 
 def note_proof(request: HttpRequest, *, member: Member, origin: Origin) -> None:
-    """Keep that the member has just proved who they are, under a new session id."""
+    """Note that the member has just proved who they are, under a new session id."""
     with transaction.atomic():
         request.session.cycle_key()
         request.session[PROVED] = timezone.now().timestamp()
@@ -281,7 +281,7 @@ def note_proof(request: HttpRequest, *, member: Member, origin: Origin) -> None:
 
 
 def check_password(user: User, *, password: str, origin: Origin, limits: Limits = throttle.SIGN_IN) -> None:
-    """Check a password given by, or in the name of, a user that is known. Raises SignInRefused as for a sign-in.
+    """Check the password of a user who is known already. Raises SignInRefused as for a sign-in.
 
     Args:
         limits: what it counts against: ``throttle.PROOFS`` where the user's session is open.
@@ -294,9 +294,9 @@ def check_password(user: User, *, password: str, origin: Origin, limits: Limits 
 
 
 def store(request: HttpRequest) -> None:
-    """Write the session now, in the transaction of its event: the middleware writes it only after the answer is made.
+    """Save the session now, in the transaction of its event; the middleware would save it only after the response.
 
-    Raises SessionInterrupted, which is answered with 400, when the session was ended meanwhile.
+    Raises SessionInterrupted, which is answered with 400, if the session was ended meanwhile.
     """
     try:
         request.session.save()
@@ -305,7 +305,7 @@ def store(request: HttpRequest) -> None:
 
 
 def has_fresh_proof(request: HttpRequest) -> bool:
-    """Whether the person signed in, or gave the password again, within ``FRESH_PROOF``."""
+    """Whether the user signed in, or gave a proof of identity, within ``FRESH_PROOF``."""
     age: float = timezone.now().timestamp() - request.session.get(PROVED, 0)
     return 0 <= age <= FRESH_PROOF.total_seconds()
 

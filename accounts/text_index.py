@@ -1,15 +1,13 @@
-"""The index of letter groups: which members' texts may hold some terms, without reading the texts of all.
+"""The index of letter groups: finds the members whose texts may hold some terms, without reading all texts.
 
-An index entry is a group of three letters. A text that holds a term holds all its groups; the other way round it need
-not, so the texts found are read as well, and whoever asks gets exactly what reading every text would have given.
+An index entry is a group of three letters. A text that holds a term holds all its groups, but not the other way round,
+so the texts that the index finds are read as well: the result is exactly what reading every text would give.
 
-* PostgreSQL: a GIN index over a function of account and text, of a table that triggers keep as members' texts are. In
-  the members' own table each move of a branch would put in anew what it leaves as it is. Nothing but the database's own
-  parts: ``pg_trgm`` is an extension, knows letters by the database's locale alone, and would read other accounts'
-  entries too.
-* SQLite: an FTS5 table. Triggers may not write to it, as the schema is not trusted; they note the members that it does
-  not know as they are. Those are read beside the index, so that a search is right whatever program wrote, and
-  ``catch_up`` puts them into it.
+* PostgreSQL: a GIN index over a function of account and text, on a table of texts that triggers keep up to date. On
+  the members' own table, moving a branch would insert all its texts into the index again. It needs no extension:
+  ``pg_trgm`` knows letters only by the database's locale, and would read other accounts' entries too.
+* SQLite: an FTS5 table. Triggers cannot write to it, because the schema is not trusted; they note the members for whom
+  it is out of date. Searches read those too, so they are right whichever program wrote. ``catch_up`` updates the index.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,12 +27,12 @@ _GROUP = 3
 def by_index(
     rows: QuerySet[Row], terms: Sequence[str], account_id: int, *, text: str = "search_text", key: str = "pk"
 ) -> list[QuerySet[Row]]:
-    """Return querysets that hold, together, those of ``rows`` in the account whose members' texts hold every term.
+    """Return querysets that together hold those of ``rows`` in the account whose members' texts hold every term.
 
-    None where no term is long enough for the index.
+    The list is empty if no term is long enough for the index.
 
     Args:
-        rows: narrowed by nothing that another index would serve: a database could begin with that one.
+        rows: without any condition that another index serves, because a database might use that one.
         terms: folded, as the texts are.
         account_id: the account.
         text: the rows' column with the member's text.
@@ -44,7 +42,7 @@ def by_index(
     if not indexed_terms:
         return []
     if connection.vendor == "postgresql":
-        # The text is read where the index is, not in the members' own table: a join less.
+        # The text is read from the table with the index, not from the members' own: one join less.
         text_there = RawSQL("accounts_member_text.search_text", [], output_field=TextField())
         in_index: QuerySet[Any] = rows.filter(account_id=account_id).alias(text_there=text_there)
         in_index = in_index.filter(**{key: RawSQL("accounts_member_text.member_id", [])})
@@ -71,7 +69,7 @@ def by_index(
 
 
 def _holding(rows: QuerySet[Any], text: str, terms: Sequence[str]) -> QuerySet[Any]:
-    """Return those of ``rows`` whose column ``text`` holds every term, and not only all its groups."""
+    """Return those of ``rows`` whose column ``text`` holds every term, and not only its groups."""
     for term in terms:
         rows = rows.filter(**{f"{text}__contains": term})
     return rows
@@ -84,9 +82,9 @@ def _match(terms: Sequence[str]) -> str:
 
 
 def catch_up() -> None:
-    """Put into SQLite's index what it does not know yet; to be called last in a transaction that wrote members.
+    """Bring SQLite's index up to date; to be called last in a transaction that wrote members.
 
-    PostgreSQL's follows by itself.
+    PostgreSQL's index follows by itself.
     """
     if connection.vendor == "postgresql":
         return
@@ -103,10 +101,10 @@ def catch_up() -> None:
 
 
 def disagreements() -> Iterator[str]:
-    """Yield, for each member of whom PostgreSQL's table holds another text than the members' own, who it is.
+    """Yield a finding for each member whose text in PostgreSQL's table differs from the member's own.
 
-    Triggers keep them alike; a table restored without them would keep users from being found. Nothing on SQLite, where
-    a search reads what its index does not know.
+    Triggers keep the two alike; if a database was restored without them, users might not be found. Yields nothing on
+    SQLite, where searches read whatever the index is out of date for.
     """
     if connection.vendor != "postgresql":
         return

@@ -1,7 +1,7 @@
 """Slows down guessing of passwords and codes, and floods of mail: counted in the database, before a hash is computed.
 
-Counting first and atomically is what makes guesses sent at the same moment count each. Live sessions and API keys are
-never stopped by it: otherwise anybody could lock others out.
+Attempts are counted first and atomically, so that simultaneous guesses count each. Open sessions and API keys are never
+stopped by it; otherwise anybody could lock others out.
 
 Source: docs/security.md, "Signing in".
 """
@@ -33,14 +33,14 @@ class Limit:
 
 @dataclass(frozen=True)
 class Full:
-    """There is not enough room for what was to be counted: how many would go in, and how long until there is more."""
+    """There is not enough room left: how many would still fit, and how long until the window ends."""
 
     left: int
     wait: timedelta
 
 
 class TryLater(Exception):
-    """Something is refused; ``retry_after`` is for how long, where waiting helps. The message is for who asked."""
+    """Something is refused; ``retry_after`` says for how long, if waiting helps. The message is for who asked."""
 
     def __init__(self, message: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class TryLater(Exception):
 
     @property
     def retry_after_seconds(self) -> int:
-        """Whole seconds to wait before the next attempt; 0 when waiting is not what is wanted."""
+        """Whole seconds to wait before the next attempt; 0 if waiting does not help."""
         return math.ceil(self.retry_after.total_seconds()) if self.retry_after else 0
 
 
@@ -56,19 +56,19 @@ PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one cli
 EMAIL = Limit("email", 20, timedelta(minutes=15))  # one e-mail address, wherever from
 ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, whatever e-mail address
 
-#: What counts against what: one address from one place, that address wherever from, one place whatever the address.
+#: The limits of one kind of attempt: for an e-mail address from one place, from anywhere, and for one place.
 Limits = tuple[Limit, Limit, Limit] | tuple[Limit, Limit]
 SIGN_IN: Limits = (PAIR, EMAIL, ADDRESS)
-#: One-time passcodes and recovery codes. Their own counts: a right password must not make room for more guesses.
+#: One-time passcodes and recovery codes. They have their own counts: a right password must not allow more guesses.
 CODES: Limits = (
     Limit("code pair", 5, timedelta(minutes=5)),
     Limit("code", 20, timedelta(minutes=15)),
     ADDRESS,
 )
-#: Proofs of identity in an open session, by password, code or passkey. Their own counts, and none of the place: whoever
-#: fails at the login page, from wherever, must not keep anybody from what is open to them.
+#: Proofs of identity in an open session, by password, code or passkey. They have their own counts, and none for the
+#: place: failures at the login page must not keep anybody out of what they have open.
 PROOFS: Limits = (Limit("proof pair", 5, timedelta(minutes=5)), Limit("proof", 20, timedelta(minutes=15)))
-#: Links for another password. Nobody's mailbox is filled, and nobody is kept from logging in by who asks for one.
+#: Links for resetting a password: they must not fill a mailbox, and asking for them must not keep anybody out.
 RESETS: Limits = (
     Limit("reset pair", 5, timedelta(minutes=15)),
     Limit("reset", 10, timedelta(hours=1)),
@@ -110,15 +110,15 @@ def count_attempt(email: str, address: str | None, limits: Limits = SIGN_IN) -> 
 
 
 def count(limit: Limit, subject: str, amount: int = 1) -> Full | None:
-    """Count ``amount`` of what ``subject`` does, all or nothing; none when there was room for it.
+    """Count ``amount`` for ``subject``, all or nothing; return none if there was room.
 
-    In the caller's transaction, if there is one: what is undone was not done.
+    Counts in the caller's transaction, if there is one, so that what is rolled back is not counted.
     """
     return _count([(limit, _key(limit, subject))], amount)
 
 
 def lack_of_room(limit: Limit, subject: str, amount: int) -> Full | None:
-    """Return what ``count`` would return now; counts nothing, takes one query."""
+    """Return what ``count`` would return now, without counting; one query."""
     now = timezone.now()
     row = AttemptCount.objects.filter(key=_key(limit, subject), window_ends_at__gt=now).first()
     counted, wait = (row.count, row.window_ends_at - now) if row else (0, limit.window)
@@ -126,7 +126,7 @@ def lack_of_room(limit: Limit, subject: str, amount: int) -> Full | None:
 
 
 def used_up(limit: Limit, subjects: Iterable[str]) -> set[str]:
-    """Return those of ``subjects`` for whom there is no room left; counts nothing, takes one query."""
+    """Return those of ``subjects`` for which there is no room left, without counting; one query."""
     keys = {_key(limit, subject): subject for subject in subjects}
     full = AttemptCount.objects.filter(
         key__in=keys, count__gte=limit.attempts, window_ends_at__gt=timezone.now()
@@ -181,7 +181,7 @@ def _count(limited: Sequence[tuple[Limit, str]], amount: int) -> Full | None:
                 this = Full(max(0, limit.attempts - row.count), row.window_ends_at - now)
                 full = this if full is None else max(full, this, key=lambda one: one.wait)
         if full is not None:
-            transaction.set_rollback(True)  # else whoever is over a limit could go on making rows for made-up addresses
+            transaction.set_rollback(True)  # else somebody over a limit could go on making rows for made-up addresses
             return full
         for row in rows.values():
             row.count += amount
@@ -190,13 +190,13 @@ def _count(limited: Sequence[tuple[Limit, str]], amount: int) -> Full | None:
 
 
 def forget_old() -> int:
-    """Clear counts of long ago away, and return how many."""
+    """Delete old counts, and return how many."""
     return AttemptCount.objects.filter(window_ends_at__lt=timezone.now() - _KEPT).delete()[0]
 
 
 def forget_success(email: str, address: str | None, limits: Limits = SIGN_IN) -> None:
-    """Take back a counted attempt that succeeded: its own pair starts anew, the wider counts lose just this one."""
-    forget_old()  # here, because that is once for each person who gets in
+    """Take back a counted attempt that succeeded: the pair's count is reset, the wider ones lose just this one."""
+    forget_old()  # here it happens once for each success
     with transaction.atomic():
         for limit, key in sorted(_keys(email, address, limits), key=lambda item: item[1]):
             left = Value(0) if limit is limits[0] else Greatest(F("count") - 1, Value(0))

@@ -1,9 +1,9 @@
 """The secrets in the links of invitations and password resets: derived when they are needed, stored nowhere.
 
-A token is an HMAC under a subkey of the key ring over the row's random uid and, of an invitation, its generation: 256
-bits that neither the database nor a copy of it can give away. The row has a digest of it, to be found by, which alone
-opens nothing: what is found is compared with the token derived anew, so that nobody who writes to the database can
-plant one.
+A token is an HMAC under a subkey of the key ring over the row's random uid and, for an invitation, its generation: 256
+bits that neither the database nor a copy of it can give away. The row holds a digest of the token for finding it, which
+is not enough to open anything: the row found is checked against the token derived again, so that somebody who can write
+to the database cannot plant one.
 
 *Source:* docs/security.md, "Invitations and mail" and "Passwords and second factors".
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from accounts import sealing
 from accounts.models import Invitation, PasswordReset
 
-#: By which logs and scanners know a token.
+#: How logs and secret scanners recognise a token.
 PREFIX, RESET_PREFIX = "kti_", "ktr_"
 _PURPOSE, _RESET_PURPOSE = "invitation", "password reset"
 
@@ -38,7 +38,7 @@ def _derived(said: str, *, purpose: str, key_id: str) -> str:
 
 
 def digest_of(token: str) -> bytes:
-    """Return what an invitation, or a reset, is found by."""
+    """Return the digest by which an invitation or a reset is found."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 

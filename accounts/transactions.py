@@ -1,4 +1,4 @@
-"""How a write runs: one transaction, tried once more when the database itself chose it as the one to give way."""
+"""How a write runs: in one transaction, which is repeated once if the database aborted it because of another."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -21,9 +21,9 @@ _GIVE_WAY = frozenset({"40P01", "40001", "23503"})
 def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
     """Run ``write`` in one transaction: everything it does, its audit event included, or nothing.
 
-    Writes lock their rows first and the account's audit chain last, but two that a third one joins can still wait for
-    each other. The database then undoes one of them, which is tried once more, unless a larger transaction surrounds
-    it: that one has to be tried again as a whole.
+    Writes lock their rows first and the account's audit chain last, but together with a third one two of them can still
+    deadlock. The database then aborts one, which is repeated, unless it is part of a larger transaction: that one would
+    have to be repeated as a whole.
     """
 
     @functools.wraps(write)
@@ -43,9 +43,9 @@ def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
 
 @contextmanager
 def waiting_at_most(milliseconds: int) -> Iterator[None]:
-    """Let a write wait only so long while another one holds SQLite's only lock; on PostgreSQL nothing is different.
+    """Limit how long a write waits for SQLite's only write lock; does nothing on PostgreSQL.
 
-    Then it raises OperationalError, as it does elsewhere after the time that the settings let it wait.
+    After that it raises OperationalError, as it otherwise does after the timeout of the settings.
     """
     if connection.vendor != "sqlite":
         yield
@@ -63,8 +63,8 @@ def waiting_at_most(milliseconds: int) -> Iterator[None]:
 def allow_long_statements() -> None:
     """Let the statements of this transaction take up to a minute on PostgreSQL, if no more is allowed already.
 
-    The limit that pages have is for statements that hang. One that writes a row for each of a large branch does not,
-    and on a busy machine would meet it.
+    The limit for pages is meant for statements that hang. Writing every row of a large branch may legitimately take
+    longer on a busy machine.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:

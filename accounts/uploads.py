@@ -1,4 +1,4 @@
-"""Files that are larger than any form: which pages take them, and from whom. Nobody else's are read at all."""
+"""Files larger than any form: which pages accept them, and from whom. No other large body is read at all."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -21,7 +21,7 @@ _AROUND = 64 * 1024
 
 
 def takes_files(largest: int, *, of: Callable[[Member], bool]) -> Callable[[View], View]:
-    """Mark a view that takes files of up to ``largest`` bytes, from the members for whom ``of`` says so."""
+    """Mark a view that accepts files of up to ``largest`` bytes, from members for whom ``of`` is true."""
 
     def mark(view: View) -> View:
         view.largest_file, view.takes_files_of = largest, of  # type: ignore[attr-defined]
@@ -31,13 +31,13 @@ def takes_files(largest: int, *, of: Callable[[Member], bool]) -> Callable[[View
 
 
 def body_size(request: HttpRequest) -> int:
-    """Return how many bytes of body the request says that it has."""
+    """Return the size of the body in bytes, as the request declares it."""
     said = request.META.get("CONTENT_LENGTH", "")
     return int(said[:18]) if said.isdecimal() else 0
 
 
 def largest_body(request: HttpRequest) -> int:
-    """Return how many bytes of body the page takes that is asked for; 0 for one that takes no files."""
+    """Return how many bytes of body the requested page accepts; 0 for one that accepts no files."""
     try:
         view = resolve(request.path_info).func
     except Resolver404:
@@ -47,16 +47,17 @@ def largest_body(request: HttpRequest) -> int:
 
 
 def too_large(request: HttpRequest) -> HttpResponse:
-    """Return the answer to a body that is not read; of a page that takes files, with how much, and a way back to it."""
+    """Return the response to a body too large to be read; on a page for files it says how large they may be."""
     largest = largest_body(request)
     context = {"page": request.path if largest else "", "mebibytes": largest // 1024**2}
     return HttpResponse(loader.render_to_string("413.html", context), status=413)
 
 
 def admit(request: MemberRequest) -> HttpResponse | None:
-    """Return the answer to a large body that the member may not send, else none; it is then kept out of memory.
+    """Return the response to a large body that the member may not send; none if they may, and it then goes to disk.
 
-    To be called before anything reads the form: nothing else has asked yet whether the member may use the console.
+    To be called before anything reads the form, when nothing else has checked yet whether the member may use the
+    console.
     """
     if body_size(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         return None

@@ -1,4 +1,4 @@
-"""Where people are led after signing in, or back to after a choice: a page of this site that can be opened."""
+"""Where people are redirected after signing in or after a choice: only to pages of this site that can be opened."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,26 +16,26 @@ _LONGEST = 2_000
 
 
 def post_only(view: View) -> View:
-    """Let a view take POST alone, and mark its address as one that is no page to be led to."""
+    """Let a view accept only POST, and mark its address as one that nobody is redirected to."""
     decorated: View = require_POST(view)
     decorated.is_no_page = True  # type: ignore[attr-defined]
     return decorated
 
 
 def page_of_ours(request: HttpRequest, asked: str) -> str:
-    """Return ``asked`` if it is an address of this site and may be a page, else the start page: anybody may send it."""
+    """Return ``asked`` if it is a page of this site, else the start page; anybody can make it up."""
     is_ours = url_has_allowed_host_and_scheme(asked, {request.get_host()}, require_https=request.is_secure())
     return asked if is_ours and asked.startswith("/") and _may_be_opened(asked) else "/"
 
 
 def after_signing_in(request: HttpRequest) -> str:
-    """Return what a request that needs a signed-in person is to come back to; empty where it is no page."""
+    """Return where to come back to after signing in; empty if what was requested is no page."""
     asked = request.get_full_path()
     return asked if _may_be_opened(asked) else ""
 
 
 def _may_be_opened(address: str) -> bool:
-    """Whether a browser may be led there. What there is not counts as well: the page that says so is an answer."""
+    """Whether a browser may be redirected there; an address where nothing is gets the page that says so."""
     if len(quote(address)) > _LONGEST:
         return False
     try:
