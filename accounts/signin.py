@@ -171,8 +171,8 @@ def _enter(
     if ended:
         why = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
         audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=why)
-    # The account's chain is locked now, so this must not wait for the member's row: its lock's holder may be waiting for
-    # the chain. If the row is locked, the sign-in is not noted here, but the next one is.
+    # The account's chain is locked now, so this must not wait for the member's row: its lock's holder may be waiting
+    # for the chain. If the row is locked, the sign-in is not noted here, but the next one is.
     free = Member.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=member.pk)
     if free.values_list("pk").first() is not None:
         Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())

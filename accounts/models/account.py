@@ -7,7 +7,7 @@ from accounts.names import NAME_LENGTH
 
 #: "Seven digits or more", and below 2^31, which is all that the usual API clients can marshal.
 LOWEST_ACCOUNT_ID, HIGHEST_ACCOUNT_ID = 1_000_000, 2**31 - 1
-#: Bounds of what an account may set about its sessions. Below five minutes people would be signed out while they read.
+#: Bounds for an account's session limits. With less than five minutes people would be signed out while reading.
 MOST_SESSION_HOURS, LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSIONS = 720, 5, 24 * 60, 100
 
 
@@ -79,5 +79,5 @@ class Account(models.Model):
 
     @property
     def domains_in_force(self) -> str:
-        """The patterns that whoever is invited must fit; empty lets every address in."""
+        """The patterns, one of which the address of every new user must fit; empty allows all addresses."""
         return self.user_domains if self.restrict_user_domains else ""

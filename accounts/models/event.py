@@ -1,4 +1,4 @@
-"""The audit trail's tables. Rows of events are inserted, and cleared away up to a mark: triggers refuse the rest.
+"""The audit trail's tables. Events are inserted, and deleted up to a mark; triggers refuse anything else.
 
 See migrations 0002 and 0010, and ``accounts.retention``.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from django.db import models
 from django.db.models import F, Q
 
-#: What was done by somebody else than whom it was done to; by a stranger or a command, too.
+#: The actor is not the subject: somebody else, a stranger or a command.
 BY_OTHERS = Q(actor_id=None) | Q(actor_id__lt=F("subject_id")) | Q(actor_id__gt=F("subject_id"))
 
 
@@ -43,11 +43,11 @@ class Event(models.Model):
             models.UniqueConstraint(name="event_once", fields=("account_id", "once"), condition=Q(once__isnull=False)),
         )
         indexes = (
-            # With the time, so that no event is read in the table to leave out those of other days.
+            # With the time, so that events of other days need not be read from the table.
             models.Index(name="event_subject_idx", fields=("account_id", "subject_id", "-number", "at")),
             models.Index(name="event_actor_idx", fields=("account_id", "actor_id", "-number", "at")),
-            # Numbers do not bound a day exactly: an event takes its time before it waits for its number, and clocks are
-            # set.
+            # A range of numbers does not match a day exactly: an event gets its time before it waits for its number,
+            # and clocks are adjusted.
             models.Index(name="event_by_time_idx", fields=("account_id", "at", "id")),
             # Asked with every page: whether there is anything new for the viewer.
             models.Index(

@@ -34,7 +34,7 @@ class CanonicalEmailField(models.EmailField):
 
 
 class PathField(models.CharField):
-    """A text compared byte by byte on every database: the order of paths must not depend on a locale."""
+    """A text that every database compares byte by byte: the order of paths must not depend on a locale."""
 
     def db_parameters(self, connection: Any) -> dict[str, Any]:
         """Add the binary collation in the database's own word (SQLite's default is already BINARY)."""
@@ -95,7 +95,7 @@ class CompositeForeignKey(models.BaseConstraint):
         return Statement("ALTER TABLE %(table)s DROP CONSTRAINT %(name)s", table=table, name=name)
 
     def validate(self, *args: Any, **kwargs: Any) -> None:
-        """Leave the check to the database: it alone sees the end of the transaction."""
+        """Leave the check to the database, which makes it at the end of the transaction."""
 
     def deconstruct(self) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         """Return what a migration needs to make it again."""

@@ -10,11 +10,11 @@ from accounts.names import REASON_LENGTH
 class BranchFreeze(models.Model):
     """A member whose branch is frozen: the member and everybody below, as long as they are there.
 
-    Nothing of it is copied onto those below, so that thawing leaves everybody as they were, and whoever moves into the
-    branch or out of it is frozen or not from then on.
+    Nothing is copied onto those below, so thawing leaves everybody as they were, and members who move into the branch
+    or out of it are frozen, or no longer frozen, from then on.
     """
 
-    # The member's: so that the few of one account are found without a look at members.
+    # The member's account, so that an account's freezes are found without reading members.
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+")
     member = models.OneToOneField(Member, on_delete=models.CASCADE, related_name="freeze")
     by = models.ForeignKey(Member, on_delete=models.SET_NULL, null=True, related_name="+")

@@ -19,8 +19,8 @@ class ImportState(models.TextChoices):
 class ImportJob(models.Model):
     """A file that a member wants to import, what was found in it, and how far the work on it is.
 
-    The row is the member's one; another file takes its place under another ``uid``, by which a form says which file it
-    is about. Whoever works on it does so as a ``round``: only the present one may set what it came to.
+    A member has one row. Another file replaces it under another ``uid``, by which a form says which file it is about.
+    Work is done in rounds: only the present ``round`` may store a result.
     """
 
     member = models.OneToOneField(Member, on_delete=models.CASCADE, related_name="+")

@@ -11,8 +11,8 @@ from accounts.models.member import Member
 class Invitation(models.Model):
     """What a pending member was sent, or will be. The row goes when the invitation is accepted or cancelled.
 
-    The link's token is nowhere stored: it is derived from ``uid`` and ``generation`` when a mail is written, and what
-    comes back is found by ``token_digest``; see ``accounts.invitations``.
+    The link's token is not stored: it is derived from ``uid`` and ``generation`` when a mail is written. A presented
+    token is looked up by ``token_digest``; see ``accounts.tokens``.
     """
 
     member = models.OneToOneField(Member, on_delete=models.CASCADE)

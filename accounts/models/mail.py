@@ -12,15 +12,14 @@ from accounts.names import EMAIL_BYTES
 class Mail(models.Model):
     """A mail in the outbox: to whom, and what about. Its text is written when it is sent; then the row goes.
 
-    What it is about is an invitation or the reset of a password, which take their unsent mails along when they go, or
-    an event.
+    It is about an invitation or the reset of a password, whose unsent mails are deleted with them, or about an event.
     """
 
     recipient = models.CharField(max_length=EMAIL_BYTES)
     invitation = models.ForeignKey(Invitation, on_delete=models.CASCADE, null=True)
     reset = models.ForeignKey(PasswordReset, on_delete=models.CASCADE, null=True, related_name="+")
-    # Without a constraint: nothing should refer to the events' table that could be in the way of its triggers. A mail
-    # waits for days, and events are kept for months at least.
+    # Without a constraint, which could get in the way of the triggers on events. Mails wait for days, and events are
+    # kept for months at least.
     event = models.ForeignKey(
         Event, on_delete=models.DO_NOTHING, null=True, related_name="+", db_index=False, db_constraint=False
     )

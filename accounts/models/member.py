@@ -21,11 +21,11 @@ MAX_MEMBER_ID = 16**CODE_LENGTH - 1
 class Member(models.Model):
     """A user's place in one account.
 
-    ``parent`` is the truth of the tree. ``path`` is derived from it: the codes of the primary keys from the owner down
-    to this member, so that "is below" is "starts with" and a branch is one range of an index. The constraints make a
-    wrong path, a parent in another account and a cycle impossible in the database itself: a path ends with its own
-    code after its parent's code, and what precedes its own code must be the path of an existing member of the account.
-    Along parents, paths get shorter, so no walk can come back.
+    ``parent`` is the source of truth of the tree. ``path`` is derived from it: the codes of the primary keys from the
+    owner down to this member, so that "is below" is "starts with" and a branch is one range of an index. Constraints
+    make a wrong path, a parent in another account and a cycle impossible in the database itself: a path ends with the
+    parent's code and the member's own, and what precedes the own code must be the path of a member of the same account.
+    Paths get shorter from parent to parent, so no walk can come back.
     """
 
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="members", db_index=False)
@@ -43,8 +43,8 @@ class Member(models.Model):
         "User-managed login", default=False, help_text="The member sets their own address restrictions."
     )
     joined_at = models.DateTimeField(null=True, blank=True)
-    # Null and without a default, so that SQLite adds the column in place: making the table anew would drop the
-    # triggers of the search index.
+    # Null and without a default, so that SQLite adds the column in place: rebuilding the table would drop the triggers
+    # of the search index.
     name_here = models.CharField(  # noqa: DJ001 - null is "goes by their own name"
         max_length=NAME_LENGTH,
         null=True,
@@ -68,14 +68,14 @@ class Member(models.Model):
     sort_name = PathField(max_length=SORT_NAME_LENGTH, editable=False, help_text="Copied from the user for lists.")
     search_text = models.TextField(editable=False, help_text="Copied from the user: folded name and email address.")
 
-    #: Whether the member's branch, or one that they are in, is frozen. Filled in by ``accounts.hierarchy.with_freeze``,
-    #: with which those who act are loaded, and those of whom a page says so.
+    #: Whether the member is in a frozen branch. Filled in by ``accounts.hierarchy.with_freeze``, with which everybody
+    #: is loaded who acts, or whose page or row says so.
     is_frozen = False
-    #: Whether there are users below. Filled in by ``accounts.hierarchy.with_users_below``, with which those who act are
-    #: loaded, and those whose menus a page shows.
+    #: Whether there are users below. Filled in by ``accounts.hierarchy.with_users_below``, with which everybody is
+    #: loaded who acts, or whose menu a page shows.
     has_users_below = False
-    #: Whether others did something to the member that they have not read. Filled in by
-    #: ``accounts.notifications.with_notifications``, with which those who act are loaded.
+    #: Whether the member has unread notifications. Filled in by ``accounts.notifications.with_notifications``, with
+    #: which everybody is loaded who acts.
     has_notifications = False
     #: Whether the member's user has a second factor. Filled in where a user's members are loaded with a session.
     has_second_factor = False
@@ -108,7 +108,7 @@ class Member(models.Model):
             models.Index(name="member_parent_path_idx", fields=("account", "parent_path")),
             models.Index(name="member_by_name_idx", fields=("account", "sort_name", "id", "path")),
             models.Index(F("account"), Coalesce("signed_in_at", "joined_at"), F("path"), name="member_by_use_idx"),
-            # Of the few who hold more than the one permission that many have: they may look after anybody.
+            # Only of the few with more than *Manage users*, which many have: they may have rights over anybody.
             models.Index(
                 name="member_more_permissions_idx",
                 fields=("account", "sort_name"),

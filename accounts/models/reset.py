@@ -9,10 +9,10 @@ from accounts.names import EMAIL_BYTES
 
 
 class PasswordReset(models.Model):
-    """That somebody asked for a link to choose another password, for whatever address they typed.
+    """A request for a link to reset a password, for whatever address was typed.
 
-    Whether the address is anybody's is asked only when the mail is to be written. The link's token is nowhere stored:
-    it is derived from ``uid``, and what comes back is found by ``token_digest``; see ``accounts.tokens``.
+    Whether the address is anybody's is looked up only when the mail is due. The link's token is not stored: it is
+    derived from ``uid``. A presented token is looked up by ``token_digest``; see ``accounts.tokens``.
     """
 
     email = models.CharField(max_length=EMAIL_BYTES, help_text="As it was typed, in its one form.")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 class Session(AbstractBaseSession):
     """A session of the console. ``user`` is none until somebody signed in.
 
-    What stands beside the data is copied from it whenever it is saved; nothing else writes it. A session from before
-    there were these columns fills them with its next request.
+    The columns beside the session's data are copied from it whenever it is saved; nothing else writes them. A session
+    from before these columns existed fills them with its next request.
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="sessions")

@@ -1,4 +1,4 @@
-"""Counts of attempts to sign in."""
+"""Counts of what is limited: attempts to sign in, invitations, large files."""
 
 from django.db import models
 

@@ -32,7 +32,7 @@ OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
 @dataclass(frozen=True)
 class _Chosen:
-    """Which events the address asks for, beside the words of its search. Days are in GMT, the last one included."""
+    """The events that the address asks for, apart from a search. Days are in GMT, the last one included."""
 
     NAMES: ClassVar = ("action", "outcome", "from", "to", "user")
 
@@ -40,7 +40,7 @@ class _Chosen:
     outcome: str
     first_day: date | None
     last_day: date | None
-    user: Member | None  # whom the viewer may see; of their events some, perhaps
+    user: Member | None  # whom the viewer may see, though perhaps not all events about them
 
     @classmethod
     def of(cls, viewer: Member, asked: ListRequest) -> "_Chosen":
@@ -124,7 +124,7 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
 def of_others(request: MemberRequest) -> HttpResponse:
     """List what others did that concerns the viewer, newest first, or mark it as read.
 
-    A look marks nothing: whatever makes a browser open the page would else make its viewer miss something.
+    Only a POST marks it: otherwise anything that makes a browser open the page would make the viewer miss something.
     """
     if request.method == "POST":
         return _mark_read(request)
@@ -161,10 +161,10 @@ def _listing(viewer: Member, asked: ListRequest, chosen: _Chosen) -> Listing[Eve
         said = Concat("actor_label", line_end, "subject_label", line_end, "address", output_field=TextField())
         events = events.alias(said=said)
     for word in asked.words:
-        # The first is three times as quick, and knows the letters of ASCII alone on SQLite.
+        # The first is three times as fast, but on SQLite it folds only ASCII letters.
         found = Q(said__icontains=word) if word.isascii() else Q(said__iregex=re.escape(word))
         events = events.filter(found)
-    # The days bound the index of times: by number, a database would come to them from the newest event on.
+    # With days, by time, so that an index finds them: by number, a database would read on from the newest event.
     return _newest_first(events, by="at" if chosen.has_days else "number")
 
 

@@ -1,4 +1,4 @@
-"""Inviting everybody in a file: it is looked through first, and the yes to what was found comes afterwards."""
+"""Inviting everybody in a file: it is checked first, and carried out when its report is confirmed."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ from accounts.views.invitations import mails
 
 #: How many lines of a report stand on a page.
 _PER_PAGE = 100
-#: Percent of the time of inviting everybody that goes by before the last of them has a row.
+#: How many percent of the time of inviting everybody are over when the last of them has a row.
 _SHARE_OF_INVITING = 85
 
 

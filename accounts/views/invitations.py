@@ -1,4 +1,4 @@
-"""Bringing people into the account: invitations, sent anew and cancelled, and users without one."""
+"""Bringing people into the account: inviting, resending and cancelling invitations, adding VPN-only users."""
 
 from django.conf import settings
 from django.contrib import messages
@@ -54,15 +54,16 @@ def invite(request: MemberRequest) -> HttpResponse:
 
 
 def mails() -> dict[str, object]:
-    """Return where mails go, as far as whoever invites should know."""
+    """Return whether mails are sent, and in a demo the folder that they are written to."""
     writes_files = settings.KEYTREE_SENDS_MAIL and settings.EMAIL_BACKEND.endswith(".filebased.EmailBackend")
     return {"are_sent": settings.KEYTREE_SENDS_MAIL, "folder": settings.EMAIL_FILE_PATH if writes_files else ""}
 
 
 def _results(request: MemberRequest, results: list[Result], granted: Permission) -> HttpResponse:
-    """Say what became of each address, what needs attention first. Sent again, it would say *Already invited*.
+    """Show what became of each address, those that were not invited first.
 
-    What is no address is offered to be corrected, with the permissions that all were to have.
+    There is no redirect: reloading the page sends the form again, and says *Already invited*. What is no address is
+    offered for correction, with the permissions that were chosen for all.
     """
     wrong = [result.invitee.text for result in results if result.outcome is Outcome.NOT_AN_ADDRESS]
     invited = sum(result.outcome is Outcome.INVITED for result in results)

@@ -1,4 +1,4 @@
-"""Accepting an invitation, by the link in the mail. Open to strangers: the token is what lets somebody in."""
+"""Accepting an invitation by the link in the mail. Open to strangers, because the token is what lets somebody in."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpResponse
@@ -66,7 +66,7 @@ def _title(invitation: Invitation) -> str:
 
 
 def _form(request: MemberRequest, invitation: Invitation) -> AnyForm:
-    """Return what is asked of the invited person: nothing when signed in, the password when known, else both."""
+    """Return the form for the invited person: empty if signed in, the password if known, else name and password."""
     user, data = invitation.member.user, request.POST if request.method == "POST" else None
     if request.user.is_authenticated:
         return JoinForm(data)
@@ -79,7 +79,7 @@ def _form(request: MemberRequest, invitation: Invitation) -> AnyForm:
 
 @sensitive_variables("token")
 def _join(request: MemberRequest, token: str, invitation: Invitation, form: AnyForm) -> HttpResponse:
-    """Accept, and go on signed in, or to the second factor, which accepts, of somebody who has one.
+    """Accept, and sign in; somebody with a second factor goes on to prove it, and accepts by that.
 
     Raises SignInRefused, IdentityKnown, InvitationGone or InvitationExpired.
     """

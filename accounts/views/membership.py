@@ -1,4 +1,4 @@
-"""What those above decide about a user's place in the account: status, parent, permissions, login, removal."""
+"""Decisions about a user's place in the account: status, parent, permissions, login, removal, freezing."""
 
 from django.contrib import messages
 from django.http import Http404, HttpResponse
@@ -186,7 +186,7 @@ def _after_removal(request: MemberRequest, member: Member, behind: PageBehind, *
         messages.success(request, f"You have left {member.account}.")
         return redirect("/") if goes_on else to_login()
     messages.success(
-        # The same with a key and without one, of which not everybody who may remove somebody may know.
+        # The same with and without a key, because not everybody who may remove a user may know of their key.
         request,
         f"User removed\n{member.name} is no longer in the account. If they had a key, it no longer works.",
     )

@@ -118,7 +118,7 @@ def _turn(
     change: Callable[..., object],
     told: Callable[[str], str],
 ) -> HttpResponse:
-    """Ask before a setting is turned on or off, in these words, and do it when the answer is yes.
+    """Ask, in these words, before a setting is turned on or off, and do it once that is confirmed.
 
     Args:
         request: the viewer may change settings.

@@ -33,7 +33,7 @@ def show(request: MemberRequest, member_id: int) -> HttpResponse:
 def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
     """Render the page of ``member``; ``more`` is context of a form that is shown again as it was typed.
 
-    Whatever the viewer may not see is not in the context's answers: the cards of other apps ask their own policy.
+    What the viewer may not see is not in the context; the cards of other apps ask their own policy.
     """
     viewer = request.member
     sees_care = can(viewer, MemberAction.VIEW_CARE, member)
@@ -69,9 +69,10 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
 
 
 def _factor_state(member: Member) -> str:
-    """Return in words whether the member's user has a second factor; empty where they sign in to this account not.
+    """Return in words whether the user has a second factor; empty for members who do not sign in to this account.
 
-    Nor of those who were only invited: whose the address is besides, is not this account's business.
+    Also empty for those who have not joined themselves: what else the address is used for is not this account's
+    business.
     """
     if member.status not in SIGN_IN_STATUSES or member.name_here is not None:
         return ""

@@ -73,7 +73,7 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
 
 
 def _picture(request: MemberRequest, asked: ListRequest) -> HttpResponse:
-    """Draw the branch of the viewer, or of somebody below them, and lead from there to each other."""
+    """Draw the branch of the viewer, or of somebody below them, with links to the others."""
     viewer = request.member
     root = root_of(viewer, asked.parameters.get("root", ""))
     url = f"{asked.path}?view=picture&root="
