@@ -1,1 +1,1 @@
-"""Keytree's keys: API keys: creation, sight, restriction, verification, deletion."""
+"""Keytree's API keys: creation, who sees them, restriction, verification, deletion."""

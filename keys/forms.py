@@ -26,7 +26,7 @@ _NOTHING_ARRIVED = "Nothing was sent to be saved. Check the addresses and save a
 
 
 class _RestrictionForm(MeanwhileForm):
-    """Of restrictions: what was left as its page showed it is none, and written by nobody."""
+    """A form of restrictions; a field that was left as its page showed it cleans to none, and is not written."""
 
     def _leave_what_others_changed(self, name: str, cleaned: dict[str, Any]) -> None:
         if self.was_left(name):
@@ -62,7 +62,7 @@ class KeyRestrictionForm(_RestrictionForm):
 
 
 class RestrictionsForm(_RestrictionForm, LockoutForm):
-    """The card of a user's two restrictions: from where they sign in, and from where their key is used."""
+    """The card of a user's two restrictions: from where they sign in, and from where their key may be used."""
 
     platform = AddressesField(
         label="Cloud platform",
@@ -90,7 +90,7 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
             del self.fields["classic"]
         elif not has_key:
             self.fields["classic"].disabled = True
-            # Django leaves out what is sent for a disabled field: it would look saved.
+            # Django ignores what is sent for a disabled field, so it would look saved.
             self._is_key_gone = bool(self.data.get("classic", "").strip())
             is_kept = bool(self.initial.get("classic"))
             self.fields["classic"].help_text = _KEPT if is_kept else _NO_OWN_KEY if is_own else _NO_KEY
@@ -112,42 +112,41 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
 
 
 def packed(ids: Collection[int]) -> str:
-    """Return numbers of keys as a text for a form: the lowest, then each one's distance to the one before.
+    """Return ids of keys as a text for a form: the lowest, then the distance of each to the one before.
 
-    A hundred thousand of them fit into a request in this way.
+    In this way a hundred thousand fit into a request.
     """
     ordered = sorted(ids)
     return ".".join(str(one - before) for before, one in zip([0, *ordered], ordered, strict=False))
 
 
 class IdsField(forms.Field):
-    """Numbers of keys as ``packed`` writes them; what cannot be read are none."""
+    """Ids of keys as ``packed`` writes them; a text that cannot be read is no ids."""
 
     widget = forms.HiddenInput
 
     def clean(self, value: str | None) -> set[int]:
-        """Return the numbers."""
+        """Return the ids."""
         text = value or ""
         is_readable = re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,18})*", text)
         return set(accumulate(map(int, text.split(".")))) if is_readable else set()
 
 
 class TickedField(forms.Field):
-    """The numbers of the keys that were ticked."""
+    """The ids of the keys that were ticked."""
 
     widget = forms.MultipleHiddenInput
 
     def clean(self, value: Sequence[str] | None) -> set[int]:
-        """Return those of the values that are numbers."""
+        """Return the values that are ids."""
         return {int(text) for text in value or () if re.fullmatch("[0-9]{1,18}", text)}
 
 
 class RevokeForm(forms.Form):
-    """Which of the keys of a branch are revoked, why, and the name of the user at its root.
+    """Which keys of a branch to revoke, why, and the name of the user at its root as a confirmation.
 
-    The review says which keys it named, each with a tick of its own, and which there were besides, which have one in
-    common: whatever is in neither was not there to be seen. That a number is one of a key in the branch is not a matter
-    of the form.
+    The review says which keys it listed, each with a tick of its own, and which others there were, which share one
+    tick. Keys in neither were not there when it was made. Whether a key is in the branch is not checked by the form.
     """
 
     named, others = IdsField(required=False), IdsField(required=False)
@@ -160,7 +159,7 @@ class RevokeForm(forms.Form):
         self._member_name = member_name
         self.fields["name"].label = f"To confirm, type {member_name}"
         self.helper = helper("", tag=False)
-        self.helper.layout = Layout("reason", "name")  # the others are those of the review on the page
+        self.helper.layout = Layout("reason", "name")  # the page writes the other fields, in the review
 
     def clean_name(self) -> str:
         """Return the name. Raises ValidationError when it is not that of the user."""
@@ -176,24 +175,24 @@ class RevokeForm(forms.Form):
 
     @property
     def seen(self) -> set[int]:
-        """The keys that there were in the review."""
+        """The keys in the review, listed or not."""
         seen: set[int] = self.cleaned_data["named"] | self.cleaned_data["others"]
         return seen
 
     @property
     def chosen(self) -> set[int]:
-        """Those of them that are to go."""
+        """The keys to revoke."""
         return self.seen - self.unticked
 
     @property
     def unticked(self) -> set[int]:
-        """Those of them that are to stay."""
+        """The keys of the review that are to stay."""
         named: set[int] = self.cleaned_data["named"] - self.cleaned_data["key"]
         return named if self.cleaned_data["unlisted"] else named | self.cleaned_data["others"]
 
     @property
     def carried(self) -> Mapping[str, str | Sequence[str]]:
-        """The fields, to be sent once more."""
+        """The fields, to be sent again with a proof of identity."""
         return {
             "named": packed(self.cleaned_data["named"]),
             "others": packed(self.cleaned_data["others"]),

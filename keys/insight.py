@@ -1,7 +1,7 @@
-"""Which keys lie unused or may be used from everywhere: filters of the list of keys, and how many there are. No writes.
+"""Which keys are unused or unrestricted: filters for the list of keys, and how many there are. No writes.
 
-Each filter is a few alternatives that no key fits two of, each with an index of its own, so that a large branch is not
-read for them.
+Each filter is a few alternatives that exclude each other, each with an index of its own, so that a large branch need
+not be read.
 """
 
 from collections.abc import Sequence
@@ -39,23 +39,28 @@ class Filter:
 
     use: str = ""
     restriction: str = ""
-    before: datetime | None = None  # used before: as long as the present moment is not meant
+    before: datetime | None = None  # unused since then; by default 30 days before now
 
     @classmethod
     def of(cls, asked: ListRequest) -> "Filter":
-        """Read the address; anything but the words there are counts as no filter."""
+        """Read the address; anything that is not offered counts as no filter."""
         return cls(asked.choice("used", USES, ""), asked.choice("restriction", RESTRICTIONS, ""))
 
     def __bool__(self) -> bool:
         return bool(self.use or self.restriction)
 
     def alternatives(self, day: str = "last_used_day", length: str = "length_of_addresses") -> list[Q]:
-        """Return conditions of which each key that fits the filter fulfils exactly one; ``narrowed`` names columns."""
+        """Return conditions, of which each key that fits the filter fulfils exactly one.
+
+        Args:
+            day: the column or expression for the day of the last use.
+            length: that for the length of the restriction.
+        """
         restricted = {UNRESTRICTED: Q(**{length: 0}), RESTRICTED: Q(**{f"{length}__gt": 0})}.get(self.restriction, Q())
         never = Q(**{f"{day}__isnull": True})
         if self.use == UNUSED:
             before = self._before
-            # The day is what the index knows; the moment decides.
+            # The index holds the day; the moment decides.
             used = Q(**{f"{day}__lte": before.astimezone(UTC).date()}, last_used_at__lt=before)
             return [used & restricted, never & Q(created_at__lt=before) & restricted]
         return [never & restricted if self.use == NEVER else restricted]
@@ -75,10 +80,10 @@ class Filter:
 
 
 def narrowed(keys: QuerySet[ClassicKey], chosen: Filter) -> tuple[QuerySet[ClassicKey], list[QuerySet[ClassicKey]]]:
-    """Return those of ``keys`` that fit the filter, twice.
+    """Return those of ``keys`` that fit the filter, in two ways.
 
-    First at once, by columns that no index serves, for whoever reads a branch or follows an order; then in parts, each
-    of which an index finds in a large account.
+    First as one queryset, on expressions that no index serves, for reading a branch or following an order; then in
+    parts, each of which an index finds in a large account.
     """
     measured: QuerySet[Any] = keys.alias(
         length_of_addresses=Length("allowed_addresses"),
@@ -101,7 +106,7 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """The number in words: beyond what is counted, that it is more."""
+        """The number in words; beyond what is counted it says more than that."""
         if self.count > COUNTED:
             return f"More than {COUNTED:,} keys"
         return f"{self.count:,} key{'' if self.count == 1 else 's'}"
@@ -115,10 +120,10 @@ _FIGURES = (
 
 
 def figures(member: Member, *, viewer: Member) -> Sequence[Figure]:
-    """Return how many keys of ``member`` and of everybody below lie unused or may be used from everywhere.
+    """Return how many keys of ``member`` and of everybody below are unused, or may be used from everywhere.
 
     The caller has asked whether ``viewer`` may know of them. One query, of bounded cost: a branch of up to COUNTED keys
-    is read, of a larger one each number is counted from an index, as far as COUNTED.
+    is read; for a larger one each number is counted from an index, up to COUNTED.
     """
     about = member.account_id, member.pk, timezone.now() - UNUSED_AFTER
     (row,) = _counts_of_account(*about) if member.is_owner else _counts_of_branch(*about, member.path)
@@ -130,7 +135,7 @@ def figures(member: Member, *, viewer: Member) -> Sequence[Figure]:
 
 
 def _counts(account_id: int, pk: int, before: datetime, path: str | None = None) -> QuerySet[Member, Any]:
-    """Return a query for the numbers of an account's keys, or of those in the branch at ``path``, as one row."""
+    """Return a query for the figures of an account's keys, or of those in the branch at ``path``, as one row."""
     branch = large = ClassicKey.objects.filter(account_id=account_id)
     if path is not None:
         branch, large = (

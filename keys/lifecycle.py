@@ -1,7 +1,6 @@
 """A classic key from creation to deletion: each write asks the policy, changes and records in one transaction.
 
-Used by pages, commands and the API alike. Everything is read anew inside the transaction, so that rights are those of
-the present tree and statuses.
+Everything is read again inside the transaction, so that rights are those of the present tree and statuses.
 """
 
 import secrets
@@ -42,7 +41,8 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     Raises NotAllowed, or KeyExists when there is one: the unique index decides, so of any number of simultaneous
     calls one succeeds.
     """
-    # Somebody else's status must not change before the key is there: it goes when they come to work in the console.
+    # The status of somebody else must not change before the key exists: such a key is deleted when its holder comes to
+    # work in the console.
     by, holder = present_member(by), (present_member if by.pk == holder.pk else locked_member)(holder)
     policy.require_create(by, holder)
     key = ClassicKey(
@@ -65,7 +65,7 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
 def _restrict_as_before(key: ClassicKey) -> bool:
     """Give a new key the restriction of its holder's last one; return whether there was any.
 
-    Asked when the new one is in the table: if the last one was being deleted, that is over by then.
+    To be called when the new key is in the table: if the last one was being deleted, that is over by then.
     """
     kept = KeptRestriction.objects.filter(holder_id=key.holder_id).first()
     if kept is None:
@@ -85,10 +85,9 @@ def _keep_restrictions(keys: QuerySet[ClassicKey]) -> None:
 
 
 def _insert(key: ClassicKey, *, is_last_try: bool = False) -> None:
-    """Write a new key; raises KeyExists when its holder has one.
+    """Insert a new key. Raises KeyExists if its holder has one.
 
-    On PostgreSQL one that was in the way may be deleted before it is looked for: then there is room, so it is tried
-    once more.
+    On PostgreSQL the key in the way may be deleted before it is looked for; then the new one is tried once more.
     """
     try:
         with transaction.atomic():
@@ -143,7 +142,7 @@ def restrict_member(
     by: Member,
     origin: Origin,
 ) -> None:
-    """Set both restrictions of a member, that of the console and that of their key, or neither.
+    """Set both restrictions of a member, for the console and for their key, or neither.
 
     Args:
         key: the member's key, none when there is none or ``by`` may not know of it.
@@ -174,8 +173,8 @@ class Revoked:
     """What became of a branch's keys."""
 
     deleted: int
-    gone: int  # of those that were to be deleted: no longer there, or no longer in the branch
-    new: int  # in the branch, and not in the review
+    gone: int  # chosen, but no longer there or no longer in the branch
+    new: int  # in the branch, but not in the review
 
 
 @one_transaction
@@ -184,8 +183,9 @@ def revoke_branch(
 ) -> Revoked:
     """Delete the ``chosen`` keys of ``member`` and of those below; they stop working with the end of the transaction.
 
-    What came into the branch after ``by`` had ``seen`` it stays, and what has gone meanwhile is no error. One event for
-    each key, all with the same number of the revocation; a few statements for thousands of keys. Raises NotAllowed.
+    Keys that came into the branch after ``by`` had ``seen`` it stay, and keys that have gone meanwhile are no error.
+    One event per key, all with the same number of the revocation; a few statements for thousands of keys. Raises
+    NotAllowed.
     """
     hierarchy.lock_account(member.account_id)
     by, member = present_member(by), present_member(member)
@@ -202,7 +202,7 @@ def _delete_all(ids: Sequence[int]) -> list[Member]:
     """Delete these keys and return their holders; five statements for each ``_AT_ONCE``."""
     holders: list[Member] = []
     for start in range(0, len(ids), _AT_ONCE):
-        # Locked first: what somebody else deletes at the same moment is theirs to record.
+        # Locked first: a key that somebody else deletes at the same moment is in their event, not in ours.
         keys = ClassicKey.objects.select_for_update(of=("self",)).filter(pk__in=ids[start : start + _AT_ONCE])
         found = dict(keys.order_by("pk").values_list("pk", "holder_id"))
         people = Member.objects.filter(pk__in=found.values()).select_related("user").order_by("path")
@@ -216,16 +216,16 @@ def _delete_all(ids: Sequence[int]) -> list[Member]:
 def delete_key_of_leaving(*, member: Member, by: Member | None, origin: Origin) -> None:
     """Delete the key of a member who is being removed, if there is one, inside the transaction of the removal.
 
-    Whoever may remove the member needs no right to the key itself: it could not outlive its holder.
+    It takes no right to the key itself, because a key cannot outlive its holder.
     """
     _delete_by_the_way(ClassicKey.objects.filter(holder=member), member, by, origin, "user removed")
 
 
 def delete_key_made_by_another(*, member: Member, by: Member, origin: Origin) -> None:
-    """Delete the key of a member who comes to work in the console unless they made it, inside the change of status.
+    """Delete the key of a member who comes to work in the console, unless they created it; inside the change of status.
 
-    It was made while they were VPN-only: somebody above them knows its value, and would go on calling as somebody who
-    can make a key of their own. What it was restricted to is kept for the next one.
+    It was created while they were VPN-only, by somebody above them who knows its value and could go on calling in their
+    name, although they can create their own now. Its restriction is kept for the next one.
     """
     keys = ClassicKey.objects.filter(holder=member).exclude(creator=member)
     _keep_restrictions(keys)
@@ -233,9 +233,10 @@ def delete_key_made_by_another(*, member: Member, by: Member, origin: Origin) ->
 
 
 def _delete_by_the_way(keys: QuerySet[ClassicKey], holder: Member, by: Member | None, origin: Origin, why: str) -> None:
-    """Delete ``keys``, one at most, with what ``by`` did to its holder, and record it.
+    """Delete ``keys``, one at most, as a consequence of what ``by`` did to its holder, and record it.
 
-    Whoever may not know whether there was one does not learn it: the event has their name, but is not among theirs.
+    If ``by`` may not know whether there was a key, they do not learn it: the event names them, but not as its actor, so
+    that it is not among those they see.
     """
     if not keys.delete()[0]:
         return

@@ -1,7 +1,7 @@
-"""Key values: made, sealed, digested, opened. The only code that touches one in plain.
+"""Key values: made, sealed, digested, opened. The only code that touches one in plain text.
 
-Everything else holds a ``PlainValue``, which prints as dots wherever it ends up, and takes its ``text`` only where the
-value is handed to the person who created the key.
+Everything else holds a ``PlainValue``, which prints as dots wherever it ends up; its ``text`` is used only where the
+value is handed to the user who created the key.
 """
 
 import hmac
@@ -21,7 +21,7 @@ _MASK: Final = "•" * 12
 
 @dataclass(frozen=True, repr=False)
 class PlainValue:
-    """A key's value in plain. ``str`` and ``repr`` give dots, so that a log line or a template cannot tell it."""
+    """A key's value in plain text. ``str`` and ``repr`` give dots, so that no log line or template can reveal it."""
 
     text: str
 
@@ -37,7 +37,7 @@ def new_value() -> PlainValue:
 
 
 def new_uid() -> str:
-    """Return the random uid that a key has before its row does: the sealed value is bound to it."""
+    """Return a random uid for a new key: the sealed value is bound to it, before there is a row."""
     return secrets.token_hex(16)
 
 
@@ -48,7 +48,7 @@ def _belongs_to(key: ClassicKey) -> tuple[object, ...]:
 def put(key: ClassicKey, value: PlainValue) -> None:
     """Seal ``value`` into ``key`` (not saved) under the ring's current master key, with the digest to find it by.
 
-    The key's uid, holder, account and creator must be set: what is sealed opens in that row alone.
+    The key's uid, holder, account and creator must be set: the sealed value opens only in that row.
     """
     plain = value.text.encode()
     key.ring_key_id = sealing.configured_ring().current
@@ -57,22 +57,22 @@ def put(key: ClassicKey, value: PlainValue) -> None:
 
 
 def take(key: ClassicKey) -> PlainValue:
-    """Return the value of ``key``. The caller has asked the policy. Raises SealError when it does not open."""
+    """Return the value of ``key``; the caller has asked the policy. Raises SealError if it does not open."""
     blob = bytes(key.sealed_value)
     return PlainValue(sealing.open_sealed(blob, purpose=_VALUE, belongs_to=_belongs_to(key)).decode())
 
 
 def matches(presented: str, digest: bytes, ring_key_id: str) -> bool:
-    """Whether ``presented`` is the value that ``digest`` was made from; the time taken tells nothing of either."""
+    """Whether ``presented`` is the value that ``digest`` was made from, compared in constant time."""
     candidate = sealing.keyed_digest(presented.encode(errors="replace"), purpose=_LOOKUP, key_id=ring_key_id)
     return hmac.compare_digest(candidate, digest)
 
 
 def rewrap(key: ClassicKey) -> bool:
-    """Move one key to the ring's current master key and return whether it was this call that did.
+    """Re-encrypt one key under the ring's current master key, and return whether this call did it.
 
-    Compares and swaps on the old blob: a key that was deleted or moved over meanwhile is left alone. Raises SealError
-    when the old master key is missing from the ring.
+    By compare-and-swap on the old blob: a key that was deleted or re-encrypted meanwhile is left alone. Raises
+    SealError if the old master key is missing from the ring.
     """
     old = bytes(key.sealed_value)
     put(key, take(key))

@@ -1,4 +1,4 @@
-"""The table of classic infrastructure API keys; its constraints carry the rules that hold whatever the program does."""
+"""The table of classic infrastructure API keys; its constraints hold whatever the program does."""
 
 from django.db import models
 from django.db.models import F
@@ -14,8 +14,8 @@ from accounts.names import SORT_NAME_LENGTH
 class ClassicKey(models.Model):
     """A member's one classic infrastructure API key.
 
-    The holder's path and names are copied here, because the console's main page is "the newest keys of my branch":
-    the branch and the sort must stand in one index. The path cannot drift: a foreign key over (account, path) to the
+    The holder's path and sort name are copied here, because the console's main page is "the newest keys of my branch":
+    the branch and the sort order must be in one index. The path cannot drift: a foreign key over (account, path) to the
     member's own is checked at the end of each transaction.
     """
 
@@ -34,15 +34,15 @@ class ClassicKey(models.Model):
     )
     last_used_at = models.DateTimeField(null=True)
     last_used_from = models.CharField(max_length=45, blank=True)
-    # A column of its own, which changes once a day: an index of ``last_used_at`` would be written to with every use.
+    # A column of its own, which changes once a day: an index on ``last_used_at`` would be updated with every use.
     last_used_day = models.DateField(null=True, help_text="The day (UTC) of ``last_used_at``: what an index knows.")
 
-    #: How the account calls the holder and the holder's parent, who is none for the owner, and the holder's email.
-    #: Filled in by ``keys.queries`` for lists, which print them of hundreds and need nothing else of three more rows.
+    #: The names of the holder and of the holder's parent (none for the owner) in the account, and the holder's address.
+    #: Filled in by ``keys.queries`` for lists, which need nothing else of three more rows per key.
     holder_name = ""
     holder_email = ""
     parent_name: str | None = None
-    #: Likewise for files, how the account calls the creator; none who has left.
+    #: For files, the creator's name; none for one who has left.
     creator_name: str | None = None
 
     class Meta:
@@ -74,10 +74,10 @@ class ClassicKey(models.Model):
 
 
 class KeptRestriction(models.Model):
-    """From where a member's next key may be used: what the one that was deleted was restricted to.
+    """The restriction of a member's next key: that of the last one, which was deleted.
 
-    Restrictions hang on the member. Whoever may not lift one must not be rid of it by deleting the key and creating
-    another.
+    Restrictions belong to the member. Somebody who may not lift one must not get rid of it by deleting the key and
+    creating another.
     """
 
     holder = models.OneToOneField(Member, on_delete=models.CASCADE, primary_key=True, related_name="+")

@@ -1,7 +1,7 @@
-"""Who opened the details of somebody else's key: one event for each viewer, key and hour, and the last of them.
+"""Who opened the details of somebody else's key: an event for each viewer, key and hour, and the latest of these.
 
-An event of a page that is only read, as a refusal is one. The text by which a second one is not written has the key,
-the hour and the viewer in figures of fixed length, so that the index of these texts has a key's events in their order.
+This is an event of a page that is only read, as refusals are. Its ``once`` text, which prevents a second one, holds the
+key, the hour and the viewer in digits of fixed length, so that the index of these texts has a key's events in order.
 """
 
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ from accounts.origin import Origin
 from keys import events
 from keys.models import ClassicKey
 
-#: How many of the last are named; the activity log has all.
+#: How many of the latest are named; *Activity* has all.
 MOST_NAMED = 10
 _HOUR = 3_600  # seconds
 
 
 def note(*, key: ClassicKey, by: Member, origin: Origin) -> None:
-    """Record that ``by``, who may, opened the details of ``key``; not one's own, and once an hour.
+    """Record that ``by`` opened the details of ``key``, unless it is their own; once an hour.
 
-    One query where it is recorded already. If it cannot be written, the details are not to be shown.
+    One query if it is recorded already. If it cannot be written, the details must not be shown.
     """
     once = _once(key, by, timezone.now())
     if key.holder_id == by.pk or Event.objects.filter(account_id=by.account_id, once=once).exists():

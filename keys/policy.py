@@ -60,7 +60,7 @@ def can_see_keys_of(actor: Member, holder: Member) -> bool:
 
 
 def can_revoke_branch(actor: Member, member: Member) -> bool:
-    """Whether ``actor`` may delete the keys of ``member`` and of everybody below: who may delete each of them."""
+    """Whether ``actor`` may delete the keys of ``member`` and of everybody below: whoever may delete each of them."""
     return can_see_keys_of(actor, member)
 
 
@@ -88,14 +88,14 @@ def can_create(actor: Member, holder: Member) -> bool:
 
 
 def goes_when_holder_works(key: ClassicKey, holder: Member) -> bool:
-    """Whether the key is deleted when a change of status lets ``holder``, who may not yet, work in the console.
+    """Whether the key is deleted when a change of status lets ``holder``, who cannot yet, work in the console.
 
-    Somebody else created it, and would go on calling as somebody who can create their own.
+    Somebody else created it, and could go on calling in the name of a user who can create their own.
     """
     return key.creator_id != holder.pk and holder.status not in CONSOLE_STATUSES
 
 
-#: What there is beside the actions on one key; the words complete "You may …".
+#: Rights besides the actions on one key; the words complete "You may …".
 _ABOUT_HOLDER = {
     "know whether this user has a key": can_see_keys_of,
     "revoke the keys in this user's branch": can_revoke_branch,

@@ -29,7 +29,7 @@ from keys.policy import KeyAction
 #: What the list sorts by: the name in the address to the column.
 ORDERS = {"created_by": "holder_sort_name", "created": "created_at"}
 DEFAULT_ORDER = "-created"
-#: Whatever was used within this time is in use, and is said to be before it is revoked or deleted.
+#: A key used within this time counts as in use; that is said before it is revoked or deleted.
 _IN_USE = timedelta(hours=24)
 _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details to see its value."
 _CREATOR_LEFT = "A user who has left"
@@ -58,10 +58,10 @@ def with_people(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
 
 
 def for_list(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
-    """Return ``keys`` with what the list and its file print and the policy asks, and with nothing else.
+    """Return ``keys`` with what the list and its file print and the policy asks, and nothing else.
 
-    The page that people open all day: planning the joins of ``with_people`` takes PostgreSQL longer than making them,
-    and rows are made of two objects instead of five.
+    This is the page that people open all day. PostgreSQL takes longer to plan the joins of ``with_people`` than to
+    execute them, and rows are made of two objects here instead of five.
     """
     return (
         keys.select_related("holder")
@@ -128,7 +128,7 @@ def keys_below(
 
     With ``branch``, a member below the viewer, those of that member and of everybody below them.
     """
-    # By the path, not the holder: that is in every index of the list, so that choosing reads nothing else.
+    # By the path, not the holder: it is in every index of the list, so nothing else has to be read.
     keys, apart = ClassicKey.objects.exclude(holder_path=viewer.path), int(own is not None and branch is None)
     return _listing(keys, branch or viewer, asked, insight.Filter.of(asked), order_of(asked), apart=apart)
 
@@ -165,7 +165,7 @@ def _listing(
         for text, key in (("holder__search_text", "holder_id"), ("holder__parent__search_text", "holder__parent_id")):
             found += by_index(keys, asked.terms, root.account_id, text=text, key=key)
         if not found:
-            # Too short for the index: all texts are read, but in the order of their table and not of the keys.
+            # Too short for the index: all texts are read, but in the order of their table and not in that of the keys.
             members = Member.objects.filter(asked.search_condition("search_text"), account_id=root.account_id)
             found = [keys.filter(**{f"{key}__in": members.values("pk")}) for key in ("holder_id", "holder__parent_id")]
     if chosen:
@@ -196,9 +196,9 @@ def matches(key: ClassicKey, asked: ListRequest) -> bool:
 
 
 def description(key: ClassicKey, viewer: Member) -> str:
-    """Return the fixed sentence for the viewer's own key, else whose child the holder is.
+    """Return a fixed sentence for the viewer's own key, else whose child the holder is.
 
-    And whether somebody else than the holder created it, who then is not named: reading the names of all creators
+    It also says if somebody else than the holder created the key, without the name: loading the names of all creators
     would cost the list more than it is worth to the few whom it concerns.
     """
     is_by_holder = key.creator_id == key.holder_id
@@ -210,7 +210,7 @@ def description(key: ClassicKey, viewer: Member) -> str:
 
 
 def why_refused(key: ClassicKey) -> str:
-    """Return, in a word, why calls with a key of the list are refused whatever it is restricted to; empty where not."""
+    """Return in a word why calls with a key are refused, whatever its restriction; empty if they are not."""
     if vars(key)["holder_is_frozen"]:
         return "frozen"
     is_accepted = key.holder.status in CALLING_STATUSES
@@ -218,14 +218,14 @@ def why_refused(key: ClassicKey) -> str:
 
 
 def is_in_use(key: ClassicKey) -> bool:
-    """Whether a key was used so lately that calls are going to fail without it."""
+    """Whether a key was used so recently that calls would fail without it."""
     return key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE
 
 
 def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
     """Return exactly the entries that ``viewer`` may use on ``key`` now.
 
-    ``way`` is the query of their addresses: it says to what page they lead back, where that is not the plain list.
+    ``way`` is the query of their addresses, which says what page they lead back to if that is not the plain list.
     """
     items = []
     if policy.can(viewer, KeyAction.VIEW, key):

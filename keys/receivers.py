@@ -22,12 +22,12 @@ def move_keys(*, account_id: int, old_path: str, new_path: str, **_: Any) -> Non
 
 @receiver(member_leaving)
 def delete_key(*, member: Member, by: Member | None, origin: Origin, **_: Any) -> None:
-    """A key goes with its holder."""
+    """Delete a member's key with the member."""
     lifecycle.delete_key_of_leaving(member=member, by=by, origin=origin)
 
 
 @receiver(status_changed)
 def delete_key_made_by_another(*, member: Member, by: Member, origin: Origin, **_: Any) -> None:
-    """Whoever works in the console has a key of their own making, or none."""
+    """Delete a key that somebody else created for a member who comes to work in the console."""
     if member.status in CONSOLE_STATUSES:
         lifecycle.delete_key_made_by_another(member=member, by=by, origin=origin)

@@ -1,6 +1,6 @@
-"""Moves stored key values to the ring's current master key, in batches, while keys are being used.
+"""Re-encrypts stored key values under the ring's current master key, in batches, while keys are being used.
 
-Where it has got to is in the rows themselves: each names the master key it needs. So it can be stopped at any moment
+The progress is in the rows themselves, each of which names the master key it needs. So it can be stopped at any moment
 and begun again, and run twice at once.
 """
 
@@ -14,10 +14,10 @@ from accounts.sealing import SealError, configured_ring
 from keys import material
 from keys.models import ClassicKey
 
-#: Rows whose locks are held together: a call that wants to note its last use waits for some hundredths of a second.
+#: Rows that are locked together; noting the last use of one of them waits for some hundredths of a second.
 _BATCH = 200
 
-#: A value is bound to its creator, so that it opens for nobody else, nor for nobody.
+#: A value is bound to its creator, so it cannot be opened once they have left.
 _CREATOR_LEFT = (
     "The creator has left, so that nobody can open the value: it needs its old master key until it is deleted."
 )
@@ -40,8 +40,8 @@ def keys_by_old_master_key() -> Mapping[str, int]:
 def rotate(report: Callable[[Rotation], None] = lambda _: None) -> Rotation:
     """Move every key that can be opened to the current master key. Calls ``report`` after each batch.
 
-    Goes over the rows until none moves any more, for while it works, rows under an old master key are skipped when
-    somebody holds them, and made by processes that were not restarted with the new ring yet. Raises RingError.
+    Goes over the rows until none moves any more: locked rows are skipped, and processes that were not restarted with
+    the new ring yet still make rows under an old master key. Raises RingError.
     """
     rotation = Rotation()
     moved_before = -1
@@ -58,8 +58,8 @@ def rotate(report: Callable[[Rotation], None] = lambda _: None) -> Rotation:
 def _rotate_batch(old: str, after: int, rotation: Rotation) -> int | None:
     """Move the next rows under master key ``old`` and return the last one's primary key, none when there was none.
 
-    All locks are taken at once and none is waited for, so that this never stands in a circle of waiting with the
-    statement that notes many keys' last use. An interruption undoes this batch and no other.
+    It takes all locks at once and waits for none, so that it cannot deadlock with the statement that notes the last use
+    of many keys. An interruption rolls back only this batch.
     """
     with transaction.atomic():
         rows = ClassicKey.objects.select_for_update(skip_locked=True).filter(ring_key_id=old, pk__gt=after)

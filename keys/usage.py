@@ -1,7 +1,7 @@
-"""When keys were last used and which calls they were refused: noted by each process in memory, written a little later.
+"""When keys were last used and which calls were refused: noted in memory by each process, and written a little later.
 
 No call waits for a write, and the time of an answer does not tell whether there was anything to write. A process that
-is killed loses the last second of what is noted here; one that ends in order loses nothing.
+is killed loses the last second of what is noted here; one that is stopped loses nothing.
 
 *Source:* docs/rules.md, "Whose key works"; docs/security.md, "Audit".
 """
@@ -27,10 +27,10 @@ _log = logging.getLogger(__name__)
 
 _MINUTE = 60  # seconds
 _EVERY = 1.0  # seconds between two writes of a process
-_AT_ONCE = 3.0  # seconds from a refusal to its event within which the event's own time tells when it was
+_AT_ONCE = 3.0  # seconds from a refusal to its event; if it takes longer, the event says when the refusal was
 _IDLE = 15.0  # seconds without anything to write, after which the writer gives back its database connection
 
-# Strangers can make up addresses without end: what is kept of them has bounds, and so has the time for writing it.
+# Strangers can make up any number of addresses, so there are bounds for what is kept, and for the time of writing it.
 _MOST_KEYS = 2_000  # whose refusals are kept
 _MOST_ADDRESSES = 20  # of one key's refusals; those from further addresses are counted together
 _MOST_EVENTS = 50  # in one go; each has its own transaction, so that other events of the account get in between
@@ -50,7 +50,7 @@ class _Refused:
     minute: int = -1  # since the epoch; the last one that has its event, by this process or another
 
     def facts(self, now: float) -> dict[str, str | int]:
-        """Return what an event written ``now`` says of them: of those a while ago also when they were."""
+        """Return the details of an event about them; if it is late, including when they were."""
         reasons = self.whys.most_common()
         why = reasons[0][0] if len(reasons) == 1 else ", ".join(f"{reason} ({count})" for reason, count in reasons)
         facts: dict[str, str | int] = {"why": why, "count": self.whys.total()}
@@ -92,7 +92,7 @@ class Collector:
             return
         with self._lock:
             if len(self._next_use) >= _MOST_USED:
-                self._next_use.clear()  # writes sooner than need be; the statement itself keeps to the minute
+                self._next_use.clear()  # notes more than necessary; the statement writes once a minute all the same
             self._next_use[key_id] = now + _MINUTE
             self._used[key_id] = now, address or ""
         self._wake()
@@ -124,7 +124,7 @@ class Collector:
         One statement for all the keys used, one transaction for each event. Raises the database's errors.
 
         Args:
-            last: the process ends: refusals whose minute already has its event are not left for the next one.
+            last: whether the process ends, so that refusals must not be left for the next minute.
         """
         with self._writing:
             self._write_used()
@@ -147,8 +147,8 @@ class Collector:
         for key_id, holder_id, address, noted in self._due(minute, last=last):
             with self._lock:
                 whys, details = noted.whys.copy(), noted.facts(now)
-            # At the end of the process a minute that has its event already is no reason to lose the count: it goes
-            # where the event of the next free minute would be.
+            # At the end of the process the count must not be lost because this minute has its event already: it is
+            # written as that of the next free minute.
             slots = range(minute, minute + (_MINUTE if last else 1))
             written = any(_write_event(f"{key_id}:{address}:{slot}", holder_id, address, details) for slot in slots)
             with self._lock:
@@ -158,7 +158,7 @@ class Collector:
                     noted.first = now  # of those that came since
 
     def _due(self, minute: int, *, last: bool) -> list[tuple[int, int, str | None, _Refused]]:
-        """Return what the activity log is to be told in this minute, forgetting what had no refusal for a whole one."""
+        """Return the refusals to write in this minute, and forget keys without any for a whole minute."""
         with self._lock:
             dropped, self._dropped = self._dropped, 0
             for key_id, key in list(self._refused.items()):
@@ -200,7 +200,7 @@ class Collector:
                 connection.close()
                 self._noted.wait()
             self._noted.clear()
-            # Before the writing, not after: it must not fall together with the answer to the call it is about.
+            # Before writing, not after, so that the write does not coincide with the answer to the call it is about.
             time.sleep(_EVERY)
             self._write_and_log(last=False)
 
@@ -232,8 +232,8 @@ def flush() -> None:
 
 
 # A list of rows as the source of an UPDATE is beyond the ORM. What was written less than a minute ago stays, whoever
-# wrote it. PostgreSQL passes over rows that somebody has locked and names them, so that they are tried again: to wait
-# for one would keep the others locked meanwhile, and could end in a deadlock with the move of a branch.
+# wrote it. On PostgreSQL the statement skips locked rows and returns them, so that they are tried again: waiting for
+# one would keep the others locked, and could deadlock with the move of a branch.
 _POSTGRESQL = """
     WITH used AS (
         SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::date[], %s::text[])
@@ -285,7 +285,7 @@ def _write_event(place: str, holder_id: int, address: str | None, details: Mappi
     """Record refusals as the one event of their key, address and minute; return whether it was this call that did."""
     holder = Member.objects.select_related("user").filter(pk=holder_id).first()
     if holder is None:
-        return True  # removed meanwhile, and the key with them: there is nothing to tell and nobody to tell it
+        return True  # removed meanwhile, with the key: there is nothing to record
     if address == _FURTHER:
         details, address = {**details, "from": _FURTHER}, None
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""Checks that what is stored of values is whole: each opens with the key ring and is what its digest was made from."""
+"""Checks stored values: each has to open with the key ring, and be what its digest was made from."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -12,16 +12,17 @@ _OTHER_DIGEST = "its digest was not made from its value"
 
 @dataclass
 class Values:
-    """What a check found: how many values are whole, and why the others are not, by master key and key."""
+    """The result of a check: how many values are sound, and why the others are not, by master key and key."""
 
     whole: int = 0
-    #: A value is bound to its creator: of one who has left it opens for nobody, and calls are accepted by its digest.
+    #: A value is bound to its creator. If they have left, it cannot be opened, but calls are still accepted by its
+    #: digest.
     without_creator: int = 0
     opened: Counter[str] = field(default_factory=Counter)
     damaged: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
 
     def findings(self) -> Iterator[str]:
-        """Yield what is wrong, key by key; in one sentence where a master key opens nothing at all."""
+        """Yield what is wrong, key by key; one sentence for a master key that opens nothing at all."""
         for ring_key_id, damaged in sorted(self.damaged.items()):
             if self.opened[ring_key_id]:
                 yield from (f"key {pk}: {why}" for pk, why in damaged.items())
@@ -53,7 +54,7 @@ def check_values() -> Values:
 
 
 def newest_value_opens() -> bool:
-    """Whether the ring opens what is stored: the newest value that anybody can open, if there is one.
+    """Whether the ring opens the newest value that can be opened at all, if there is one.
 
     For the readiness check.
     """

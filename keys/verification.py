@@ -1,8 +1,8 @@
 """Whether a key works: API username, value and client's address in, a verdict out. No request, no answer to a caller.
 
-The most frequent question there is, so it is one statement by a unique index, given straight to the database's driver,
-and nothing is remembered past it: what was deleted, suspended or restricted is refused from the next call on. Whoever
-shows a verdict to a caller tells ``accepted`` alone; the reason is for the activity log.
+It is the most frequent question, so it is one statement by a unique index, given straight to the database's driver.
+Nothing is cached: what was deleted, suspended or restricted is refused from the next call on. Callers are told only
+``accepted``; the reason is for the activity log.
 
 *Source:* docs/rules.md, "Whose key works"; the figures are in docs/performance.md.
 """
@@ -29,7 +29,7 @@ from keys.models import ClassicKey
 _CALLING = frozenset(status.value for status in CALLING_STATUSES)
 #: Characters of the longest API username there can be: ten digits, an underscore and an e-mail address.
 _LONGEST_USERNAME = EMAIL_BYTES + 11
-#: Compared with where there is no key, so that an unknown name costs the same; the digest of no value.
+#: What is compared for an unknown name, so that it costs the same; the digest of no value.
 _NO_DIGEST = bytes(32)
 
 
@@ -51,7 +51,7 @@ class Reason(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why the call is refused, none if it is accepted, and whose key it is; an unknown name is nobody's."""
+    """Why a call is refused (none if it is accepted), and whose key it is, if anybody's."""
 
     reason: Reason | None
     key_id: int = 0
@@ -62,7 +62,7 @@ class Verdict:
 
     @property
     def accepted(self) -> bool:
-        """Whether the call may pass: all that a caller is ever told."""
+        """Whether the call may pass; callers are never told more."""
         return self.reason is None
 
 
@@ -86,7 +86,7 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
         return _UNKNOWN
     (key_id, digest, ring_key_id, key_addresses, member_id, status, api_username,
      account_id, account_addresses, email, is_frozen) = row  # fmt: skip
-    # All are asked whatever the first one says: the time of the answer must not tell which of them refused.
+    # All conditions are evaluated, so that the time of the answer does not tell which of them failed.
     try:
         is_genuine, has_master_key = material.matches(secret, digest, ring_key_id), True
     except sealing.SealError:
@@ -114,14 +114,14 @@ def _canonical(username: str) -> str:
     """Return the form under which API usernames are stored; empty, which is nobody's, for what cannot be one."""
     # Most names are plain ASCII, where the two Unicode normalisations change nothing.
     name = username.strip().lower() if username.isascii() else canonical_email(username)
-    # Lone surrogates and NUL are what the drivers would raise at.
+    # The drivers would raise errors for lone surrogates and NUL.
     if len(name) > _LONGEST_USERNAME or not name.isprintable():
         return ""
     return name
 
 
 def _find(username: str) -> tuple[Any, ...] | None:
-    """Return the row of the key under this API username, asking a second time on a new connection if one was lost."""
+    """Return the row of the key with this API username; tries again on a new connection if the first was lost."""
     wrapper = connections[DEFAULT_DB_ALIAS]
     try:
         return _ask(wrapper, username)
@@ -143,8 +143,8 @@ def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
         if wrapper.vendor == "postgresql":
             return _ask_postgresql(driver, username)
         statement, constants = _statement("?")
-        # All rows, though there is one at most: a statement that was not read to its end keeps the state of the
-        # database it began with, and the next verification would see nothing newer.
+        # All rows, though there is one at most: a result that is not read to its end keeps the database state that it
+        # began with, and the next verification would see nothing newer.
         rows = driver.execute(statement, (*constants, username)).fetchall()
     return rows[0] if rows else None
 

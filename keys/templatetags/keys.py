@@ -1,6 +1,7 @@
 """What pages of other apps show of keys: the Users page's column, and the cards of a user's page.
 
-So that accounts need not import keys. Each asks the policy; one query each, whatever the number of rows.
+They are here so that accounts need not import keys. Each asks the policy, and takes few queries, whatever the number of
+rows.
 """
 
 from collections.abc import Sequence

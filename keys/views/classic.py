@@ -102,8 +102,8 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
 def create(request: MemberRequest, member_id: int) -> HttpResponse:
     """Create the key of the viewer, or of a VPN-only member below them, and show it in this one answer.
 
-    The address names the member, also for one's own key: a page left open while its viewer went to another account
-    must not make a key there.
+    The address names the member even for one's own key, so that a page that was left open while its viewer switched
+    accounts does not create a key in the other one.
     """
     holder = member_or_404(request.member, member_id)
     if not policy.can_see_keys_of(request.member, holder):
@@ -160,7 +160,7 @@ def _dialog(
 
 
 def _way(request: MemberRequest, key: ClassicKey, **more: str) -> str:
-    """Return the query that leads from one dialog about a key to another, and keeps where they were opened from."""
+    """Return the query for a link between dialogs about a key, which keeps the page that they were opened from."""
     kept = {"next": _page_behind(request, key).url} if "next" in request.GET else {}
     query = urlencode(kept | more)
     return f"?{query}" if query else ""
@@ -189,7 +189,7 @@ def _page_behind(request: MemberRequest, key: ClassicKey) -> PageBehind:
 def details(request: MemberRequest, key_id: int) -> HttpResponse:
     """Show what is known of a key. Its value is not in the page: *Show* asks for it.
 
-    Its holder finds out who else looked: the one event that reading leaves.
+    The holder can see who else looked: this is the only page whose reading is recorded.
     """
     key = _key_or_404(request, key_id)
     if request.method == "GET":
@@ -213,7 +213,7 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
 
 
 def _why_refused(holder: Member) -> str:
-    """Return why calls with the holder's key are refused now, whatever it says and wherever it comes from."""
+    """Return why calls with the holder's key are refused now, whatever their address; empty if they are not."""
     reasons = []
     if holder.status not in CALLING_STATUSES:
         reasons.append(f"The status of its user is {MemberStatus(holder.status).label}.")
@@ -269,7 +269,8 @@ def _value_or_answer(
             if proof is not None:
                 return proof
             if download and is_proof_given(request):
-                # A file would leave the question for the proof on the screen: browsers stay on the page before.
+                # Browsers stay on the page when they get a file, so the question for the proof would stay on the
+                # screen.
                 messages.success(request, "Confirmed\nDownload the key now.")
                 return redirect(_details_url(request, key, confirmed="download"))
             return lifecycle.show_value(key=key, by=request.member, origin=request.origin, download=download)
@@ -329,6 +330,6 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
 
 
 def _list_behind(request: MemberRequest, key: ClassicKey) -> str:
-    """Return the list, in the state that the dialog was opened from if it was: a deletion always ends in one."""
+    """Return the list to show after a deletion, in the state that the dialog was opened from, if it was."""
     back, list_url = _page_behind(request, key).url, reverse("keys:classic-list")
     return back if back.partition("?")[0] in (list_url, reverse("keys:inactive")) else list_url

@@ -1,7 +1,7 @@
-"""``/verify``: a proxy's question whether a call may pass, answered before Django is asked anything.
+"""``/verify``: answers proxies whether a call may pass, before Django is reached.
 
-HTTP Basic in, 204 or 401 out; the decision is made by ``keys.verification``. The method, the body and whatever follows
-the path are a proxy's business and are not looked at: nothing there turns a no into a yes.
+HTTP Basic in, 204 or 401 out; ``keys.verification`` decides. The method, the body and whatever follows the path are
+ignored: nothing there can turn a no into a yes.
 
 *Source:* RFC 7617 (Basic); docs/verification.md says what proxies are to send and to expect.
 """
@@ -40,13 +40,14 @@ _NO_BODY = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", "0
 _REFUSED = [*_ALWAYS, *_NO_BODY, ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"')]
 _UNAVAILABLE = [*_ALWAYS, *_NO_BODY, ("Retry-After", "5")]
 
-#: What may stand in a header as it is, besides letters and digits: what e-mail addresses are made of, but for "%".
+#: The characters, besides letters and digits, that are put into a header as they are: those of e-mail addresses, but
+#: "%".
 _PLAIN = "!#$&'*+-/=?^_`{|}~@."
 _IS_PLAIN = re.compile(f"[A-Za-z0-9{re.escape(_PLAIN)}]*").fullmatch  # as most are: encoding takes ten times as long
 
 
-# Reading addresses is a third of an answer's work, and the same callers come again and again. What it depends on is all
-# in the arguments, so nothing that changes is remembered.
+# Parsing addresses is a third of the work of an answer, and the same callers come again and again. The result depends
+# only on the arguments, so caching it is safe.
 _client_address = lru_cache(maxsize=1024)(client_address)
 
 
@@ -60,8 +61,8 @@ class VerifyApplication:
         """Answer one request."""
         path = environ.get("PATH_INFO", "")
         if not _is_below(_PATH, path):
-            # Servers take a script name from a header too, and a proxy may let a client's through. A request sent to
-            # /verify must not arrive at a page of the console, whose 200 could be taken for a yes.
+            # Servers may take a script name from a header, and a proxy may pass on a client's. A request to /verify
+            # must not reach a page of the console, whose 200 could be taken for a yes.
             path = environ.get("SCRIPT_NAME", "") + path
             if not _is_below(_PATH, path):
                 return self._next(environ, start_response)
@@ -99,9 +100,9 @@ def _verdict(environ: Environ) -> Verdict | None:
 def _credentials(header: str) -> tuple[str, str] | None:
     """Return user name and password of a Basic header; none for any other text.
 
-    Strict, so that nothing is read here that somebody in front reads otherwise: one header and base64 alone. UTF-8, as
-    the challenge asks for; bytes that are not are Latin-1, in which some clients, such as Python's ``requests``, send
-    the accents of a name whatever they were asked for.
+    Strict, so that nothing is read here that a proxy in front reads otherwise: one header, and only base64. The text is
+    UTF-8, as the challenge asks for; bytes that are not UTF-8 are read as Latin-1, which some clients, such as Python's
+    ``requests``, send all the same.
     """
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(header) > _LONGEST_HEADER:
@@ -119,10 +120,10 @@ def _credentials(header: str) -> tuple[str, str] | None:
 
 
 def _may_carry_credentials(environ: Environ) -> bool:
-    """Whether the way here may carry a key: https, a declared proxy, or this machine's own.
+    """Whether the key came in a permissible way: by https, from a declared proxy, or from this machine.
 
-    Where Keytree is public by https, a key sent in clear over a network is refused, so that nobody makes a habit of it.
-    The scheme is the server's word: nothing but a declared proxy could vouch for another, and those may pass anyhow.
+    If Keytree is public by https, a key that was sent in clear over a network is refused, so that nobody gets used to
+    it. The scheme is that of the server: only a declared proxy could vouch for another, and those are accepted anyway.
     """
     if not settings.IS_HTTPS or environ["wsgi.url_scheme"] == "https":
         return True
