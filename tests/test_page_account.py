@@ -201,4 +201,4 @@ def test_every_template_lets_the_tag_write_what_its_forms_carry():
         for tag, inside in forms(text):
             assert "{% csrf_token %}" in inside, f"{path.name}: {tag}"
             tagged += 1
-    assert tagged > 30
+    assert tagged > 20

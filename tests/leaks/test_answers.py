@@ -155,8 +155,8 @@ def test_verify_tells_nobody_the_value(people, known, seeker):
 
 #: Where an error meets a value in plain, and the request that leads there.
 _FAULTS = {
-    "rendering the page of a new key": ("keys.views.classic.render", "create"),
-    "rendering the page of a key shown": ("keys.views.classic.render", "show"),
+    "rendering the page of a new key": ("accounts.dialogs.render", "create"),
+    "rendering the page of a key shown": ("accounts.dialogs.render", "show"),
     "inside the template": ("django.template.base.Template.render", "show"),
     "recording that it was created": ("accounts.audit.record", "create"),
     "recording that it was shown": ("accounts.audit.record", "show"),
