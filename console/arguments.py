@@ -1,4 +1,4 @@
-"""How arguments of our commands are read, for ``add_argument(type=...)``: what cannot be meant is refused by name."""
+"""Types of our commands' arguments, for ``add_argument(type=...)``."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -8,9 +8,9 @@ from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
 
 
 def number(least: int, most: int) -> Callable[[str], int]:
-    """Return what reads a whole number from ``least`` to ``most``, and raises ArgumentTypeError at any other text.
+    """Return a type for whole numbers from ``least`` to ``most``.
 
-    A number that no database or calendar has would end a command in the midst of its work.
+    Numbers too large for the database or the calendar would otherwise fail in the middle of a command.
     """
 
     def read(text: str) -> int:
@@ -29,7 +29,7 @@ account_id = number(LOWEST_ACCOUNT_ID, HIGHEST_ACCOUNT_ID)
 
 
 def file(text: str) -> Path:
-    """Return the path of a file. Raises ArgumentTypeError when ``text`` names none, but a folder at most."""
+    """Return the path of a file. Raises ArgumentTypeError if ``text`` can only be a folder."""
     path = Path(text)
     if path.name in {"", ".."}:
         raise ArgumentTypeError("must be the path of a file")

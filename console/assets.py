@@ -1,7 +1,7 @@
-"""The style sheets and scripts of every page: one file of each kind, put together when static files are collected.
+"""The style sheets and scripts of every page: ``collectstatic`` bundles them into one file of each kind.
 
-A browser that comes for the first time asks twice instead of two dozen times. In debug mode pages name the parts, so
-that a change is seen at once.
+A first visit then takes two requests instead of two dozen. In debug mode pages link the single files, so that a change
+shows at once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,19 +20,19 @@ _STYLES = (
     "tabs", "tag", "empty", "value", "picture", "progress", "login",
 )  # fmt: skip
 _SCRIPTS = ("autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "ticks", "passkey", "progress")
-# Beside their parts, whose relative addresses keep their meaning.
+# In the same folders as their parts, so that relative URLs in these still work.
 _STYLE_BUNDLE, _SCRIPT_BUNDLE = "css/keytree.css", "js/keytree.js"
 
 
 @cache
 def style_sheets() -> list[str]:
-    """Return the addresses of the style sheets of a page, in order; the same as long as the process runs."""
+    """Return the URLs of a page's style sheets, in order."""
     return _addresses("css", _STYLES, _STYLE_BUNDLE)
 
 
 @cache
 def scripts() -> list[str]:
-    """Return the addresses of the modules of a page; the same as long as the process runs."""
+    """Return the URLs of a page's script modules."""
     return _addresses("js", _SCRIPTS, _SCRIPT_BUNDLE)
 
 
@@ -42,17 +42,17 @@ def _addresses(kind: str, names: Iterable[str], bundle: str) -> list[str]:
 
 
 class BundleFinder(BaseFinder):
-    """Gives ``collectstatic`` the two files that are made of others; on disk there are only the parts."""
+    """Gives ``collectstatic`` the two bundles, which are not on disk."""
 
     def find(self, path: str, **options: object) -> list[str]:  # type: ignore[override]  # stubs know one form for each kind of answer
-        """Return that no such file is on disk."""
+        """Return nothing: only the single files are on disk."""
         return []
 
     def list(self, ignore_patterns: Iterable[str] | None) -> Iterator[tuple[str, InMemoryStorage]]:
-        """Yield the name and the storage of each."""
+        """Yield the name of each bundle, and the storage that holds it."""
         storage = InMemoryStorage()
         storage.save(_STYLE_BUNDLE, ContentFile("\n".join(_parts("css", _STYLES))))
-        # Each script keeps its names to itself, as the module that it is where it stands alone.
+        # A block for each script keeps its names private, as a module of its own would.
         storage.save(_SCRIPT_BUNDLE, ContentFile("\n".join(f"{{\n{text}}}" for text in _parts("js", _SCRIPTS))))
         for name in (_STYLE_BUNDLE, _SCRIPT_BUNDLE):
             yield name, storage

@@ -1,4 +1,4 @@
-"""Checks the chains of the audit trail, and compares them with their ends as they were copied off the machine."""
+"""Checks the chains of the audit trail, and compares them with heads that were copied off the machine earlier."""
 
 import hashlib
 import re
@@ -9,13 +9,13 @@ from datetime import datetime
 from accounts import audit
 from accounts.models import Account, AuditChain, Event
 
-# A trail that is written to all the time is not looked at for ever.
+# Attempts at a trail that is being written to all the time.
 _LOOKS = 5
 
 
 @dataclass(frozen=True)
 class Head:
-    """The end of an account's chain: what is copied each day to where nobody can change it."""
+    """The end of an account's chain, to be copied each day to a place where nobody can change it."""
 
     account_id: int
     number: int
@@ -27,11 +27,11 @@ class Head:
 
 
 class HeadError(ValueError):
-    """A line that is no head, as this module prints them."""
+    """A line is not a head as this module prints them."""
 
 
 def account_ids() -> list[int]:
-    """Return all accounts that exist, have events or have a chain: no account is hidden by removing its row."""
+    """Return the IDs of all accounts that exist, have events or have a chain: removing a row hides no account."""
     return sorted(
         {
             *Account.objects.values_list("pk", flat=True),
@@ -42,21 +42,21 @@ def account_ids() -> list[int]:
 
 
 def head(account_id: int) -> Head | None:
-    """Return the end of an account's chain, none when it has no events."""
+    """Return the head of an account's chain, None if it has no events."""
     last = Event.objects.filter(account_id=account_id).order_by("-number").first()
     return Head(account_id, last.number, _digest(last.link), last.at) if last else None
 
 
 def _digest(link: bytes | memoryview) -> str:
-    """Return what a head tells of an event's link."""
+    """Return the digest of an event's link that a head shows."""
     return hashlib.sha256(link).hexdigest()
 
 
 def first_break(account_id: int) -> tuple[int, str] | None:
-    """Return (number, what is wrong) of the first break of an account's chain, none when it is whole.
+    """Return (number, what is wrong) of the first break of an account's chain, None if it is whole.
 
-    An event that is written while the trail is read looks like one missing at the end: a break is believed once the
-    head stood still while looking.
+    An event that is written meanwhile looks like one that is missing at the end. A break therefore counts only if the
+    head did not change while the chain was read.
     """
     found = None
     for _ in range(_LOOKS):
@@ -68,13 +68,13 @@ def first_break(account_id: int) -> tuple[int, str] | None:
 
 
 def mark(account_id: int) -> tuple[int, bytes]:
-    """Return number and link of the last event that was cleared away from an account's trail; 0 if there is none."""
+    """Return number and link of the last event that was deleted as old; number 0 if none was."""
     chain = AuditChain.objects.filter(pk=account_id).first()
     return (chain.trimmed_until, bytes(chain.trimmed_link)) if chain else (0, b"")
 
 
 def parse_heads(text: str) -> Iterator[Head]:
-    """Yield the heads in a text that was printed earlier. Raises HeadError, naming the line."""
+    """Yield the heads in a text that was printed earlier. Raises HeadError, with the number of the wrong line."""
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -88,10 +88,10 @@ def parse_heads(text: str) -> Iterator[Head]:
 
 
 def contradiction(earlier: Head) -> str | None:
-    """Return how today's trail contradicts an earlier head, none when it continues from there.
+    """Return how the present trail contradicts an earlier head, None if it continues from there.
 
-    This alone finds a trail that was cut and its end forged to fit, by someone who can write to the database. Heads of
-    events that were cleared away as old, before the last of them, are not to be asked about.
+    Only this finds a trail that somebody who can write to the database cut short and made look whole. Do not ask about
+    events older than the last one that was deleted as old.
     """
     until, link = mark(earlier.account_id)
     event = Event.objects.filter(account_id=earlier.account_id, number=earlier.number).first()

@@ -1,6 +1,6 @@
-"""What an installation must not start with: Django system checks for production, and the refusal that rests on them.
+"""Django system checks of a production installation, which must pass before Keytree serves.
 
-Looks and tells, changes nothing. In the demo none of this applies: its banner warns instead.
+They change nothing. None of them applies to the demo, where a banner warns instead.
 
 Source: docs/security.md, "Start-up refusals".
 """
@@ -36,7 +36,7 @@ _MIGRATE = "With the migration role, run: python manage.py migrate"
 
 
 def production_check(check: Callable[[], Iterator[CheckMessage]]) -> Callable[..., list[CheckMessage]]:
-    """Register ``check`` for ``manage.py check --deploy`` and for the start; in the demo it finds nothing."""
+    """Register ``check`` as a deployment check that finds nothing in the demo."""
 
     def found(**_: Any) -> list[CheckMessage]:
         return [] if settings.IS_DEMO else list(check())
@@ -46,9 +46,9 @@ def production_check(check: Callable[[], Iterator[CheckMessage]]) -> Callable[..
 
 
 def refuse_unsafe_start() -> None:
-    """End the program, with everything that is wrong on standard error, unless it is safe to serve.
+    """Exit with a list of everything that is wrong, unless it is safe to serve.
 
-    Called before the server listens; costs a handful of queries. In the demo only Django's own checks count.
+    Called before the server listens. In the demo only Django's own checks count.
     """
     messages = run_checks(include_deployment_checks=not settings.IS_DEMO)
     problems = [message for message in messages if message.is_serious() and not message.is_silenced()]
@@ -68,14 +68,14 @@ def _told(problems: Sequence[CheckMessage]) -> str:
 
 @production_check
 def debug_is_off() -> Iterator[Error]:
-    """Error pages of the debug mode show settings and variables to anybody."""
+    """Error pages of debug mode show settings and variables to anybody."""
     if settings.DEBUG:
         yield Error("KEYTREE_DEBUG is on.", hint="Remove it from the environment.", id="keytree.E001")
 
 
 @production_check
 def secret_key_is_strong() -> Iterator[Error]:
-    """Session and reset links are signed with this key: who guesses it can forge them."""
+    """Cookies and links are signed with this key: whoever guesses it can forge them."""
     try:
         key = settings.SECRET_KEY
     except ImproperlyConfigured:
@@ -96,7 +96,7 @@ def secret_key_is_strong() -> Iterator[Error]:
 
 @production_check
 def ring_is_usable() -> Iterator[Error]:
-    """Without the ring no value can be sealed, found or shown; a ring that others can read protects nothing."""
+    """Without the key ring no value can be sealed, found or shown; one that others can read protects nothing."""
     hint = f"Set KEYTREE_KEY_RING_FILE to a file of mode 0600 that was made with: {_NEW_RING}"
     if not (settings.KEYTREE_KEY_RING or settings.KEYTREE_KEY_RING_FILE):
         yield Error("No key ring is set.", hint=hint, id="keytree.E004")
@@ -111,7 +111,7 @@ def ring_is_usable() -> Iterator[Error]:
 
 @production_check
 def ring_is_that_of_the_database() -> Iterator[Error]:
-    """With another one every call is refused, and the events of that cannot be verified when the right one is back."""
+    """With the wrong ring every call is refused, and events recorded meanwhile cannot be verified later."""
     if _data_folder_problem():
         return
     try:
@@ -129,7 +129,7 @@ def ring_is_that_of_the_database() -> Iterator[Error]:
 
 @production_check
 def hosts_are_named() -> Iterator[Error]:
-    """A server that answers to any name can be talked into foreign links and cookies."""
+    """A server that accepts any host name can be made to send links to other sites."""
     hint = "Set KEYTREE_PUBLIC_URL; further names, separated by commas, go into KEYTREE_ALLOWED_HOSTS."
     if not settings.ALLOWED_HOSTS:
         yield Error("No host name is allowed.", hint=hint, id="keytree.E006")
@@ -139,7 +139,7 @@ def hosts_are_named() -> Iterator[Error]:
 
 @production_check
 def public_url_is_https() -> Iterator[Error]:
-    """Links in mails begin with it, and cookies are marked secure because of it."""
+    """Links in mails begin with this URL, and its https makes cookies secure."""
     url = urlsplit(settings.KEYTREE_PUBLIC_URL)
     if url.scheme != "https" or not url.hostname or url.path or url.query or url.fragment or "@" in url.netloc:
         yield Error(
@@ -151,7 +151,7 @@ def public_url_is_https() -> Iterator[Error]:
 
 @production_check
 def proxies_are_declared() -> Iterator[Error]:
-    """Restrictions hold against the client's address, which only a declared proxy is believed to tell."""
+    """IP restrictions need the client's address, which only trusted proxies are believed to report."""
     hint = "Name the addresses of your proxies, such as 127.0.0.1, 10.0.4.0/28 or the word unix."
     proxies = TrustedProxies.parse(settings.KEYTREE_TRUSTED_PROXIES)
     if proxies.covers_everything:
@@ -171,7 +171,7 @@ def proxies_are_declared() -> Iterator[Error]:
 
 @production_check
 def database_is_private() -> Iterator[Error]:
-    """Over a network, names and sealed values must not be read, nor the server be an impostor."""
+    """Over a network nobody may read names and sealed values, or pose as the database server."""
     if connection.vendor != "postgresql" or settings.KEYTREE_ALLOW_PLAIN_DATABASE:
         return
     database, options = connection.settings_dict, connection.settings_dict["OPTIONS"]
@@ -188,7 +188,7 @@ def database_is_private() -> Iterator[Error]:
 
 @production_check
 def mail_is_private() -> Iterator[CheckMessage]:
-    """Invitations hold links that let somebody in: over a network they must not be read on the way."""
+    """Invitations contain links that let people in; nobody may read them on the way."""
     if not settings.KEYTREE_SENDS_MAIL:
         yield CheckWarning(
             "EMAIL_URL is not set: nobody who is invited gets to know of it, nor anybody of what others change.",
@@ -208,7 +208,7 @@ def mail_is_private() -> Iterator[CheckMessage]:
 
 @production_check
 def data_folder_is_writable() -> Iterator[Error]:
-    """SQLite writes its journal beside the database: file and folder must both be ours to write."""
+    """SQLite writes its journal beside the database, so file and folder must both be writable."""
     if problem := _data_folder_problem():
         yield Error(
             f"The SQLite database cannot be written: {problem}.",
@@ -232,7 +232,7 @@ def _data_folder_problem() -> str:
 
 @production_check
 def database_file_is_private() -> Iterator[CheckMessage]:
-    """It holds names, addresses and hashes of passwords."""
+    """The file contains names, e-mail addresses and hashes of passwords."""
     if connection.vendor != "sqlite" or _data_folder_problem():
         return
     file = Path(connection.settings_dict["NAME"])
@@ -246,9 +246,9 @@ def database_file_is_private() -> Iterator[CheckMessage]:
 
 @production_check
 def database_is_migrated() -> Iterator[Error]:
-    """Code and tables of different ages together lose data or refuse people."""
+    """Code and tables of different versions lose data or fail."""
     if _data_folder_problem():
-        return  # opening the database would make a file, or fail with less to say
+        return  # opening the database would create a file, or fail with a less helpful message
     try:
         MigrationLoader(connection).check_consistent_history(connection)
         unapplied = unapplied_migrations()
@@ -269,7 +269,7 @@ def database_is_migrated() -> Iterator[Error]:
 
 @production_check
 def demo_is_not_here() -> Iterator[Error]:
-    """Everybody knows the passwords of the demo's people."""
+    """The passwords of the demo's people are published."""
     if _data_folder_problem():
         return
     try:
@@ -286,7 +286,7 @@ def demo_is_not_here() -> Iterator[Error]:
 
 @production_check
 def static_files_are_collected() -> Iterator[Error]:
-    """Pages name their style sheets by the manifest that `collectstatic` writes, and fail without it."""
+    """Pages look up their style sheets in the manifest that `collectstatic` writes, and fail without it."""
     manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
     if not settings.DEBUG and not manifest.is_file():
         yield Error(

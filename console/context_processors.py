@@ -1,4 +1,4 @@
-"""What the shell around every page shows: product, theme, navigation, account. Nothing page-specific, no query."""
+"""What the frame around every page shows: product, theme, navigation, account."""
 
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,10 +19,10 @@ from console.nav import Group, groups_for
 
 
 class Shell:
-    """The shell of one page, worked out only as far as the template asks.
+    """The frame of one page; each value is computed only when the template uses it.
 
-    Error pages are rendered with it too, also when a middleware failed before the viewer was known: then ``member`` is
-    none and the page is a signed-out one.
+    Error pages have it too, even when a middleware failed before the viewer was known: ``member`` is then None, and the
+    page looks as it does for people who are not logged in.
     """
 
     product = "Keytree"
@@ -33,17 +33,17 @@ class Shell:
 
     @property
     def is_demo(self) -> bool:
-        """Whether this installation publishes its passwords."""
+        """Whether this is a demo, with published passwords."""
         return settings.IS_DEMO
 
     @property
     def demo_people(self) -> list[Person]:
-        """Whom the login page of a demo installation names, each person once; nobody elsewhere."""
+        """The people that a demo's login page names; empty elsewhere."""
         return [person for person in demo.ACME if person.signs_in] if self.is_demo else []
 
     @property
     def demo_password(self) -> str:
-        """The published password of the demo's people; empty elsewhere."""
+        """The password of the demo's people; empty elsewhere."""
         return demo.PASSWORD if self.is_demo else ""
 
     @property
@@ -53,47 +53,47 @@ class Shell:
 
     @property
     def font_stylesheet(self) -> str:
-        """The address of the Plex fonts' stylesheet; empty where they were not fetched."""
+        """The URL of the Plex fonts' style sheet; empty if the fonts have not been downloaded."""
         return _font_stylesheet()
 
     @property
     def style_sheets(self) -> list[str]:
-        """The addresses of the style sheets, in order."""
+        """The URLs of the style sheets, in order."""
         return assets.style_sheets()
 
     @property
     def scripts(self) -> list[str]:
-        """The addresses of the scripts, which are modules."""
+        """The URLs of the scripts, which are modules."""
         return assets.scripts()
 
     @property
     def member(self) -> Member | None:
-        """The viewer in the current account."""
+        """The viewer, as a member of the current account."""
         return getattr(self._request, "member", None)
 
     @property
     def layout(self) -> str:
-        """The template that an error page extends: with navigation for a signed-in viewer, without for a stranger."""
+        """The template that error pages extend: with the navigation only for people who are logged in."""
         return "base.html" if self.member else "signed_out.html"
 
     @cached_property
     def nav(self) -> tuple[Group, ...]:
-        """The groups of the side navigation; none for a member who may not, or not yet, work in the console."""
+        """The groups of the side navigation; empty for a member who may not (yet) work in the console."""
         return self.nav_at(self._request.path)
 
     def nav_at(self, path: str) -> tuple[Group, ...]:
-        """Return the same as the page at ``path`` has it."""
+        """Return the groups as the page at ``path`` shows them."""
         is_open = self.member is not None and not is_enrolment_due(self.member)
         return groups_for(self.member, path) if self.member and is_open else ()
 
     @property
     def made_at(self) -> str:
-        """When the page was made, as the console prints moments."""
+        """When the page was rendered, as the console writes times."""
         return formats.moment(timezone.now())
 
     @property
     def other_accounts(self) -> tuple[tuple[int, str, bool], ...]:
-        """Of the other accounts that the viewer may switch to, number, name, and whether others did something there."""
+        """ID, name and whether there are new notifications, of each other account that the viewer can switch to."""
         others = [other for other in signin.memberships(self._request.user) if other != self.member]
         return tuple(
             (other.account_id, str(other.account), other.has_notifications and may_work(other)) for other in others
@@ -105,7 +105,7 @@ class Shell:
         return link("accounts:user", self.member.pk) if self.member and self.nav else ""
 
     def header(self, *, is_behind: bool) -> Header:
-        """Return the bar over a signed-in page; ``is_behind`` where a dialog lies over it."""
+        """Return what the bar at the top of the page shows; ``is_behind`` where a dialog covers it."""
         member, works = self.member, bool(self.nav)
         return Header(
             product=self.product,
@@ -128,10 +128,10 @@ def shell(request: HttpRequest) -> dict[str, Shell]:
 
 @cache
 def _font_stylesheet() -> str:
-    """Plex is fetched, not kept in the repository (`make fonts`): without it the system's own font is used."""
+    """Return the URL; without the fonts, which `make fonts` downloads, pages use a font of the system."""
     if not any((Path(folder) / "fonts" / "plex.css").is_file() for folder in settings.STATICFILES_DIRS):
         return ""
     try:
         return static("fonts/plex.css")
     except ValueError:
-        return ""  # fetched after `collectstatic`: not in the manifest, and no reason to fail every page
+        return ""  # downloaded after `collectstatic`, so not in the manifest: not worth failing every page for

@@ -1,7 +1,7 @@
-"""Copies the database into a file while it is being used: each kind of database by its own means, whole or not at all.
+"""Copies the database into a file while it is in use, with the tool of each kind of database.
 
-The key ring is not in the database, so it is in no copy. Open sessions are left out: whoever finds the copy must not be
-signed in by it.
+The key ring is not in the database, and so not in a copy. Sessions are left out, so that nobody can log in with those
+in a copy.
 """
 
 import os
@@ -20,13 +20,13 @@ _SESSIONS = Session._meta.db_table
 
 
 class CopyError(Exception):
-    """There is no copy; the message says why and what to do."""
+    """The copy failed; the message says why and what to do."""
 
 
 def copy_database(path: Path) -> None:
-    """Write the database as it is at one moment to ``path``, a new file that its owner alone may read.
+    """Write a consistent copy of the database to ``path``, a new file that only its owner may read.
 
-    A copy that is being written has ``.part`` after its name, so that what has the name itself is whole and on disk.
+    It is written to ``path`` with ``.part`` appended and renamed at the end, so a file at ``path`` is always complete.
     Raises CopyError.
     """
     part = path.with_name(f"{path.name}.part")
@@ -67,7 +67,7 @@ def _fill(part: Path, file: int) -> None:
 
 
 def _keep_name(folder: Path) -> None:
-    """Write the folder to disk as well: a file is found again after a power cut only by its name there."""
+    """Sync the folder to disk as well: without its entry there the file would be lost in a power cut."""
     file = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(file)
@@ -76,13 +76,13 @@ def _keep_name(folder: Path) -> None:
 
 
 def _refuse_missing_file() -> None:
-    """SQLite makes a database that is not there: a copy of nothing would look like one of something."""
+    """Raise CopyError if there is no database: SQLite would create an empty one, and copy that."""
     if not Path(connection.settings_dict["NAME"]).is_file():
         raise CopyError(f"There is no database {connection.settings_dict['NAME']}.")
 
 
 def _copy_sqlite(part: Path) -> None:
-    """Copy by SQLite's own backup, all pages under one read lock: writers go on meanwhile, into the journal.
+    """Copy with SQLite's backup, all pages under one read lock; writers can go on in the journal meanwhile.
 
     *Source:* SQLite documentation, "Online Backup API".
     """
@@ -91,12 +91,12 @@ def _copy_sqlite(part: Path) -> None:
         copy.execute("PRAGMA secure_delete=ON")
         with copy:
             copy.execute(f"DELETE FROM {_SESSIONS}")  # noqa: S608 - a table's name of ours
-        # In one file again, without a journal beside it.
+        # One file, without a journal beside it.
         copy.execute("PRAGMA journal_mode=DELETE")
 
 
 def _dump_postgresql(file: int) -> None:
-    """Copy by pg_dump, in its custom format, from one snapshot. *Source:* PostgreSQL documentation, "pg_dump"."""
+    """Copy with pg_dump, in its custom format, from one snapshot. *Source:* PostgreSQL documentation, "pg_dump"."""
     program = shutil.which("pg_dump")
     if program is None:
         raise CopyError(
@@ -112,21 +112,21 @@ def _dump_postgresql(file: int) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment that leads pg_dump to our database: its arguments could be read by other users."""
+    """Return the environment that tells pg_dump our database; other users could read its arguments."""
     info = _connection_info()
     ours = {**info.get_parameters(), "password": info.password}
-    # Limits that are meant for pages.
+    # Contains the time limits of pages.
     ours.pop("options", None)
     names = {option.keyword.decode(): option.envvar.decode() for option in _options() if option.envvar}
     return {**os.environ, **{names[name]: value for name, value in ours.items() if name in names}}
 
 
 def _connection_info() -> psycopg.ConnectionInfo:
-    """Return what the open connection was made with."""
+    """Return the parameters of the open connection."""
     info: psycopg.ConnectionInfo = connection.connection.info
     return info
 
 
 def _options() -> list[psycopg.pq.ConninfoOption]:
-    """Return what libpq can be told about a connection, with the environment variable for each."""
+    """Return libpq's connection parameters, with the environment variable of each."""
     return psycopg.pq.Conninfo.get_defaults()

@@ -49,7 +49,7 @@ ACCOUNTS = ((1234567, "Acme Robotics", ACME), (7654321, "Borealis Labs", BOREALI
 
 
 def is_loaded() -> bool:
-    """Whether the demo's accounts are here; no where there is no database to ask."""
+    """Whether the database has the demo's accounts; False without a database."""
     try:
         return Account.objects.filter(is_demo=True).exists()
     except DatabaseError:
@@ -57,13 +57,13 @@ def is_loaded() -> bool:
 
 
 def load() -> bool:
-    """Load the demo accounts into an empty database and return whether it was empty. All or nothing."""
+    """Load the demo accounts, all or none, if the database is empty; return whether it was."""
     with transaction.atomic():
         if Account.objects.exists():
             return False
         for account_id, name, people in ACCOUNTS:
             _load_account(account_id, name, people)
-        Mail.objects.all().delete()  # nobody is there to be told of what was just made up
+        Mail.objects.all().delete()  # nobody needs to be told about invented changes
     return True
 
 
@@ -76,7 +76,7 @@ def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> Non
         if person.invited_by is None:
             member = create_account(name=name, owner=user, account_id=account_id, is_demo=True, origin=COMMAND_LINE)
         else:
-            # A suspended member made their key before.
+            # A suspended member created their key before.
             status = MemberStatus.ACTIVE if person.status == MemberStatus.SUSPENDED else person.status
             member = add_member(
                 parent=members[person.invited_by], user=user, status=status, permissions=person.permissions,
@@ -84,10 +84,10 @@ def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> Non
             )  # fmt: skip
         members[person.name] = member
         if person.has_key:
-            # A VPN-only member never signs in: whoever added them makes the key.
+            # A VPN-only member cannot log in, so whoever invited them creates the key.
             by = member.parent if member.parent and member.status == MemberStatus.VPN_ONLY else member
             create_classic_key(holder=member, by=by, origin=COMMAND_LINE)
         if member.status != person.status:
-            # By the owner, who is the first: whoever invited them has no permission for it.
+            # By the owner, the first of them: whoever invited the member has no permission to.
             owner = next(iter(members.values()))
             change_status(member=member, status=person.status, by=owner, origin=COMMAND_LINE)

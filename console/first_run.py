@@ -1,7 +1,4 @@
-"""Secrets that a demo installation makes for itself, or writes, and keeps in its data folder.
-
-A production installation never comes here: there every secret is given by whoever runs it.
-"""
+"""Secrets that a demo installation generates and keeps in its data folder. In production every secret is configured."""
 
 import os
 from collections.abc import Callable
@@ -9,9 +6,9 @@ from pathlib import Path
 
 
 def kept_secret(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret in ``path``; the first caller makes it, readable by the present user alone (mode 0600).
+    """Return the secret in ``path``; the first call creates it, readable only by the current user (mode 0600).
 
-    Safe when several processes start at once: the file is linked into place whole, and one of them wins.
+    Safe when several processes start at once: the complete file is linked into place, which only one of them can do.
     """
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -21,14 +18,14 @@ def kept_secret(path: Path, make: Callable[[], str]) -> str:
         try:
             os.link(draft, path)
         except FileExistsError:
-            pass  # another process was first: its secret counts
+            pass  # another process was first: use its secret
         finally:
             draft.unlink()
     return path.read_text().strip()
 
 
 def private_folder(path: Path) -> Path:
-    """Return ``path`` as a folder that the present user alone may look into (mode 0700), making it if need be."""
+    """Return ``path`` as a folder that only the current user may open (mode 0700), created if it does not exist."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid == os.getuid():
         path.chmod(0o700)

@@ -1,7 +1,7 @@
-"""The dark bar over every signed-in page, put together once for each viewer and theme.
+"""The dark bar at the top of every signed-in page, rendered once and cached for each distinct ``Header``.
 
-It is a third of what a short page takes, and the same on all of a viewer's pages: nothing in it depends on the request
-but what stands in ``Header``. Its menus send through a form beside it, which has the request's token.
+Rendering it takes a third of the time of a short page, and it is the same on all of a viewer's pages: it depends on
+nothing but the fields of ``Header``. Its menus submit a form outside it, which carries the request's CSRF token.
 """
 
 from dataclasses import dataclass
@@ -18,19 +18,19 @@ _KEPT = 500
 
 @dataclass(frozen=True)
 class Header:
-    """All that the bar shows.
+    """Everything that the bar shows.
 
     Attributes:
         product: the console's name.
         theme: *light*, *dark* or *system*.
-        works: whether the viewer may work in the console: else there is nothing to search and no page of their own.
-        account: the present account as it is named; empty for nobody.
-        other_accounts: of those that the viewer may switch to, number, name, and whether there is anything new there.
-        name: the viewer's name; empty for nobody.
-        email: the viewer's address.
-        has_notifications: whether others did something to the viewer that they have not read, and may.
-        profile_url: the viewer's own page; empty where there is none.
-        is_behind: whether a dialog lies over it, and nothing in it can be used.
+        works: whether the viewer may work in the console; otherwise there is no search and no link to their own page.
+        account: the current account, as it is shown; empty without a viewer.
+        other_accounts: ID, name and whether there are new notifications, of each account that the viewer can switch to.
+        name: the viewer's name; empty without a viewer.
+        email: the viewer's e-mail address.
+        has_notifications: whether the viewer has unread notifications that they may read.
+        profile_url: the viewer's own page; empty if they may not open it.
+        is_behind: whether a dialog covers it, so that nothing in it can be used.
     """
 
     product: str
@@ -46,7 +46,7 @@ class Header:
 
     @property
     def themes(self) -> tuple[tuple[str, str], ...]:
-        """Value and label of the themes there are."""
+        """Value and label of each theme."""
         return THEMES
 
 

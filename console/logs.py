@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line, with the request's id, and nothing in it that looks like a key."""
+"""Logs: one JSON object per line, with the request's id, and anything that looks like a secret redacted."""
 
 import contextvars
 import json
@@ -15,8 +15,8 @@ from django.views.debug import SafeExceptionReporterFilter
 #: The id of the request being answered, set by the middleware.
 request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
 
-# Classic values are 64 hexadecimal digits, platform values begin with ktp_, tokens of invitations with kti_ and those
-# of password resets with ktr_, Basic credentials hold a value. And cookies.
+# Classic values (64 hexadecimal digits), platform values (ktp_), tokens of invitations (kti_) and of password resets
+# (ktr_), Basic credentials, which contain a value, and our cookies.
 _KEY_SHAPED = re.compile(
     r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kt[ir]_[0-9a-z_-]{20,}|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
 )
@@ -24,12 +24,12 @@ _BLOT = "[redacted]"
 
 
 def redact(text: str) -> str:
-    """Return ``text`` with everything key-shaped blotted out."""
+    """Return ``text`` with everything that looks like a secret replaced."""
     return _KEY_SHAPED.sub(_BLOT, text)
 
 
 class _Redacted:
-    """A variable of a stack frame as an error page may show it."""
+    """A variable of a stack frame, represented as an error page may show it."""
 
     def __init__(self, value: object) -> None:
         self._value = value
@@ -42,28 +42,28 @@ class _Redacted:
 
 
 class RedactingReporterFilter(SafeExceptionReporterFilter):
-    """Keeps secrets out of the debug mode's error page too, where Django's own filter shows every variable."""
+    """Keeps secrets out of the error pages of debug mode too, where Django's own filter shows every variable."""
 
     def is_active(self, request: HttpRequest | None) -> bool:
         """Always."""
         return True
 
     def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> ItemsView[str, Any]:
-        """Return names and values of a frame's variables: what is marked sensitive starred, the rest redacted."""
+        """Return a frame's variables: those marked as sensitive as stars, all others redacted."""
         variables = super().get_traceback_frame_variables(request, tb_frame)
         return {str(name): _Redacted(value) for name, value in variables}.items()
 
 
 class RedactingFilter(logging.Filter):
-    """Blots out key-shaped text in a record before any handler formats it."""
+    """Redacts a record before any handler formats it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Replace message, arguments and traceback by their redacted text; the record is always kept."""
+        """Replace message, arguments and traceback by their redacted text; always lets the record through."""
         record.msg, record.args = redact(record.getMessage()), None
         if record.levelno < logging.ERROR:
-            record.exc_info = None  # a refusal is no fault: its sentence says enough
+            record.exc_info = None  # a refused request is not a fault: its message is enough
         if record.exc_info:
-            # The traceback alone, without the locals that a report of Django's would add.
+            # Only the traceback, without the local variables that Django's reports add.
             record.exc_text = redact("".join(traceback.format_exception(*record.exc_info)))
             record.exc_info = None
         return True
@@ -73,7 +73,7 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return time (UTC), level, logger, message, request id and traceback, those that there are."""
+        """Return time (UTC), level, logger, message, request id and traceback as JSON, leaving out what is empty."""
         said = {
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,

@@ -1,4 +1,4 @@
-"""What our commands share: clear words when the installation is not ready, and time for long statements. No rule."""
+"""What our commands share: clear messages when the installation is not ready, and time for long statements."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,25 +15,25 @@ from accounts.sealing import RingError, configured_ring
 
 
 class MaintenanceCommand(BaseCommand):
-    """A command on an installed database: refuses to begin, with the remedy, before there is one."""
+    """A command that needs a migrated database: without one it refuses to start and says what to do."""
 
     requires_migrations_checks = True
 
     def check_migrations(self) -> None:
-        """Raise CommandError where Django would only mention it, and the command then fail at a missing table."""
+        """Raise CommandError if migrations are missing: Django only prints a notice."""
         require_database()
         if unapplied_migrations():
             raise CommandError("The database is not up to date. Run: python manage.py migrate")
 
 
 def unapplied_migrations() -> Sequence[Migration]:
-    """Return the migrations that the database lacks, in their order. Raises the database's errors."""
+    """Return the migrations that are not applied yet, in order. Raises DatabaseError and errors of the migrations."""
     executor = MigrationExecutor(connection)
     return [migration for migration, _ in executor.migration_plan(executor.loader.graph.leaf_nodes())]
 
 
 def member_at(email: str, *, account_id: int) -> Member:
-    """Return the member of the account whose address that is, with user and account. Raises CommandError for nobody."""
+    """Return the account's member with this e-mail address, or raise CommandError."""
     try:
         wanted = clean_email(email)
     except ValidationError as error:
@@ -46,7 +46,7 @@ def member_at(email: str, *, account_id: int) -> Member:
 
 
 def require_database() -> None:
-    """Raise CommandError, with the remedy, unless the database can be reached."""
+    """Raise CommandError, saying what to do, unless the database can be reached."""
     try:
         connection.ensure_connection()
     except DatabaseError as error:
@@ -59,19 +59,19 @@ def require_database() -> None:
 
 
 def file_damage() -> Iterator[str]:
-    """Yield what SQLite finds wrong with its file, such as after a copy over one whose journal was left beside it."""
+    """Yield what SQLite finds wrong with its file, for instance after another was copied over it."""
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA integrity_check")
         yield from (said for (said,) in cursor.fetchall() if said != "ok")
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of what ``error`` says, without a full stop; its kind if it says nothing."""
+    """Return the first line of the error's message, without a full stop; its class name if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def require_ring() -> None:
-    """Raise CommandError, with the remedy, unless there is a key ring to write and to verify the audit trail with."""
+    """Raise CommandError, saying what to do, unless there is a key ring; the audit trail needs it."""
     try:
         configured_ring()
     except RingError as error:
@@ -83,11 +83,10 @@ def require_ring() -> None:
 
 @contextmanager
 def no_statement_limit() -> Iterator[None]:
-    """Let statements of this connection run as long as they need, until the block ends; nothing to do on SQLite.
+    """Lift PostgreSQL's limit on the duration of statements while the block runs; does nothing on SQLite.
 
-    The limit is for pages, where a statement that hangs must not hang the console. Reading or counting every row of a
-    large installation is meant to take longer. The limit on waiting for locks stays: a command must not stand in the
-    console's way.
+    The limit protects pages from a statement that hangs, but reading every row of a large installation takes longer.
+    The limit on waiting for locks stays, so that a command does not hold up the console.
     """
     if connection.vendor != "postgresql":
         yield
@@ -97,7 +96,7 @@ def no_statement_limit() -> Iterator[None]:
     try:
         yield
     finally:
-        # After an error the transaction may be aborted, or the connection gone: the limit then goes with it.
+        # After an error the transaction may be aborted or the connection closed; either restores the limit by itself.
         if not connection.needs_rollback and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("RESET statement_timeout")

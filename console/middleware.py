@@ -1,4 +1,4 @@
-"""What surrounds every request of the console: where it came from, and the headers of its answer."""
+"""Middleware of all requests: determines where a request came from, and adds headers to its answer."""
 
 import secrets
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _NO_FEATURES = ", ".join(
     )
 )  # fmt: skip
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-#: What every answer says, whoever gives it.
+#: Headers of every answer, gunicorn's error pages included.
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
@@ -45,77 +45,77 @@ ALWAYS = {
     "Permissions-Policy": _NO_FEATURES,
     "X-Frame-Options": "DENY",
 }
-#: Where an address is itself a secret: no page that is opened from there, and no style sheet, may learn it. Not
-#: "no-referrer", with which browsers send forms as from nowhere, and the check against forged ones refuses them.
+#: Paths that contain a secret token, which no page that is opened from there may learn. The policy for them is not
+#: "no-referrer": browsers then send forms with the origin "null", which the CSRF check refuses.
 #: *Source:* Fetch standard, "append a request Origin header".
 _SECRET_PATHS = ("/invitations/", "/reset/")
 _PROBES = ("/healthz", "/readyz")
 
 
 def _is_too_large(request: HttpRequest) -> bool:
-    """Whether a body is larger than what its page takes: it is refused before anything reads it."""
+    """Whether the body is larger than its page accepts; such a body is refused without being read."""
     size = uploads.body_size(request)
     return size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE and size > uploads.largest_body(request)
 
 
 def _is_unreadable(request: HttpRequest) -> bool:
-    """Whether a form says that it is in another encoding than ours, which no browser does.
+    """Whether a form declares an encoding other than ours, which no browser does.
 
-    Django takes unknown character sets for UTF-8 and drops what is no base64: a field would arrive otherwise than it
-    was sent, and empty means something. *Source:* RFC 7578, sections 4.7 and 5.1.
+    Django reads unknown character sets as UTF-8 and drops what is not base64, so a field could arrive changed, or
+    empty, which has a meaning of its own. *Source:* RFC 7578, sections 4.7 and 5.1.
     """
     if request.content_type not in _FORMS:
         return False
     charset = (request.content_params or {}).get("charset", "utf-8")
     if charset.lower() not in {"utf-8", "utf8"}:
         return True
-    # A large body is a file, which is never all in memory. Django refuses a file that is no base64 and says it is.
+    # A large body is an uploaded file, which is never read into memory; Django itself refuses files in broken base64.
     is_small = uploads.body_size(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE
     return is_small and request.content_type == _FORMS[1] and b"content-transfer-encoding:" in request.body.lower()
 
 
 def _refused_body(request: HttpRequest) -> HttpResponse | None:
-    """Return the answer to a body that must not be read, none for one that may."""
+    """Return the answer to a body that must not be read; None if it may be."""
     if _is_too_large(request):
         return uploads.too_large(request)
     return bad_request(request) if _is_unreadable(request) else None
 
 
 class RequestOriginMiddleware:
-    """Sets ``request.origin`` from the connection, and drops headers that only a declared proxy may send."""
+    """Sets ``request.origin``, and drops the X-Forwarded-Proto header unless a trusted proxy sent it."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Decide once, for restrictions, throttle and audit alike, who the client is and whether it speaks https."""
+        """Determine the client's address and scheme once, for IP restrictions, throttling and the audit trail alike."""
         meta, proxies = request.META, trusted_proxies()
         peer = meta.get("REMOTE_ADDR")
         if not forwarded_scheme_is_https(peer, meta.get("HTTP_X_FORWARDED_PROTO"), proxies):
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
         address = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR"), proxies)
         if request.path_info in _PROBES:
-            # Asked by whatever name or address a load balancer has for this server; the answers say nothing of it.
+            # Load balancers ask by any name or address they know this server by; the answers do not depend on it.
             request.get_host = lambda: "probe"  # type: ignore[method-assign]  # of this request alone
         agent = agents.in_words(meta.get("HTTP_USER_AGENT", ""))
         origin = Origin(address=address, request_id=secrets.token_hex(8), agent=agent)
         cast(MemberRequest, request).origin = origin
-        request_id.set(origin.request_id)  # stays to the next request: Django logs refusals after this returns
+        request_id.set(origin.request_id)  # kept until the next request: Django logs refusals after this returns
         response = self.get_response(request)
         response["X-Request-ID"] = origin.request_id
         return response
 
 
 class ContentPolicyMiddleware:
-    """Adds the headers that Django's own security middleware does not, to static files and errors too."""
+    """Adds the headers that Django's security middleware does not set, also to static files and errors."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the view and complete its answer's headers. Only static files may be kept by anybody."""
+        """Answer the request, and complete the headers. Only static files may be cached."""
         response = _refused_body(request) or self.get_response(request)
-        # Django's own middleware sets some too, but not where it was itself what refused the request.
+        # Django's own middleware sets some of these too, but not when another middleware refused the request first.
         for name, text in ALWAYS.items():
             response.headers.setdefault(name, text)
         if not request.path.startswith(settings.STATIC_URL) or response.status_code >= 400:  # noqa: PLR2004 - an error
@@ -128,13 +128,13 @@ class ContentPolicyMiddleware:
 
 
 class NotAllowedPageMiddleware:
-    """Gives people who open an address that only takes a form a page to go on from, instead of an empty answer."""
+    """Gives people who open the URL of a form a page with a way on, instead of an empty answer."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Call the view. Programs keep the empty answer: no browser opens anything by another method than these."""
+        """Call the view. Programs get the empty answer: browsers use no other methods than these."""
         response = self.get_response(request)
         is_browser = request.method in {"GET", "HEAD", "POST"} and request.accepts("text/html")
         if isinstance(response, HttpResponseNotAllowed) and is_browser:

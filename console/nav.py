@@ -1,4 +1,4 @@
-"""The side navigation: label, URL name, and who may open it; put together once for all who have the same. No query."""
+"""The side navigation: the pages in it, and who may open each. Rendered once for all who see the same. No query."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def changes_settings(member: Member) -> bool:
 
 
 def sees_inactive(member: Member) -> bool:
-    """Whether the member may open the report of who and what is not used."""
+    """Whether the member may open the report of inactive identities."""
     return can(member, MemberAction.VIEW_INACTIVE, member)
 
 
@@ -42,7 +42,7 @@ class Link:
 
 @dataclass(frozen=True)
 class Group:
-    """A folding group of links; without a label, links that stand by themselves."""
+    """A group of links that folds; without a label, its links are shown without a heading."""
 
     label: str
     links: tuple[Link, ...]
@@ -59,7 +59,7 @@ NAVIGATION: tuple[tuple[str, tuple[Entry, ...]], ...] = (
 
 
 def groups_for(viewer: Member, path: str) -> tuple[Group, ...]:
-    """Return the groups with an entry that the viewer may open; the entry that ``path`` lies in is current."""
+    """Return the groups, with the entries that the viewer may open; the one that ``path`` belongs to is current."""
     groups = (
         Group(label, tuple(_link(entry, path) for entry in entries if entry.is_open_to(viewer)))
         for label, entries in NAVIGATION
@@ -74,5 +74,5 @@ def _link(entry: Entry, path: str) -> Link:
 
 @lru_cache(maxsize=200)
 def html(groups: tuple[Group, ...], *, is_behind: bool) -> SafeString:
-    """Return the navigation, put together once for all who have the same; ``is_behind`` where a dialog lies over it."""
+    """Return the navigation; ``is_behind`` where a dialog covers it."""
     return render_to_string("console/_side_nav.html", {"groups": groups, "is_behind": is_behind})

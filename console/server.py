@@ -1,7 +1,7 @@
 """How gunicorn serves Keytree: ``gunicorn --config python:console.server console.wsgi``.
 
-gunicorn reads the names of this module as its settings and calls the functions at the bottom. It listens where
-KEYTREE_BIND and PORT say; what else may be set stands in README.md, "Settings".
+gunicorn reads the names in this module as its settings, and calls the functions at the bottom as its hooks. The
+settings that an installation may change are listed in README.md, "Settings".
 """
 
 import ctypes
@@ -28,67 +28,67 @@ from accounts.enums import MemberStatus
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 # --- Where it listens -------------------------------------------------------------------------------------------------
-# What cannot be read is raised by the first look at the settings; gunicorn prints it without a traceback, and ends.
+# A wrong setting raises on the first access to the settings; gunicorn prints the message without a traceback and ends.
 _address = settings.KEYTREE_BIND
 if _address.startswith("unix:"):
     bind = _address
 else:
     bind = f"[{_address}]:{settings.PORT}" if ":" in _address else f"{_address}:{settings.PORT}"
-# No second door: gunicorn's own control channel would lie in the home of whoever starts it.
+# gunicorn's control socket would lie in the home folder of whoever starts it: one way in too many.
 control_socket_disable = True
 umask = 0o007  # of a unix socket: its owner and group may connect
 
 # --- Who does the work ------------------------------------------------------------------------------------------------
-# Threads, because a browser opens connections ahead of need and keeps them: each would hold a sync worker until the
-# timeout kills it. Few, because Python runs one at a time, and each keeps its own database connection.
+# Threads, because browsers open connections in advance and keep them: each would block a sync worker until its timeout.
+# Few, because Python runs one at a time, and each keeps a database connection of its own.
 workers = settings.WEB_CONCURRENCY
 worker_class = "console.worker.Worker"
 threads = 4
-timeout = 30  # seconds without a heartbeat until a worker counts as hung; requests have the database's limits
-graceful_timeout = 20  # seconds that running requests are given after SIGTERM
-keepalive = 75  # seconds; longer than nginx keeps an idle connection (60), so that nginx is who closes it
+timeout = 30  # seconds without a heartbeat after which a worker is killed; requests are limited by the database
+graceful_timeout = 20  # seconds that running requests may take after SIGTERM
+keepalive = 75  # seconds; longer than nginx keeps an idle connection (60), so that it is nginx that closes it
 proc_name = "keytree"
 if os.access("/dev/shm", os.W_OK):  # pragma: no branch  # noqa: S108 - memory, so that a busy disk cannot stop the heartbeat
     worker_tmp_dir = "/dev/shm"  # noqa: S108
 
 # --- What it reads ----------------------------------------------------------------------------------------------------
-# Proxies ask /verify with all that a call has, Envoy with its whole address: what they let through has to fit.
+# Proxies pass all headers of a call on to /verify, and Envoy its whole URL: whatever they accept has to fit.
 limit_request_line = 8190  # bytes; gunicorn takes no larger number
 limit_request_fields = 256
 limit_request_field_size = 8190  # bytes
-# Whom to believe is decided in one place, accounts.addresses, by KEYTREE_TRUSTED_PROXIES. Left to itself gunicorn would
-# take the scheme from loopback peers, and scheme and path from any peer on a unix socket.
+# Which proxies to trust is decided in accounts.addresses alone, by KEYTREE_TRUSTED_PROXIES. By default gunicorn would
+# believe loopback peers about the scheme, and any peer on a unix socket about scheme and path.
 forwarded_allow_ips = ""
 secure_scheme_headers: dict[str, str] = {}
 forwarder_headers = ""
-header_map = "drop"  # a name with an underscore could pass for the one with a hyphen
+header_map = "drop"  # a header name with an underscore could pass for the one with a hyphen
 
 # --- What it writes ---------------------------------------------------------------------------------------------------
 logging.config.dictConfig(settings.LOGGING)
 logging.captureWarnings(capture=True)
 loglevel = settings.KEYTREE_LOG_LEVEL.lower()
-accesslog = None  # the proxy in front keeps one; Keytree's own events are in the activity log
+accesslog = None  # the proxy keeps one; what happens in Keytree is in the activity log
 
 
 class JsonLogger(Logger):  # type: ignore[misc]  # gunicorn comes without types
-    """gunicorn's logger without handlers of its own: its records go where all others go, as JSON and redacted."""
+    """gunicorn's logger without handlers of its own: its records go to ours, redacted and as JSON."""
 
     def setup(self, cfg: Config) -> None:
-        """Undo what gunicorn sets up."""
+        """Remove the handlers that gunicorn adds."""
         super().setup(cfg)
         self.error_log.handlers.clear()
         self.error_log.propagate = True
 
 
 logger_class = JsonLogger
-_M_MMAP_THRESHOLD = -3  # its number in <malloc.h>
+_M_MMAP_THRESHOLD = -3  # as in <malloc.h>
 _LARGE = 1024 * 1024  # bytes
 _log = logging.getLogger(__name__)
 
 
 # --- From start to end ------------------------------------------------------------------------------------------------
 def on_starting(server: Arbiter) -> None:
-    """Refuse what must not be served, then load the application once, for all workers to share."""
+    """Refuse to serve an unsafe installation, then load the application once, shared by all workers."""
     django.setup()
     from console import checks  # noqa: PLC0415 - loads the models, so Django has to be set up
 
@@ -96,11 +96,11 @@ def on_starting(server: Arbiter) -> None:
     if not inherited:
         _refuse_taken_addresses(server)
     checks.refuse_unsafe_start()
-    # What gunicorn's preload_app does, but after the refusals. SIGHUP therefore renews workers, not code.
+    # As gunicorn's preload_app does, but after the checks. SIGHUP therefore restarts workers with the same code.
     server.app.wsgi()
     connection_created.connect(_note_connection)
     connections.close_all()  # a connection must not be shared with the workers
-    gc.freeze()  # nor the memory be copied because the collector touched it
+    gc.freeze()  # keeps the garbage collector from touching, and so copying, the shared memory
     _give_large_memory_back()
 
 
@@ -112,13 +112,13 @@ def _note_connection(connection: BaseDatabaseWrapper, **_: object) -> None:
 
 
 def _give_large_memory_back() -> None:
-    """Let the C library return large pieces of memory to the system, also in the workers, which are forked after this.
+    """Make the C library return large blocks of memory to the system, also in the workers, which are forked later.
 
-    Hashing a password takes 19 MiB for a moment. The GNU library learns from that to keep pieces of this size, and each
-    thread keeps its own: four times 19 MiB in each worker. *Source:* mallopt(3), ``M_MMAP_THRESHOLD``.
+    Hashing a password takes 19 MiB for a moment. The GNU library adapts and keeps blocks of this size, one for each
+    thread: four times 19 MiB in each worker. *Source:* mallopt(3), ``M_MMAP_THRESHOLD``.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:  # pragma: no branch - other systems have none, and need none
+    if mallopt is not None:  # pragma: no branch - other C libraries have none, and do not need it
         mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
@@ -142,7 +142,7 @@ def _why_not(host: str, port: int, error: OSError) -> str:
 
 
 def when_ready(server: Arbiter) -> None:
-    """Say where to go and, in the demo, as whom."""
+    """Print the address and, in the demo, whom to log in as."""
     address = settings.KEYTREE_PUBLIC_URL or _local_address(server)
     _tell_mails(address)
     if settings.IS_DEMO:
@@ -153,7 +153,7 @@ def when_ready(server: Arbiter) -> None:
 
 
 def _tell_mails(address: str) -> None:
-    """Let links in mails of a demo lead here; a public address comes first. The workers are forked after this."""
+    """Make links in the demo's mails lead here, unless a public address is set. The workers are forked after this."""
     from accounts import emails  # noqa: PLC0415 - loads the models, so Django has to be set up
 
     emails.site.listening_at = address
@@ -196,11 +196,11 @@ def _welcome(address: str) -> str:
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:
-    """Write what the worker still holds of *last used*, and close its database connections, as it ends."""
+    """Write the *last used* times that the ending worker still holds, and close its database connections."""
     from keys import usage  # noqa: PLC0415 - loads the models, so Django has to be set up
 
     usage.flush()
     connections.close_all()
-    for wrapper in _opened:  # by threads: each has its own, and ends without a word
+    for wrapper in _opened:  # of its threads: each has one of its own, and does not close it
         if wrapper.connection is not None:
             wrapper.connection.close()

@@ -1,4 +1,4 @@
-"""Every component in every state on one page, in development only: to look at, to photograph, to copy markup from."""
+"""The style guide: every component in every state on one page, in development only."""
 
 from datetime import UTC, datetime
 
@@ -57,7 +57,7 @@ class SampleForm(forms.Form):
 
 
 class SampleShell(Shell):
-    """The shell of a viewer who need not exist."""
+    """The frame of a page, for a viewer who is not in the database."""
 
     profile_url = "#"
     member = Member(
@@ -79,7 +79,7 @@ class SampleShell(Shell):
 @login_not_required
 @require_safe
 def show(request: HttpRequest) -> HttpResponse:
-    """Render the page, or, with ``?dialog=details``, ``delete`` or ``created``, one of its dialogs."""
+    """Render the page; with ``?dialog=details``, ``delete`` or ``created``, a dialog on it."""
     context = {
         "shell": SampleShell(request),
         "title": "Style guide",

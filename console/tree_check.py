@@ -1,7 +1,7 @@
 """Checks the stored tree against the parents, and rebuilds what is derived from them.
 
-The database's constraints refuse a damaged tree. This is for data that was restored without them or written past
-them: the parents are the truth, and the paths and the copies on key rows follow from them.
+The database's constraints prevent a damaged tree. This is for data that was restored or written without them. The
+parents are the truth; the paths, and the copies on key rows, are derived from them.
 """
 
 from collections import defaultdict
@@ -34,7 +34,7 @@ class Finding:
 
 
 class Unrepairable(Exception):
-    """The parents themselves are damaged, so that nothing can be derived from them; nothing was changed."""
+    """The parents themselves are damaged, so paths cannot be derived from them. Nothing was changed."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         super().__init__("The parents themselves are damaged.")
@@ -43,7 +43,7 @@ class Unrepairable(Exception):
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """How many rows a rebuild put right."""
+    """How many rows a rebuild corrected."""
 
     members: int
     keys: int
@@ -90,9 +90,9 @@ def _what_is_wrong(key: ClassicKey) -> str:
 
 
 def rebuild(account: Account) -> Rebuilt:
-    """Compute all paths of an account from the parents, and the copies on its keys, in one transaction under its lock.
+    """Derive all paths of an account, and the copies on its keys, from the parents, with the account locked.
 
-    Holds all members' keys, parents and paths in memory. Raises Unrepairable, with everything that stands in the way.
+    Keeps IDs, parents and paths of all members in memory. Raises Unrepairable, with every member that prevents it.
     """
     with transaction.atomic():
         hierarchy.lock_account(account.pk)
@@ -106,7 +106,7 @@ def rebuild(account: Account) -> Rebuilt:
 
 
 def _true_paths(parents: Mapping[int, int | None]) -> dict[int, str]:
-    """Return each member's path, from the owner down. Raises Unrepairable for members that no way down leads to."""
+    """Return each member's path, from the owner down. Raises Unrepairable for members that cannot be reached."""
     children = defaultdict(list)
     for pk, parent_id in parents.items():
         children[parent_id].append(pk)
@@ -135,11 +135,11 @@ def _obstacles(parents: Mapping[int, int | None], paths: Mapping[int, str]) -> I
 
 
 def _write_paths(wrong: Mapping[int, str], parents: Mapping[int, int | None]) -> None:
-    """Store the paths, in three steps: where rows hold each other's path, the unique index allows no other way.
+    """Store the paths in three steps, because paths are unique and rows may hold each other's.
 
-    First all but the owner's row step aside, onto paths that belong to nobody ("~" is no digit) and yet end as the
-    check constraint wants, with the parent's code and the own. The owner's own code is then free for the owner, whose
-    row can step nowhere, and after that all other paths are free as well.
+    First all rows but the owner's get a temporary path. It belongs to nobody, as "~" is not a digit, but ends with the
+    parent's code and the member's own, as the check constraint demands. The owner, for whom no temporary path is valid,
+    comes second: the right one is free by now. Then all others follow.
     """
     others = {pk: path for pk, path in wrong.items() if parents[pk] is not None}
     aside = {pk: "~" + hierarchy.code(parents[pk] or 0) + hierarchy.code(pk) for pk in others}
@@ -150,7 +150,7 @@ def _write_paths(wrong: Mapping[int, str], parents: Mapping[int, int | None]) ->
 
 
 def _rebuild_keys(account: Account) -> int:
-    """Copy path and name anew onto the keys that have them wrong; those without a holder here stay as they are."""
+    """Correct the copies of path and name on keys. Keys whose holder is not in this account stay as they are."""
     holder = Member.objects.filter(pk=OuterRef("holder_id"))
     return (
         _damaged_keys(account)

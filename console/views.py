@@ -1,4 +1,4 @@
-"""Pages that belong to no app: the landing redirect, health, and the answers to what cannot be answered."""
+"""Pages that belong to no app: the start page's redirect, help, health checks, and error pages."""
 
 import logging
 import shlex
@@ -27,13 +27,13 @@ _log = logging.getLogger(__name__)
 
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
-    """Send people to the page that they come for."""
+    """Redirect to the list of keys, which most people come for."""
     return redirect("keys:classic-list")
 
 
 @require_safe
 def show_help(request: MemberRequest) -> HttpResponse:
-    """Tell what keys are for, how programs use them, and who may do what with them."""
+    """Show what keys are for, how programs use them, and who may do what with them."""
     viewer = request.member
     sees_who = can(viewer, MemberAction.VIEW_CARE, viewer)
     context = {
@@ -55,7 +55,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Answer whether requests can be served: database reachable and migrated, ring able to seal and open."""
+    """Answer whether requests can be served: the database is migrated, and the key ring fits its values."""
     try:
         ready = not unapplied_migrations()
         blob = sealing.seal(b"canary", purpose="readyz", belongs_to=())
@@ -72,27 +72,27 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
-    """Answer what cannot be read. Unlike Django's own answer, this one reads nothing of the request either."""
+    """Answer a request that cannot be read, without reading any of it: Django's own page would."""
     return HttpResponse(loader.render_to_string("400.html"), status=400)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer an address where nothing is, or nothing that the viewer may see: of a key, in words about keys."""
+    """Answer for what does not exist, or not for this viewer; keys have a page of their own for that."""
     is_key = isinstance(exception, NoSuchKey)
     return page_not_found(request, exception, "keys/classic_gone.html" if is_key else "404.html")
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Answer a fault: 503 where the database is away or busy, which may pass, else 500. Shows nothing of the fault."""
+    """Answer a fault without details: 503 if the database is away or busy, which may pass, otherwise 500."""
     if not isinstance(sys.exc_info()[1], OperationalError):
         return HttpResponse(loader.render_to_string("500.html"), status=500)
     return HttpResponse(loader.render_to_string("503.html"), status=503, headers={"Retry-After": "5"})
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Answer a form whose CSRF token is missing or old: usually a page left open over a sign-in elsewhere.
+    """Answer a form whose CSRF token is missing or old: usually the page was opened before the last login.
 
-    Whoever has logged in from another tab meanwhile is led on from the login page as if it had been from this one.
+    Somebody who has logged in from another tab meanwhile is redirected, as after logging in with this form.
     """
     if request.user.is_authenticated and request.path == reverse(settings.LOGIN_URL):
         return redirect(request.get_full_path())
@@ -101,7 +101,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def method_not_allowed(request: HttpRequest, allowed: str) -> HttpResponse:
-    """Answer a request by a method that its address does not take: usually a form's address that was typed or kept."""
+    """Answer a method that the URL does not accept: usually somebody opened the URL of a form."""
     response = render(request, "405.html", {"title": "Nothing to open here"}, status=405)
     response["Allow"] = allowed
     return response

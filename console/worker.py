@@ -1,11 +1,11 @@
-"""gunicorn's worker with threads, made so that unfinished requests keep no thread busy.
+"""gunicorn's threaded worker, changed so that incomplete requests do not occupy threads.
 
-As it comes, a connection that says nothing holds one of the few threads for five seconds, and one that says the
-beginning of a request holds it for as long as it likes: eight of them, and nobody is answered. Here a request goes to a
-thread when all of it has arrived. Only what is larger than a page ever sends is read by the thread, within time limits.
+In gunicorn's own, a connection that sends nothing occupies a thread for five seconds, and one that sends only the
+beginning of a request occupies it for as long as it likes: eight such connections block the console. Here a request is
+given to a thread only once it has arrived completely. Requests that are larger than those of any page are read by the
+thread, within time limits.
 
-A proxy that reads requests whole before it passes them on, as nginx does, keeps such connections to itself; not
-everybody has one.
+A proxy that buffers requests, as nginx does, keeps such connections away from us, but not everybody has one.
 """
 
 import enum
@@ -19,18 +19,18 @@ from typing import Any
 from gunicorn.http.message import Request
 from gunicorn.workers import gthread
 
-#: Bytes of a request that are waited for; more may not fit into what the system keeps for a connection.
+#: Requests up to this size, in bytes, are waited for; more may not fit into the system's buffer of a connection.
 _WAITED_FOR = 32 * 1024
-#: Seconds that a thread gives a request to arrive before it turns to another one: most are there at once.
+#: Seconds that a thread waits for a request before it takes another one: most arrive at once.
 _AT_ONCE = 0.05
-#: Seconds that a request may take from then on; and that a large one's line and headers may take in a thread.
+#: Seconds after that in which a request must arrive; also for the headers of a large one, which a thread reads.
 _ARRIVAL = 5.0
-#: Seconds without a byte of a large body, or without room for another one of an answer, until a connection is given up.
+#: Seconds without progress, in reading a large body or in sending an answer, after which a connection is closed.
 _STALL = 15.0
 
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
-#: What ``handle`` returns of a connection whose request has arrived in part.
+#: What ``handle`` returns for a connection whose request has arrived only in part.
 _UNFINISHED = object()
 
 
@@ -42,7 +42,7 @@ _NOTHING, _PART, _ALL = _Arrived
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes without types
-    """Answers requests that have arrived, and gives up connections whose requests do not."""
+    """Answers requests that have arrived, and closes connections whose requests do not arrive in time."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,11 +52,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
     # --- In a thread --------------------------------------------------------------------------------------------------
 
     def handle(self, conn: gthread.TConn) -> Any:
-        """Answer the connection's request, if it has arrived; return what becomes of the connection."""
+        """Answer the connection's request, if it has arrived; return what is to be done with the connection."""
         until = time.monotonic() + _AT_ONCE
         while (arrived := _arrived(conn)) is not _ALL:
             if time.monotonic() > until:
-                # gunicorn's selector wakes up with the first byte, as when a browser opens a connection ahead of need.
+                # Nothing yet, as when a browser connects in advance: gunicorn's selector waits for the first byte.
                 return gthread._DEFER if arrived is _NOTHING else _UNFINISHED
             if arrived is _NOTHING:
                 conn.wait_for_data(_AT_ONCE)
@@ -75,32 +75,32 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
             self._being_read.pop(conn, None)
 
     def handle_request(self, req: Request, conn: gthread.TConn) -> Any:
-        """Answer a request whose line and headers were read."""
+        """Answer a request whose headers have been read."""
         self._being_read.pop(conn, None)
         conn.sock.settimeout(_STALL)
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Request, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer what gunicorn cannot read, with the headers of every other answer."""
+        """Answer a request that gunicorn cannot read, with the headers of every other answer."""
         super().handle_error(req, _WithHeaders(client), addr, exc)
 
     # --- In the main thread -------------------------------------------------------------------------------------------
 
     def finish_request(self, conn: gthread.TConn, fs: Any) -> None:
-        """Do what ``handle`` returned."""
+        """Do what ``handle`` returned: keep an incomplete request, or what gunicorn does."""
         if not fs.cancelled() and fs.exception() is None and fs.result() is _UNFINISHED:
             self._unfinished[conn] = time.monotonic() + (_ARRIVAL if self.alive else 0)
         else:
             super().finish_request(conn, fs)
 
     def _cap_keepalive(self, deadline: float) -> None:
-        """Keep no connection beyond ``deadline`` on which nothing happens: the worker is asked to end."""
+        """Close idle connections by ``deadline``: the worker has been asked to stop."""
         super()._cap_keepalive(deadline)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, deadline)
 
     def murder_pending(self) -> None:
-        """Take up what has arrived meanwhile and give up what has not; gunicorn calls this once a second or oftener."""
+        """Hand over requests that have arrived by now, close those that are late; called about once a second."""
         super().murder_pending()
         now = time.monotonic()
         for conn, deadline in list(self._unfinished.items()):
@@ -113,13 +113,13 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
                 conn.close()
         for conn, deadline in list(self._being_read.items()):
             if deadline < now:
-                # The thread that reads from it is told that nothing more comes.
+                # Ends the read of the thread that is waiting for it.
                 with suppress(OSError):
                     conn.sock.shutdown(socket.SHUT_RDWR)
 
 
 class _WithHeaders:
-    """The socket that gunicorn writes its own error pages to: it has no other way of adding to their headers."""
+    """A socket that adds our headers to gunicorn's error pages; gunicorn has no setting for that."""
 
     def __init__(self, client: socket.socket) -> None:
         self._client = client
@@ -128,7 +128,7 @@ class _WithHeaders:
         return getattr(self._client, name)
 
     def sendall(self, answer: bytes) -> None:
-        """Send the answer, completed."""
+        """Send the answer with our headers after its first line."""
         from console.middleware import ALWAYS  # noqa: PLC0415 - reads the settings
 
         lines = "".join(f"\r\n{name}: {text}" for name, text in {**ALWAYS, "Cache-Control": "no-store"}.items())
@@ -136,9 +136,10 @@ class _WithHeaders:
 
 
 def _arrived(conn: gthread.TConn) -> _Arrived:
-    """Return how much has come of the connection's next request; all is also what a thread is to read in any case.
+    """Return how much of the connection's next request has arrived, without taking it from the socket.
 
-    Looks at what has come without taking it. What ended, or is broken, counts as arrived: gunicorn says why.
+    ALL is also the answer for what a thread has to deal with: requests too large to wait for, closed and broken
+    connections.
     """
     if conn.parser is not None and conn.parser.unreader.buf.getvalue():
         return _ALL  # the next request came together with the last one
@@ -155,10 +156,10 @@ def _arrived(conn: gthread.TConn) -> _Arrived:
 
 
 def _is_whole(came: bytes) -> bool:
-    """Whether these bytes are a request with its body, or the beginning of one whose body is not waited for."""
+    """Whether these bytes are a complete request, or the headers of one whose body is not waited for."""
     head, ended, body = came.partition(b"\r\n\r\n")
     length = _LENGTH.search(head)
     if not ended or length is None or _EXPECT.search(head):
-        return bool(ended)  # where there is a body, the client waits to be asked for it
+        return bool(ended)  # without a length there is no body; with Expect the client waits to be asked for it
     size = int(length[1])
     return len(body) >= size or len(head) + size >= _WAITED_FOR

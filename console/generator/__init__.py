@@ -1,11 +1,11 @@
-"""Accounts of any size for trying out and measuring: people, tree and keys as a real account could have them.
+"""Generates accounts of any size for testing and measuring, with realistic people, tree and keys.
 
-Everything is drawn from one seed, so the same arguments give the same account; only keys' values and uids are fresh
-each time. Rows go in by batches, parents before children, each batch in a transaction of its own: a million members
-take no more memory than a few arrays of numbers, and nobody waits long for SQLite's one write lock. A generation that
-is interrupted leaves a smaller, whole account.
+The same seed and arguments give the same account, except for the values and uids of keys. Rows are inserted in batches,
+parents before children, each batch in a transaction of its own. A million members then need no more memory than a few
+arrays of numbers, nobody waits long for SQLite's write lock, and an interrupted generation leaves a smaller but
+consistent account.
 
-The audit trail gets the one event that the account was created, not one for each member: nobody did those things.
+The audit trail only records that the account was created: nobody invited these members.
 """
 
 from collections.abc import Callable
@@ -32,7 +32,7 @@ __all__ = ["NotADemo", "Shape", "generate"]
 
 
 class NotADemo(Exception):
-    """Generated people have a known password: outside a demo installation nothing is generated."""
+    """Generated people have a known password, so accounts are generated only in a demo installation."""
 
 
 def generate(
@@ -48,21 +48,20 @@ def generate(
     until: datetime | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> Account:
-    """Generate an account and return it. Its owner signs in as ``owner@`` and the account's own domain.
+    """Generate an account and return it. Its owner logs in as ``owner@`` plus the account's domain.
 
     A hundred thousand members with keys take about a minute.
 
     Args:
-        members: how many, the owner included; at least 1.
+        members: the number of members including the owner, at least 1.
         shape: how the tree grows.
-        keys_share: the share, from 0 to 1, with a key among those whose status lets them have one.
-        seed: what chance begins with.
-        name: the account's name; one that says how it was generated, when empty.
-        account_id: a free account ID; drawn from the seed when none.
-        password: of the people who can sign in. Hashed once and the hash copied, for a hash each would take hours:
-            whoever reads the database sees that all have the same password, which a demo publishes anyway.
-        password_for_all: false gives the password to the owner alone; nobody else can sign in.
-        until: the present of the account: nothing in it is later. The last midnight (UTC) when none.
+        keys_share: the share, from 0 to 1, of members with a key among those who may have one.
+        seed: of the random numbers.
+        name: the account's name; if empty, one that says how it was generated.
+        account_id: an unused account ID; if None, a random one.
+        password: of everybody who can log in. It is hashed only once, because a hash for each would take hours.
+        password_for_all: if false, only the owner gets the password and can log in.
+        until: the account's "now": nothing in it is later. If None, the last midnight (UTC).
         progress: called after each batch with the number of members so far.
 
     Raises NotADemo, ValueError for a count or share out of range, ValidationError for the name, IntegrityError for an
@@ -91,7 +90,7 @@ def generate(
 
 
 def _free_account_id(seed: int) -> int:
-    """Draw a free account ID; from a chance of its own, so that one that is taken changes nothing else."""
+    """Draw an unused account ID, with random numbers of its own, so that a retry does not change the rest."""
     chance = Random(f"{seed} account")  # noqa: S311 - no secret
     while True:
         account_id = LOWEST_ACCOUNT_ID + chance.randrange(9 * LOWEST_ACCOUNT_ID)
@@ -100,13 +99,13 @@ def _free_account_id(seed: int) -> int:
 
 
 def _found(*, name: str, account_id: int, password: str, founded_at: datetime) -> Member:
-    """Create the account with its owner, as it would be created by hand but years ago, and return the owner."""
+    """Create the account with its owner, dated years ago, and return the owner."""
     with transaction.atomic():
         user = User.objects.create(email=f"owner@{domain_of(account_id, name)}", name="Ada Owner", password=password)
         owner = new_members.create_account(
             name=name, owner=user, account_id=account_id, is_demo=True, origin=COMMAND_LINE
         )
-        # These fields fill themselves with the present when a row is made.
+        # These fields are set to the current time when a row is created.
         User.objects.filter(pk=user.pk).update(created_at=founded_at)
         Account.objects.filter(pk=account_id).update(created_at=founded_at)
         Member.objects.filter(pk=owner.pk).update(joined_at=founded_at)

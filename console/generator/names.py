@@ -1,8 +1,8 @@
 # ruff: noqa: RUF001 - letters that look like others are what this module is for
-"""Names of people in many scripts, for generated accounts: data and how it is put together. Nobody real is meant.
+"""Invented names of people in many scripts, for generated accounts.
 
-A console that people of all countries are listed in is only tried out with their names: right to left, without spaces,
-with marks above and below, of one word, of 300 characters. The lists are short; the mixture makes the variety.
+A console for people of all countries must be tested with their names: right to left, without spaces, with diacritics,
+of one word, of 300 characters. The lists are short, but their combinations are many.
 """
 
 import unicodedata
@@ -35,7 +35,7 @@ class Language:
     double_names: bool = False  # two family names with a hyphen, an initial in the middle
 
     def name(self, rng: Random) -> Name:
-        """Return one name of the language."""
+        """Draw a name in this language."""
         given = rng.choice(_words(self.given))
         family = rng.choice(_words(self.family))
         parts = [family[0], given[0]] if self.family_first else [given[0], family[0]]
@@ -184,14 +184,14 @@ _PLAIN = str.maketrans(
 
 
 def plain(text: str) -> str:
-    """Return the Latin letters and digits of ``text`` in lower case and without marks; those of other scripts go."""
+    """Return the Latin letters and digits of ``text``, in lower case and without diacritics."""
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_PLAIN))
     return "".join(char for char in decomposed if char.isascii() and char.isalnum())
 
 
 @cache
 def _words(text: str) -> Sequence[tuple[str, str]]:
-    """Return (as written, in plain letters) of each word."""
+    """Return each word as (as written, in plain letters)."""
     pairs = (word.partition("=") for word in text.split())
     return [(unicodedata.normalize("NFC", written), latin or plain(written)) for written, _, latin in pairs]
 
@@ -202,7 +202,7 @@ def _weights() -> Sequence[int]:
 
 
 def person(rng: Random) -> Name:
-    """Return a name as a company of the whole world would have it: mostly two words, now and then a hard case."""
+    """Draw a name as an international company would have it: mostly two words, sometimes a hard case."""
     (language,) = rng.choices(LANGUAGES, _weights())
     name = language.name(rng)
     kind = rng.random()
@@ -216,7 +216,7 @@ def person(rng: Random) -> Name:
 
 
 def _long(language: Language, rng: Random, *, joiner: str) -> str:
-    """Return at least ``NAME_LENGTH`` characters of names in a row."""
+    """Return names in a row of at least ``NAME_LENGTH`` characters together."""
     parts: list[str] = []
     while sum(map(len, parts)) < NAME_LENGTH:
         parts.append(rng.choice(_words(language.given))[0] + joiner + rng.choice(_words(language.family))[0])

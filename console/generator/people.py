@@ -1,4 +1,4 @@
-"""What is drawn for each generated member before anything is written. No database."""
+"""Draws the facts of each generated member, without the database."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +15,7 @@ from console.generator.shapes import Parents
 #: The age of a generated account.
 YEARS = timedelta(days=6 * 365)
 
-# Of those who invited somebody, and of those who did not; as weights.
+# Weights of the statuses, for members who have invited somebody and for those who have not.
 _INVITER_STATUSES = {
     MemberStatus.ACTIVE: 90,
     MemberStatus.DISABLED_CLASSIC: 4,
@@ -50,7 +50,7 @@ _EMAIL_STYLES = {
     "{given}_{family}": 50,
     "{given}+ops": 15,
     "{given}+cloud": 15,
-    "": 5,  # as long as an address may be
+    "": 5,  # stands for an address of the greatest length
 }
 _MANAGES_LOGIN, _PLATFORM_RESTRICTED, _KEY_RESTRICTED = 0.2, 0.06, 0.15  # shares of the members, of the keys
 _USED_OF_LATE, _NEVER_USED, _CALLS_BY_IPV6 = 0.6, 0.15, 0.15  # shares of the keys
@@ -61,7 +61,7 @@ _Choice = TypeVar("_Choice")
 
 @dataclass(frozen=True)
 class KeyFacts:
-    """What is drawn for a key."""
+    """The facts of a key."""
 
     created_at: datetime
     allowed_addresses: str
@@ -71,7 +71,7 @@ class KeyFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is drawn for a member."""
+    """The facts of a member."""
 
     index: int
     name: str
@@ -90,7 +90,7 @@ class Facts:
 
 
 def domain_of(account_id: int, name: str) -> str:
-    """Return the domain of an account's people: its own, so that no two accounts have an address in common."""
+    """Return the domain of an account's e-mail addresses. It is unique, so accounts share no addresses."""
     return f"{names.plain(name)[:30] or 'account'}-{account_id}.example"
 
 
@@ -100,14 +100,14 @@ def _drawn(rng: Random, weights: dict[_Choice, int]) -> _Choice:
 
 
 class People:
-    """The people of one account, drawn one after the other: ``facts`` must be asked for in their order."""
+    """The people of one account. They are drawn one after the other, so ``facts`` must be called in order."""
 
     def __init__(
         self, account: Account, parents: "Parents[int]", *, seed: int, keys_share: float, until: datetime
     ) -> None:
         self.parents, self.keys_share, self.until = parents, keys_share, until
         self._domain = domain_of(account.pk, account.name)
-        # Chances of their own: another share of keys, say, leaves the people as they are.
+        # Separate random numbers, so that, for instance, another share of keys does not change the people.
         self._rng, self._key_rng, site_rng = (Random(f"{seed} {of}") for of in ("people", "keys", "sites"))  # noqa: S311
         self._sites = [f"{net}.{site_rng.randrange(256)}" for net in ("10.20", "172.16", "192.168", "100.64")]
         self._sites += ["192.0.2", "198.51.100", "203.0.113"]
@@ -116,14 +116,14 @@ class People:
             self._invited_somebody[parent] = True
 
     def __len__(self) -> int:
-        """Return the number of members, the owner included."""
+        """Return the number of members including the owner."""
         return len(self.parents)
 
     def facts(self, index: int) -> Facts:
-        """Draw everything about the member with that number."""
+        """Draw the facts of the member with this number."""
         rng, invited = self._rng, self._invited_somebody[index]
         status = _drawn(rng, _INVITER_STATUSES if invited else _LEAF_STATUSES)
-        # More join each year than the year before; nobody joins before the parent.
+        # More join each year than the year before, and everybody after their parent.
         joined_at = self.until - YEARS * (1 - ((index + rng.random()) / len(self)) ** (2 / 3))
         name, email = self._name_and_email(index, status)
         return Facts(
@@ -139,7 +139,7 @@ class People:
         )
 
     def key(self, holder_since: datetime) -> KeyFacts:
-        """Draw a key: made some time after the holder joined, used just now, long ago or never."""
+        """Draw a key: created some time after the holder joined, and used recently, long ago or never."""
         rng = self._key_rng
         created_at = holder_since + (self.until - holder_since) * rng.random() ** 3
         address = f"{rng.choice(self._sites)}.{rng.randrange(1, 255)}"
@@ -156,12 +156,12 @@ class People:
         )
 
     def _maybe_key(self, status: MemberStatus, joined_at: datetime) -> KeyFacts | None:
-        # Drawn for everybody, so that with a larger share the same members have the same keys, and others have more.
+        # Drawn for everybody, so that a larger share only adds keys and changes no others.
         key, chance = self.key(joined_at), self._key_rng.random()
         return key if status not in _INVITED and chance < self.keys_share else None
 
     def _name_and_email(self, index: int, status: MemberStatus) -> tuple[str, str]:
-        """Draw a name, and an address that nobody else has: it ends with the member's number."""
+        """Draw a name and an e-mail address, which the member's number makes unique."""
         if status == MemberStatus.VPN_ONLY:
             place = self._rng.choice(names.PLACES)
             return place, f"vpn-{names.plain(place) or 'site'}{index}@{self._domain}"
@@ -173,14 +173,14 @@ class People:
         return name.written, f"{local}{index}@{self._domain}"
 
     def _longest_email(self, local: str, index: int) -> str:
-        """Return an address as long as addresses may be."""
+        """Return an e-mail address of the greatest length."""
         local = (local * _LOCAL_PART)[: _LOCAL_PART - len(str(index))].rstrip(".") + str(index)
         room = EMAIL_BYTES - len(f"{local}@{self._domain}")
         subdomains = ("department-of-long-winded-names." * EMAIL_BYTES)[-room:].lstrip(".-")
         return f"{local}@{subdomains}{self._domain}"
 
     def _restriction(self, rng: Random, address: str = "") -> str:
-        """Draw an address restriction, in canonical form; it allows ``address`` where one is given."""
+        """Draw an IP address restriction, in canonical form, which allows ``address`` if that is given."""
         site = rng.choice(self._sites)
         text = rng.choice(
             (

@@ -1,4 +1,4 @@
-"""Writes generated people: users, members and keys, in batches."""
+"""Inserts generated users, members and keys in batches."""
 
 from array import array
 from collections.abc import Callable, Sequence
@@ -19,12 +19,12 @@ from keys import material
 from keys.models import ClassicKey
 
 _BATCH = 2_000  # members; SQLite's write lock is held for about half a second
-_PATHS_KEPT = 20_000  # of those whom others were last placed below
-_GROWN = 4  # times as many members: then the planner's figures are out of date
+_PATHS_KEPT = 20_000  # of the latest parents
+_GROWN = 4  # times as many members: the planner's statistics are then out of date
 
 
 def insert(owner: Member, people: People, *, password: str, progress: Callable[[int], None]) -> None:
-    """Insert the owner's key and everybody else; ``password`` is the hash for those who sign in.
+    """Insert the owner's key and all other members; ``password`` is the hash for those who can log in.
 
     Calls ``progress`` after each batch with the number of members so far.
     """
@@ -34,7 +34,7 @@ def insert(owner: Member, people: People, *, password: str, progress: Callable[[
     analysed = 1
     for start in range(1, len(people), _BATCH):
         numbers = range(start, min(start + _BATCH, len(people)))
-        # Drawn before the transaction, which is then all the shorter.
+        # Drawn before the transaction, to keep it short.
         rows.insert_batch([people.facts(number) for number in numbers])
         if numbers.stop >= _GROWN * analysed or numbers.stop == len(people):
             analysed = numbers.stop
@@ -43,10 +43,10 @@ def insert(owner: Member, people: People, *, password: str, progress: Callable[[
 
 
 def _analyse() -> None:
-    """Tell PostgreSQL's planner how large the tables are by now.
+    """Update the statistics of PostgreSQL's planner.
 
-    Autovacuum does it too, but up to a minute later: until then tables count as empty and are read whole for each
-    foreign key that is checked, which takes longer with every batch.
+    Autovacuum does so up to a minute later. Until then the planner takes the tables for empty and reads them completely
+    for each foreign key that is checked, which takes longer with every batch.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -54,22 +54,22 @@ def _analyse() -> None:
 
 
 class _Rows:
-    """Makes and inserts the rows of one account; knows the keys and the paths of those inserted so far."""
+    """Inserts the rows of one account; knows the IDs and paths of the members inserted so far."""
 
     def __init__(self, owner: Member, people: People, password: str) -> None:
         self.owner, self.people, self.password = owner, people, password
-        self.no_password = make_password(None)  # one for all, as the other: it lets nobody in
+        self.no_password = make_password(None)  # an unusable password, the same for all
         self.ids = array("q", [owner.pk])
         self.path = lru_cache(_PATHS_KEPT)(self._path)
 
     def insert_owners_key(self) -> None:
-        """Insert the key of the account's owner, who was there before the others."""
+        """Insert the key of the account's owner, who is in the database already."""
         facts = self.people.key(self.owner.joined_at or self.people.until)
         with transaction.atomic():
             self._key(self.owner, facts).save(force_insert=True)
 
     def insert_batch(self, batch: Sequence[Facts]) -> None:
-        """Insert these members, whose parents are inserted or in the batch, with their users and keys."""
+        """Insert these members with their users and keys; their parents have been inserted, or are in the batch."""
         with transaction.atomic():
             users = User.objects.bulk_create([self._user(facts) for facts in batch])
             self.ids.extend(hierarchy.reserve_ids(len(batch)))
@@ -79,7 +79,7 @@ class _Rows:
             ClassicKey.objects.bulk_create(
                 [self._key(member, facts.key) for facts, member in zip(batch, members, strict=True) if facts.key]
             )
-            # The field fills itself with the present, which is right only for those who have not joined yet.
+            # The field is set to the current time, which is right only for those who have not joined yet.
             joined = Member.objects.filter(user=OuterRef("pk")).values("joined_at")[:1]
             User.objects.filter(pk__in=[user.pk for user in users]).update(
                 created_at=Coalesce(Subquery(joined), F("created_at"))
@@ -101,7 +101,7 @@ class _Rows:
             permissions=int(facts.permissions),
             user_managed_login=facts.manages_login,
             joined_at=facts.joined_at,
-            # Whoever signs in does so about as often as their key is used.
+            # People log in about as often as they use their key.
             signed_in_at=facts.key.last_used_at if facts.signs_in and facts.key else None,
             api_username=new_members.default_api_username(self.owner.account_id, user.email),
             allowed_addresses=facts.allowed_addresses,
@@ -110,7 +110,7 @@ class _Rows:
         )
 
     def _key(self, holder: Member, facts: KeyFacts) -> ClassicKey:
-        # A VPN-only member cannot sign in to make a key: whoever is above them did.
+        # A VPN-only member cannot log in to create a key: the parent did.
         creator_id = holder.parent_id if holder.status == MemberStatus.VPN_ONLY else holder.pk
         key = ClassicKey(
             uid=material.new_uid(),
@@ -129,6 +129,6 @@ class _Rows:
         return key
 
     def _path(self, number: int) -> str:
-        """Return the path of a member inserted or reserved already; asked through ``path``, which keeps the last."""
+        """Return the path of a member whose ID is known; ``path`` caches it."""
         above = self.path(self.people.parents[number]) if number else ""
         return above + hierarchy.code(self.ids[number])

@@ -1,6 +1,6 @@
-"""How a generated tree grows: for each member, in the order they join, the number of the parent. No database.
+"""The shapes of generated trees: the number of each member's parent, in the order in which members join.
 
-The owner is number 0 and has parent -1; parents always come before their children.
+The owner is number 0 and has parent -1. Parents come before their children.
 """
 
 import enum
@@ -10,27 +10,27 @@ from random import Random
 
 from accounts.models.member import MAX_DEPTH
 
-#: Numbers of members' parents; four or eight bytes each, so that a million need no more than a page of pictures.
+#: The number of each member's parent: an array, so that a million need only a few megabytes.
 Parents = array
 
 _OWNER = -1
 _COMPANY_LEVELS = 12
-# Of a company: how often a new member is invited by whoever invited some earlier member, rather than by anybody who
-# may, and how many of the members may.
+# Of a realistic tree: the share of members invited by somebody who has invited before, in proportion to how many, and
+# the share of members who may invite.
 _SAME_INVITER, _INVITERS = 0.7, 1 / 9
 
 
 class Shape(enum.StrEnum):
-    """The shapes that a tree can be asked for in."""
+    """The shapes that a tree can have."""
 
-    RANDOM = "random"  # each below any earlier member: some 30 levels at a hundred thousand
+    RANDOM = "random"  # each below a random earlier member: some 30 levels at a hundred thousand
     CHAIN = "chain"  # each below the one before, in chains as deep as a tree may be
     STAR = "star"  # everybody below the owner
     REALISTIC = "realistic"  # few invite, some of them very many; at most a dozen levels
 
 
 def parents_of(shape: Shape, members: int, seed: int) -> "Parents[int]":
-    """Return the parents of a tree with that many members. The same arguments give the same tree."""
+    """Return the parents of a tree of this size. The same arguments give the same tree."""
     return _GROWTH[shape](members, Random(f"{seed} tree"))  # noqa: S311 - no secret
 
 
@@ -38,7 +38,7 @@ def _random(members: int, rng: Random) -> "Parents[int]":
     parents, levels = array("l", [_OWNER]), array("H", [1])
     for index in range(1, members):
         parent = rng.randrange(index)
-        while levels[parent] == MAX_DEPTH:  # unheard of, but not impossible
+        while levels[parent] == MAX_DEPTH:  # improbable, but possible
             parent = parents[parent]
         parents.append(parent)
         levels.append(levels[parent] + 1)
@@ -46,7 +46,7 @@ def _random(members: int, rng: Random) -> "Parents[int]":
 
 
 def _chain(members: int, rng: Random) -> "Parents[int]":
-    links = MAX_DEPTH - 1  # of a chain that hangs below the owner
+    links = MAX_DEPTH - 1  # of a chain below the owner
     return array("l", [_OWNER, *(0 if (index - 1) % links == 0 else index - 1 for index in range(1, members))])
 
 
@@ -55,9 +55,9 @@ def _star(members: int, rng: Random) -> "Parents[int]":
 
 
 def _realistic(members: int, rng: Random) -> "Parents[int]":
-    """Let those invite most who invited most already.
+    """Let those who have invited most invite most of the others.
 
-    That gives the long tail of real invitations: offices of thousands below one person, and many of two or three.
+    As in real accounts, a few people then have thousands below them, and many have two or three.
     """
     parents, levels, inviters = array("l", [_OWNER]), array("H", [1]), array("l", [0])
     for index in range(1, members):

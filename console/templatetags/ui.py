@@ -1,7 +1,7 @@
-"""Template tags of the interface: icons, times, notifications. Presentation only, no queries.
+"""Template tags of the interface, for every template without ``{% load %}``: icons, menus, times. They make no queries.
 
-A builtin of every template. Long tables have some of these in each row: they put their text together themselves, which
-takes a third of the time that ``format_html`` does.
+Long tables use some of them in each row. Those build their HTML from escaped parts themselves, which takes a third of
+the time of ``format_html``.
 """
 
 from collections.abc import Sequence
@@ -27,15 +27,15 @@ register = template.Library()
 
 @register.simple_tag
 def icon_href() -> str:
-    """Return the address of the icon sprite."""
+    """Return the URL of the icon sprite."""
     return _sprite()
 
 
 @register.simple_tag(takes_context=True)
 def csrf_token(context: template.Context) -> SafeString:
-    """Return what every form that is posted carries: Django's token, and the account that its page was made in.
+    """Return the hidden fields of every posted form: Django's CSRF token, and the account that the page belongs to.
 
-    In place of Django's own tag, so that no form can do without. Included parts get no context but the request's.
+    Replaces Django's own tag, so that no form can lack the account. In included templates only the request is known.
     """
     request = context.get("request") or getattr(context, "request", None)
     member = getattr(request, "member", None)
@@ -49,13 +49,13 @@ def csrf_token(context: template.Context) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def header(context: template.Context, *, is_behind: bool = False) -> SafeString:
-    """Return the bar over a signed-in page; ``is_behind`` where a dialog lies over it."""
+    """Return the bar at the top of the page; ``is_behind`` where a dialog covers it."""
     return header_html(context["shell"].header(is_behind=is_behind))
 
 
 @register.simple_tag(takes_context=True)
 def side_nav(context: template.Context, at: str | None = None, *, is_behind: bool = False) -> SafeString:
-    """Return the navigation at the side, if there is any, as the page at the address ``at`` has it, else this page."""
+    """Return the side navigation, if there is any, of this page or of the one at the URL ``at``."""
     shell = context["shell"]
     groups = shell.nav if at is None else shell.nav_at(urlsplit(at).path)
     return nav.html(groups, is_behind=is_behind) if groups else SafeString("")
@@ -64,7 +64,7 @@ def side_nav(context: template.Context, at: str | None = None, *, is_behind: boo
 @register.simple_tag
 @cache
 def icon(name: str) -> SafeString:
-    """Return an icon that assistive technology skips: what it says must be said by text too."""
+    """Return an icon. Assistive technology skips it, so there must be a text that says the same."""
     return format_html(
         '<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>', _sprite(), name
     )
@@ -72,16 +72,16 @@ def icon(name: str) -> SafeString:
 
 @register.simple_tag
 def is_demo() -> bool:
-    """Return whether this is a demo installation: for pages without ``shell``, which has the same."""
+    """Return whether this is a demo installation, for pages without ``shell``."""
     return settings.IS_DEMO
 
 
 @register.simple_tag
 def actions_menu(of: str | int, name: str, items: Sequence[MenuItem], label: str = "") -> SafeString:
-    """Return the menu of one thing with the button that opens it; nothing where there are no entries.
+    """Return a menu with the button that opens it; nothing if it has no entries.
 
-    ``of`` is unique among the menus of the page, ``name`` says whose it is, and ``label`` stands on the button instead
-    of dots.
+    ``of`` is unique among the menus of the page, ``name`` is what the actions are for, and ``label`` is the text of the
+    button, which otherwise shows dots.
     """
     if not items:
         return SafeString("")
@@ -104,7 +104,7 @@ def _entry(item: MenuItem) -> str:
 
 @register.filter
 def when(moment: datetime | None, precision: str = "") -> SafeString:
-    """Return a ``<time>`` that reads ``14-03-2025 04:54 GMT``, with seconds where asked; nothing for no moment."""
+    """Return a ``<time>`` such as ``14-03-2025 04:54 GMT``, with seconds for ``"seconds"``; empty for None."""
     if moment is None:
         return SafeString("")
     date, time = formats.date_and_time(moment, seconds=precision == "seconds")
@@ -114,7 +114,7 @@ def when(moment: datetime | None, precision: str = "") -> SafeString:
 
 @register.filter
 def ago(moment: datetime | None, now: datetime) -> SafeString:
-    """Return a ``<time>`` that says how long before ``now`` that was, ``2 hours ago``; *Never* for no moment."""
+    """Return a ``<time>`` such as ``2 hours ago``, counted from ``now``; *Never* for None."""
     if moment is None:
         return SafeString("Never")
     return SafeString(f'<time datetime="{formats.iso(moment)}">{formats.ago(moment, now)}</time>')
@@ -122,23 +122,23 @@ def ago(moment: datetime | None, now: datetime) -> SafeString:
 
 @register.filter
 def address(text: str) -> SafeString:
-    """Return an address of the network that breaks, where it has to, after a colon."""
+    """Return an IP address that wraps after colons."""
     return SafeString(escape(text).replace(":", ":<wbr>"))
 
 
 @register.filter
 def first_line(text: object) -> str:
-    """Return the title of a message: what precedes its first line break."""
+    """Return the title of a message, its first line."""
     return str(text).partition("\n")[0]
 
 
 @register.filter
 def after_first_line(text: object) -> str:
-    """Return the text below a message's title; empty for a message of one line."""
+    """Return the text of a message, its lines after the first."""
     return str(text).partition("\n")[2]
 
 
 @cache
 def _sprite() -> str:
-    """A page has some twenty icons, and the address stays the same as long as the process runs."""
+    """Return the URL of the sprite; cached, as a page has some twenty icons."""
     return static("icons.svg")

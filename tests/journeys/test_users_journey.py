@@ -68,7 +68,7 @@ def test_form_of_a_tab_left_in_another_account_is_told_and_does_nothing(console,
     expect(other.get_by_role("button", name="7654321 - Borealis Labs")).to_be_visible()
     noor.button("Create a classic infrastructure key").click()
     told = noor.notification("Nothing was changed")
-    expect(told).to_contain_text("You are in 7654321 - Borealis Labs now")
+    expect(told).to_contain_text("You are now in 7654321 - Borealis Labs")
     expect(told).to_contain_text("Switch back to 1234567 - Acme Robotics")
     noor.page.get_by_role("button", name="7654321 - Borealis Labs").click()
     noor.page.get_by_role("button", name="1234567 - Acme Robotics").click()

@@ -12,7 +12,7 @@ from console import arguments, database_copy
 
 
 class Command(BaseCommand):
-    """Writes a new file with all that the database held at one moment, open sessions left out; never the key ring."""
+    """Writes a consistent copy of the database to a new file, without sessions. The key ring is never in it."""
 
     help = (
         "Copy the database into a new file of mode 0600, while the console is serving: by SQLite's own backup, or by "
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("file", type=arguments.file, help="the file to write; it must not exist yet")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Copy, and say what is there now and what is not."""
+        """Copy, and print what the copy contains and what not."""
         path: Path = options["file"]
         try:
             database_copy.copy_database(path)

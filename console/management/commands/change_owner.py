@@ -14,7 +14,7 @@ from console.maintenance import MaintenanceCommand, member_at, no_statement_limi
 
 
 class Command(MaintenanceCommand):
-    """Makes a user the owner of their account, or changes nothing."""
+    """Makes a user the owner of their account."""
 
     help = (
         "Make a user the owner of an account that they work in already. The former owner is placed directly below, "
@@ -28,7 +28,7 @@ class Command(MaintenanceCommand):
         parser.add_argument("--email", required=True, help="the address that the new owner logs in with")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Change the owner, and say who it is."""
+        """Change the owner, and print the name."""
         require_ring()
         member = member_at(options["email"], account_id=options["account"])
         try:

@@ -1,4 +1,4 @@
-"""``manage.py check_data``: check all that is stored, values, trees and audit trails: first of all after a restore."""
+"""``manage.py check_data``: check all values, trees and audit trails, for instance after a restore."""
 
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -43,7 +43,7 @@ class Command(MaintenanceCommand):
         self.stdout.write("Everything that is stored is sound.")
 
     def _check_file(self) -> int:
-        """Check the database's file itself, which only SQLite leaves to us; where it is whole nothing is said."""
+        """Check the file of an SQLite database; prints nothing if it is intact."""
         damage = list(file_damage()) if connection.vendor == "sqlite" else []
         return self._check("file", iter(damage)) if damage else 0
 
@@ -59,11 +59,11 @@ class Command(MaintenanceCommand):
         return wrong
 
     def _check_seeds(self) -> int:
-        """Check the seeds of one-time passcodes, where there are any."""
+        """Check the seeds of one-time passcodes, if there are any."""
         return self._check("seeds of one-time passcodes", passcodes.unopened()) if Passcode.objects.exists() else 0
 
     def _check_names(self) -> int:
-        """Check what searches look through; where it is whole nothing is said, as there is no such copy on SQLite."""
+        """Check the search index of PostgreSQL; prints nothing if it is intact."""
         findings = text_index.disagreements()
         first = next(findings, None)
         return 0 if first is None else self._check("texts for searches", chain([first], findings))

@@ -1,4 +1,4 @@
-"""``manage.py check_tree``: compare what is stored of the tree with the parents; ``--rebuild`` derives it anew."""
+"""``manage.py check_tree``: compare the stored tree with the parents; ``--rebuild`` derives it from them again."""
 
 from argparse import ArgumentParser
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ _SHOWN = 20  # findings of one account; the rest is counted
 
 
 class Command(MaintenanceCommand):
-    """Names every member and key whose place in the tree disagrees with the parents; ends with 1 if there are any."""
+    """Lists every member and key whose place in the tree contradicts the parents; exits with 1 if there are any."""
 
     help = (
         "Check that every member's path and every key's copy of it follow from the parents. Ends with status 1 when "
@@ -32,7 +32,7 @@ class Command(MaintenanceCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Rebuild if asked to, check, and print the findings."""
+        """Rebuild if requested, check, and print the findings."""
         accounts = Account.objects.order_by("pk")
         if options["account"] is not None:
             accounts = accounts.filter(pk=options["account"])
@@ -46,7 +46,7 @@ class Command(MaintenanceCommand):
         self.stdout.write(f"{accounts.count()} accounts checked: nothing is wrong.")
 
     def _check(self, account: Account, *, rebuild: bool) -> int:
-        """Print what is wrong with an account and return how much that is."""
+        """Print what is wrong with an account, and return the number of findings."""
         if rebuild:
             self._rebuild(account)
         return self._print(tree_check.findings(account), heading=f"Account {account}")

@@ -22,7 +22,7 @@ from console.maintenance import MaintenanceCommand, require_ring
 
 
 class Command(MaintenanceCommand):
-    """Creates an account with its owner, or nothing at all."""
+    """Creates an account with its owner."""
 
     help = (
         "Create an account and its owner. The owner's password is asked for on the terminal, unless it comes from a "
@@ -51,7 +51,7 @@ class Command(MaintenanceCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Create, and say what to do next."""
+        """Create the account, and print what to do next."""
         require_ring()
         try:
             name = clean_name(options["name"])
@@ -84,7 +84,7 @@ class Command(MaintenanceCommand):
         return user
 
     def _new_user(self, email: str, options: dict[str, Any]) -> User:
-        """Return the owner as a user that is not saved yet, with a password that passes the validators."""
+        """Return the owner as an unsaved user, with a password that passes the validators."""
         if User.objects.filter(email=email).exists():
             raise CommandError(f"There is a user {email} already. Add --existing-user to make them the owner.")
         if not options["owner_name"]:
@@ -97,7 +97,7 @@ class Command(MaintenanceCommand):
 
     @staticmethod
     def _password(options: dict[str, Any]) -> str:
-        """Return the password as typed, without the line's end. Raises CommandError when there is none to read."""
+        """Return the password as typed, without the line end. Raises CommandError if there is none."""
         path: Path | None = options["password_file"]
         if path:
             try:

@@ -1,4 +1,4 @@
-"""``manage.py generate_account``: make an account of any size for trying out and measuring."""
+"""``manage.py generate_account``: generate an account of any size for testing and measuring."""
 
 import time
 from argparse import ArgumentParser
@@ -71,7 +71,7 @@ class Command(MaintenanceCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Generate, reporting every few seconds, and print the figures."""
+        """Generate with a report every few seconds, and print the result."""
         started = time.monotonic()
         try:
             account = generator.generate(
@@ -94,7 +94,7 @@ class Command(MaintenanceCommand):
         self._print_figures(account, time.monotonic() - started)
 
     def _reporter(self, members: int) -> Any:
-        """Return what prints how far the generation is, at most every few seconds."""
+        """Return a function that prints the progress, at most every few seconds."""
         last = time.monotonic()
 
         def report(done: int) -> None:

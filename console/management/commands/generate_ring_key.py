@@ -1,4 +1,4 @@
-"""``manage.py generate_ring_key``: print a fresh entry for the key ring."""
+"""``manage.py generate_ring_key``: print a new entry for the key ring."""
 
 import base64
 import secrets
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--id", default="", help="1 to 16 letters, digits or dashes (default: today's date)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print the entry. Raises CommandError for an id that cannot be or that the present ring has already."""
+        """Print the entry. Raises CommandError for an id that is not valid, or that the current ring has already."""
         taken = self._present_ids()
         key_id = options["id"] or self._free_id(taken)
         if key_id in taken:
@@ -48,7 +48,7 @@ class Command(BaseCommand):
 
     @staticmethod
     def _free_id(taken: set[str]) -> str:
-        """Return today's date, with a number after it when the ring has a key of today."""
+        """Return today's date, with a number appended if the ring has a key of today already."""
         today = f"{timezone.now():%Y%m%d}"
         names = (today if number == 1 else f"{today}-{number}" for number in count(1))
         return next(name for name in names if name not in taken)

@@ -1,4 +1,4 @@
-"""``manage.py housekeeping``: clear away what is over; for a timer."""
+"""``manage.py housekeeping``: delete what is no longer needed; to be run by a timer."""
 
 from argparse import ArgumentParser
 from datetime import timedelta
@@ -18,7 +18,7 @@ _MOST_DAYS = 36_500  # a hundred years
 
 
 class Command(MaintenanceCommand):
-    """Clears away ended sessions, counts and requests of long ago, invitations that nobody accepted, old activity."""
+    """Deletes expired sessions, old counts and requests, expired invitations and old activity."""
 
     help = (
         "Clear away what is over: login sessions that have ended, counts of attempts to log in, requests for another "
@@ -38,7 +38,7 @@ class Command(MaintenanceCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Clear away, and say how much that was."""
+        """Delete, and print how much that was."""
         require_ring()
         with no_statement_limit():
             sessions, counts = SessionStore.delete_expired(), throttle.forget_old()
@@ -50,7 +50,7 @@ class Command(MaintenanceCommand):
             self._trim(settings.KEYTREE_ACTIVITY_DAYS)
 
     def _trim(self, days: int) -> None:
-        """Clear away old activity, account by account; one whose trail is broken keeps the others from nothing."""
+        """Delete old activity account by account; a broken trail does not stop the others."""
         if not retention.may_trim():
             raise CommandError(
                 "Old activity stays: this database role may not remove events. Run housekeeping as the role that owns "

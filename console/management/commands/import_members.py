@@ -1,4 +1,4 @@
-"""``manage.py import_members``: invite everybody in a file, or, as a dry run, say what would become of it."""
+"""``manage.py import_members``: invite everybody in a file, or only report what would happen (dry run)."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -15,7 +15,7 @@ from console.maintenance import MaintenanceCommand, member_at, no_statement_limi
 
 
 class Command(MaintenanceCommand):
-    """Invites everybody, or nobody."""
+    """Invites everybody in a file, or nobody."""
 
     help = (
         "Invite everybody in a CSV or LDIF file, each below the parent that the file names, in one transaction: if "
@@ -33,7 +33,7 @@ class Command(MaintenanceCommand):
         parser.add_argument("--dry-run", action="store_true", help="only say what would become of the file")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import the file, or report on it; fails when anything is wrong."""
+        """Import the file or report on it. Raises CommandError if anything is wrong."""
         require_ring()
         by, content = member_at(options["by"], account_id=options["account"]), self._content(options["file"])
         try:

@@ -1,4 +1,4 @@
-"""``manage.py lift_restriction``: let people back into an account that restricts from where it may be used."""
+"""``manage.py lift_restriction``: let people back in who are locked out by an IP address restriction."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,7 +13,7 @@ from console.maintenance import MaintenanceCommand, require_ring
 
 
 class Command(MaintenanceCommand):
-    """Lifts an account's IP address restriction, or a user's, and records that the server did."""
+    """Removes an account's or a user's IP address restriction; the activity log names the server as the actor."""
 
     help = (
         "Allow every address again in an account whose setting Restrict IP address access keeps out those who could "
@@ -29,7 +29,7 @@ class Command(MaintenanceCommand):
         parser.add_argument("--user", metavar="EMAIL", help="lift this user's Cloud platform restriction instead")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Lift it, and say what it was."""
+        """Remove the restriction, and print it."""
         require_ring()
         account_id, email = options["account_id"], options["user"]
         if not Account.objects.filter(pk=account_id).exists():

@@ -14,7 +14,7 @@ class Command(BaseCommand):
     help = "Load the demo accounts into an empty database."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Load, and say what was done."""
+        """Load, and print what was done."""
         if not settings.IS_DEMO:
             raise CommandError("Everybody knows the demo's passwords. Set KEYTREE_ENV=demo to load it.")
         loaded = demo.load()

@@ -1,4 +1,4 @@
-"""``manage.py migrate``, without the limit on statements that pages have: building an index may take longer."""
+"""``manage.py migrate`` without the time limit on statements: building an index may take longer."""
 
 import os
 from contextlib import suppress
@@ -39,12 +39,12 @@ class Command(migrate.Command):
 
 
 def _make_private(name: str) -> None:
-    """Make the file of a new database, for its owner alone: it holds hashes of passwords. SQLite's own is for all."""
+    """Create the file of a new SQLite database, readable only by its owner; SQLite's own would not be."""
     with suppress(OSError):  # there already; or no place for it, which is told better afterwards
         os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def _is_forbidden(error: Exception) -> bool:
-    """Whether PostgreSQL said that the role lacks the right, also where Django says what it then could not do."""
+    """Whether PostgreSQL refused because the role lacks a privilege, also if Django wrapped that error."""
     sqlstate = getattr(error.__cause__, "sqlstate", None) or getattr(error.__context__, "sqlstate", None)
     return sqlstate == _INSUFFICIENT_PRIVILEGE or "permission denied" in str(error)

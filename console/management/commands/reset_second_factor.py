@@ -14,7 +14,7 @@ from console.maintenance import MaintenanceCommand, require_ring
 
 
 class Command(MaintenanceCommand):
-    """Takes all second factors from a user, and records that the server did."""
+    """Removes all second factors of a user; the activity log names the server as the actor."""
 
     help = (
         "Remove the one-time passcodes, recovery codes and passkeys of a user who has lost them, and end their login "
@@ -27,7 +27,7 @@ class Command(MaintenanceCommand):
         parser.add_argument("--email", required=True, help="the address that the user logs in with")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Reset, and say whose."""
+        """Reset, and print whose."""
         require_ring()
         try:
             user = User.objects.filter(email=clean_email(options["email"])).first()

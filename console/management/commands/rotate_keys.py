@@ -15,7 +15,7 @@ _SECONDS_BETWEEN_REPORTS = 5
 
 
 class Command(MaintenanceCommand):
-    """Moves key values and passcode seeds to the ring's current master key; ends with 1 while rows need an old one."""
+    """Re-encrypts values and seeds with the current master key; exits with 1 while rows need an old one."""
 
     help = (
         "Re-encrypt all key values, and the seeds of one-time passcodes, under the first key of the key ring, in "
@@ -25,7 +25,7 @@ class Command(MaintenanceCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Rotate, reporting every few seconds, and say what is left."""
+        """Rotate with a report every few seconds, and print what is left."""
         self._last_report = time.monotonic()
         require_ring()
         done = rotation.rotate(self._report)

@@ -1,4 +1,4 @@
-"""``manage.py send_mail``: send what is still in the outbox; for a timer."""
+"""``manage.py send_mail``: send what is in the outbox; to be run by a timer."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from console.maintenance import MaintenanceCommand, require_ring
 
 
 class Command(MaintenanceCommand):
-    """Sends every mail that is due; ends with 1 while one could not be sent."""
+    """Sends every mail that is due; exits with 1 if one could not be sent."""
 
     help = (
         "Send invitations and notices that have not gone out yet, because the mail server was away or the process that "
@@ -17,7 +17,7 @@ class Command(MaintenanceCommand):
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Send, and say what came of it."""
+        """Send, and print the result."""
         require_ring()
         if not outbox.is_open():
             raise CommandError("EMAIL_URL is not set: there is no mail server to send by.")

@@ -1,4 +1,4 @@
-"""``manage.py verify_audit``: verify the chain of every account's audit trail, and print where each one ends."""
+"""``manage.py verify_audit``: verify the chain of every account's audit trail, and print its head."""
 
 from argparse import ArgumentParser
 from pathlib import Path
@@ -12,7 +12,7 @@ from console.maintenance import MaintenanceCommand, no_statement_limit, require_
 
 
 class Command(MaintenanceCommand):
-    """Names the first break of each chain and ends with 1 if there is one; prints each chain's end."""
+    """Prints the first break, or the head, of each chain; exits with 1 if there is a break."""
 
     help = (
         "Verify that no audit event was changed, removed or put in, and print each account's head: account ID, number, "
@@ -72,7 +72,7 @@ class Command(MaintenanceCommand):
         return True
 
     def _compare(self, earlier: Head) -> bool:
-        """Print how today's trail contradicts an earlier head, and return whether it does."""
+        """Print how the present trail contradicts an earlier head, and return whether it does."""
         if earlier.number < audit_check.mark(earlier.account_id)[0]:
             self.stdout.write(f"Account {earlier.account_id}: event {earlier.number} was cleared away; not compared")
             return False

@@ -1,4 +1,4 @@
-"""``manage.py work_on_import``: what the console starts for a long file. People have ``import_members``."""
+"""``manage.py work_on_import``: started by the console for a long file; people use ``import_members``."""
 
 import gc
 import uuid
@@ -10,17 +10,17 @@ from console.maintenance import MaintenanceCommand, no_statement_limit
 
 
 class Command(MaintenanceCommand):
-    """Does the work of one round of an import, and says what it came to in the import's row."""
+    """Does one round of an import, and stores the result in the import's row."""
 
     help = "Work on a file that somebody imports on a page. The console starts this by itself."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Declare which round."""
+        """Declare the arguments."""
         parser.add_argument("job", type=int, help="the import")
         parser.add_argument("round", type=uuid.UUID, help="the round; the work of another one is not touched")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Work until it is done."""
+        """Do the round."""
         gc.disable()  # a tenth of the time, and all that is made here lives as long as the process
         with no_statement_limit():
             import_jobs.work(options["job"], options["round"], in_background=True)
