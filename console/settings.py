@@ -1,7 +1,7 @@
-"""Every setting of a Keytree installation, read from the environment and from nowhere else.
+"""All settings of a Keytree installation, read from the environment alone.
 
-README.md, "Settings", lists the variables with defaults and units. A value that cannot be read stops the program
-here, by name; a value that can be read but is unsafe in production is refused by ``console.checks``.
+README.md, "Settings", lists the variables with defaults and units. An invalid value stops the program here, with the
+name of the variable. A valid value that is unsafe in production is refused by ``console.checks``.
 """
 
 import base64
@@ -25,19 +25,19 @@ from console.settings_error import SettingsError
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-def _is_database(text: str) -> None:
+def _check_database(text: str) -> None:
     if not text:
         return
     with suppress(ValueError):
         database = dj_database_url.parse(text)
         is_named = database["NAME"] or "service" in database.get("OPTIONS", {})
-        # In memory each process would have a database of its own.
+        # In memory, each process would have a database of its own.
         if is_named and database["NAME"] != ":memory:" and database["ENGINE"].endswith((".sqlite3", ".postgresql")):
             return
     raise ValidationError("Must be a URL like postgresql://user:password@host/name or sqlite:////path.")
 
 
-def _is_proxies(text: str) -> None:
+def _check_proxies(text: str) -> None:
     try:
         TrustedProxies.parse(text)
     except AddressError as error:
@@ -51,7 +51,7 @@ _HOST = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]*:[0-9a-f:.]*", re
 _AS_SENT = "Write a name of other letters as browsers send it: xn--…"
 
 
-def _is_url(text: str) -> None:
+def _check_url(text: str) -> None:
     with suppress(ValueError):
         parts = urlsplit(text)
         is_read = parts.port is None or parts.port > 0  # reading it raises ValueError
@@ -60,25 +60,25 @@ def _is_url(text: str) -> None:
     raise ValidationError(f"Must be a URL like https://keys.example.com. {_AS_SENT}")
 
 
-def _is_hosts(text: str) -> None:
+def _check_hosts(text: str) -> None:
     for host in filter(None, (part.strip() for part in text.split(","))):
         if host != "*" and not _HOST.fullmatch(host.removeprefix(".").strip("[]")):
             raise ValidationError(f"Must be names like keys.example.com, separated by commas. {_AS_SENT}")
 
 
-def _is_listened_at(text: str) -> None:
+def _check_bind(text: str) -> None:
     if not text.removeprefix("unix:") or any(sign.isspace() for sign in text):
         raise ValidationError("Must be an address like 127.0.0.1, or unix:/run/keytree.sock.")
 
 
-#: The fewest days leave time to notice what happened and to look it up; the most are a hundred years.
+#: The minimum leaves time to notice that something happened and to look it up; the maximum is a hundred years.
 _FEWEST_DAYS, _MOST_DAYS = 90, 36_500
 
-#: How mail travels, by the scheme of EMAIL_URL, with the usual port.
+#: The schemes of EMAIL_URL, with the usual port of each.
 _MAIL_PORTS = {"smtp": 25, "smtp+tls": 587, "smtps": 465}
 
 
-def _is_mail_server(text: str) -> None:
+def _check_mail_server(text: str) -> None:
     try:
         url = urlsplit(text)
         known = url.scheme in _MAIL_PORTS and bool(url.hostname) and (url.port is None or url.port > 0)
@@ -89,7 +89,7 @@ def _is_mail_server(text: str) -> None:
         raise ValidationError("Must be a URL like smtps://user:password@mail.example.com; or smtp, or smtp+tls.")
 
 
-def _is_sender(text: str) -> None:
+def _check_sender(text: str) -> None:
     if not text:
         return
     with suppress(DjangoValidationError):
@@ -99,12 +99,12 @@ def _is_sender(text: str) -> None:
     raise ValidationError("Must be an address like Keytree <keytree@example.com>.")
 
 
-def _is_retention(days: int) -> None:
+def _check_retention(days: int) -> None:
     if days and not _FEWEST_DAYS <= days <= _MOST_DAYS:
         raise ValidationError(f"Must be 0, which is for good, or a number of days from {_FEWEST_DAYS} to {_MOST_DAYS}.")
 
 
-# --- The environment, read as a whole so that every mistake is named at once ----------------------------------------
+# --- The environment, read as a whole so that all mistakes are reported at once -------------------------------------
 env = Env(eager=False)
 KEYTREE_ENV = env.str("KEYTREE_ENV", "production", validate=validate.OneOf(["production", "demo"]))
 DEBUG = env.bool("KEYTREE_DEBUG", False)
@@ -113,21 +113,21 @@ _secret_key = env.str("KEYTREE_SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
 _key_ring = env.str("KEYTREE_KEY_RING", "")
 _key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
-KEYTREE_BIND = env.str("KEYTREE_BIND", "127.0.0.1", validate=_is_listened_at)
-PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 takes a free one
+KEYTREE_BIND = env.str("KEYTREE_BIND", "127.0.0.1", validate=_check_bind)
+PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 means any free port
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=validate.Range(min=1, max=64))
-_database_url = env.str("DATABASE_URL", "", validate=_is_database)
-KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_is_url)
-_hosts = env.str("KEYTREE_ALLOWED_HOSTS", "", validate=_is_hosts)
-KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "", validate=_is_proxies)
+_database_url = env.str("DATABASE_URL", "", validate=_check_database)
+KEYTREE_PUBLIC_URL = env.str("KEYTREE_PUBLIC_URL", "", validate=_check_url)
+_hosts = env.str("KEYTREE_ALLOWED_HOSTS", "", validate=_check_hosts)
+KEYTREE_TRUSTED_PROXIES = env.str("KEYTREE_TRUSTED_PROXIES", "", validate=_check_proxies)
 KEYTREE_ALLOW_PLAIN_DATABASE = env.bool("KEYTREE_ALLOW_PLAIN_DATABASE", False)
-_email_url = env.str("EMAIL_URL", "", validate=_is_mail_server)
-_mail_from = env.str("KEYTREE_MAIL_FROM", "", validate=_is_sender)
+_email_url = env.str("EMAIL_URL", "", validate=_check_mail_server)
+_mail_from = env.str("KEYTREE_MAIL_FROM", "", validate=_check_sender)
 KEYTREE_ALLOW_PLAIN_MAIL = env.bool("KEYTREE_ALLOW_PLAIN_MAIL", False)
 KEYTREE_SESSION_IDLE_MINUTES = env.int("KEYTREE_SESSION_IDLE_MINUTES", 30, validate=validate.Range(min=1, max=24 * 60))
 KEYTREE_INVITATIONS_PER_DAY = env.int("KEYTREE_INVITATIONS_PER_DAY", 100_000, validate=validate.Range(min=1, max=10**9))
 KEYTREE_SESSION_HOURS = env.int("KEYTREE_SESSION_HOURS", 12, validate=validate.Range(min=1, max=720))
-KEYTREE_ACTIVITY_DAYS = env.int("KEYTREE_ACTIVITY_DAYS", 0, validate=_is_retention)
+KEYTREE_ACTIVITY_DAYS = env.int("KEYTREE_ACTIVITY_DAYS", 0, validate=_check_retention)
 KEYTREE_LOG_LEVEL = env.str("KEYTREE_LOG_LEVEL", "INFO", validate=validate.OneOf(["DEBUG", "INFO", "WARNING", "ERROR"]))
 try:
     env.seal()
@@ -140,7 +140,7 @@ KEYTREE_PUBLIC_URL = KEYTREE_PUBLIC_URL.rstrip("/")
 IS_DEMO = KEYTREE_ENV == "demo"
 
 # --- Secrets --------------------------------------------------------------------------------------------------------
-# The demo makes its own and keeps them beside its database; production is given them, or console.checks refuses.
+# The demo generates its own. In production they must be configured, which console.checks ensures.
 SECRET_KEY = _secret_key
 KEYTREE_KEY_RING = _key_ring
 KEYTREE_KEY_RING_FILE = _key_ring_file
@@ -150,14 +150,14 @@ if IS_DEMO:
         if not KEYTREE_KEY_RING and not KEYTREE_KEY_RING_FILE:
             KEYTREE_KEY_RING_FILE = str(KEYTREE_DATA_DIR / "key_ring")
             kept_secret(Path(KEYTREE_KEY_RING_FILE), lambda: "1:" + base64.b64encode(secrets.token_bytes(32)).decode())
-        private_folder(KEYTREE_DATA_DIR / "mail")  # where the demo writes its mails: with links that let somebody in
+        private_folder(KEYTREE_DATA_DIR / "mail")  # the demo's mails contain links that let people in
     except OSError as error:
         raise SettingsError(
             {"KEYTREE_DATA_DIR": [f"{error.filename} cannot be used: {error.strerror}. Name another folder."]}
         ) from None
 
 # --- Where it is reached --------------------------------------------------------------------------------------------
-# KEYTREE_PUBLIC_URL is the one address that links in mails are made of; never a header of the request.
+# Links in mails begin with KEYTREE_PUBLIC_URL, never with the request's Host header.
 _public = urlsplit(KEYTREE_PUBLIC_URL)
 _loopback = ["localhost", "127.0.0.1", "[::1]"]
 _allowed_hosts = [host for part in _hosts.split(",") if (host := part.strip())]
@@ -166,7 +166,7 @@ CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if _public.hostn
 IS_HTTPS = _public.scheme == "https"
 
 # --- Mail -----------------------------------------------------------------------------------------------------------
-# The demo without a mail server writes its mails into files; production without one sends none, and says so.
+# Without a mail server the demo writes its mails to files, and production sends none, with a warning.
 KEYTREE_SENDS_MAIL = bool(_email_url) or IS_DEMO
 EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if _email_url else 'filebased'}.EmailBackend"
 EMAIL_FILE_PATH = KEYTREE_DATA_DIR / "mail"
@@ -217,16 +217,16 @@ DATABASES = {
 _database = DATABASES["default"]
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
-        # A transaction takes the write lock at its start: one that reads first cannot fail later with "locked".
+        # Transactions take the write lock at their start, so that one that reads first cannot fail later as "locked".
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,  # seconds
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA secure_delete=ON; PRAGMA trusted_schema=OFF; "
-            "PRAGMA recursive_triggers=ON;"  # so that REPLACE, too, meets the triggers that keep the audit trail
+            "PRAGMA recursive_triggers=ON;"  # for REPLACE to fire the triggers that protect the audit trail
         ),
     }
 else:
-    # Milliseconds. A statement that hangs must not hang the console; a maintenance command may lift its own limit.
+    # Milliseconds. A statement that hangs must not block the console. Commands may lift the limit for themselves.
     _limits = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
     _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {}), "options": _limits}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -247,9 +247,8 @@ LOGIN_REDIRECT_URL = "/"
 # --- Sessions and cookies -------------------------------------------------------------------------------------------
 SESSION_ENGINE = "accounts.sessions"
 SESSION_COOKIE_AGE = KEYTREE_SESSION_HOURS * 3600
-# `__Host-` promises the browser: https only, this host only, whole site. It cannot be set over plain http.
-# Over http browsers tell servers of one machine apart by nothing, not even the port: two demos side by side would end
-# each other's sessions.
+# Browsers accept a `__Host-` cookie only over https, for this host alone and the whole site. Cookies do not
+# distinguish ports, so over http the port is in the name: two demos on one machine would end each other's sessions.
 COOKIE_PREFIX = "__Host-" if IS_HTTPS else f"{PORT}_" if PORT else ""
 SESSION_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_session"
 CSRF_COOKIE_NAME = f"{COOKIE_PREFIX}keytree_csrf"
@@ -260,7 +259,7 @@ CSRF_FAILURE_VIEW = "console.views.csrf_failure"
 MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
 
 # --- Transport ------------------------------------------------------------------------------------------------------
-# The scheme is believed from a declared proxy alone; console.middleware strips the header otherwise.
+# console.middleware removes this header unless a trusted proxy sent it.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 SECURE_SSL_REDIRECT = IS_HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
@@ -268,7 +267,7 @@ SECURE_HSTS_SECONDS = 2 * 365 * 24 * 3600 if IS_HTTPS else 0
 SECURE_REFERRER_POLICY = SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = IS_HTTPS
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes; console.middleware refuses larger bodies before they are read
-FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]  # bounded by the same limit
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]  # the same limit applies
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # --- Pages ----------------------------------------------------------------------------------------------------------
@@ -291,7 +290,7 @@ FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
 CRISPY_ALLOWED_TEMPLATE_PACKS = ("carbon",)
 CRISPY_TEMPLATE_PACK = "carbon"
 LANGUAGE_CODE = "en"
-USE_I18N = False  # the console speaks one language, and asking which takes a tenth of a page's time
+USE_I18N = False  # there is one language, and Django's look-ups of translations took a tenth of a page's time
 USE_TZ = True
 TIME_ZONE = "UTC"
 STATIC_URL = "/static/"
@@ -309,7 +308,7 @@ STORAGES = {
 
 DEFAULT_EXCEPTION_REPORTER_FILTER = "console.logs.RedactingReporterFilter"
 
-# --- Logs: one JSON object a line on standard output ----------------------------------------------------------------
+# --- Logs: one JSON object per line on standard output --------------------------------------------------------------
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -324,11 +323,11 @@ LOGGING = {
         }
     },
     "root": {"handlers": ["stdout"], "level": KEYTREE_LOG_LEVEL},
-    # Django's own handler would mail or print unredacted reports: its records go to the root's one handler.
+    # Without handlers of their own, which would mail or print unredacted reports.
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
-        # What strangers can send at will is answered with 400; a line for each would let anybody fill the log.
+        # Anybody can cause these errors at will, and would fill the log with them.
         **{
             f"django.security.{kind}": {"level": "CRITICAL"}
             for kind in (
