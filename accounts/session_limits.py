@@ -39,8 +39,8 @@ def limits_of(account: Account | None) -> SessionLimits:
 def make_room(*, account: Account, user_id: int, session_key: str) -> int:
     """End the user's oldest sessions in the account beyond its limit, never ``session_key``; return how many.
 
-    Expired sessions whose rows are still there do not count. To be called with the account's audit chain locked, so that
-    two sessions that begin at once are both counted.
+    Expired sessions whose rows are still there do not count. To be called with the account's audit chain locked, so
+    that two sessions that begin at once are both counted.
     """
     if account.most_sessions is None:
         return 0
