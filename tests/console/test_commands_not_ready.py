@@ -27,7 +27,7 @@ ON_A_DATABASE = {
 @pytest.mark.django_db
 @pytest.mark.parametrize("command", ON_A_DATABASE)
 def test_a_database_without_its_tables_is_refused_with_the_remedy(command, monkeypatch):
-    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: ["a migration"])
+    monkeypatch.setattr(MigrationExecutor, "migration_plan", lambda *_: [("a migration", False)])
     with pytest.raises(CommandError, match=r"not up to date\. Run: python manage\.py migrate"):
         call_command(command, *ON_A_DATABASE[command], stdout=StringIO())
 
