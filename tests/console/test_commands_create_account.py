@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
-from accounts import audit, memberships
+from accounts import audit, new_members
 from accounts.models import Account, Event, Member, User
 from console.management.commands import create_account
 
@@ -217,7 +217,7 @@ def test_somebody_quicker_is_told_of_in_words(monkeypatch):
     def taken(**_: object):
         raise IntegrityError
 
-    monkeypatch.setattr(memberships, "create_account", taken)
+    monkeypatch.setattr(new_members, "create_account", taken)
     with pytest.raises(CommandError, match="taken just now"):
         run(*arguments(), "--password-stdin", stdin=PASSWORD)
     assert not User.objects.exists()
