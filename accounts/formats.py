@@ -32,3 +32,10 @@ def ago(at: datetime, now: datetime) -> str:
         if count:
             return f"{count} {unit}{'s' if count > 1 else ''} ago"
     return "Just now"
+
+
+def span(seconds: float) -> str:
+    """Return a span of time in hours, minutes and seconds, but those there are none of: ``1 hour 30 minutes``."""
+    minutes, rest = divmod(max(0, int(seconds)), 60)
+    counts = zip((*divmod(minutes, 60), rest), ("hour", "minute", "second"), strict=True)
+    return " ".join(f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in counts if count) or "0 seconds"

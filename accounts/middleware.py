@@ -19,11 +19,14 @@ from accounts.models import Member
 from accounts.policy import is_enrolment_due
 from accounts.requests import MemberRequest
 
+#: The header of a request that a script makes while nobody need be there: static/js/session.js and progress.js.
+_UNATTENDED = "Keytree-Unattended"
+
 Next = Callable[[HttpRequest], HttpResponse]
 
 
 class SessionLimitsMiddleware:
-    """Ends sessions that were idle or open for too long."""
+    """Ends sessions that were idle or open for too long. What pages ask by themselves is no use of one."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response
@@ -31,7 +34,8 @@ class SessionLimitsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Sign the user out before the view if the session's time is over; the page then asks them to log in again."""
         origin = cast(MemberRequest, request).origin
-        if request.session.get(auth.SESSION_KEY) and signin.session_is_over(request, origin=origin):
+        is_use = _UNATTENDED not in request.headers
+        if request.session.get(auth.SESSION_KEY) and signin.session_is_over(request, origin=origin, is_use=is_use):
             auth.logout(request)
         return self.get_response(request)
 

@@ -12,6 +12,25 @@ from django.utils import timezone
 
 from accounts.models import Account, Session
 
+#: A session's end is told a fifth of its idle time before, within these.
+#: *Source:* WCAG 2.2, success criterion 2.2.1 Timing Adjustable, which asks for 20 seconds at least.
+_SHORTEST_WARNING, _LONGEST_WARNING = timedelta(seconds=30), timedelta(minutes=2)
+#: Use is noted this often at most: enough to measure minutes. Where few may be idle, a fifth of them.
+_NOTED_AFTER = timedelta(minutes=1)
+
+
+@dataclass(frozen=True)
+class SessionEnd:
+    """When a session ends unless it is used.
+
+    Attributes:
+        left: until then.
+        is_final: whether it is its age that ends it, whatever it is used for.
+    """
+
+    left: timedelta
+    is_final: bool
+
 
 @dataclass(frozen=True)
 class SessionLimits:
@@ -19,6 +38,29 @@ class SessionLimits:
 
     idle: timedelta
     longest: timedelta
+
+    @property
+    def warning(self) -> timedelta:
+        """How long before its end a session's user is told."""
+        return min(max(self.idle / 5, _SHORTEST_WARNING), _LONGEST_WARNING)
+
+    @property
+    def noted_after(self) -> timedelta:
+        """How old the last use that was noted may be."""
+        return min(self.idle / 5, _NOTED_AFTER)
+
+    def end(self, *, started: datetime, seen: datetime, now: datetime) -> SessionEnd:
+        """Return when a session ends that began and was used then."""
+        idle, longest = self.idle - (now - seen), self.longest - (now - started)
+        return SessionEnd(min(idle, longest), is_final=longest <= idle)
+
+    def first_question(self, *, started: datetime, now: datetime) -> timedelta:
+        """Return for how long a page that is being answered need not ask when its session ends.
+
+        The same for all pages of a session until its age counts: a page says it, and is else the same each time.
+        """
+        idle, longest = self.idle - self.noted_after, self.longest - (now - started)
+        return max(min(idle, longest) - self.warning, timedelta())
 
     def are_exceeded(self, *, started: datetime | None, seen: datetime | None, now: datetime) -> bool:
         """Whether a session's time is over; it is if the session has no times."""

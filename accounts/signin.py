@@ -24,6 +24,7 @@ from accounts.notifications import with_notifications
 from accounts.origin import Origin
 from accounts.policy import may_work
 from accounts.prepared import Prepared
+from accounts.session_limits import SessionEnd, SessionLimits
 from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
 from accounts.throttle import Limits
 
@@ -34,9 +35,6 @@ FRESH_PROOF = timedelta(minutes=5)
 
 #: An unknown e-mail address and a wrong password are answered after the same time, although only one leaves an event.
 _REFUSAL_SECONDS = 0.25
-
-#: The use of a session is noted at most this often, which is enough to measure minutes.
-_NOTED_AFTER = timedelta(minutes=1)
 
 
 class SignInRefused(throttle.TryLater):
@@ -310,17 +308,40 @@ def has_fresh_proof(request: HttpRequest) -> bool:
     return 0 <= age <= FRESH_PROOF.total_seconds()
 
 
-def session_is_over(request: HttpRequest, *, origin: Origin) -> bool:
+def session_is_over(request: HttpRequest, *, origin: Origin, is_use: bool = True) -> bool:
     """Whether the session was idle or open for too long, by the limits of the account that it is in.
 
-    Notes that it is being used, and from where, at most once a minute.
+    Notes that it is being used, and from where, now and then, unless the request is no use of it.
     """
-    now, session, member = timezone.now(), request.session, current_member(request)
-    started, seen = (datetime.fromtimestamp(session.get(name, 0), UTC) for name in (STARTED, SEEN))
-    limits = session_limits.limits_of(member.account if member else None)
+    now, session, limits = timezone.now(), request.session, limits_of_session(request)
+    started, seen = _times(request)
     if limits.are_exceeded(started=started, seen=seen, now=now):
         return True
-    if now - seen > _NOTED_AFTER or UID not in session:
+    if is_use and (now - seen > limits.noted_after or UID not in session):
         values = {UID: session.get(UID) or uuid.uuid4().hex, **_whereabouts(now.timestamp(), origin)}
         cast(SessionStore, session).note_use(values)
     return False
+
+
+def limits_of_session(request: HttpRequest) -> SessionLimits:
+    """Return the limits of the request's session: those of the account that it is in. Takes no query."""
+    member = current_member(request)
+    return session_limits.limits_of(member.account if member else None)
+
+
+def session_end(request: HttpRequest) -> SessionEnd:
+    """Return when the request's session ends if it is not used until then. Takes no query."""
+    started, seen = _times(request)
+    return limits_of_session(request).end(started=started, seen=seen, now=timezone.now())
+
+
+def first_question(request: HttpRequest) -> timedelta:
+    """Return for how long the page that answers the request need not ask when the session ends. Takes no query."""
+    started, _ = _times(request)
+    return limits_of_session(request).first_question(started=started, now=timezone.now())
+
+
+def _times(request: HttpRequest) -> tuple[datetime, datetime]:
+    """Return when the session began and when it was used last, as far as that is noted."""
+    started, seen = (datetime.fromtimestamp(request.session.get(name, 0), UTC) for name in (STARTED, SEEN))
+    return started, seen

@@ -53,6 +53,7 @@ urlpatterns = [
     path("iam/settings/domains", settings.domains, name="settings-domains"),
     path("iam/settings/domains/remove", settings.remove_domain, name="settings-remove-domain"),
     path("iam/settings/login_session", settings.login_session, name="settings-login-session"),
+    path("user/session_end", session.session_end, name="session-end"),
     path("user/sessions", login_sessions.index, name="login-sessions"),
     path("user/sessions/end_all", login_sessions.end_all, name="end-all-sessions"),
     path("user/sessions/<uuid:uid>/end", login_sessions.end, name="end-session"),

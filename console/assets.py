@@ -19,7 +19,9 @@ _STYLES = (
     "tokens", "base", "shell", "button", "form", "table", "pagination", "menu", "dialog", "notification", "card",
     "tabs", "tag", "empty", "value", "picture", "progress", "login",
 )  # fmt: skip
-_SCRIPTS = ("autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "ticks", "passkey", "progress")
+_SCRIPTS = (
+    "autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "ticks", "passkey", "progress", "session",
+)  # fmt: skip
 # In the same folders as their parts, so that relative URLs in these still work.
 _STYLE_BUNDLE, _SCRIPT_BUNDLE = "css/keytree.css", "js/keytree.js"
 

@@ -72,6 +72,11 @@ class Shell:
         return getattr(self._request, "member", None)
 
     @property
+    def session_asks_in(self) -> int:
+        """After how many seconds the page asks when the viewer's session ends."""
+        return int(signin.first_question(self._request).total_seconds())
+
+    @property
     def layout(self) -> str:
         """The template that error pages extend: with the navigation only for people who are logged in."""
         return "base.html" if self.member else "signed_out.html"

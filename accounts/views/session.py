@@ -8,12 +8,13 @@ from django.urls import reverse
 from django.utils.http import urlencode
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts import passcodes, second_stage, signin
+from accounts import formats, passcodes, second_stage, signin
 from accounts.access import for_any_status, refused_answer
 from accounts.forms import AccountForm, focus, focus_first_mistake
 from accounts.models import Invitation
 from accounts.requests import MemberRequest, form_or_post
 from accounts.security_forms import CodeForm, LoginForm
+from accounts.sessions import STARTED
 from accounts.ways_back import page_of_ours, post_only
 
 
@@ -142,3 +143,22 @@ def switch_account(request: MemberRequest) -> HttpResponse:
         raise Http404
     messages.success(request, f"You are now in {member.account}")
     return redirect("/")
+
+
+@form_or_post
+@for_any_status
+def session_end(request: MemberRequest) -> HttpResponse:
+    """Tell when the session ends: to a page that asks by itself. A POST is a use of it, which puts the end off."""
+    if request.method == "POST":
+        return redirect("accounts:session-end")
+    end, limits = signin.session_end(request), signin.limits_of_session(request)
+    context = {
+        "title": "Your session ends soon" if end.is_final else "Stay logged in?",
+        "end": end,
+        "left_seconds": int(end.left.total_seconds()),
+        "left_in_words": formats.span(end.left.total_seconds()),
+        "warning_seconds": int(limits.warning.total_seconds()),
+        "longest_in_words": formats.span(limits.longest.total_seconds()),
+        "started_at": int(request.session[STARTED]),
+    }
+    return render(request, "accounts/session_end.html", context)

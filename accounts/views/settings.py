@@ -10,7 +10,7 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts import account_settings
+from accounts import account_settings, formats
 from accounts.access import refusals_recorded, require
 from accounts.account_settings import SessionSettings
 from accounts.dialogs import PageBehind, dialog
@@ -84,29 +84,21 @@ def _sessions_in_words(account: Account) -> list[tuple[str, str, str]]:
     own, bound = SessionSettings.of(account), _of_installation()
     most = "Unlimited" if own.most is None else f"At most {own.most} for each user"
     return [
-        ("Active sessions", *_strictest(own.hours, bound.hours, _hours)),
-        ("Sign out due to inactivity", *_strictest(own.idle_minutes, bound.idle_minutes, _minutes)),
+        ("Active sessions", *_strictest(own.hours, bound.hours, 3600)),
+        ("Sign out due to inactivity", *_strictest(own.idle_minutes, bound.idle_minutes, 60)),
         ("Concurrent sessions", most, ""),
     ]
 
 
-def _strictest(own: int | None, bound: int | None, words: Callable[[int], str]) -> tuple[str, str]:
-    """Return the stricter of two limits in words, and what there is to say about where it comes from."""
+def _strictest(own: int | None, bound: int | None, unit: int) -> tuple[str, str]:
+    """Return the stricter of two limits, in units of so many seconds, in words; and where it comes from."""
     if bound is None or (own is not None and own <= bound):
-        return words(own or 0), ""
+        return formats.span((own or 0) * unit), ""
+    counts = formats.span(bound * unit)
     if own is None:
-        return words(bound), "As this installation sets it."
-    return words(bound), f"This account allows {words(own)}, but this installation does not allow more than this."
-
-
-def _hours(number: int) -> str:
-    return f"{number} hour{'' if number == 1 else 's'}"
-
-
-def _minutes(number: int) -> str:
-    hours, minutes = divmod(number, 60)
-    said = [_hours(hours)] if hours else []
-    return " ".join([*said, f"{minutes} minute{'' if minutes == 1 else 's'}"] if minutes else said)
+        return counts, "As this installation sets it."
+    allowed = formats.span(own * unit)
+    return counts, f"This account allows {allowed}, but this installation does not allow more than this."
 
 
 def _turn(

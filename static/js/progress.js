@@ -1,12 +1,13 @@
 // Progress of work that goes on at the server: the page is asked again every second, and its bar and words are taken over.
-// Where the page that comes back has none any more, the work is over, and that page is shown. Without script there is a
+// Where the page that comes back has none any more, the work is over, and that page is shown; to ask is no use of the
+// session. Without script there is a
 // link for it instead: a page that turns by itself is in the way of who reads it slowly.
 const EVERY = 1000;
 const PART = "[data-progress-part]";
 
 async function follow(section) {
   try {
-    const answer = await fetch(location.href, { cache: "no-store" });
+    const answer = await fetch(location.href, { headers: { "Keytree-Unattended": "yes" } });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     const news = page.querySelectorAll(PART);
     // A server that is busy for a moment answers otherwise: that says nothing of the work.

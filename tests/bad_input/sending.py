@@ -95,6 +95,7 @@ FIELDS = {
     "keys:classic-download": ("password",),
     "keys:classic-delete": (),
     "accounts:logout": (),
+    "accounts:session-end": (),
     "accounts:notifications": ("until",),
     "accounts:status": ("status",),
     "accounts:parent": ("parent",),

@@ -19,6 +19,9 @@ for row in Session.objects.filter(user__email="{}@acme.example"):
 """
 AGE_OLIVIAS_PROOF = PROVED.format("olivia", 0)
 RENEW_MARCUS_PROOF = PROVED.format("marcus", "time.time()")
+_BEGAN = PROVED.replace("proved_at", "started_at")
+AGE_PRIYAS_SESSION = _BEGAN.format("priya", "time.time() - 12 * 3600 + 110")
+RENEW_PRIYAS_SESSION = _BEGAN.format("priya", "time.time()")
 TAKE_NOORS_KEY = """
 from keys.models import ClassicKey
 ClassicKey.objects.filter(holder__user__email="noor@acme.example").delete()
@@ -146,6 +149,25 @@ def chosen(name: str, entry: str, title: str) -> Callable[[Visit], None]:
 def thawed(visit: Visit) -> None:
     """Undo on the server what the page shows: the states after it know nothing of it."""
     visit.server.run(THAW_PRIYA)
+
+
+def asked_to_stay(visit: Visit) -> None:
+    """As if it had not been used for long: the page asks the server, which tells it what it would then."""
+    visit.page.evaluate(
+        """async () => {
+          const page = new DOMParser().parseFromString(await (await fetch("/user/session_end")).text(), "text/html");
+          const dialog = page.querySelector("dialog");
+          dialog.removeAttribute("open");
+          document.body.append(dialog);
+          dialog.showModal();
+        }"""
+    )
+    expect(visit.page.get_by_role("alertdialog", name="Stay logged in?")).to_be_visible()
+
+
+def renewed(visit: Visit) -> None:
+    """Undo on the server what the page shows, as ``thawed`` does."""
+    visit.server.run(RENEW_PRIYAS_SESSION)
 
 
 def revoke_wrongly(visit: Visit) -> None:
