@@ -19,6 +19,7 @@ from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing
 from accounts.models import Member
 from accounts.policy import MemberAction, can, sees_whole_account_inactive
+from accounts.text_index import by_index
 
 #: Whoever and whatever was not used for so long is inactive.
 UNUSED_AFTER = timedelta(days=30)
@@ -39,24 +40,33 @@ def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
     return asked, datetime.fromtimestamp(seconds, UTC)
 
 
+def chosen_status(asked: ListRequest) -> str:
+    """Return which of the statuses of those who may sign in the address asks for; empty for all of them."""
+    return asked.choice("status", [status.value for status in SIGN_IN_STATUSES], "")
+
+
 def inactive_users(viewer: Member, asked: ListRequest, made_at: datetime) -> Listing[Member]:
-    """Return the list of users who may sign in and have not for ``UNUSED_AFTER`` before ``made_at``.
+    """Return the list of users who may sign in and have not for ``UNUSED_AFTER`` before ``made_at``, filtered as asked.
 
     They are those of the whole account, or those below ``viewer``, who may see inactive users; never the viewer.
     """
     in_account = Member.objects.filter(account_id=viewer.account_id)
     used, before = Coalesce("signed_in_at", "joined_at"), made_at - UNUSED_AFTER
-    signing_in = in_account.filter(status__in=SIGN_IN_STATUSES).exclude(pk=viewer.pk)
+    status, words = chosen_status(asked), asked.search_condition("search_text")
+    statuses = [status] if status else SIGN_IN_STATUSES
+    signing_in = Member.objects.filter(status__in=statuses).exclude(pk=viewer.pk)
+    # By an expression that no index serves: for reading a small branch, or following the order of the list.
+    unused = signing_in.alias(walled_use=Coalesce(used, used)).filter(walled_use__lt=before)
+    by_use = signing_in.alias(used_at=used).filter(words, account_id=viewer.account_id, used_at__lt=before)
     return Listing(
-        # By an expression that no index serves: for reading a small branch, or following the order of the list.
-        rows=signing_in.alias(walled_use=Coalesce(used, used)).filter(walled_use__lt=before),
+        rows=unused.filter(words, account_id=viewer.account_id),
         order=asked.order(ORDERS, "user"),
         branch_path=None if sees_whole_account_inactive(viewer) else viewer.path,
         path_field="path",
         complete=_with_people,
         is_filtered=True,
         among=in_account,
-        by_index=[signing_in.alias(used_at=used).filter(used_at__lt=before)],
+        by_index=by_index(unused, asked.terms, viewer.account_id) or [by_use],
     )
 
 

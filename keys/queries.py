@@ -140,8 +140,12 @@ def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
 
 
 def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing[ClassicKey]:
-    """Return the list of the keys of ``viewer`` and of those below not used since ``before``, the oldest first."""
-    chosen, order = insight.Filter(use=insight.UNUSED, before=before), asked.order(ORDERS, "created")
+    """Return the list of the keys of ``viewer`` and of those below not used since ``before``, the oldest first.
+
+    Searched, and restricted or not, as asked.
+    """
+    chosen = replace(insight.Filter.of(asked), use=insight.UNUSED, before=before)
+    order = asked.order(ORDERS, "created")
     return _listing(ClassicKey.objects.all(), viewer, asked, chosen, order)
 
 

@@ -39,8 +39,11 @@ PAGES = {
     "/iam/apikeys?per_page=100&used=30days&restriction=none": 5,
     # session; user with memberships; users; page; keys of the page
     "/iam/inactive?per_page=100": 5,
+    "/iam/inactive?per_page=100&q=a&status=active": 5,
+    "/iam/inactive?per_page=100&q=member": 5,
     # session; user with memberships; keys; page; figures
     "/iam/inactive?per_page=100&tab=keys": 5,
+    "/iam/inactive?per_page=100&tab=keys&q=member&restriction=none": 5,
     # session; user with memberships; count; page; users who are named and may be seen
     "/user/notifications?per_page=100": 5,
     # session; user with memberships; sessions

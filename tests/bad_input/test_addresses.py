@@ -29,9 +29,9 @@ pytestmark = pytest.mark.django_db
 LISTS = {
     "/iam/apikeys": ("q", "sort", "view", "per_page", "at", "used", "restriction", "branch", "nonsense"),
     "/iam/apikeys/classic.csv": ("q", "sort", "branch"),
-    "/iam/inactive": ("sort", "per_page", "at", "tab", "as_of"),
-    "/iam/inactive?tab=keys": ("sort", "at", "as_of"),
-    "/iam/inactive.csv": ("tab", "as_of"),
+    "/iam/inactive": ("q", "status", "sort", "per_page", "at", "tab", "as_of"),
+    "/iam/inactive?tab=keys": ("q", "restriction", "sort", "at", "as_of"),
+    "/iam/inactive.csv": ("q", "status", "restriction", "tab", "as_of"),
     "/iam/users": ("q", "sort", "view", "per_page", "at", "status"),
     "/iam/users?view=hierarchy": ("q", "per_page", "at", "status", "folded"),
     "/iam/users.csv": ("q", "sort", "view", "status", "folded"),

@@ -217,6 +217,7 @@ STATES = (
     # What is not used.
     State("inactive users", "olivia", INACTIVE),
     State("inactive users, none", "marcus", f"{INACTIVE}?as_of=1000000000"),
+    State("inactive users, nothing matches", "olivia", f"{INACTIVE}?q=zzz&status=suspended"),
     State("inactive keys", "marcus", f"{INACTIVE}?tab=keys"),
     State("inactive keys, none", "marcus", f"{INACTIVE}?tab=keys&as_of=1000000000"),
     State("keys, filtered by use in a branch", "olivia", f"{KEYS}?used=30days&branch={{member[marcus]}}"),

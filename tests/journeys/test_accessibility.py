@@ -345,7 +345,7 @@ def test_focus_is_always_seen(cast: Cast, who: str, path: str, width: int, heigh
     assert len(seen) > 3
 
 
-@pytest.mark.parametrize("path", ["/iam/apikeys", "/iam/users", "/iam/activity"], ids=["keys", "users", "activity"])
+@pytest.mark.parametrize("path", ["/iam/apikeys", "/iam/users", "/iam/activity", "/iam/inactive"])
 @pytest.mark.parametrize("search", ["", "?q=a"], ids=["all", "filtered"])
 def test_toolbar_wraps_and_keeps_its_height(cast: Cast, path: str, search: str):
     visit = cast.visit("olivia")

@@ -145,6 +145,50 @@ def test_keys_are_inactive_until_they_are_used(tree):
     assert [key.last_used_day == key.last_used_at.date() for key in now_used] == [True] * 3
 
 
+@pytest.mark.parametrize("is_large", [False, True], ids=["read", "by index"])
+def test_report_is_searched_and_filtered_as_other_lists_are(tree, monkeypatch, is_large):
+    """By words of any length, and a status or a restriction; the report's moment and the file's rows go with it."""
+    if is_large:
+        monkeypatch.setattr(listing, "_SORTED", 0)
+        monkeypatch.setattr(listing, "_READ", 0)
+    now, top, branch = timezone.now(), tree.members[0], tree.members[1]
+    Member.objects.update(signed_in_at=now - 2 * MONTH)
+    Member.objects.filter(pk=tree.members[4].pk).update(status=MemberStatus.SUSPENDED)
+    Member.objects.filter(pk=tree.members[6].pk).update(signed_in_at=now)
+    for number, key in enumerate(tree.keys):
+        used(key, now if number == 6 else None)
+        ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="10.0.0.0/8" if number % 2 else "")
+
+    def found(viewer: Member, query: str) -> list[str]:
+        client = at_console(viewer)
+        rows = csv.DictReader(io.StringIO(body_of(client.get(f"/iam/inactive.csv?{query}")).decode()))
+        on_page = listed(client, f"/iam/inactive?{query}")
+        assert sorted(row["User"] for row in rows) == sorted(on_page), query
+        return sorted(on_page)
+
+    third = quote(tree.members[3].user.email)
+    for query, of_owner, of_branch in (
+        (f"q={third}", [3], [3]),
+        ("q=zzz", [], []),
+        ("status=suspended", [4], [4]),
+        ("status=active", [1, 2, 3, 5], [3, 5]),
+        ("status=vpn_only", [1, 2, 3, 4, 5], [3, 4, 5]),  # none of those offered
+        (f"q={third}&status=suspended", [], []),
+        ("q=m", [1, 2, 3, 4, 5], [3, 4, 5]),
+        ("tab=keys&restriction=none", [0, 2, 4], [4]),
+        ("tab=keys&restriction=some", [1, 3, 5], [1, 3, 5]),
+        (f"tab=keys&q={third}&restriction=some", [3, 5], [3, 5]),  # the child's by its parent
+        (f"tab=keys&q={third}&restriction=none", [], []),
+    ):
+        assert found(top, query) == names(tree, *of_owner), query
+        assert found(branch, query) == names(tree, *of_branch), query
+    moment = int(time.time()) - 60
+    page = at_console(top).get(f"/iam/inactive?q=zzz&as_of={moment}").content.decode()
+    assert "No users match" in page
+    assert "Inactive users, filtered: search “zzz”." in page
+    assert f'<input type="hidden" name="as_of" value="{moment}">' in page.partition('role="search"')[2]
+
+
 def test_removing_and_deleting_lead_back_to_the_report(tree):
     Member.objects.filter(pk=tree.members[6].pk).update(signed_in_at=timezone.now() - 2 * MONTH)
     used(tree.keys[6], None)
