@@ -19,6 +19,7 @@ _LONGEST = {
     "q": _LONGEST_SEARCH,
     "at": 1_000,
     "folded": 600,
+    "open": 600,
     **dict.fromkeys(
         (
             "action", "after", "as_of", "branch", "from", "outcome", "per_page", "restriction", "root", "sort",

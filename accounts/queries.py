@@ -126,8 +126,82 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     )
 
 
-def user_hierarchy(viewer: Member, asked: ListRequest, folded: Sequence[Member]) -> Listing[Member]:
-    """Return the branch of ``viewer`` in tree order, without what lies below the ``folded`` members."""
+@dataclass(frozen=True)
+class Folds:
+    """Which branches of the hierarchy are folded.
+
+    Attributes:
+        viewer: whose hierarchy it is.
+        opens: whether all but the viewer's own is folded by itself, and ``chosen`` are opened; else all is open, and
+            ``chosen`` are folded.
+        chosen: members of the viewer's branch that the address names.
+    """
+
+    viewer: Member
+    opens: bool = False
+    chosen: Sequence[Member] = ()
+
+    def is_folded(self, member: Member) -> bool:
+        """Whether those below ``member``, who is shown, are not."""
+        return (member in self.chosen) is not self.opens and (member != self.viewer or not self.opens)
+
+    def may_turn(self, member: Member) -> bool:
+        """Whether ``member`` can be folded or opened: where all else is folded, the viewer's own branch stays open."""
+        return member != self.viewer or not self.opens
+
+    def turned(self, member: Member) -> dict[str, str | None]:
+        """Return the parameters by which ``member`` is folded where they are open, and opened where folded."""
+        ids = [other.pk for other in self.chosen if other != member]
+        return self._parameters(ids if member in self.chosen else [*ids[1 - MOST_FOLDED :], member.pk])
+
+    @property
+    def all_turned(self) -> dict[str, str | None]:
+        """The parameters by which all is opened where branches are folded by themselves, and else the reverse."""
+        return Folds(self.viewer, opens=not self.opens)._parameters([])
+
+    def _parameters(self, ids: Sequence[int]) -> dict[str, str | None]:
+        said = ".".join(map(str, ids)) or _NOBODY
+        return {"folded": None if self.opens else said, "open": said if self.opens else None, "at": None}
+
+    def opened_paths(self) -> list[str]:
+        """Return the paths of those whose children are shown: of the chosen, those whose parents are all open."""
+        chosen = {member.path for member in self.chosen} | {self.viewer.path}
+        above = set(hierarchy.ancestor_paths(self.viewer.path))
+        return sorted(path for path in chosen if set(hierarchy.ancestor_paths(path)) <= chosen | above)
+
+
+#: In the address of a hierarchy, that nobody's branch is meant: it is not as it would be by itself.
+_NOBODY = "0"
+
+
+def folds(viewer: Member, asked: ListRequest, *, most: int | None = None) -> Folds:
+    """Return which branches are folded, as the address says, else as many users there are; one query at most.
+
+    By itself a hierarchy of more than ``most`` rows, if any, is folded below its first level, unless something is
+    looked for in it.
+    """
+    if "folded" in asked.parameters:
+        return Folds(viewer, chosen=_named_in_branch(viewer, asked.parameters["folded"]))
+    if _is_filtered(asked) or most is None:
+        return Folds(viewer)
+    if "open" in asked.parameters:
+        return Folds(viewer, opens=True, chosen=_named_in_branch(viewer, asked.parameters["open"]))
+    return Folds(viewer, opens=hierarchy.branch_members(viewer).order_by("path")[: most + 1].count() > most)
+
+
+def user_hierarchy(viewer: Member, asked: ListRequest, folds: Folds) -> Listing[Member]:
+    """Return the branch of ``viewer`` in tree order, without what is folded."""
+    if folds.opens:
+        children = Q(account_id=viewer.account_id, parent_path__in=folds.opened_paths())
+        return Listing(
+            rows=Member.objects.filter(Q(pk=viewer.pk) | children),
+            order=Order("path"),
+            branch_path=None,
+            path_field="path",
+            complete=with_people_and_branches,
+            is_filtered=True,
+        )
+    folded = folds.chosen
     branch, anywhere = hierarchy.branch_members(viewer), Member.objects.all()
     if not viewer.is_owner:
         anywhere = in_large_branch(anywhere, viewer.path, "path")
@@ -150,12 +224,11 @@ def _unfolded(members: QuerySet[Member], folded: Sequence[Member]) -> QuerySet[M
     return members
 
 
-def folded_members(viewer: Member, asked: ListRequest) -> list[Member]:
-    """Return the members of the viewer's branch whose branches the address folds; one query if there are any."""
-    asked_for = asked.parameters.get("folded", "").split(".")[:MOST_FOLDED]
-    ids = [pk for text in asked_for if (pk := number_in(text, largest=MAX_MEMBER_ID)) is not None]
+def _named_in_branch(viewer: Member, text: str) -> list[Member]:
+    """Return the members whose numbers an address gives, those of the viewer's branch; one query if there are any."""
+    ids = [pk for part in text.split(".")[:MOST_FOLDED] if (pk := number_in(part, largest=MAX_MEMBER_ID)) is not None]
     # By the keys alone, and the branch looked at here: SQLite would go through all members of the branch.
-    found = Member.objects.filter(pk__in=ids) if ids else ()
+    found = Member.objects.filter(pk__in=ids) if any(ids) else ()
     return [member for member in found if hierarchy.relation(viewer, member) in {Relation.SELF, Relation.ANCESTOR}]
 
 
@@ -273,9 +346,7 @@ def mail_problem(member: Member) -> str:
     return mail.problem if mail.next_try_at is None else f"{mail.problem} It will be tried again."
 
 
-def hierarchy_row(
-    member: Member, viewer: Member, asked: ListRequest, folded: Sequence[Member], *, way: str = ""
-) -> MemberRow:
+def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folds: Folds, *, way: str = "") -> MemberRow:
     """Return a row of ``user_hierarchy``: with the level below the viewer, the number of users below, and a fold link.
 
     In a filtered list the rows above may be missing, so rows are not indented and name the parent instead, who is the
@@ -292,11 +363,9 @@ def hierarchy_row(
     made.users_below = f"{below:,}"
     if below > COUNTED_BELOW:  # in words it would make the row three lines high
         made.users_below, made.users_below_spoken = f"{COUNTED_BELOW:,}+", f"more than {COUNTED_BELOW:,}"
-    if below:
-        ids = [other.pk for other in folded]
-        made.is_folded = member.pk in ids
-        ids = [pk for pk in ids if pk != member.pk] if made.is_folded else [*ids, member.pk]
-        made.fold_url = f"{asked.url(folded='.'.join(map(str, ids)), at=None)}#fold-{member.pk}"
+    if below and folds.may_turn(member):
+        made.is_folded = folds.is_folded(member)
+        made.fold_url = f"{asked.url(**folds.turned(member))}#fold-{member.pk}"
     return made
 
 

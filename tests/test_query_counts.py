@@ -29,7 +29,8 @@ PAGES = {
     "/iam/users?per_page=100&q=a": 5,
     "/iam/users?per_page=100&q=member": 5,
     "/iam/users?per_page=100&view=hierarchy&q=member": 5,
-    "/iam/users?per_page=100&view=hierarchy": 5,
+    # session; user with memberships; whether there is more than a page; count; page; keys of the page
+    "/iam/users?per_page=100&view=hierarchy": 6,
     # session; user with memberships; users below; count; page; users who are named and may be seen
     "/iam/activity?per_page=100": 6,
     "/iam/activity?per_page=100&from=2020-01-01&to=9999-12-31": 6,

@@ -434,7 +434,7 @@ class Histories(RuleBasedStateMachine):
             users = queries.account_users(viewer, asked).everything()
             assert {number_of[user.pk] for user in users} == {n for n in members if oracle.sees(viewer_number, n)}
             below = [n for n in members if oracle.knows_key(viewer_number, n)]
-            tree = queries.user_hierarchy(viewer, asked, []).everything()
+            tree = queries.user_hierarchy(viewer, asked, queries.Folds(viewer)).everything()
             assert sorted(number_of[user.pk] for user in tree) == below
             about = {self.ids[n] for n in below}
             seen = set(audit.visible_events(viewer).values_list("pk", flat=True))

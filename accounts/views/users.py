@@ -33,17 +33,19 @@ def index(request: MemberRequest) -> HttpResponse:
         "view": view,
         "views": VIEWS.items(),
         "view_hidden": asked.but("view"),
+        "filter_hidden": asked.but("view", "q", "status"),
         "statuses": MemberStatus.choices,
         # The same permissions allow adding VPN-only users.
         "may_invite": policy.can(viewer, MemberAction.INVITE, viewer),
         "csv_query": request.GET.urlencode(),
     }
     if view == "hierarchy":
-        folded = queries.folded_members(viewer, asked)
-        listing = queries.user_hierarchy(viewer, asked, folded)
+        folds = queries.folds(viewer, asked, most=asked.per_page)
+        listing = queries.user_hierarchy(viewer, asked, folds)
         page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-        rows = [queries.hierarchy_row(member, viewer, asked, folded, way=way) for member in page.rows]
-        context["folded"] = ".".join(str(member.pk) for member in folded)
+        rows = [queries.hierarchy_row(member, viewer, asked, folds, way=way) for member in page.rows]
+        has_folds = any(row.fold_url and not row.is_self for row in rows)
+        context |= {"folds": folds, "fold_all_url": asked.url(**folds.all_turned) if has_folds else ""}
     else:
         listing = queries.account_users(viewer, asked)
         page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
@@ -66,7 +68,8 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the users of the present view and filter as a file."""
     viewer, asked = request.member, ListRequest.of(request)
     if asked.choice("view", VIEWS, "users") == "hierarchy":
-        listing = queries.user_hierarchy(viewer, asked, queries.folded_members(viewer, asked))
+        # What is folded by itself, not by choice, is in the file.
+        listing = queries.user_hierarchy(viewer, asked, queries.folds(viewer, asked))
     else:
         listing = queries.account_users(viewer, asked)
     return csv_response(queries.csv_rows(viewer, listing), "users.csv")

@@ -96,7 +96,7 @@ def check(members: Sequence[Member], search: str) -> None:
         right = {member.pk for member in branch if holds(member, search)}
         viewer.account.restrict_user_list = True
         assert set(found(user_lists.account_users(viewer, asked(search)))) == right
-        assert set(found(user_lists.user_hierarchy(viewer, asked(search), []))) == right
+        assert set(found(user_lists.user_hierarchy(viewer, asked(search), user_lists.Folds(viewer)))) == right
         right_holders = {
             member.pk
             for member in branch

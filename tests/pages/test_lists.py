@@ -1,6 +1,7 @@
 """What lists, their filters, their files and their prints say."""
 
 import csv
+import html
 import io
 import re
 from datetime import timedelta
@@ -270,6 +271,77 @@ def test_last_page_whose_last_row_has_gone_is_the_page_before():
         assert ("self</span>" in body) <= (gone == "the user")  # one's own key stands on the first page alone
         assert 'rel="next"' not in body
         assert 'rel="prev"' in body
+
+
+# --- A hierarchy of more rows than a page -----------------------------------------------------------------------------
+
+#: Below the owner two branches, of which the first has a branch of its own; 12 members.
+_PARENTS = [0, 0, 1, 1, 3, 3, 5, 2, 2, 0, 8]
+
+
+def _shown(body: str) -> list[str]:
+    return re.findall(r"<bdi>(.*?)</bdi>", body.partition("<tbody>")[2].partition("</tbody>")[0])
+
+
+def _fold_of(body: str, member: Member) -> str:
+    """Where the control that folds or opens the member leads, empty where there is none."""
+    found = re.search(f'id="fold-{member.pk}" href="([^"]+)"', body)
+    return html.unescape(found[1]) if found else ""
+
+
+def test_large_hierarchy_is_folded_below_its_first_level_and_opened_level_by_level():
+    members = grow(_PARENTS)
+    names, client = [member.name for member in members], visitor(members[0])
+    small = page(client.get(f"{HIERARCHY}&per_page=25"))
+    assert len(_shown(small)) == 12
+    body = page(client.get(f"{HIERARCHY}&per_page=10"))
+    assert _shown(body) == [names[n] for n in (0, 1, 2, 10)]
+    assert "1–4 of 4 items" in body
+    assert _fold_of(body, members[0]) == ""  # its own branch is what the page is about
+    assert 'aria-label="Show users below' in body
+    opened = page(client.get(_fold_of(body, members[1])))
+    assert _shown(opened) == [names[n] for n in (0, 1, 3, 4, 2, 10)]
+    deeper = page(client.get(_fold_of(opened, members[3])))
+    assert _shown(deeper) == [names[n] for n in (0, 1, 3, 5, 6, 4, 2, 10)]
+    # Closing somebody closes all below, which is open again as it was when they are opened.
+    closed = page(client.get(_fold_of(deeper, members[1])))
+    assert _shown(closed) == _shown(body)
+    assert _shown(page(client.get(_fold_of(closed, members[1])))) == _shown(deeper)
+
+
+def test_all_of_a_hierarchy_is_unfolded_and_folded():
+    members = grow(_PARENTS)
+    client = visitor(members[0])
+    body = page(client.get(f"{HIERARCHY}&per_page=10"))
+    (unfold,) = re.findall(r'href="([^"]+)" data-focus="fold-all">Unfold all<', body)
+    unfolded = page(client.get(html.unescape(unfold)))
+    assert len(_shown(unfolded)) == 10
+    assert "of 12 items" in unfolded
+    folded = page(client.get(_fold_of(unfolded, members[1])))
+    assert _shown(folded) == [members[n].name for n in (0, 1, 2, 8, 11, 9, 10)]
+    assert "of 12 items" in page(client.get(_fold_of(folded, members[1])))
+    (fold,) = re.findall(r'href="([^"]+)" data-focus="fold-all">Fold all<', unfolded)
+    assert _shown(page(client.get(html.unescape(fold)))) == _shown(body)
+    leaf = page(visitor(members[11]).get(HIERARCHY))
+    assert "old all<" not in leaf
+
+
+def test_search_looks_into_what_is_folded_by_itself_and_the_file_has_it():
+    members = grow(_PARENTS)
+    client = visitor(members[0])
+    found = page(client.get(f"{HIERARCHY}&per_page=10&open={members[2].pk}&q={members[7].user.email}"))
+    assert _shown(found)[0] == members[7].name
+    assert f'name="open" value="{members[2].pk}"' in found  # and is as it was when the search is over
+    for query in ("", f"&open={members[2].pk}"):
+        lines = body_of(client.get(f"/iam/users.csv?view=hierarchy&per_page=10{query}")).splitlines()
+        assert len(lines) == 13
+
+
+def test_hierarchy_opens_nobody_who_is_not_in_it():
+    members, others = grow(_PARENTS), grow(_PARENTS)
+    body = page(visitor(members[1]).get(f"{HIERARCHY}&open={members[2].pk}.{members[0].pk}.{others[1].pk}.x.-1"))
+    assert _shown(body) == [members[n].name for n in (1, 3, 4)]
+    assert _fold_of(body, members[3]).startswith(f"{HIERARCHY}&open={members[3].pk}#")
 
 
 def test_users_are_found_by_a_name_that_was_copied_in_decomposed_letters(cast):
