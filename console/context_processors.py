@@ -12,7 +12,7 @@ from accounts import formats, signin
 from accounts.links import link
 from accounts.models import Member
 from accounts.policy import is_enrolment_due, may_work
-from console import assets, demo, theme
+from console import assets, demo, nav_folds, theme
 from console.demo import Person
 from console.header import Header
 from console.nav import Group, groups_for
@@ -89,7 +89,8 @@ class Shell:
     def nav_at(self, path: str) -> tuple[Group, ...]:
         """Return the groups as the page at ``path`` shows them."""
         is_open = self.member is not None and not is_enrolment_due(self.member)
-        return groups_for(self.member, path) if self.member and is_open else ()
+        folded = nav_folds.folded_groups(self._request)
+        return groups_for(self.member, path, folded) if self.member and is_open else ()
 
     @property
     def made_at(self) -> str:

@@ -1,6 +1,6 @@
 """The side navigation: the pages in it, and who may open each. Rendered once for all who see the same. No query."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -44,25 +44,33 @@ class Link:
 class Group:
     """A group of links that folds; without a label, its links are shown without a heading."""
 
+    name: str
     label: str
     links: tuple[Link, ...]
+    is_folded: bool
 
 
-NAVIGATION: tuple[tuple[str, tuple[Entry, ...]], ...] = (
-    ("Manage identities", (Entry("Users", "accounts:users"), Entry("API keys", "keys:classic-list"))),
+NAVIGATION: tuple[tuple[str, str, tuple[Entry, ...]], ...] = (
+    ("identities", "Manage identities", (Entry("Users", "accounts:users"), Entry("API keys", "keys:classic-list"))),
     (
+        "insight",
         "Gain insight",
         (Entry("Inactive identities", "keys:inactive", sees_inactive), Entry("Activity", "accounts:activity")),
     ),
-    ("", (Entry("Settings", "accounts:settings", changes_settings),)),
+    ("", "", (Entry("Settings", "accounts:settings", changes_settings),)),
 )
+#: The groups that fold.
+GROUP_NAMES = frozenset(name for name, *_ in NAVIGATION if name)
 
 
-def groups_for(viewer: Member, path: str) -> tuple[Group, ...]:
-    """Return the groups, with the entries that the viewer may open; the one that ``path`` belongs to is current."""
+def groups_for(viewer: Member, path: str, folded: Collection[str] = ()) -> tuple[Group, ...]:
+    """Return the groups, with the entries that the viewer may open; the one that ``path`` belongs to is current.
+
+    Those named in ``folded`` are folded.
+    """
     groups = (
-        Group(label, tuple(_link(entry, path) for entry in entries if entry.is_open_to(viewer)))
-        for label, entries in NAVIGATION
+        Group(name, label, tuple(_link(entry, path) for entry in entries if entry.is_open_to(viewer)), name in folded)
+        for name, label, entries in NAVIGATION
     )
     return tuple(group for group in groups if group.links)
 

@@ -71,8 +71,13 @@ class SampleShell(Shell):
     def nav_at(self, path: str) -> tuple[Group, ...]:
         """Return some groups, whatever the path."""
         return (
-            Group("Manage identities", (Link("Users", "#", is_current=False), Link("API keys", "#", is_current=True))),
-            Group("Gain insight", (Link("Activity", "#", is_current=False),)),
+            Group(
+                "identities",
+                "Manage identities",
+                (Link("Users", "#", is_current=False), Link("API keys", "#", is_current=True)),
+                is_folded=False,
+            ),
+            Group("insight", "Gain insight", (Link("Activity", "#", is_current=False),), is_folded=False),
         )
 
 

@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.urls import include, path
 
-from console import styleguide, theme, views
+from console import nav_folds, styleguide, theme, views
 
 console_patterns = [
     path("", views.landing, name="landing"),
@@ -11,6 +11,7 @@ console_patterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz, name="readyz"),
     path("theme", theme.choose, name="theme"),
+    path("navigation", nav_folds.keep, name="navigation"),
 ]
 if settings.DEBUG:
     console_patterns.append(path("styleguide", styleguide.show, name="styleguide"))

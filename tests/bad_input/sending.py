@@ -96,6 +96,7 @@ FIELDS = {
     "keys:classic-delete": (),
     "accounts:logout": (),
     "accounts:session-end": (),
+    "console:navigation": ("folded",),
     "accounts:notifications": ("until",),
     "accounts:status": ("status",),
     "accounts:parent": ("parent",),

@@ -72,6 +72,7 @@ STATES = (
     State("users, nobody matches", "marcus", f"{USERS}?status=invalid"),
     State("hierarchy", "olivia", f"{USERS}?view=hierarchy"),
     State("hierarchy filtered", "olivia", f"{USERS}?view=hierarchy&q=a"),
+    State("hierarchy, all folded", "olivia", f"{USERS}?view=hierarchy&open=0"),
     State("hierarchy folded", "olivia", f"{USERS}?view=hierarchy&folded={{member[marcus]}}"),
     State("picture of the hierarchy", "olivia", f"{USERS}?view=picture"),
     State("picture of a branch below", "olivia", f"{USERS}?view=picture&root={{member[priya]}}"),

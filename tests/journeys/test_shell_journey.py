@@ -49,6 +49,38 @@ def test_theme_is_kept_and_sent_with_the_page(console, browse, script):
     expect(priya.page.locator("body")).to_have_css("background-color", "rgb(244, 244, 244)")
 
 
+@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+def test_folded_group_of_the_navigation_stays_folded(console, browse, width):
+    priya = browse(console, width=width).sign_in("priya", at="/iam/users")
+    navigation = priya.page.get_by_role("navigation", name="IAM")
+
+    def fold(count: int) -> None:
+        if width == PHONE:
+            priya.button("Menu").click()
+        with priya.page.expect_response("**/navigation"):
+            navigation.get_by_text("Gain insight").click()
+        expect(navigation.get_by_role("link", name="Activity")).to_have_count(count)
+
+    fold(0)
+    # The server says so in the page itself: nothing has to run, so nothing flashes.
+    assert '<details data-group="insight">' in priya.context.request.get("/iam/apikeys").text()
+    priya.go("/iam/apikeys")
+    expect(navigation.get_by_role("link", name="Activity")).to_have_count(0)
+    fold(1)
+    priya.go("/iam/activity")
+    if width == PHONE:
+        priya.button("Menu").click()
+    expect(navigation.get_by_role("link", name="Activity")).to_be_visible()
+
+
+def test_navigation_folds_without_script(console, browse):
+    priya = browse(console, script=False).sign_in("priya", at="/iam/users")
+    navigation = priya.page.get_by_role("navigation", name="IAM")
+    navigation.get_by_text("Gain insight").click()
+    expect(navigation.get_by_role("link", name="Activity")).to_have_count(0)
+    expect(navigation.get_by_role("link", name="API keys")).to_be_visible()
+
+
 def test_nothing_is_shown_again_after_logging_out(console, browse):
     priya = browse(console).sign_in("priya")
     priya.button("Profile").click()

@@ -45,7 +45,7 @@ def test_headers_of_every_route_method_and_visitor(cast, numbers):
         assert_headers(response, f"{method} {route} for {name}: {response.status_code}")
         body_of(response)
         statuses[response.status_code] += 1
-    assert set(statuses) == {200, 302, 403, 404, 405}
+    assert set(statuses) == {200, 204, 302, 403, 404, 405}
     assert sum(statuses.values()) > 1_000
     for client, path in product(visitors.values(), ("/nowhere", "/iam", "/iam/apikeys/", "/iam/users/x", "/login/")):
         response = client.get(path)
@@ -197,6 +197,8 @@ def test_cookies_are_for_https_where_there_is_https(settings, cast, hashed):
     assert page.cookies[django_settings.CSRF_COOKIE_NAME]["secure"]
     answer = client.post("/login", {"username": "priya@acme.example", "password": demo.PASSWORD}, secure=True)
     themed = client.post("/theme", {"theme": "dark"}, secure=True)
-    for cookie in (answer.cookies[SESSION], themed.cookies["keytree_theme"]):
+    folded = client.post("/navigation", {"folded": "insight"}, secure=True)
+    assert folded.cookies["keytree_nav"].value == "insight"
+    for cookie in (answer.cookies[SESSION], themed.cookies["keytree_theme"], folded.cookies["keytree_nav"]):
         assert cookie["secure"]
         assert cookie["httponly"]

@@ -1,0 +1,47 @@
+"""Which groups of the navigation are folded: kept in a cookie and rendered by the server, so that nothing flashes."""
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from accounts.access import for_any_status
+from accounts.requests import MemberRequest
+from accounts.ways_back import post_only
+from console.nav import GROUP_NAMES
+
+_COOKIE = f"{settings.COOKIE_PREFIX}keytree_nav"
+_COOKIE_SECONDS = 365 * 24 * 3600
+_BETWEEN = "."  # names, in the cookie
+
+
+class FoldsForm(forms.Form):
+    """What the script of the navigation sends when a group was folded or unfolded: all that are folded then."""
+
+    folded = forms.MultipleChoiceField(choices=[(name, name) for name in GROUP_NAMES], required=False)
+
+
+def folded_groups(request: HttpRequest) -> frozenset[str]:
+    """Return the names of the groups that are folded; whatever else the cookie says counts as none."""
+    return frozenset(request.COOKIES.get(_COOKIE, "").split(_BETWEEN)) & GROUP_NAMES
+
+
+@for_any_status
+@post_only
+def keep(request: MemberRequest) -> HttpResponse:
+    """Keep which groups are folded; unknown ones change nothing."""
+    form, response = FoldsForm(request.POST), HttpResponse(status=204)
+    if not form.is_valid():
+        return response
+    folded = sorted(form.cleaned_data["folded"])
+    if not folded:
+        response.delete_cookie(_COOKIE, samesite="Lax")
+        return response
+    response.set_cookie(
+        _COOKIE,
+        _BETWEEN.join(folded),
+        max_age=_COOKIE_SECONDS,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
