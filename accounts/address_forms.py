@@ -53,5 +53,5 @@ class LockoutForm(forms.Form):
         self.add_error(
             "confirm_lockout",
             f"You are connecting from {address or 'an unknown address'}, which this restriction does not allow: you "
-            "would lock yourself out. Nothing was saved. Tick the box to save it anyway.",
+            "would lock yourself out. Tick the box to save it anyway.",
         )

@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.urls import reverse
 
-from accounts import domains
+from accounts import domains, formats
 from accounts.account_settings import SessionSettings
 from accounts.address_forms import FORMS_OF_ADDRESSES, AddressesField, LockoutForm
 from accounts.forms import OnOffForm, helper
@@ -14,6 +14,8 @@ from accounts.models import Account
 from accounts.models.account import LEAST_IDLE_MINUTES, MOST_IDLE_MINUTES, MOST_SESSION_HOURS, MOST_SESSIONS
 
 _MINUTES = 60  # of an hour
+#: The parts of a time that a session may go unused, and the largest number of each.
+_PARTS = {"hours": MOST_IDLE_MINUTES // _MINUTES, "minutes": _MINUTES - 1}
 _NO_PATTERN = "Enter at least one pattern."
 UNLIMITED, LIMITED = "unlimited", "limited"
 
@@ -85,21 +87,74 @@ class AllowDomainsForm(forms.Form):
     )
 
 
+class HoursAndMinutes(forms.MultiWidget):
+    """Two fields for one span of time, each with its label."""
+
+    template_name = "accounts/_hours_and_minutes.html"
+    use_fieldset = True
+
+    def __init__(self) -> None:
+        super().__init__({name: forms.NumberInput({"min": 0, "max": most}) for name, most in _PARTS.items()})
+
+    def decompress(self, value: int | None) -> list[int | None]:
+        """Return hours and minutes of so many minutes."""
+        return [None, None] if value is None else [*divmod(value, _MINUTES)]
+
+    def id_for_label(self, id_: str, index: str = "0") -> str:
+        """Return the id of the first field: that is where a link to a mistake leads."""
+        return f"{id_}_{index}"
+
+    def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
+        """Return what the template shows: of the two, the first alone may have the focus."""
+        context = super().get_context(name, value, attrs)
+        parts = context["widget"]["subwidgets"]
+        parts[1]["attrs"].pop("autofocus", None)
+        for part, label in zip(parts, _PARTS, strict=True):
+            part["label"] = label.capitalize()
+        return context
+
+
+class IdleField(forms.MultiValueField):
+    """How long a session may go unused, in hours and minutes; cleans to minutes, none where both are empty."""
+
+    widget = HoursAndMinutes
+
+    def __init__(self, **kwargs: Any) -> None:
+        parts = [forms.IntegerField(min_value=0, max_value=most, required=False) for most in _PARTS.values()]
+        super().__init__(fields=parts, require_all_fields=False, required=False, **kwargs)
+
+    def clean(self, value: Any) -> int | None:
+        """Return the minutes, also of what the page showed, which is sent as such. Raises ValidationError."""
+        cleaned: int | None = self.to_python(value) if isinstance(value, str) else super().clean(value)
+        return cleaned
+
+    def to_python(self, value: Any) -> int | None:
+        """Return minutes that are sent as such."""
+        minutes: int | None = forms.IntegerField(required=False).clean(value)
+        return minutes
+
+    def compress(self, data_list: list[int | None]) -> int | None:
+        """Return the minutes of hours and minutes. Raises ValidationError where they are too few or too many."""
+        if not data_list or data_list == [None, None]:
+            return None
+        hours, minutes = (part or 0 for part in data_list)
+        together = hours * _MINUTES + minutes
+        if not LEAST_IDLE_MINUTES <= together <= MOST_IDLE_MINUTES:
+            most = MOST_IDLE_MINUTES // _MINUTES
+            raise forms.ValidationError(f"Enter from {LEAST_IDLE_MINUTES} minutes to {most} hours.")
+        return together
+
+
 class SessionSettingsForm(MeanwhileForm):
     """How long and how many login sessions may be."""
 
     #: What is one setting: it stays together what its page showed, or what was entered.
-    _SETTINGS = (("hours",), ("idle_hours", "idle_minutes"), ("concurrent", "most"))
+    _SETTINGS = (("hours",), ("idle",), ("concurrent", "most"))
 
     hours = forms.IntegerField(
         label="Active sessions: hours", required=False, min_value=1, max_value=MOST_SESSION_HOURS
     )
-    idle_hours = forms.IntegerField(
-        label="Sign out due to inactivity: hours", required=False, min_value=0, max_value=MOST_IDLE_MINUTES // _MINUTES
-    )
-    idle_minutes = forms.IntegerField(
-        label="Sign out due to inactivity: minutes", required=False, min_value=0, max_value=_MINUTES - 1
-    )
+    idle = IdleField(label="Sign out due to inactivity")
     concurrent = forms.ChoiceField(
         label="Concurrent sessions",
         choices=[(UNLIMITED, "Unlimited"), (LIMITED, "Limit sessions")],
@@ -107,11 +162,9 @@ class SessionSettingsForm(MeanwhileForm):
     most = forms.IntegerField(label="Sessions at once", required=False, min_value=1, max_value=MOST_SESSIONS)
 
     def __init__(self, *args: Any, present: SessionSettings, installation: SessionSettings, **kwargs: Any) -> None:
-        idle_hours, idle_minutes = divmod(present.idle_minutes or 0, _MINUTES)
         kwargs["initial"] = {
             "hours": present.hours,
-            "idle_hours": idle_hours if present.idle_minutes else None,
-            "idle_minutes": idle_minutes if present.idle_minutes else None,
+            "idle": present.idle_minutes,
             "concurrent": UNLIMITED if present.most is None else LIMITED,
             "most": present.most,
         }
@@ -122,9 +175,9 @@ class SessionSettingsForm(MeanwhileForm):
         self.fields[
             "hours"
         ].help_text = f"At most {MOST_SESSION_HOURS}. Empty: {installation.hours}, as this installation sets it."
-        self.fields["idle_minutes"].help_text = (
+        self.fields["idle"].help_text = (
             f"Together {LEAST_IDLE_MINUTES} minutes to {MOST_IDLE_MINUTES // _MINUTES} hours. Both empty: "
-            f"{installation.idle_minutes} minutes, as this installation sets it."
+            f"{formats.span((installation.idle_minutes or 0) * 60)}, as this installation sets it."
         )
         self.fields[
             "most"
@@ -132,11 +185,7 @@ class SessionSettingsForm(MeanwhileForm):
         self.helper = helper("", tag=False)
 
     def clean(self) -> None:
-        """Check what belongs together: the parts of the time, and the number where there is to be one."""
-        idle = self._idle()
-        if idle is not None and not LEAST_IDLE_MINUTES <= idle <= MOST_IDLE_MINUTES:
-            most = MOST_IDLE_MINUTES // _MINUTES
-            self.add_error("idle_minutes", f"Enter from {LEAST_IDLE_MINUTES} minutes to {most} hours.")
+        """Check what belongs together: that there is a number where there is to be one."""
         if self.cleaned_data.get("concurrent") == LIMITED and not self.errors and not self.cleaned_data["most"]:
             self.add_error("most", "Enter how many sessions a user may have at once.")
         if self.errors:
@@ -151,16 +200,12 @@ class SessionSettingsForm(MeanwhileForm):
         hours, idle, most = self._present.hours, self._present.idle_minutes, self._present.most
         return (
             "empty" if hours is None else f"{hours} hours",
-            "empty" if idle is None else f"{idle} minutes",
+            "empty" if idle is None else formats.span(idle * 60),
             "unlimited" if most is None else f"{most} sessions",
         )
-
-    def _idle(self) -> int | None:
-        hours, minutes = (self.cleaned_data.get(name) for name in ("idle_hours", "idle_minutes"))
-        return None if hours is None and minutes is None else (hours or 0) * _MINUTES + (minutes or 0)
 
     @property
     def chosen(self) -> SessionSettings:
         """What was entered."""
         most = self.cleaned_data["most"] if self.cleaned_data["concurrent"] == LIMITED else None
-        return SessionSettings(self.cleaned_data["hours"], self._idle(), most)
+        return SessionSettings(self.cleaned_data["hours"], self.cleaned_data["idle"], most)

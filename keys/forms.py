@@ -64,6 +64,10 @@ class KeyRestrictionForm(_RestrictionForm):
 class RestrictionsForm(_RestrictionForm, LockoutForm):
     """The card of a user's two restrictions: from where they sign in, and from where their key may be used."""
 
+    #: For the summary of mistakes, which is on top of the page: the card is far down.
+    not_done = "IP address restrictions not saved. Check these entries."
+    is_told_on_top = True
+
     platform = AddressesField(
         label="Cloud platform",
         required=False,

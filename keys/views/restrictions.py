@@ -44,7 +44,6 @@ def save(request: MemberRequest, member_id: int) -> HttpResponse:
     if form.is_valid() and _locks_out(request, member, form):
         form.ask_to_confirm_lockout(request.origin.address)
     if not form.is_valid():
-        messages.error(request, "IP address restrictions not saved\nNothing was changed: see the fields below.")
         return user_details.page(request, member, restrictions_form=form, focuses_mistake=focus_first_mistake(form))
     try:
         with refusals_recorded(request, member, action.value):

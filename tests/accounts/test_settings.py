@@ -172,6 +172,22 @@ def test_login_session(olivia):
     assert "This account allows 1 hour 1 minute" in text(olivia.get("/iam/settings"))
 
 
+def test_time_that_a_session_may_go_unused_is_one_field_of_two_parts(olivia):
+    """Hours and minutes, named by one legend; what is wrong with either, or with both together, is told once."""
+    url = "/iam/settings/login_session"
+    group = re.search(r'<fieldset[^>]*id="div_id_idle".*?</fieldset>', text(olivia.get(url)), re.DOTALL)[0]
+    assert re.search(r"<legend[^>]*>Sign out due to inactivity", group)
+    assert re.findall(r'<label[^>]*for="(\w+)">(\w+)<', group) == [("id_idle_0", "Hours"), ("id_idle_1", "Minutes")]
+    assert re.findall(r'<input[^>]*name="(idle_\w+)"[^>]*id="(\w+)"', group) == [
+        ("idle_hours", "id_idle_0"), ("idle_minutes", "id_idle_1"),
+    ]  # fmt: skip
+    typed = {"concurrent": "unlimited", "idle_hours": "0", "idle_minutes": "4", "hours": "721"}
+    answer = text(olivia.post(url, typed))
+    assert answer.count("Enter from 5 minutes to 24 hours.") == 2  # beside it, and in the summary
+    assert '<a href="#id_idle_0">Sign out due to inactivity</a>' in answer
+    assert answer.count("autofocus") == 1
+
+
 @pytest.mark.sqlite_only
 @pytest.mark.parametrize(
     ("fields", "error"),

@@ -95,9 +95,11 @@ def has_an_error(page: str) -> bool:
     """Whether a page has a field's error, tied to its field; or the form's own, announced at once."""
     for found in re.finditer(r'<ul class="field__error" id="(\w+)_error">', page):
         field = re.search(rf'<(?:input|textarea|select)[^>]* id="{found[1]}"[^>]*>', page)
+        # A field of several parts is a group, which its error is tied to.
+        field = field or re.search(rf'<fieldset[^>]* id="div_{found[1]}"[^>]*>.*?</fieldset>', page, re.DOTALL)
         assert field, found[1]
         assert 'aria-invalid="true"' in field[0]
-        assert f"{found[1]}_error" in field[0]
+        assert re.search(rf'aria-describedby="[^"]*\b{found[1]}_error\b', field[0])
         return True
     return 'role="alert"' in page
 

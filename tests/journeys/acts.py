@@ -414,9 +414,9 @@ def end_session(visit: Visit) -> None:
 def limit_sessions_wrongly(visit: Visit) -> None:
     dialog = visit.dialog("Login session")
     dialog.get_by_label("Active sessions: hours").fill("721")
-    dialog.get_by_label("Sign out due to inactivity: minutes").fill("1")
+    dialog.get_by_role("group", name="Sign out due to inactivity").get_by_label("Minutes").fill("1")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator("[aria-invalid=true]")).to_have_count(2)
+    expect(dialog.locator("[aria-invalid=true]")).to_have_count(3)
 
 
 def plain(template: str) -> Callable[[Visit], None]:

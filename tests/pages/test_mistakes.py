@@ -32,7 +32,13 @@ def test_login_with_nothing_filled_in_speaks_of_logging_in_and_not_of_saving():
 )
 def test_refused_restrictions_are_told_on_top_and_focus_the_first_mistake(cast, typed, field):
     body = page(visitor(cast["olivia"]).post(f"{USERS}/{cast['olivia'].pk}/restrictions", typed))
-    assert "IP address restrictions not saved" in body.partition('id="details-heading"')[0]
+    assert body.count("IP address restrictions not saved") == 1
+    above = body.partition('id="details-heading"')[0]
+    assert "IP address restrictions not saved" in above
+    # Each mistake is told there, with a link to its field, and beside it, and nowhere else.
+    told = re.findall(rf'<a href="#{field}">[^<]+</a>: ([^<]+)</li>', above)
+    assert [body.count(mistake) for mistake in told] == [2]
+    assert body.count('role="alert"') == 1
     assert [f'id="{field}"' in tag for tag in focused(body)] == [True]
 
 
