@@ -20,11 +20,14 @@ class StatusForm(forms.Form):
         label="User status",
         choices=[(status, status.label) for status in CHOSEN_STATUSES],
         help_text=(
-            "Takes effect at once. Disabled classic infrastructure: calls with their key are refused. "
+            "What takes something away asks first. Disabled classic infrastructure: calls with their key are refused. "
             "Suspended: they can do nothing in this account either. VPN-only: they cannot log in, and calls with their "
             "key are accepted."
         ),
     )
+
+    #: That it is the card which sends it, and no answer to a question: what takes something away is asked about first.
+    asks = forms.BooleanField(required=False, initial=True, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

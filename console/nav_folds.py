@@ -2,11 +2,11 @@
 
 from django import forms
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts.access import for_any_status
 from accounts.requests import MemberRequest
-from accounts.ways_back import post_only
+from accounts.ways_back import page_of_ours, post_only
 from console.nav import GROUP_NAMES
 
 _COOKIE = f"{settings.COOKIE_PREFIX}keytree_nav"
@@ -18,6 +18,7 @@ class FoldsForm(forms.Form):
     """What the script of the navigation sends when a group was folded or unfolded: all that are folded then."""
 
     folded = forms.MultipleChoiceField(choices=[(name, name) for name in GROUP_NAMES], required=False)
+    next = forms.CharField(required=False)
 
 
 def folded_groups(request: HttpRequest) -> frozenset[str]:
@@ -28,9 +29,11 @@ def folded_groups(request: HttpRequest) -> frozenset[str]:
 @for_any_status
 @post_only
 def keep(request: MemberRequest) -> HttpResponse:
-    """Keep which groups are folded; unknown ones change nothing."""
-    form, response = FoldsForm(request.POST), HttpResponse(status=204)
-    if not form.is_valid():
+    """Keep which groups are folded; unknown ones change nothing. Leads back to the page, for whoever is no script."""
+    form = FoldsForm(request.POST)
+    is_valid = form.is_valid()
+    response: HttpResponse = HttpResponseRedirect(page_of_ours(request, form.cleaned_data.get("next", "")))
+    if not is_valid:
         return response
     folded = sorted(form.cleaned_data["folded"])
     if not folded:

@@ -235,7 +235,7 @@ SURFACES = (
     Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
     # What everybody has who is signed in.
     Surface("console:landing", "GET", 302),
-    Surface("console:navigation", "POST", 204, data={"folded": "insight"}, for_any_status=True),
+    Surface("console:navigation", "POST", 302, data={"folded": "insight"}, for_any_status=True),
     Surface("accounts:session-end", "GET", for_any_status=True),
     Surface("accounts:session-end", "POST", 302, for_any_status=True),
     Surface("accounts:logout", "POST", 302, for_any_status=True, changes="accounts_session"),

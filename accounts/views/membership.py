@@ -6,10 +6,10 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from accounts import memberships, policy, queries, signin
+from accounts import login_sessions, memberships, policy, queries, signin
 from accounts.access import ask_for_proof, member_or_404, record_lacked, refusal, refusals_recorded, target_of
 from accounts.dialogs import PageBehind, dialog, list_behind, page_of_user, page_opened_from
-from accounts.enums import MemberStatus, Permission
+from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Permission
 from accounts.forms import OnOffForm, focus_first_mistake
 from accounts.hierarchy import TreeError
 from accounts.list_request import ListRequest
@@ -23,14 +23,12 @@ from accounts.views.session import to_login
 
 @form_or_post
 def status(request: MemberRequest, member_id: int) -> HttpResponse:
-    """Ask whether to suspend, or activate, a user; set the status that was chosen there or on the card."""
+    """Set a status: that of the card, after a question where it takes something away; or ask whether to suspend."""
     action = MemberAction.CHANGE_STATUS
     member = target_of(request, member_id, action)
     if request.method != "POST":
         is_suspended = member.status == MemberStatus.SUSPENDED
-        title = "Activate user" if is_suspended else "Suspend user"
-        context = {"member": member, "is_suspended": is_suspended}
-        return dialog(request, "accounts/change_status.html", title, page_of_user(member), **context)
+        return _ask_for_status(request, member, MemberStatus.ACTIVE if is_suspended else MemberStatus.SUSPENDED)
     form = StatusForm(request.POST, action=request.path, present=member.status)
     if not form.is_valid():
         return user_details.page(request, member, status_form=form, focuses_mistake=focus_first_mistake(form))
@@ -39,10 +37,41 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     if chosen == member.status:
         messages.info(request, f"Nothing was changed\n{member.name} is already {label}.")
         return redirect("accounts:user", member.pk)
+    if form.cleaned_data["asks"] and _takes_away(MemberStatus(member.status), MemberStatus(chosen)):
+        return _ask_for_status(request, member, MemberStatus(chosen))
     with refusals_recorded(request, member, action.value):
         memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin)
     messages.success(request, f"User status applied\n{member.name} is {label} from now on.")
     return redirect("accounts:user", member.pk)
+
+
+def _takes_away(before: MemberStatus, after: MemberStatus) -> bool:
+    """Whether a change of status ends something at once.
+
+    Whoever comes to the console counts too: a key that somebody else made for them goes then.
+    """
+    in_console, calls = ((before in some, after in some) for some in (CONSOLE_STATUSES, CALLING_STATUSES))
+    return in_console[0] is not in_console[1] or calls == (True, False)
+
+
+def _ask_for_status(request: MemberRequest, member: Member, chosen: MemberStatus) -> HttpResponse:
+    """Ask whether the member is to have that status, and say what it does at once."""
+    before, activates = MemberStatus(member.status), chosen in CONSOLE_STATUSES
+    if chosen == MemberStatus.SUSPENDED:
+        title, button = "Suspend user", "Suspend"
+    elif chosen == MemberStatus.ACTIVE and before == MemberStatus.SUSPENDED:
+        title, button = "Activate user", "Activate"
+    else:
+        title, button = "Change user status", "Apply"
+    context = {
+        "button": button,
+        "member": member,
+        "chosen": chosen,
+        "loses_console": before in CONSOLE_STATUSES and not activates,
+        "gains_console": activates and before not in CONSOLE_STATUSES,
+        "sessions": login_sessions.count_in_account(member),
+    }
+    return dialog(request, "accounts/change_status.html", title, page_of_user(member), **context)
 
 
 @form_or_post

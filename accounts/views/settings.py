@@ -109,6 +109,7 @@ def _turn(
     off: str,
     change: Callable[..., object],
     told: Callable[[str], str],
+    first: tuple[str, str] | tuple[()] = (),
 ) -> HttpResponse:
     """Ask, in these words, before a setting is turned on or off, and do it once that is confirmed.
 
@@ -119,6 +120,7 @@ def _turn(
         off: and off.
         change: the write.
         told: makes the sentence about what was done, given "" or "no longer ".
+        first: where the viewer goes, and in which words, before they can turn it on; none where they can.
     """
     form = QuestionForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
@@ -126,7 +128,8 @@ def _turn(
     is_on = form.cleaned_data["is_on"]
     if not form.cleaned_data["is_confirmed"]:
         question = on if is_on else off
-        return _dialog(request, "settings_question", title, question=question, is_on=is_on, url=request.path)
+        context = {"question": question, "is_on": is_on, "url": request.path, "first": first if is_on else ()}
+        return _dialog(request, "settings_question", title, **context)
     return _write(
         request,
         lambda: change(is_on=is_on, by=request.member, origin=request.origin),
@@ -153,12 +156,17 @@ def user_list(request: MemberRequest) -> HttpResponse:
 def second_factor(request: MemberRequest) -> HttpResponse:
     """Ask whether to require a second factor of everybody, or no longer, and do it."""
     _require(request)
+    question = (
+        "Require a second factor of every user of the account? From their next request on, users without one have to "
+        "set one up before they can do anything else here. API keys keep working."
+    )
+    has_one = request.member.has_second_factor
     try:
         return _turn(
             request,
             "Require a second factor",
-            on="Require a second factor of every user of the account? From their next request on, users without one "
-            "have to set one up before they can do anything else here. API keys keep working.",
+            on=question if has_one else f"{question} You have none yourself: set one up first.",
+            first=() if has_one else (reverse("accounts:security"), "Set one up"),
             off="Stop requiring a second factor? Users who have one keep it, and can then remove it.",
             change=account_settings.require_second_factor,
             told="A second factor is {}required".format,

@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
-from accounts.enums import Relation
+from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.hierarchy import relation
 from accounts.links import way_back
 from accounts.models import Event, Member
@@ -146,6 +146,24 @@ def key_that_goes(context: template.Context, member: Member) -> str:
         return ""
     used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
     return f"{whose} key, which {used}, stops working at once."
+
+
+@register.simple_tag(takes_context=True)
+def key_with_status(context: template.Context, member: Member, status: MemberStatus) -> str:
+    """Return what another status does at once to the key of a member, as far as the viewer may know of it."""
+    before, after = member.status in CALLING_STATUSES, status in CALLING_STATUSES
+    fate = "" if before is after else "are accepted again" if after else "are refused at once"
+    may_go = status in CONSOLE_STATUSES and member.status not in CONSOLE_STATUSES
+    if not policy.can_see_keys_of(context["request"].member, member):
+        said = f"Calls with a classic infrastructure API key of theirs {fate}." if fate else ""
+        return f"{said} One that somebody else created for them is deleted." if may_go else said
+    key = queries.key_of(member)
+    if key is None:
+        return "They have no classic infrastructure API key." if fate else ""
+    used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
+    if may_go and policy.goes_when_holder_works(key, member):
+        return f"Their classic infrastructure API key, which {used}, was created by somebody else, and is deleted."
+    return f"Calls with their classic infrastructure API key, which {used}, {fate}. The key is kept." if fate else ""
 
 
 def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:

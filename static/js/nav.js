@@ -12,7 +12,7 @@ document.addEventListener(
     const body = new URLSearchParams(new FormData(document.getElementById("header-form")));
     for (const group of now) body.append("folded", group);
     // Whoever goes on at once goes on; what could not be kept is folded as before on the next page.
-    fetch(nav.dataset.folds, { method: "POST", body, keepalive: true }).catch(() => {});
+    fetch(nav.dataset.folds, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
   },
   true, // toggle events do not bubble
 );

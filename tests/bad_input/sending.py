@@ -96,7 +96,7 @@ FIELDS = {
     "keys:classic-delete": (),
     "accounts:logout": (),
     "accounts:session-end": (),
-    "console:navigation": ("folded",),
+    "console:navigation": ("folded", "next"),
     "accounts:notifications": ("until",),
     "accounts:status": ("status",),
     "accounts:parent": ("parent",),

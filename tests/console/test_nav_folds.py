@@ -20,8 +20,8 @@ def test_folded_groups_stay_folded_on_every_page_for_whoever_folded_them(cast):
     client, other = visitor(cast["priya"]), visitor(cast["priya"])
     assert groups(client) == {"identities": True, "insight": True}
     with noting_writes() as written:
-        answer = client.post("/navigation", {"folded": ["insight"]})
-    assert (answer.status_code, written) == (204, set())
+        answer = client.post("/navigation", {"folded": ["insight"], "next": "/iam/users?q=a"})
+    assert (answer.status_code, answer["Location"], written) == (302, "/iam/users?q=a", set())
     for path in ("/iam/users", "/iam/activity", "/nowhere", f"/iam/users/{cast['priya'].pk}/vpn_password"):
         assert groups(client, path) == {"identities": True, "insight": False}, path
     assert groups(other) == {"identities": True, "insight": True}

@@ -165,6 +165,12 @@ def asked_to_stay(visit: Visit) -> None:
     expect(visit.page.get_by_role("alertdialog", name="Stay logged in?")).to_be_visible()
 
 
+def make_vpn_only(visit: Visit) -> None:
+    visit.page.get_by_label("User status").select_option("VPN-only")
+    visit.button("Apply").click()
+    expect(visit.dialog("Change user status")).to_be_visible()
+
+
 def renewed(visit: Visit) -> None:
     """Undo on the server what the page shows, as ``thawed`` does."""
     visit.server.run(RENEW_PRIYAS_SESSION)

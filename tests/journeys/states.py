@@ -108,6 +108,7 @@ STATES = (
     State("page of thawing", "marcus", USER.format("priya") + "/thaw"),
     State("page of suspending", "marcus", USER.format("priya") + "/status"),
     State("page of activating", "olivia", USER.format("dmitri") + "/status"),
+    State("status, question", "marcus", USER.format("priya"), acts.make_vpn_only),
     State("page of a removal", "marcus", USER.format("priya") + "/remove"),
     State("page of leaving", "noor", USER.format("noor") + "/remove"),
     # Bringing users in.
@@ -153,6 +154,7 @@ STATES = (
     # Settings and sessions.
     State("settings", "olivia", SETTINGS),
     State("settings, everything restricted", "olivia", SETTINGS, before=acts.RESTRICT_EVERYTHING),
+    State("settings, second factor, none of one's own", "olivia", SETTINGS, acts.switched("Require a second factor")),
     State("settings, question", "olivia", SETTINGS, acts.switched("Restrict user list visibility")),
     State(
         "settings, domains off",

@@ -182,7 +182,7 @@ def test_locking_oneself_out_asks_first(fresh, browse, script):
     olivia.page.get_by_label("Cloud platform").fill("192.0.2.0/24")
     olivia.button("Save").click()
     expect(confirmation).not_to_be_checked()
-    expect(olivia.page.get_by_text("You are connecting from 127.0.0.1")).to_be_visible()
+    expect(olivia.page.locator("#id_confirm_lockout_error")).to_contain_text("You are connecting from 127.0.0.1")
     expect(confirmation).to_be_focused()
     expect(olivia.page.get_by_label("Cloud platform")).to_have_value("192.0.2.0/24")
     olivia.go("/iam/apikeys")
