@@ -75,6 +75,7 @@ ACCOUNT_SWITCHED = "user.account_switched"
 PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - a name, not a secret
 PASSWORD_RESET = "user.password_reset"  # noqa: S105 - likewise
 PASSCODE_ADDED = "user.passcode_added"
+PASSCODE_REPLACED = "user.passcode_replaced"
 PASSCODE_REMOVED = "user.passcode_removed"
 RECOVERY_CODES_MADE = "user.recovery_codes_made"
 RECOVERY_CODE_USED = "user.recovery_code_used"
@@ -120,6 +121,7 @@ register(
         PASSWORD_CHANGED: "Password changed",
         PASSWORD_RESET: "Password reset",
         PASSCODE_ADDED: "One-time passcodes turned on",
+        PASSCODE_REPLACED: "Authenticator app replaced",
         PASSCODE_REMOVED: "One-time passcodes turned off",
         RECOVERY_CODES_MADE: "Recovery codes generated",
         RECOVERY_CODE_USED: "Recovery code used",
@@ -182,6 +184,12 @@ tell_by_mail(
         PASSCODE_ADDED: Notice(
             "One-time passcodes were turned on",
             "From now on, you are asked for a code from an authenticator app when you log in.",
+            is_about_identity=True,
+        ),
+        PASSCODE_REPLACED: Notice(
+            "Your authenticator app was replaced",
+            "From now on codes of another authenticator app are asked for when you log in. Those of the former one, "
+            "earlier recovery codes and your other login sessions have stopped working.",
             is_about_identity=True,
         ),
         PASSCODE_REMOVED: Notice(

@@ -22,30 +22,46 @@ def _lock_user(user_id: int) -> None:
     User.objects.select_for_update().get(pk=user_id)
 
 
+def _require_on(user_id: int, *, is_on: bool) -> None:
+    """Raise FactorRefused unless one-time passcodes are on, or off, as what is asked for takes them to be."""
+    if passcodes.is_on(user_id) is is_on:
+        return
+    if is_on:
+        raise FactorRefused("One-time passcodes are off. Set them up instead.")
+    raise FactorRefused("One-time passcodes are on already. Replace the app to set up another.")
+
+
 @one_transaction
-def begin_passcode(*, by: Member) -> Seed:
-    """Return a new seed for the user of ``by``, to be confirmed. Raises FactorRefused while another counts."""
+def begin_passcode(*, by: Member, replaces: bool = False) -> Seed:
+    """Return a new seed for the user of ``by``, to be confirmed.
+
+    Raises FactorRefused while another counts, or, for one that ``replaces`` it, while none does.
+    """
     _lock_user(by.user_id)
-    if passcodes.is_on(by.user_id):
-        raise FactorRefused("One-time passcodes are on already. Turn them off first to set up another app.")
+    _require_on(by.user_id, is_on=replaces)
     return passcodes.begin(by.user)
 
 
 @one_transaction
-def confirm_passcode(request: HttpRequest, *, code: str, by: Member, origin: Origin) -> list[str] | None:
-    """Turn one-time passcodes on, if the code is right, and return new recovery codes; none if it is not.
+def confirm_passcode(
+    request: HttpRequest, *, code: str, by: Member, origin: Origin, replaces: bool = False
+) -> list[str] | None:
+    """Let the new seed count, if the code is right, and return new recovery codes; none if it is not.
 
-    Other sessions of the user end: they were opened by the password alone.
+    Other sessions of the user end: they were opened by the password alone, or, where the seed ``replaces`` another,
+    perhaps with what was lost. Raises FactorRefused as ``begin_passcode``.
     """
     identity.lock(by.user_id)
     _lock_user(by.user_id)
+    _require_on(by.user_id, is_on=replaces)
     had_one = passcodes.has_one(by.user_id)
     if not passcodes.confirm(by.user, code):
         return None
     codes = passcodes.make_recovery_codes(by.user)
-    if not had_one:
+    if replaces or not had_one:
         end_sessions_of(by.user_id, but=request.session.session_key)
-    identity.record(events.PASSCODE_ADDED, user_id=by.user_id, by=by, origin=origin)
+    action = events.PASSCODE_REPLACED if replaces else events.PASSCODE_ADDED
+    identity.record(action, user_id=by.user_id, by=by, origin=origin)
     return codes
 
 

@@ -98,7 +98,7 @@ def is_on(user_id: int) -> bool:
 
 
 def begin(user: User) -> Seed:
-    """Give the user a new seed in place of another unconfirmed one. There must be no confirmed one."""
+    """Give the user a new seed that does not count yet, in place of another such; one that counts goes on doing so."""
     base32 = pyotp.random_base32()  # 160 bits, as RFC 4226 recommends
     row = Passcode(user=user, uid=uuid.uuid4(), created_at=timezone.now())
     row.sealed_seed = sealing.seal(base32.encode(), purpose=_PURPOSE, belongs_to=_owner_of(row))
@@ -115,11 +115,15 @@ def being_set_up(user: User) -> Seed | None:
 
 
 def confirm(user: User, code: str) -> bool:
-    """Confirm the user's new seed if the code is right; return whether it is. Raises SealError."""
+    """Let the new seed count, in place of any that does, if the code is its own; return whether it is.
+
+    Raises SealError.
+    """
     row = Passcode.objects.select_for_update().filter(user=user, confirmed_at=None).first()
     step = _step_of(_open(row, user), code) if row else None
     if row is None or step is None:
         return False
+    Passcode.objects.filter(user=user, confirmed_at__isnull=False).delete()
     return bool(
         Passcode.objects.filter(pk=row.pk, uid=row.uid, confirmed_at=None).update(
             confirmed_at=timezone.now(), last_step=step
@@ -198,7 +202,7 @@ def _digest(code: str) -> bytes:
 
 
 def take_away(user_id: int) -> bool:
-    """Delete the user's seed, confirmed or not; return whether it was confirmed."""
+    """Delete the user's seeds, the one that counts and one that does not yet; return whether one counted."""
     counted = is_on(user_id)
     Passcode.objects.filter(user_id=user_id).delete()
     return counted

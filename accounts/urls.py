@@ -61,6 +61,7 @@ urlpatterns = [
     path("user/security", security.index, name="security"),
     path("user/security/password", passwords.change, name="change-password"),
     path("user/security/passcode", security.passcode, name="passcode"),
+    path("user/security/passcode/replace", security.replace_passcode, name="replace-passcode"),
     path("user/security/passcode/remove", security.remove_passcode, name="remove-passcode"),
     path("user/security/recovery_codes", security.recovery_codes, name="recovery-codes"),
     path("user/security/passkeys", passkeys.add, name="add-passkey"),

@@ -184,6 +184,9 @@ SURFACES = (
     Surface("accounts:change-password", "POST"),  # with nothing typed
     Surface("accounts:passcode", "GET"),
     Surface("accounts:passcode", "POST", changes="accounts_passcode", is_event=False),
+    # Of somebody who has none: tests/accounts/test_passcodes.py replaces one.
+    Surface("accounts:replace-passcode", "GET"),
+    Surface("accounts:replace-passcode", "POST", 302),
     Surface("accounts:remove-passcode", "GET"),
     Surface("accounts:remove-passcode", "POST", 302),
     Surface("accounts:add-passkey", "GET", 302),

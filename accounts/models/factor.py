@@ -13,9 +13,12 @@ PASSKEY_ID_BYTES, PASSKEY_KEY_BYTES = 1023, 2000
 
 
 class Passcode(models.Model):
-    """The seed of a user's one-time passcodes, sealed; counts once it was confirmed by a code."""
+    """The seed of a user's one-time passcodes, sealed; counts once it was confirmed by a code.
 
-    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="passcode")
+    While an app is being replaced there are two: the one that counts, and the one that is to.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passcodes")
     uid = models.UUIDField(default=uuid.uuid4, help_text="What the sealed seed is bound to, besides the user.")
     sealed_seed = models.BinaryField(max_length=200)
     ring_key_id = models.CharField(max_length=16, help_text="Master key that the seed is sealed under.")
@@ -24,6 +27,16 @@ class Passcode(models.Model):
     last_step = models.BigIntegerField(
         default=0, help_text="Time step of the last code that was accepted: neither it nor an earlier one counts again."
     )
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                name="passcode_on_once", fields=("user",), condition=models.Q(confirmed_at__isnull=False)
+            ),
+            models.UniqueConstraint(
+                name="passcode_begun_once", fields=("user",), condition=models.Q(confirmed_at=None)
+            ),
+        )
 
     def __str__(self) -> str:
         return f"{self.user_id}, {'on' if self.confirmed_at else 'being set up'}"

@@ -63,32 +63,45 @@ def refused(request: MemberRequest, error: Exception) -> HttpResponse:
 
 
 @sensitive_post_parameters("password", "proof_code", "code")
-@sensitive_variables("seed", "codes", "text")
 @for_enrolment
 @form_or_post
 def passcode(request: MemberRequest) -> HttpResponse:
     """Explain one-time passcodes; show a new seed, in this answer alone; turn them on with its first code."""
-    viewer, title = request.member, "Set up one-time passcodes"
+    return _set_up(request, replaces=False)
+
+
+@sensitive_post_parameters("password", "proof_code", "code")
+@form_or_post
+def replace_passcode(request: MemberRequest) -> HttpResponse:
+    """Do the same for another app, in place of the one whose codes count until then."""
+    return _set_up(request, replaces=True)
+
+
+@sensitive_variables("seed", "codes")
+def _set_up(request: MemberRequest, *, replaces: bool) -> HttpResponse:
+    viewer, title = request.member, "Replace the authenticator app" if replaces else "Set up one-time passcodes"
     if request.method != "POST":
-        return dialog(request, "passcode_explained", title)
-    asked = proof(request, "set up one-time passcodes")
+        return dialog(request, "passcode_explained", title, replaces=replaces)
+    asked = proof(request, "replace the authenticator app" if replaces else "set up one-time passcodes")
     if asked is not None:
         return asked
     form = ConfirmForm(request.POST if "code" in request.POST else None)
     try:
         if form.is_valid():
-            codes = factors.confirm_passcode(request, code=form.cleaned_data["code"], by=viewer, origin=request.origin)
+            codes = factors.confirm_passcode(
+                request, code=form.cleaned_data["code"], by=viewer, origin=request.origin, replaces=replaces
+            )
             if codes is not None:
-                return dialog(
-                    request, "recovery_codes", "One-time passcodes are on", codes_text="\n".join(codes), is_new=True
-                )
+                done = "The authenticator app is replaced" if replaces else "One-time passcodes are on"
+                return dialog(request, "recovery_codes", done, codes_text="\n".join(codes), is_new=True)
             form.add_error("code", "This code is wrong. Check the device's clock, and enter the next code.")
-        seed = (passcodes.being_set_up(viewer.user) if form.is_bound else None) or factors.begin_passcode(by=viewer)
+        begun = passcodes.being_set_up(viewer.user) if form.is_bound else None
+        seed = begun or factors.begin_passcode(by=viewer, replaces=replaces)
     except factors.FactorRefused as error:
         return refused(request, error)
     except SealError:
         return refused(request, ValueError("The secret can no longer be read. Start again."))
-    return dialog(request, "passcode", title, seed=seed, form=form)
+    return dialog(request, "passcode", title, seed=seed, form=form, replaces=replaces)
 
 
 @sensitive_post_parameters("password", "proof_code")

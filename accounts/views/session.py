@@ -99,8 +99,8 @@ def _recovered(left: int) -> str:
     """Return what is said after a login by a recovery code, of which so many are left."""
     return (
         f"You logged in with a recovery code\nCodes left: {left} of {passcodes.RECOVERY_CODES}. "
-        "If you lost your device, remove it under Login security in the profile menu and set up another. You can "
-        "generate new codes there too."
+        "If you lost your device, replace the app or remove the passkey under Login security in the profile menu and "
+        "set up another. You can generate new codes there too."
     )
 
 

@@ -15,7 +15,7 @@ from django.utils.http import urlencode
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
-from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Permission, Relation
+from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Relation
 from accounts.hierarchy import relation
 from accounts.links import way_back
 from accounts.models import Event, Member

@@ -121,6 +121,7 @@ FIELDS = {
     "accounts:change-password": ("current", "password"),
     "accounts:passcode": ("password",),
     "accounts:remove-passcode": ("password",),
+    "accounts:replace-passcode": ("password",),
     "accounts:recovery-codes": ("password",),
     "accounts:add-passkey": ("password",),
     "accounts:remove-passkey": ("password",),

@@ -305,6 +305,13 @@ def writes(transactional_db) -> list[Write]:
             {"Mail", "Passcode", "RecoveryCode"},
             ["user.passcode_added"] * 2,
         ),
+        Write("begin_replacement", plain(factors.begin_passcode, by=noor, replaces=True), {"Passcode"}, []),
+        Write(
+            "replace_passcode",
+            lambda: confirm_passcode(noor, replaces=True),
+            {"Mail", "Passcode", "RecoveryCode"},
+            ["user.passcode_replaced"] * 2,
+        ),
         Write(
             "renew_recovery_codes",
             plain(factors.renew_recovery_codes, **own),

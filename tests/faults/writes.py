@@ -102,10 +102,10 @@ def reset_of(member: Member) -> tuple[PasswordReset, User]:
     return resets.find(tokens.reset_token_of(link))
 
 
-def confirm_passcode(member: Member) -> Callable[[], Any]:
+def confirm_passcode(member: Member, *, replaces: bool = False) -> Callable[[], Any]:
     request, seed = request_of(member), passcodes.being_set_up(member.user)
     code = seed.code_of(int(timezone.now().timestamp()) // 30)
-    return lambda: factors.confirm_passcode(request, code=code, by=member, origin=ORIGIN)
+    return lambda: factors.confirm_passcode(request, code=code, by=member, origin=ORIGIN, replaces=replaces)
 
 
 def remove_domain(member: Member) -> Callable[[], Any]:

@@ -202,6 +202,7 @@ STATES = (
     State("page of ending a user's sessions", "marcus", USER.format("priya") + "/end_sessions"),
     State("login security", "noor", SECURITY, acts.without_factors, before=acts.GIVE_NOOR_FACTORS),
     State("login security, changing the password", "noor", SECURITY, acts.change_password_wrongly),
+    State("page of replacing the authenticator app", "noor", f"{SECURITY}/passcode/replace"),
     State("login security, secret", "noor", SECURITY, acts.show_seed, before=acts.PROVED.format("noor", "time.time()")),
     State(
         "login security, passkey",

@@ -81,8 +81,8 @@ def is_for_everybody(surface: Surface) -> bool:
 ONES_OWN = {
     "console:landing", "accounts:notifications", "accounts:login-sessions", "accounts:end-all-sessions",
     "accounts:security",
-    "accounts:change-password", "accounts:passcode", "accounts:remove-passcode", "accounts:add-passkey",
-    "accounts:remove-passkey", "accounts:recovery-codes",
+    "accounts:change-password", "accounts:passcode", "accounts:replace-passcode", "accounts:remove-passcode",
+    "accounts:add-passkey", "accounts:remove-passkey", "accounts:recovery-codes",
 }  # fmt: skip
 
 
