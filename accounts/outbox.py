@@ -21,6 +21,7 @@ from django.conf import settings
 from django.core import mail as django_mail
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts import audit, emails, events, hierarchy, resets
@@ -145,12 +146,9 @@ def _claim() -> Mail | None:
 
     Mails that have been due for too long are given up on the way.
     """
-    due = Mail.objects.select_related(
-        "event", "reset", "invitation__member__user", "invitation__member__account", "invitation__invited_by__user"
-    ).order_by("next_try_at", "pk")
     while True:
         now = timezone.now()
-        mail = due.filter(next_try_at__lte=now).first()
+        mail = _next_due(now)
         if mail is None:
             return None
         is_too_old = mail.created_at < now - _GIVEN_UP_AFTER
@@ -162,6 +160,20 @@ def _claim() -> Mail | None:
             return mail
         if taken:
             _give_up(mail, mail.problem)
+
+
+def _next_due(now: datetime) -> Mail | None:
+    """Return the mail that waits longest; before all others one with a link for another password.
+
+    Such a link is good for an hour, and an account may post a hundred thousand invitations at once.
+    """
+    mails = Mail.objects.select_related(
+        "event", "reset", "invitation__member__user", "invitation__member__account", "invitation__invited_by__user"
+    )
+    # By a moment that no index has: the few with a link are found by it, else a database reads all others for them.
+    resets = mails.filter(reset_id__gt=0).alias(due_at=Coalesce("next_try_at", "next_try_at"))
+    reset = resets.filter(due_at__lte=now).order_by("due_at", "pk").first()
+    return reset or mails.filter(next_try_at__lte=now).order_by("next_try_at", "pk").first()
 
 
 def _send(mail: Mail, server: _Connection) -> bool:

@@ -16,6 +16,7 @@ from accounts.invitees import read
 from accounts.models import AttemptCount, Event, Invitation, Mail, Member, PasswordReset, Session, User
 from accounts.tokens import token_of
 from console import demo
+from tests.accounts.inviting import invite
 from tests.conftest import ACME, BOREALIS
 from tests.visitors import noting_writes, session_of, visitor
 
@@ -232,6 +233,15 @@ def test_late_mail_is_not_sent(cast, mailoutbox):
     PasswordReset.objects.update(expires_at=timezone.now())
     outbox.send_due()
     assert (mailoutbox, Mail.objects.count()) == ([], 0)
+
+
+def test_link_does_not_wait_behind_the_invitations_that_an_account_sends(cast, mailoutbox):
+    """It is good for an hour, and somebody may invite so many that their mails take longer."""
+    invite(visitor(cast["marcus"]), "a@new.example b@new.example")
+    ask("noor@acme.example")
+    invite(visitor(cast["marcus"]), "c@new.example")
+    outbox.send_due()
+    assert [message.to[0].partition("@")[0] for message in mailoutbox] == ["noor", "a", "b", "c"]
 
 
 def test_asking_again_and_again_has_to_wait_and_keeps_nobody_from_logging_in(cast):

@@ -7,9 +7,10 @@ import re
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts import audit, importing, member_files
+from accounts import audit, importing, member_files, outbox
 from accounts.models import Event, Member
 from tests.conftest import BOREALIS
 from tests.visitors import visitor
@@ -126,3 +127,14 @@ def test_members_of_another_account_are_not_folded(cast):
     address = f"/iam/users?view=hierarchy&folded={elsewhere.pk}"
     plain = visitor(cast["olivia"]).get("/iam/users?view=hierarchy").content.decode().count("<tr")
     assert visitor(cast["olivia"]).get(address).content.decode().count("<tr") == plain
+
+
+def test_links_for_another_password_are_found_without_the_other_mails(cast):
+    Client().post("/reset", {"email": "noor@acme.example"})
+    with CaptureQueriesContext(connection) as captured:
+        outbox.send_due()
+    (first, *_) = (query["sql"] for query in captured if query["sql"].startswith('SELECT "accounts_mail"'))
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN QUERY PLAN {first}")
+        steps = [step for *_, step in cursor.fetchall()]
+    assert [step for step in steps if "accounts_mail " in step and "(reset_id>?)" not in step] == []
