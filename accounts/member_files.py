@@ -11,15 +11,19 @@ import binascii
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-#: Bytes of the largest file, and entries in it.
+#: Bytes of the largest file, entries and lines in it.
 LARGEST_FILE = 20 * 1024 * 1024
 MOST_ENTRIES = 100_000
+MOST_LINES = 1_000_000
 
-_LONGEST_CELL = 10_000  # characters
+# Characters. A row, or a value, of the size of the file would take fifty times as much memory as the file.
+_LONGEST_CELL = 10_000
+_LONGEST_ROW = 100_000
+_MOST_PARTS = 32  # of a distinguished name
 _SHOWN = 100  # characters of what is quoted
 _DELIMITERS = ",;\t"
 #: How workbooks begin, those of today and those of before 2007: many choose them for the CSV that they were asked for.
@@ -88,6 +92,8 @@ def read(data: bytes) -> Content:
     """Return what a file holds, CSV or LDIF by how it begins. Raises FileError."""
     if len(data) > LARGEST_FILE:
         raise FileError(f"The file is larger than {LARGEST_FILE // 1024 // 1024} MiB.")
+    if data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n") > MOST_LINES:
+        raise FileError(f"The file has more than {MOST_LINES:,} lines.")
     text = _decoded(data)
     begins = re.search(r"^(?![#\s])(.*)$", text, re.MULTILINE)
     is_ldif = begins is not None and re.match(r"(version|dn)\s*:", begins[1], re.IGNORECASE) is not None
@@ -118,12 +124,12 @@ def _read_csv(text: str) -> Content:
     heading = text.lstrip().partition("\n")[0]
     delimiter = max(_DELIMITERS, key=heading.count)
     csv.field_size_limit(_LONGEST_CELL)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    content, columns = Content(), None
+    content, columns, length = Content(), None, [0]
+    rows = csv.reader(_measured(io.StringIO(text, newline=""), length), delimiter=delimiter, strict=True)
     try:
         last = 0
         for cells in rows:
-            line, last = last + 1, rows.line_num
+            line, last, length[0] = last + 1, rows.line_num, 0
             if not any(cell.strip() for cell in cells):
                 continue
             if columns is None:
@@ -137,6 +143,15 @@ def _read_csv(text: str) -> Content:
     except csv.Error as error:
         raise FileError(f"Line {rows.line_num} cannot be read as CSV: {error}.") from None
     return content
+
+
+def _measured(lines: Iterable[str], length: list[int]) -> Iterator[str]:
+    """Yield the lines of a row, adding to its length, which whoever has read the row sets to 0. Raises FileError."""
+    for number, line in enumerate(lines, start=1):
+        length[0] += len(line)
+        if length[0] > _LONGEST_ROW:
+            raise FileError(f"The row of line {number} has more than {_LONGEST_ROW:,} characters.")
+        yield line
 
 
 @dataclass(frozen=True)
@@ -204,10 +219,11 @@ def _read_ldif(text: str) -> Content:
             people.append((record, email))
     for record, email in people:
         manager = record.first("manager")
-        if manager and _folded_dn(manager) not in emails:
+        parent = emails.get(_folded_dn(manager)) if manager else ""
+        if parent is None:
             content.refuse(record.line, email, f"The manager is not in the file: {shown(manager)}")
         else:
-            content.add(Entry(record.line, email, emails[_folded_dn(manager)] if manager else ""))
+            content.add(Entry(record.line, email, parent))
     return content
 
 
@@ -225,18 +241,29 @@ def _records(text: str) -> Iterator[_Record]:
         if match is None:
             record.problem = record.problem or f"Line {number} is not an attribute and its value: {shown(line)}"
             continue
-        name, kind, value = match[1].casefold(), match[2], match[3]
-        if kind == "<":
-            record.problem = record.problem or f"Line {number} refers to another file, which is not read."
-        elif kind == ":" and name in _READ:
-            try:
-                value = base64.b64decode(value.strip(), validate=True).decode()
-            except (binascii.Error, ValueError):
-                record.problem = record.problem or f"Line {number} is not text in base64."
+        name = match[1].casefold()
+        value, problem = _value(number, match[2], match[3], is_read=name in _READ)
+        record.problem = record.problem or problem
         if name in _READ:
-            record.values.setdefault(name, []).append(value.strip())
+            record.values.setdefault(name, []).append(value)
     if record is not None:
         yield record
+
+
+def _value(number: int, kind: str, text: str, *, is_read: bool) -> tuple[str, str]:
+    """Return the value of an attribute, as far as it is read, and what is wrong with it."""
+    if kind == "<":
+        return "", f"Line {number} refers to another file, which is not read."
+    if not is_read:
+        return "", ""
+    if len(text) > _LONGEST_CELL:
+        return "", f"Line {number} has a value of more than {_LONGEST_CELL:,} characters."
+    if kind == ":":
+        try:
+            return base64.b64decode(text.strip(), validate=True).decode().strip(), ""
+        except (binascii.Error, ValueError):
+            return text.strip(), f"Line {number} is not text in base64."
+    return text.strip(), ""
 
 
 _READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}
@@ -245,7 +272,7 @@ _READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:
     """Yield lines with their numbers, those that go on put together, comments left out; a blank one at the end."""
     begun, parts = 0, list[str]()
-    lines = (line.rstrip("\n") for line in io.StringIO(text, newline=None))  # one at a time: there may be ten million
+    lines = (line.rstrip("\n") for line in io.StringIO(text, newline=None))  # one at a time: there may be a million
     for number, line in enumerate(chain(lines, [""]), start=1):
         if line.startswith(" ") and parts:
             parts.append(line[1:])
@@ -258,6 +285,11 @@ def _unfolded(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _folded_dn(name: str) -> str:
-    """Return a distinguished name in one form: its parts without spaces around them and in one case."""
+    """Return a distinguished name in one form: its parts without spaces around them and in one case.
+
+    One of more parts than any directory has stays as it is written: taking it apart would only take time.
+    """
+    if name.count(",") + name.count(";") >= _MOST_PARTS:
+        return name.casefold()
     parts = re.split(r"(?<!\\)[,;]", name)
     return ",".join("=".join(side.strip() for side in part.partition("=")[::2]) for part in parts).casefold()

@@ -93,7 +93,7 @@ def test_ldif_is_read_with_managers_by_their_names():
     assert found.problems == []
     more = (
         LDIF
-        + """
+        + f"""
 dn: cn=c,dc=x
 mail: c@x.example
 manager: cn=nobody,dc=x
@@ -117,12 +117,25 @@ what
 
 dn: cn=j
 mail:< file:///etc/passwd
+
+dn: cn=k
+mail: k@x.example
+manager: {"cn=l," * 2_001}
+
+dn: {"cn=l, " * 32}cn=l
+mail: l@x.example
+jpegPhoto:: {"A" * 20_000}
+
+dn: cn=m
+mail: m@x.example
+manager: {"CN=L, " * 32}cn=l
 """
     )
     found = member_files.read(more.encode())
-    assert len(found.entries) == 2
+    assert [entry.email[0] for entry in found.entries] == ["a", "b", "l", "m"]
+    assert found.entries[-1].parent == "l@x.example"
     assert sorted(problem.what.split()[-1] for problem in found.problems) == sorted(
-        ["cn=nobody,dc=x", "(changetype).", "(mail).", "base64.", "above.", "(dn).", "what", "read."]
+        ["cn=nobody,dc=x", "(changetype).", "(mail).", "base64.", "above.", "(dn).", "what", "read.", "characters."]
     )
 
 
@@ -145,8 +158,13 @@ mail:< file:///etc/passwd
         (b"email,parent\n" + b"a\n" * 100_001, "more than 100,000"),  # mistakes take memory too
         (b"dn: x\n\n" + b"x\n\n" * 100_001, "more than 100,000"),
         (b"".join(b"dn: cn=%d\nmail: m\n\n" % n for n in range(100_001)), "more than 100,000"),
+        # What is short to send must not take long to read, nor many times its size of memory.
+        (b"email\n" + b"\n" * 1_000_000, "more than 1,000,000 lines"),
+        (b"dn:a\r\r" * 500_001, "more than 1,000,000 lines"),
+        (b"email" + b",ab" * 40_000, "The row of line 1 has more than 100,000 characters"),
+        (b"email\n" + b'"\n",' * 30_000, "The row of line 25002 has more than 100,000 characters"),
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_file_that_cannot_be_read_says_why(data, words):
     with pytest.raises(FileError, match=words):
@@ -271,8 +289,10 @@ def test_levels_have_their_end_and_api_usernames_their_one_holder(cast):
         ({"file": SimpleUploadedFile("a.csv", b"email\n" + b"a\n" * 100_001)}, "more than 100,000 entries"),
         ({"file": SimpleUploadedFile("a.csv", b"a" * (member_files.LARGEST_FILE + 1))}, "larger than 20 MiB"),
         ({"file": SimpleUploadedFile("a.csv", b"email\n\xe9@x.example\n")}, "Line 2 is not in UTF-8"),
+        ({"file": SimpleUploadedFile("a.csv", b"email" + b"\n" * 1_000_001)}, "more than 1,000,000 lines"),
+        ({"file": SimpleUploadedFile("a.csv", b"email\n" + b",a" * 2_000_000)}, "more than 100,000 characters"),
     ],
-    ids=range(6),
+    ids=range(8),
 )
 def test_unusable_file_is_said_beside_the_field(cast, fields, words):
     body = visitor(cast["olivia"]).post(URL, fields).content.decode()
