@@ -1,12 +1,18 @@
 """Lists as CSV files, written while they are sent: the memory they take does not grow with their length."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the wide ones are what East Asian keyboards type for the plain ones
+#: Where a formula begins: at the beginning of a cell, and after a semicolon, by which spreadsheets of many countries
+#: separate the cells of any file.
+_FORMULA = re.compile(rf'((?:^|;)[ "]*)(?=[{re.escape(_SIGNS)}])')
+_STARTS = (*_SIGNS, " ", '"')
+_BLANK_STARTS = ("\t", "\r", "\n")
 
 
 def csv_response(rows: Iterable[list[Any]], filename: str) -> StreamingHttpResponse:
@@ -27,7 +33,9 @@ def _lines(rows: Iterable[list[Any]]) -> Iterator[str]:
 def _harmless(cell: Any) -> str:
     """Return a cell that no spreadsheet reads as a formula. Source: OWASP, "CSV Injection"."""
     text = str(cell)
-    return f"'{text}" if text.startswith(_FORMULA_STARTS) else text
+    if ";" in text or text.startswith(_STARTS):  # of a million rows, few
+        text = _FORMULA.sub(r"\1'", text)
+    return f"'{text}" if text.startswith(_BLANK_STARTS) else text
 
 
 class _Echo:

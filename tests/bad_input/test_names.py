@@ -26,8 +26,8 @@ pytestmark = pytest.mark.django_db
 
 NAMES = (
     "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7|add:42 }}{% debug %}", "'; DROP TABLE x; --",
-    "=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1", 'a,b;"c"', "a\nb", "&lt;b&gt;", "%s %(a)s {0}",
-    "x" * NAME_LENGTH,
+    "=cmd|' /C calc'!A0", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\uff1d1+1",
+    "Eve;=1+1;", 'Eve; "@SUM(1)', 'Eve,;""\uff0b1', 'a,b;"c"', "a\nb", "&lt;b&gt;", "%s %(a)s {0}", "x" * NAME_LENGTH,
     "\u202egnp.exe", "O'Brien & Sons", "日本語 العربية 🗝", "https://evil.example/", "</title></style></textarea>", "*",
     " ",
 )  # fmt: skip
@@ -101,8 +101,19 @@ def test_names_are_harmless_in_files(path, named):
     assert len({len(row) for row in rows}) == 1  # no comma, quote or line end made a cell more
     cells = [cell for row in rows for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))]
-    for formula in (name for name in NAMES if name[0] in "=+-@\t"):
+    for formula in (name for name in NAMES if name[0] in "=+-@\t\uff1d"):
         assert any(cell.startswith(f"'{formula}") for cell in cells), formula
+
+
+@pytest.mark.parametrize(
+    "path", ["/iam/apikeys/classic.csv", "/iam/users.csv", "/iam/inactive.csv", "/iam/activity.csv"]
+)
+def test_names_are_harmless_in_files_that_are_parted_by_semicolons(path, named):
+    """As Excel does in most of Europe with every file, whatever its cells are parted by."""
+    text = text_of(visitor(named[0]).get(path))
+    cells = [cell for row in csv.reader(io.StringIO(text, newline=""), delimiter=";") for cell in row]
+    assert any(cell.startswith("'=1+1") for cell in cells)
+    assert not [cell for cell in cells if cell.lstrip(' "').startswith(tuple("=+-@\uff1d\uff0b\uff0d\uff20"))]
 
 
 def test_emails_are_harmless_in_files():
