@@ -20,7 +20,8 @@ _STYLES = (
     "tabs", "tag", "empty", "value", "picture", "progress", "login",
 )  # fmt: skip
 _SCRIPTS = (
-    "autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "ticks", "passkey", "progress", "session", "nav",
+    "autosubmit", "focus", "menu", "dialog", "copy", "save", "reveal", "ticks", "passkey", "progress", "sending",
+    "session", "nav",
 )  # fmt: skip
 # In the same folders as their parts, so that relative URLs in these still work.
 _STYLE_BUNDLE, _SCRIPT_BUNDLE = "css/keytree.css", "js/keytree.js"

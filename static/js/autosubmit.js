@@ -1,5 +1,6 @@
-// A select that goes to its choice: at once when it was made by pointer; when made by keys, which pass through every
-// choice, by Enter or on leaving. Its Apply button, for browsers without script, is hidden by the stylesheet.
+// A select that submits its form: at once after a choice with the pointer, but after one with the arrow keys, which
+// pass through all choices, on Enter or on leaving it. The style sheet hides its Apply button, which is for pages
+// without script.
 const SELECT = "select[data-autosubmit]";
 let isByKeys = false;
 let changed = null;
@@ -25,9 +26,9 @@ document.addEventListener("change", (event) => {
   else submit(event.target);
 });
 document.addEventListener("focusout", (event) => {
-  // Another window may have the focus meanwhile: that is not leaving.
+  // Changing to another window is not leaving the select.
   if (event.target === changed && document.hasFocus()) submit(changed);
 });
 
-// What base.css waits for before it shows controls that need script and hides those that stand in for it.
+// With this, base.css shows controls that need script and hides their replacements.
 document.documentElement.dataset.script = "";

@@ -1,5 +1,5 @@
-// Copy: puts the value of its box on the clipboard, or the text that it holds itself, and says so. The button is there
-// only with script.
+// Copy buttons: copy the value of the box around them, or the text in data-copy, to the clipboard. Shown only with
+// script.
 const REFUSED = "The browser did not allow copying. Show the value and select it.";
 const REFUSED_TEXT = "The browser did not allow copying. Select the text.";
 
@@ -9,15 +9,15 @@ document.addEventListener("click", async (event) => {
   const box = button.closest("[data-value]");
   const isHidden = box && !box.querySelector("[data-value-text]")?.checkVisibility();
   const refused = isHidden ? REFUSED : REFUSED_TEXT;
-  if (!navigator.clipboard) return say(button, refused); // not by http: then nothing is asked for
+  if (!navigator.clipboard) return say(button, refused); // as over http: do not even ask for the value
   const value = box ? valueOf(box) : Promise.resolve(button.dataset.copy);
   try {
-    // Given while it is on its way: some browsers soon forget that a button was pressed.
+    // A promise, because some browsers allow copying only for a moment after the click.
     await navigator.clipboard.write([new ClipboardItem({ "text/plain": value.then(asText) })]);
     say(button, "Copied to clipboard");
   } catch {
     if (await value.catch(() => "")) return say(button, refused);
-    // Whoever has to prove first who they are does so where *Show* leads, and copies then.
+    // The answer had no value, usually because it asks for a proof of identity: go where *Show* leads.
     formOfShow(box).requestSubmit();
   }
 });
@@ -27,7 +27,7 @@ function asText(value) {
   return new Blob([value], { type: "text/plain" });
 }
 
-/** The value on the page, else the one in the answer to *Show*, which the page does not come to hold. */
+/** The value on the page, or else the one in the answer to *Show*, which is not put into the page. */
 async function valueOf(box) {
   const shown = box.querySelector("[data-value-text]");
   if (shown) return shown.textContent;
@@ -42,7 +42,7 @@ function formOfShow(box) {
 }
 
 function say(button, text) {
-  // What is outside an open dialog is inert, and nothing said there is heard.
+  // Screen readers do not announce what is outside an open dialog.
   const status = (button.closest("dialog") ?? document).querySelector("[data-status]");
   status.textContent = text;
   setTimeout(() => (status.textContent = ""), 5000);

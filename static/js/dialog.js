@@ -1,9 +1,9 @@
-// Dialogs in place: a link with data-dialog opens its page's dialog over this page, and a form with data-dialog-form is
-// answered there. Whatever is not as expected is left to ordinary navigation, which always works.
+// Dialogs in place: a link with data-dialog opens the dialog of its page over this page, and a form with data-dialog-
+// form shows its answer there. If anything is not as expected, the browser navigates instead, which always works.
 const parse = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
 const addressOf = (dialog) => dialog?.dataset.address ?? location.href;
 
-/** Ask the server; that an answer is on its way is shown if it takes long (css/progress.css). */
+/** Fetch; if the answer takes long, css/progress.css shows that it is awaited. */
 async function ask(...request) {
   document.documentElement.dataset.waiting = "";
   try {
@@ -17,7 +17,7 @@ async function open(link, old) {
   const answer = await ask(link.href);
   const dialog = answer.ok && (await parse(answer)).querySelector("dialog");
   if (!dialog) return location.assign(link.href);
-  // The focus comes back to what has it now: from a menu to its button, as the entry is gone with the menu.
+  // When the dialog closes, the focus returns to what has it now; of a menu that is the button, as the menu is closed.
   const menu = link.closest("[popover]");
   if (!old) (menu ? document.querySelector(`[popovertarget="${menu.id}"]`) : link).focus();
   show(dialog, link.href, old);
@@ -41,28 +41,28 @@ function show(dialog, address, old) {
   old?.remove();
   dialog.removeAttribute("open");
   dialog.dataset.address = address;
-  // Without an action a form posts to its page's address, which is no longer the dialog's own.
+  // Without an action, a form would be posted to this page's address instead of the dialog's.
   for (const form of dialog.querySelectorAll("form:not([action])")) form.action = address;
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("cancel", (event) => leave(event, dialog));
   document.body.append(dialog);
-  // What scripts add comes first: added later it would push what has the focus out of view.
+  // Let scripts add their content first: later it could push what has the focus out of view.
   dialog.dispatchEvent(new Event("content", { bubbles: true }));
-  // Nothing scrolls behind it (css/dialog.css), and nothing is to move into the scrollbar's place, where there is one.
+  // The page behind does not scroll (css/dialog.css), and must not move when its scrollbar disappears.
   document.documentElement.toggleAttribute("data-scrollbar", innerWidth > document.documentElement.clientWidth);
-  dialog.showModal(); // focuses what is marked autofocus, else the title
+  dialog.showModal(); // focuses the element with autofocus, or else the title
 }
 
-/** Close without a request; but where something was changed the page behind is out of date, and is fetched anew. */
+/** Close without a request, but reload the page behind if something was changed. */
 function leave(event, dialog) {
-  if (!dialog.matches(":modal")) return; // a page of its own: the link leads away
+  if (!dialog.matches(":modal")) return; // a page of its own: follow the link
   event.preventDefault();
   if (!dialog.hasAttribute("data-changed")) return dialog.close();
   sessionStorage.setItem("focus", "title"); // see focus.js
   location.assign(location.pathname + location.search);
 }
 
-/** Show the page that the form led to. Asking for it again would lose its notification, which is told once. */
+/** Show the page that the form led to. Loading it again would lose its notification, which is shown only once. */
 function become(page, address) {
   history.replaceState({ became: true }, "");
   if (address !== location.href) history.pushState({ became: true }, "", address);
@@ -91,12 +91,12 @@ document.addEventListener("submit", (event) => {
   const dialog = form.closest("dialog");
   if (!form.matches("[data-dialog-form]") || dialog?.matches(":not(:modal)")) return;
   event.preventDefault();
-  if (form.dataset.sent) return; // a double click is one request
+  if (form.dataset.sent) return; // a double click sends it once
   form.dataset.sent = "yes";
   send(form, event.submitter, dialog).catch(() => location.assign(addressOf(dialog)));
 });
 
-// On a dialog that is a page of its own Escape leads where Close does.
+// In a dialog that is a page of its own, Escape does what Close does.
 document.addEventListener("keydown", (event) => {
   const close = document.querySelector("dialog[open]:not(:modal) [data-dialog-close]");
   if (close && event.key === "Escape") location.assign(close.href);

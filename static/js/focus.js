@@ -1,5 +1,5 @@
-// The focus after a page was loaded anew by a script, or by a link, a button or a form that says in data-focus what is to
-// have it then: the ids, of which the first that is there, are left in the session storage, under "focus".
+// Sets the focus on the next page: the session storage holds ids under "focus", and the first element that exists gets
+// it. Scripts store them, and so do links, buttons and forms with data-focus.
 const ids = sessionStorage.getItem("focus") ?? "";
 sessionStorage.removeItem("focus");
 const found = ids.split(" ").map((id) => document.getElementById(id));
@@ -13,6 +13,6 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("submit", (event) => {
   const to = event.target.dataset.focus;
-  // A select that sends the form by itself keeps the focus (autosubmit.js).
+  // A select that submitted the form keeps the focus (autosubmit.js).
   if (to && !sessionStorage.getItem("focus")) sessionStorage.setItem("focus", to);
 });

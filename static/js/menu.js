@@ -1,6 +1,6 @@
-// Menus: says whether each is open, puts the focus on its first entry, walks it by arrows, Home and End, and closes it
-// when the focus leaves it. Opening a search puts the focus on its field.
-// Opening, closing, Escape and the way back to the button are the browser's own, and work without this.
+// Menus: sets aria-expanded, moves the focus to the first entry and with arrow keys, Home and End, and closes a menu
+// that loses the focus. The search's field gets the focus when it opens. The browser itself opens and closes menus,
+// also on Escape, and returns the focus to the button.
 const ENTRIES = "a, button";
 
 document.addEventListener(

@@ -1,4 +1,5 @@
-// Passkeys: a form with data-passkey-add or data-passkey-use, which hold what the browser is asked, is sent with its answer.
+// Passkeys: asks the browser for a passkey with the options in the form's data-passkey-add or data-passkey-use, and
+// submits the form with the answer.
 const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (one) => one.charCodeAt(0));
 const inBase64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
 const text = (buffer) => inBase64(buffer).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
@@ -39,7 +40,7 @@ document.addEventListener(
     const answer = form.querySelector("[data-passkey-answer]");
     if (!options || answer.value) return;
     event.preventDefault();
-    event.stopImmediatePropagation(); // it is sent when there is an answer
+    event.stopImmediatePropagation(); // submitted once there is an answer
     const said = (form.closest("dialog") ?? document).querySelector("[data-passkey-problem]");
     said.textContent = "";
     try {

@@ -1,5 +1,5 @@
-// A secret value: masked until Show, and gone from the page after five minutes, which are counted down. What
-// says the same beside it, with data-leaves-with-value, goes with it.
+// A secret value: hidden until Show, and removed from the page after five minutes, which are counted down, together
+// with elements that contain the same, marked with data-leaves-with-value.
 const MINUTES = 5;
 
 function mask(box, isMasked) {

@@ -1,4 +1,4 @@
-// Save: a file of what stands on the page, made by the browser where no server keeps it to be sent.
+// Save: makes a file of the value on the page in the browser, because the server cannot send it again.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-save]");
   if (!button) return;
@@ -7,5 +7,5 @@ document.addEventListener("click", (event) => {
   link.href = URL.createObjectURL(new Blob([`${textContent}\n`], { type: "text/plain" }));
   link.download = button.dataset.save;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // read by then
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // saved by then
 });

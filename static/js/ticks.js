@@ -1,4 +1,4 @@
-// How many things are ticked in a form, said where they are confirmed. One tick may stand for many.
+// Shows how many things are ticked, beside the button that confirms them. One tick may stand for several things.
 function count(form) {
   const ticked = [...form.querySelectorAll("input[type=checkbox]:checked")];
   const sum = ticked.reduce((number, box) => number + Number(box.dataset.standsFor ?? 1), 0);
@@ -9,5 +9,5 @@ document.addEventListener("change", ({ target }) => {
   const form = target.closest("form[data-ticks]");
   if (form) count(form);
 });
-// Who comes back to a page finds the ticks as they left them.
+// Browsers restore ticks when people come back to a page.
 addEventListener("pageshow", () => document.querySelectorAll("form[data-ticks]").forEach(count));
