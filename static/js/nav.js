@@ -1,6 +1,6 @@
-// Navigation: has the server remember which groups are folded, for the pages that come.
+// Side navigation: tells the server which groups are folded, so that the next pages show them like that.
 const folded = () => [...document.querySelectorAll("[data-folds] details:not([open])")].map(({ dataset }) => dataset.group);
-let known = String(folded()); // an open group says that it was toggled when the page is loaded, too
+let known = String(folded()); // open groups fire "toggle" when the page is loaded, too
 
 document.addEventListener(
   "toggle",
@@ -11,7 +11,7 @@ document.addEventListener(
     known = String(now);
     const body = new URLSearchParams(new FormData(document.getElementById("header-form")));
     for (const group of now) body.append("folded", group);
-    // Whoever goes on at once goes on; what could not be kept is folded as before on the next page.
+    // With keepalive, so that it survives leaving the page. If it fails, the next page shows the groups as before.
     fetch(nav.dataset.folds, { method: "POST", body, keepalive: true, redirect: "manual" }).catch(() => {});
   },
   true, // toggle events do not bubble

@@ -1,19 +1,19 @@
-// The end of the session, told beforehand. The server knows when it is, and is asked when it may be near, by a request that
-// is no use of it: another tab may have put it off. The answer holds the dialog that is shown while there is time to stay.
-const EVERY = 10; // seconds between questions while the dialog is shown, and after one that was not answered
-const LAST = 30; // seconds before the end when it is told again
-let until = Infinity; // seconds until the next question
-let left = Infinity; // until the end, as far as is known
+// Warns before the session ends. When the end may be near, asks the server, because another tab may have prolonged the
+// session; this request does not count as use. The answer contains the dialog to show while there is still time.
+const EVERY = 10; // seconds between requests while the dialog is shown, and after one that failed
+const LAST = 30; // seconds before the end when the warning is repeated
+let until = Infinity; // seconds until the next request
+let left = Infinity; // seconds until the end, as far as is known
 let shown = null;
 let last = clocks();
 
-/** A clock that goes on while the computer sleeps, and one that nobody sets. */
+/** A clock that goes on while the computer sleeps, and one that nobody can set. */
 function clocks() {
   return [Date.now(), performance.now()];
 }
 
 function begin() {
-  const isTold = document.querySelector("[data-session-left]"); // the page is about nothing else
+  const isTold = document.querySelector("[data-session-left]"); // the page is this dialog
   until = isTold ? Infinity : Number(document.body.dataset.sessionAsksIn ?? Infinity);
   left = Infinity;
   shown = null;
@@ -41,11 +41,11 @@ async function ask(sent) {
     if (dialog) return take(document.adoptNode(dialog), Boolean(sent));
     if (answer.ok && answer.redirected) login = new URL(answer.url);
   } catch {
-    // Away for a moment.
+    // The server cannot be reached: try again.
   }
   if (login || left <= 0) return leave(login);
   if (!sent) return;
-  shown?.close(); // its form may be too old: the next answer has another
+  shown?.close(); // its form may be outdated; the next answer has a new one
   say("That did not work. You are asked again.");
   until = 1;
 }
@@ -69,11 +69,11 @@ function show(dialog) {
   dialog.removeAttribute("open");
   dialog.addEventListener("close", () => {
     const { sessionFinal } = dialog.dataset;
-    if (sessionFinal) sessionStorage.setItem("session-final", sessionFinal); // once is enough: nothing can be done
+    if (sessionFinal) sessionStorage.setItem("session-final", sessionFinal); // nothing can be done: once is enough
     dialog.remove();
     shown = null;
   });
-  // Whoever waves it away is asked once more.
+  // Somebody who dismisses it is warned once more.
   dialog.addEventListener("cancel", () => (until = left > LAST ? left - LAST : left + 1));
   document.body.append(dialog);
   document.documentElement.toggleAttribute("data-scrollbar", innerWidth > document.documentElement.clientWidth);
@@ -81,7 +81,7 @@ function show(dialog) {
   count();
 }
 
-/** Say how long there is left: for the eye every second, aloud when there is half a minute, and ten seconds. */
+/** Show every second how long is left; screen readers announce half a minute and ten seconds. */
 function count() {
   const seconds = Math.max(0, Math.round(left));
   const minutes = Math.floor(seconds / 60);
@@ -103,17 +103,17 @@ function say(text) {
   setTimeout(() => (status.textContent = ""), 5000);
 }
 
-/** Show nothing any more of what only somebody logged in may see: go to where one logs in, and comes back from. */
+/** Go to the login page, which returns here, so that nothing confidential stays visible. */
 function leave(login) {
   until = Infinity;
   const here = location.pathname + location.search;
-  if (!login) return location.replace(here); // which leads there, as soon as the server answers
+  if (!login) return location.replace(here); // the server redirects to it
   login.searchParams.set("next", here);
   if (login.searchParams.has("ended") && isTyped()) login.searchParams.set("ended", "form");
   location.replace(login);
 }
 
-/** Whether a form that changes something holds anything that was not in it at first. */
+/** Whether a field of a form that is posted was changed. */
 function isTyped() {
   const fields = document.querySelectorAll("form[method=post] :is(input:not([type=hidden]), textarea)");
   return [...fields].some(
@@ -128,7 +128,7 @@ document.addEventListener("submit", (event) => {
   ask({ method: "POST", body: new URLSearchParams(new FormData(form)) });
 });
 document.addEventListener("content", (event) => event.target === document.body && begin());
-// Back to a tab, or to a page that the browser kept: what was put off meanwhile is done now.
+// Timers pause in hidden tabs and in pages that the browser keeps.
 document.addEventListener("visibilitychange", tick);
 addEventListener("pageshow", tick);
 setInterval(tick, 1000);
