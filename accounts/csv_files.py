@@ -7,9 +7,9 @@ from typing import Any
 
 from django.http import StreamingHttpResponse
 
-_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # the wide ones are what East Asian keyboards type for the plain ones
-#: Where a formula begins: at the beginning of a cell, and after a semicolon, by which spreadsheets of many countries
-#: separate the cells of any file.
+_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20"  # East Asian keyboards type the wide ones
+#: A formula begins at the start of a cell, or after a semicolon, which separates cells for spreadsheets of many
+#: countries.
 _FORMULA = re.compile(rf'((?:^|;)[ "]*)(?=[{re.escape(_SIGNS)}])')
 _STARTS = (*_SIGNS, " ", '"')
 _BLANK_STARTS = ("\t", "\r", "\n")
@@ -33,7 +33,7 @@ def _lines(rows: Iterable[list[Any]]) -> Iterator[str]:
 def _harmless(cell: Any) -> str:
     """Return a cell that no spreadsheet reads as a formula. Source: OWASP, "CSV Injection"."""
     text = str(cell)
-    if ";" in text or text.startswith(_STARTS):  # of a million rows, few
+    if ";" in text or text.startswith(_STARTS):  # true for few of a million rows
         text = _FORMULA.sub(r"\1'", text)
     return f"'{text}" if text.startswith(_BLANK_STARTS) else text
 

@@ -8,12 +8,12 @@ from django.shortcuts import render
 from accounts.links import link, page, way_back
 from accounts.models import Member
 
-#: The lists that a dialog about a user may be opened from, by their routes.
+#: The routes of the lists from which a dialog about a user may be opened.
 _LISTS = {"accounts:users": "Users", "keys:inactive": "Inactive identities"}
 
 
 class PageBehind(NamedTuple):
-    """The page that a dialog lies over: its address, where *Cancel* leads, and its title.
+    """The page behind a dialog: its URL, to which *Cancel* leads, and its title.
 
     ``way`` is the query that keeps that address in the dialog's own, where it is not always the same.
     """
@@ -29,7 +29,7 @@ def page_of_user(member: Member) -> PageBehind:
 
 
 def page_opened_from(request: HttpRequest, member: Member) -> PageBehind:
-    """Return the list, as it was, that a dialog about a user was opened from, else the user's own page.
+    """Return the list from which a dialog about a user was opened, as it was, or else the user's own page.
 
     ``next`` can be made up by anybody, so it counts only if it is one of these lists.
     """
@@ -41,7 +41,7 @@ def page_opened_from(request: HttpRequest, member: Member) -> PageBehind:
 
 
 def list_behind(behind: PageBehind) -> str:
-    """Return the address of the list that the dialog was opened from, else of that of users."""
+    """Return the URL of the list from which the dialog was opened, or else that of the list of users."""
     return behind.url if behind.way else page("accounts:users")
 
 

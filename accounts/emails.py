@@ -94,7 +94,7 @@ def _was_done_by(email: str, event: Event) -> bool:
 
 
 def _works_in(account: Account, email: str) -> bool:
-    """Whether the user of that address can look at the account's activity by now: who was removed cannot."""
+    """Whether the user with this address can see the account's activity, unlike somebody who was removed."""
     return any(map(may_work, hierarchy.with_freeze(Member.objects.filter(account=account, user__email=email))))
 
 

@@ -23,7 +23,7 @@ def _lock_user(user_id: int) -> None:
 
 
 def _require_on(user_id: int, *, is_on: bool) -> None:
-    """Raise FactorRefused unless one-time passcodes are on, or off, as what is asked for takes them to be."""
+    """Raise FactorRefused unless one-time passcodes are on, or off, as the request assumes."""
     if passcodes.is_on(user_id) is is_on:
         return
     if is_on:
@@ -46,7 +46,7 @@ def begin_passcode(*, by: Member, replaces: bool = False) -> Seed:
 def confirm_passcode(
     request: HttpRequest, *, code: str, by: Member, origin: Origin, replaces: bool = False
 ) -> list[str] | None:
-    """Let the new seed count, if the code is right, and return new recovery codes; none if it is not.
+    """Put the new seed into use if the code is right, and return new recovery codes; None if it is not.
 
     Other sessions of the user end: they were opened by the password alone, or, where the seed ``replaces`` another,
     perhaps with what was lost. Raises FactorRefused as ``begin_passcode``.

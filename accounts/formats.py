@@ -35,7 +35,7 @@ def ago(at: datetime, now: datetime) -> str:
 
 
 def span(seconds: float) -> str:
-    """Return a span of time in hours, minutes and seconds, but those there are none of: ``1 hour 30 minutes``."""
+    """Return a duration in words, without units of which there are none: ``1 hour 30 minutes``."""
     minutes, rest = divmod(max(0, int(seconds)), 60)
     counts = zip((*divmod(minutes, 60), rest), ("hour", "minute", "second"), strict=True)
     return " ".join(f"{count} {unit}{'' if count == 1 else 's'}" for count, unit in counts if count) or "0 seconds"

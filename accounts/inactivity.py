@@ -41,7 +41,7 @@ def pinned(asked: ListRequest) -> tuple[ListRequest, datetime]:
 
 
 def chosen_status(asked: ListRequest) -> str:
-    """Return which of the statuses of those who may sign in the address asks for; empty for all of them."""
+    """Return the statuses to filter by, of those with which people may log in; empty for all."""
     return asked.choice("status", [status.value for status in SIGN_IN_STATUSES], "")
 
 
@@ -55,7 +55,7 @@ def inactive_users(viewer: Member, asked: ListRequest, made_at: datetime) -> Lis
     status, words = chosen_status(asked), asked.search_condition("search_text")
     statuses = [status] if status else SIGN_IN_STATUSES
     signing_in = Member.objects.filter(status__in=statuses).exclude(pk=viewer.pk)
-    # By an expression that no index serves: for reading a small branch, or following the order of the list.
+    # An expression, so that no index is used: a small branch is read, or the list followed in its order.
     unused = signing_in.alias(walled_use=Coalesce(used, used)).filter(walled_use__lt=before)
     by_use = signing_in.alias(used_at=used).filter(words, account_id=viewer.account_id, used_at__lt=before)
     return Listing(

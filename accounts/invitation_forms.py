@@ -39,7 +39,7 @@ class InviteForm(forms.Form):
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
         widget = self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
         asked = widget.value_from_datadict(self.data, self.files, "permissions") or ()
-        #: Those that were asked for, but that the one who asks lacks: they are not choices of this form.
+        #: Submitted permissions that the viewer lacks, which are therefore not among the choices.
         self.lacked = together(each for each in PERMISSION_LABELS if each not in grantable and str(int(each)) in asked)
         self.helper = helper("Invite", form_id="invite-form")
         self.helper.attrs = {"data-busy": "Inviting"}

@@ -20,7 +20,7 @@ def page(route: str) -> str:
 
 
 def way_back(url: str) -> str:
-    """Return the query by which a dialog leads back to ``url``, the page that it was opened from."""
+    """Return the query string with which a dialog leads back to ``url``, the page from which it was opened."""
     return f"?{urlencode({'next': url})}"
 
 

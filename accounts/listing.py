@@ -129,7 +129,7 @@ class Page(Generic[Row]):
 
     @property
     def page_number(self) -> int:
-        """The number of the page, the first being 1: of the last one, how many there are, where that is known."""
+        """The number of the page, counted from 1; on the last page the number of pages, if that is known."""
         is_last = self.next is None and not self.total_is_bound
         return self._pages if is_last else (self.first_number - 1) // self.per_page + 1
 
@@ -240,7 +240,7 @@ class Listing(Generic[Row]):
         if not rows:
             if counted <= per_page:
                 return None
-            # Nothing is left behind the cursor: the last page then, whose rows are the first in the other direction.
+            # No rows follow the cursor any more: show the last page, whose rows are the first in the opposite order.
             other_way = replace(self, order=replace(self.order, descending=not self.order.descending))
             count = (counted - 1) % per_page + 1 if is_counted else per_page
             rows = other_way._read(total, None, count, found=found)

@@ -73,7 +73,7 @@ def _seen_by_user(session: Session, present_key: str | None) -> LoginSession:
 
 
 def count_in_account(member: Member) -> int:
-    """Return how many sessions of the member are open in the account at the moment; one query."""
+    """Return the number of the member's open sessions in the account; one query."""
     here = Session.objects.filter(user_id=member.user_id, account_id=member.account_id)
     limits, now = limits_of(member.account), timezone.now()
     return here.filter(started_at__gte=now - limits.longest, seen_at__gte=now - limits.idle).count()

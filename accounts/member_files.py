@@ -20,7 +20,7 @@ LARGEST_FILE = 20 * 1024 * 1024
 MOST_ENTRIES = 100_000
 MOST_LINES = 1_000_000
 
-# Characters. A row, or a value, of the size of the file would take fifty times as much memory as the file.
+# Characters. A row or value as large as the file would take fifty times the file's memory.
 _LONGEST_CELL = 10_000
 _LONGEST_ROW = 100_000
 _MOST_PARTS = 32  # of a distinguished name
@@ -146,7 +146,7 @@ def _read_csv(text: str) -> Content:
 
 
 def _measured(lines: Iterable[str], length: list[int]) -> Iterator[str]:
-    """Yield the lines of a row, adding to its length, which whoever has read the row sets to 0. Raises FileError."""
+    """Yield the lines and count their characters; the reader resets the count after each row. Raises FileError."""
     for number, line in enumerate(lines, start=1):
         length[0] += len(line)
         if length[0] > _LONGEST_ROW:
@@ -251,7 +251,7 @@ def _records(text: str) -> Iterator[_Record]:
 
 
 def _value(number: int, kind: str, text: str, *, is_read: bool) -> tuple[str, str]:
-    """Return the value of an attribute, as far as it is read, and what is wrong with it."""
+    """Return the value of an attribute, cut off if too long, and what is wrong with it."""
     if kind == "<":
         return "", f"Line {number} refers to another file, which is not read."
     if not is_read:
@@ -285,7 +285,7 @@ def _unfolded(text: str) -> Iterator[tuple[int, str]]:
 
 
 def _folded_dn(name: str) -> str:
-    """Return a distinguished name in one form: its parts without spaces around them and in one case.
+    """Return a distinguished name in canonical form: parts in lower case, without spaces around them.
 
     One of more parts than any directory has stays as it is written: taking it apart would only take time.
     """

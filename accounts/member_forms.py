@@ -26,7 +26,7 @@ class StatusForm(forms.Form):
         ),
     )
 
-    #: That it is the card which sends it, and no answer to a question: what takes something away is asked about first.
+    #: Set when the card submits the form, not the answer to a question: changes that take something away ask first.
     asks = forms.BooleanField(required=False, initial=True, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
@@ -47,7 +47,7 @@ class PermissionsForm(MeanwhileForm):
     def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._grantable, self._held = grantable & ~NOT_OFFERED, held
-        #: Those that were asked for, but that the one who asks lacks: they are not fields of this form.
+        #: Submitted permissions that the viewer lacks, which are therefore not among the fields.
         self.lacked = together(
             each for each in PERMISSION_LABELS if each not in grantable | held and _field(each) in self.data
         )

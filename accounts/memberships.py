@@ -308,7 +308,7 @@ def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
 
 
 def _end_sessions(user: User, *, lost: int | None) -> None:
-    """End the user's sessions in the account ``lost``, if any, and all when none is left in which they could work."""
+    """End the user's sessions in the account ``lost``, or all if no account is left for them to work in."""
     if not Member.objects.filter(user=user, status__in=CONSOLE_STATUSES).exists():
         end_sessions_of(user.pk)
     elif lost is not None:

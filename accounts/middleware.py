@@ -19,14 +19,14 @@ from accounts.models import Member
 from accounts.policy import is_enrolment_due
 from accounts.requests import MemberRequest
 
-#: The header of a request that a script makes while nobody need be there: static/js/session.js and progress.js.
+#: The header of requests that scripts make by themselves: static/js/session.js and progress.js.
 _UNATTENDED = "Keytree-Unattended"
 
 Next = Callable[[HttpRequest], HttpResponse]
 
 
 class SessionLimitsMiddleware:
-    """Ends sessions that were idle or open for too long. What pages ask by themselves is no use of one."""
+    """Ends sessions that were idle or open for too long. Requests of scripts by themselves do not count as use."""
 
     def __init__(self, get_response: Next) -> None:
         self.get_response = get_response

@@ -60,7 +60,7 @@ def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Memb
 
 
 def _is_unconfirmed(member: Member) -> bool:
-    """Whether nobody confirmed the member's address in the account.
+    """Whether nobody has confirmed the member's address in the account.
 
     Somebody typed it for a VPN-only user: it may be a stranger's, who could be sent mail after mail.
     """

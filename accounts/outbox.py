@@ -163,14 +163,14 @@ def _claim() -> Mail | None:
 
 
 def _next_due(now: datetime) -> Mail | None:
-    """Return the mail that waits longest; before all others one with a link for another password.
+    """Return the mail that has waited longest, but one with a link to reset a password before all others.
 
     Such a link is good for an hour, and an account may post a hundred thousand invitations at once.
     """
     mails = Mail.objects.select_related(
         "event", "reset", "invitation__member__user", "invitation__member__account", "invitation__invited_by__user"
     )
-    # By a moment that no index has: the few with a link are found by it, else a database reads all others for them.
+    # By an expression, so that the index on time is not used, and the few mails with a link are found by theirs.
     resets = mails.filter(reset_id__gt=0).alias(due_at=Coalesce("next_try_at", "next_try_at"))
     reset = resets.filter(due_at__lte=now).order_by("due_at", "pk").first()
     return reset or mails.filter(next_try_at__lte=now).order_by("next_try_at", "pk").first()

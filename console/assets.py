@@ -1,7 +1,7 @@
 """The style sheets and scripts of every page: ``collectstatic`` bundles them into one file of each kind.
 
-A first visit then takes two requests instead of some thirty. In debug mode pages link the single files, so that a change
-shows at once.
+A first visit then takes two requests instead of some thirty. In debug mode pages link the single files, so that a
+change shows at once.
 """
 
 from collections.abc import Iterable, Iterator
