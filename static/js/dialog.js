@@ -28,11 +28,10 @@ async function send(form, button, old) {
   const answer = await ask(form.action, { method: "POST", body });
   const page = await parse(answer);
   const dialog = page.querySelector("dialog");
-  if (dialog) {
-    show(dialog, answer.redirected ? answer.url : addressOf(old), old);
-  } else if (answer.redirected && answer.ok) {
-    become(page, answer.url);
-  } else location.assign(addressOf(old));
+  const address = answer.redirected ? answer.url : addressOf(old);
+  if (dialog) show(dialog, address, old);
+  else if (page.querySelector("h1")) become(page, address);
+  else location.assign(addressOf(old));
 }
 
 function show(dialog, address, old) {
@@ -62,7 +61,8 @@ function leave(event, dialog) {
   location.assign(location.pathname + location.search);
 }
 
-/** Show the page that the form led to. Loading it again would lose its notification, which is shown only once. */
+/** Show the page that was the answer to a form. Loading it again would lose its notification, which is shown only once, or
+    the error, which a page out of date or a busy server gives to this one request. */
 function become(page, address) {
   history.replaceState({ became: true }, "");
   if (address !== location.href) history.pushState({ became: true }, "", address);
@@ -70,7 +70,9 @@ function become(page, address) {
   document.body.replaceWith(document.adoptNode(page.body));
   scrollTo(0, 0);
   document.body.dispatchEvent(new Event("content", { bubbles: true }));
-  document.querySelector("h1")?.focus();
+  const title = document.querySelector("h1");
+  title.tabIndex = -1; // pages about failures have theirs without
+  title.focus();
 }
 
 addEventListener("popstate", (event) => event.state?.became && location.reload());

@@ -275,6 +275,37 @@ def test_dialog_whose_answer_takes_long_is_seen_to_be_on_its_way(console, browse
     expect(marcus.dialog("Delete API key")).to_be_visible()
 
 
+def test_failure_of_what_was_sent_in_place_is_told(console, browse):
+    """Not the same dialog once more, without a word, as if nothing had been pressed."""
+    marcus = browse(console).sign_in("marcus")
+    busy = console.run(acts.RENDER.format(template="503.html"))
+
+    def is_busy(route: Route) -> None:
+        if route.request.method == "GET":
+            return route.continue_()
+        return route.fulfill(status=503, body=busy, content_type="text/html; charset=utf-8")
+
+    marcus.page.route("**/delete*", is_busy)
+    marcus.choose("Priya Raman", "Delete")
+    marcus.dialog("Delete API key").get_by_role("button", name="Delete").click()
+    marcus.expect_page("Busy at the moment")
+    expect(marcus.page.get_by_text("Your change was not saved.")).to_be_visible()
+    expect(marcus.heading).to_be_focused()
+    marcus.page.unroute_all()
+    marcus.complaints.clear()  # the browser's own, about the status
+    marcus.page.go_back()
+    marcus.expect_page("API keys")
+    marcus.choose("Priya Raman", "Delete")
+    expect(marcus.dialog("Delete API key")).to_be_visible()
+    marcus.context.clear_cookies(name="keytree_csrf")  # as a login in another tab makes it another one
+    marcus.dialog("Delete API key").get_by_role("button", name="Delete").click()
+    marcus.expect_page("Page out of date")
+    marcus.link("Reload the page").click()
+    expect(marcus.dialog("Delete API key")).to_be_visible()
+    marcus.go("/iam/apikeys")
+    expect(marcus.row("Priya Raman")).to_be_visible()
+
+
 def test_double_click_sends_a_form_once_and_a_later_press_again(console, browse):
     """Else the second press takes the place of the first one's answer, and says that the user is there already."""
     marcus = browse(console, own=True)
