@@ -110,9 +110,9 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
     if script:
         created.get_by_role("button", name="Copy").click()
         expect(created.get_by_role("status")).to_have_text("Copied to clipboard")
-        assert noor.page.evaluate("navigator.clipboard.readText()") == value
+        assert noor.clipboard() == value
         created.get_by_role("button", name=COPY_USERNAME).click()
-        noor.page.wait_for_function("async name => await navigator.clipboard.readText() === name", arg=USERNAME)
+        noor.expect_copied(USERNAME)
         created.get_by_role("button", name="Hide").click()
         expect(created.locator("[data-value-text]")).to_be_hidden()
     else:
@@ -142,7 +142,7 @@ def test_key_from_creation_by_its_user_to_deletion_by_their_inviter(  # noqa: PL
         noor.page.evaluate("navigator.clipboard.writeText('')")
         details.get_by_role("button", name="Copy").click()
         expect(details.get_by_role("status")).to_have_text("Copied to clipboard")
-        assert noor.page.evaluate("navigator.clipboard.readText()") == value
+        assert noor.clipboard() == value
     assert value not in noor.page.content()
     details.get_by_role("button", name="Show").click()
     expect(details.locator("[data-value-text]")).to_have_text(value)
@@ -392,12 +392,12 @@ def test_copying_asks_for_the_password_when_signing_in_was_long_ago(fresh, brows
     details = noor.dialog("API key details")
     details.get_by_role("button", name="Copy").click()
     proof = noor.dialog("Confirm that it is you")
-    assert noor.page.evaluate("navigator.clipboard.readText()") == ""
+    assert noor.clipboard() == ""
     proof.get_by_label("Password").fill("keytree-demo")
     proof.get_by_role("button", name="Continue").click()
     details.get_by_role("button", name="Copy").click()
     expect(details.get_by_role("status")).to_have_text("Copied to clipboard")
-    assert noor.page.evaluate("navigator.clipboard.readText()") == value
+    assert noor.clipboard() == value
 
     # Where the browser does not allow it, that is said, and the value stays where it is.
     close(details)

@@ -193,6 +193,23 @@ class Visit:
             if not self.script:
                 self.page.locator("form").filter(has=select).get_by_role("button", name="Apply").click()
 
+    def clipboard(self) -> str:
+        """What was copied last; read on a page without a policy, since the console's own pages may not read it."""
+        page = self.context.new_page()
+        page.route("**/clipboard", lambda route: route.fulfill(body="<title>-</title>", content_type="text/html"))
+        page.goto("/clipboard")
+        text = page.evaluate("navigator.clipboard.readText()")
+        page.close()
+        return text
+
+    def expect_copied(self, text: str) -> None:
+        """Wait until ``text`` is what was copied last."""
+        for _ in range(20):
+            if (copied := self.clipboard()) == text:
+                return
+            self.page.wait_for_timeout(100)
+        pytest.fail(f"copied: {copied}")
+
     def focused(self) -> str:
         """What has the focus, in words: its name, text or tag."""
         return self.page.evaluate(
