@@ -72,7 +72,7 @@ def choose(request: MemberRequest, token: str) -> HttpResponse:
         form = PasswordForm(user, request.POST if request.method == "POST" else None)
         if request.method == "POST" and form.is_valid():
             passwords.reset(link=link, user=user, new=form.cleaned_data["password"], origin=request.origin)
-            is_own = request.user.pk == user.pk
+            is_own = request.session.get(auth.SESSION_KEY) == str(user.pk)
             if is_own:
                 auth.logout(request)  # the session of this browser has ended with the others
             messages.success(request, "Password set\nLog in with your new password.")

@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import invitations, memberships, outbox, signin
+from accounts import invitations, memberships, outbox, resets, signin
 from accounts.enums import Permission
 from accounts.invitees import read
 from accounts.models import AttemptCount, Event, Invitation, Mail, Member, PasswordReset, Session, User
@@ -135,15 +135,19 @@ def test_link_sets_another_password_once_ends_all_sessions_and_is_told(cast, lin
     assert link not in mailoutbox[-1].body
 
 
-def test_link_is_used_by_somebody_who_is_logged_in(cast, link, mailoutbox):
+@pytest.mark.parametrize("status", ["active", "invalid"])  # with the second, the session signs nobody in any more
+def test_link_is_used_by_somebody_who_is_logged_in(cast, link, mailoutbox, status, monkeypatch):
     """As whoever is told by mail of a password that they did not change, and asks for a link at once."""
+    monkeypatch.setattr(resets, "_may_reset", lambda _: True)  # as somebody may who is invited elsewhere
     noor, priya = visitor(cast["noor"]), visitor(cast["priya"])
+    Member.objects.filter(user=cast["noor"].user_id).update(status=status)
     answer = noor.post(link, {"password": NEW})
     assert (answer.status_code, answer["Location"]) == (302, "/login")
     assert answer["Clear-Site-Data"] == '"cache", "storage"'
     assert "Password set" in noor.get("/login").content.decode()
     assert not is_open(noor)
     # Somebody else's browser stays theirs.
+    Member.objects.filter(user=cast["noor"].user_id).update(status="active")
     ask("noor@acme.example")
     outbox.send_due()
     assert priya.post(link_in(mailoutbox[-1]), {"password": f"{NEW}, once more"})["Location"] == "/login"
