@@ -9,7 +9,7 @@ from django.contrib.auth.hashers import make_password
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from accounts import addresses, audit, events, hierarchy, text_index
+from accounts import addresses, audit, events, hierarchy, identity, text_index
 from accounts.enums import (
     CHOSEN_STATUSES,
     CONSOLE_STATUSES,
@@ -309,7 +309,7 @@ def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
 
 def _end_sessions(user: User, *, lost: int | None) -> None:
     """End the user's sessions in the account ``lost``, or all if no account is left for them to work in."""
-    if not Member.objects.filter(user=user, status__in=CONSOLE_STATUSES).exists():
+    if not Member.objects.filter(identity.JOINED, user=user, status__in=CONSOLE_STATUSES).exists():
         end_sessions_of(user.pk)
     elif lost is not None:
         end_sessions_of(user.pk, account_id=lost)

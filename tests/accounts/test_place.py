@@ -7,7 +7,7 @@ import pytest
 from accounts import memberships
 from accounts.enums import Permission
 from accounts.models import Event, Member, Session
-from accounts.new_members import add_member
+from accounts.new_members import add_member, add_vpn_user
 from accounts.origin import Origin
 from accounts.policy import NotAllowed
 from keys import material
@@ -122,6 +122,16 @@ def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):
     assert not Session.objects.filter(pk=session_of(priya).session_key).exists()
     noor.post("/account/switch", {"account": BOREALIS})
     assert noor.get("/iam/apikeys").status_code == 200
+
+
+def test_account_that_added_somebody_without_an_invitation_keeps_no_session_of_theirs(cast):
+    """They cannot log in there, whatever status it gives them."""
+    sam = in_borealis(cast["sam"])
+    added = add_vpn_user(name="Priya", email="priya@acme.example", password="", by=sam, origin=ORIGIN)
+    Member.objects.filter(pk=added.pk).update(status="active")
+    priya = visitor(cast["priya"])
+    visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": "suspended"})
+    assert not Session.objects.filter(pk=session_of(priya).session_key).exists()
 
 
 @pytest.mark.parametrize("ending", ["removed", "vpn_only"])
