@@ -65,6 +65,7 @@ class SampleShell(Shell):
         user=User(name="Olivia Reyes", email="olivia@acme.example"),
         account=Account(pk=1234567, name="Acme Robotics"),
     )
+    session_asks_in = 86_400  # there is no session whose end the page could ask for: it would lead to the login page
     other_accounts = ((7654321, "7654321 - Borealis Labs", True),)
     is_demo = True
 

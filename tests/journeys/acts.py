@@ -166,7 +166,7 @@ def asked_to_stay(visit: Visit) -> None:
 
 
 def make_vpn_only(visit: Visit) -> None:
-    visit.page.get_by_label("User status").select_option("VPN-only")
+    visit.page.get_by_role("combobox", name="User status").select_option("VPN-only")
     visit.button("Apply").click()
     expect(visit.dialog("Change user status")).to_be_visible()
 
