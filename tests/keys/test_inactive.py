@@ -77,6 +77,13 @@ def test_users_are_inactive_from_thirty_days_on(tree):
     assert [bool(row["Last sign-in"]) for row in rows] == [True, True, False]
 
 
+def test_report_without_anybody_says_that_who_joined_lately_counts_as_active(cast):
+    """Of the demo nobody has ever logged in before, so not everybody has logged in within thirty days."""
+    body = visitor(cast["olivia"]).get("/iam/inactive").content.decode()
+    assert Member.objects.filter(account=cast["olivia"].account, joined_at__isnull=False, signed_in_at=None).exists()
+    assert "Everyone logged in, or joined, within 30 days." in body
+
+
 def test_user_who_comes_back_is_no_longer_inactive(cast):
     people, now = Member.objects, timezone.now()
     people.filter(user__email="noor@acme.example").update(signed_in_at=now - 2 * MONTH)
