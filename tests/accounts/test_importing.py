@@ -207,7 +207,7 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
     for line, words in (
         (400, "valid email"), (500, "in line 2 already"), (600, "domains"), (700, "nor in the file"),
         (710, "already belongs to a user of the account"), (711, "already invited"), (712, "look like other ones"),
-        (713, "own parent"), (714, "who is Suspended"), (715, "in a circle"), (719, "this line 3"),
+        (713, "own parent"), (714, "who is Suspended"), (715, "form a circle"), (719, "this line 3"),
     ):  # fmt: skip
         assert words in named[line], (line, named[line])
     assert "Invite 1" not in answer.content.decode()

@@ -61,7 +61,7 @@ def test_question_tells_in_numbers_what_ends(cast):
 
     kept = "Permissions are kept, and the users below stay as they are."
     assert said(noor, "vpn_only") == [
-        "They cannot log in to this account any more. No login session of theirs is open in it now.", kept,
+        "They can no longer log in to this account. No login session of theirs is open in it now.", kept,
     ]  # fmt: skip
     assert said(noor, "disabled_classic") == ["They have no classic infrastructure API key.", kept]
     for _ in range(2):
