@@ -89,7 +89,7 @@ def test_the_end_comes_though_the_browser_asks_and_leaves_no_value_to_see(fresh,
     with priya.page.expect_navigation():
         priya.page.clock.run_for(11_000)
     priya.expect_page("Log in to Keytree")
-    expect(priya.notification("Your session has ended. Log in again to go on.")).to_be_visible()
+    expect(priya.notification("Your session has ended. Log in again to continue.")).to_be_visible()
     expect(value).to_have_count(0)
     priya.log_in("priya")
     priya.expect_page("API keys")
