@@ -66,7 +66,8 @@ class Checker:
         where = f"{surface.name}, {'with' if has_key else 'without'} a key, in {tuple(case)}"
         assert answer.status == expected, where
         if answer.status == 302 and not case.is_signed_in and not surface.for_strangers:
-            leads_back = surface.route not in {"accounts:logout", "accounts:switch-account"}  # which are no pages
+            no_pages = {"accounts:logout", "accounts:switch-account", "console:navigation"}
+            leads_back = surface.route not in no_pages
             assert answer.location.startswith("/login?next=" if leads_back else "/login"), where
         self._check_values(surface, answer, where, has_key=has_key)
         new = list(Event.objects.order_by("pk")[events_before:])
