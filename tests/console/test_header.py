@@ -26,7 +26,7 @@ OLIVIA = Header(
 
 @pytest.mark.parametrize(("change", "shown"), [
     ({"product": "Another"}, "Another <b>Console</b>"),
-    ({"theme": "dark"}, 'value="dark" aria-current="true"'),
+    ({"theme": "dark"}, 'value="dark" data-focus="theme" aria-current="true"'),
     ({"works": False}, 'aria-label="Theme"'),
     ({"account": "7654321 - Borealis"}, "7654321 - Borealis"),
     ({"other_accounts": ((7654321, "Borealis", False),)}, 'name="account" value="7654321">Borealis</button>'),
