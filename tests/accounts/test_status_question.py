@@ -66,10 +66,10 @@ def test_question_tells_in_numbers_what_ends(cast):
     assert said(noor, "disabled_classic") == ["They have no classic infrastructure API key.", kept]
     for _ in range(2):
         assert visitor(priya).get("/iam/users").status_code == 200
-    sessions = "2 login sessions of theirs are open in it now, and of no more use in it from the next request on."
+    sessions = "2 login sessions of theirs are open in it now: nothing can be done there from the next request on."
     key = "Calls with their classic infrastructure API key, which was never used, are refused at once. The key is kept."
     assert said(priya, "suspended") == [
-        f"Until they are activated, they can do nothing in this account. {sessions}", key, kept,
+        f"They can do nothing in this account until they are activated. {sessions}", key, kept,
     ]  # fmt: skip
     assert said(priya, "disabled_classic") == [key, kept]
     ClassicKey.objects.filter(holder=priya).delete()
