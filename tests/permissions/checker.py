@@ -18,6 +18,8 @@ TRAIL = {"accounts_event", "accounts_auditchain"}
 BESIDES = TRAIL | {"accounts_session", "accounts_mail"}
 #: What the index of names writes when a member comes or goes: PostgreSQL's table is written by triggers alone.
 INDEX = {"accounts_member_index", "accounts_member_unindexed"}
+#: The permissions that the form of permissions asks for.
+ASKED = Permission.MANAGE_USERS | Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
 #: What goes with a user who is nowhere any more.
 IDENTITY = {
     "accounts_passcode", "accounts_passkey", "accounts_passkeychallenge", "accounts_passwordreset",
@@ -76,7 +78,7 @@ class Checker:
             assert surface.changes in answer.written, where
             also = {"keys_classickey"} | FURTHER.get(surface.route, set())
             assert answer.written <= BESIDES | {surface.changes} | also, where
-            assert {event.outcome for event in new} == ({"success"} if surface.is_event else set()), where
+            assert {event.outcome for event in new} == self._outcomes(surface), where
             if surface.route in ("accounts:remove", "accounts:cancel-invite"):
                 self._check_removal(where)
             elif surface.route in ("accounts:invite", "accounts:import", "accounts:add-vpn-user"):
@@ -159,11 +161,20 @@ class Checker:
             case "accounts:parent":
                 assert target.parent_id == self.world.new_parent.pk, where
             case "accounts:permissions":
-                asked = Permission.MANAGE_USERS | Permission.USER_EDITOR | Permission.USER_ADMINISTRATOR
-                given = ~Permission(0) if self.world.actor.is_owner else Permission(self.case.granted)
-                assert Permission(target.permissions) == asked & given, where
+                assert Permission(target.permissions) == ASKED & self._given(), where
             case "accounts:user-managed-login":
                 assert target.user_managed_login, where
+
+    def _outcomes(self, surface: Surface) -> set[str]:
+        """Return the outcomes of the events of what was done."""
+        outcomes = {"success"} if surface.is_event else set()
+        if surface.route == "accounts:permissions" and ASKED & ~self._given():
+            outcomes.add("refused")  # what the actor lacks is not given, and that is an event too
+        return outcomes
+
+    def _given(self) -> Permission:
+        """Return what the actor can give."""
+        return ~Permission(0) if self.world.actor.is_owner else Permission(self.case.granted)
 
     def _check_sessions_and_settings(self, surface: Surface, where: str) -> None:
         """Of the target's sessions and the account's settings those are changed that were asked for."""
