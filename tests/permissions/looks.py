@@ -156,7 +156,7 @@ RIGHTS = {
     "change this user&#x27;s parent": Act.CHANGE_PARENT,
     "change this user&#x27;s permissions": Act.CHANGE_PERMISSIONS,
     "turn user-managed login on or off for this user": Act.CHANGE_LOGIN,
-    "send this user&#x27;s invitation anew": Act.RESEND_INVITE,
+    "send this user&#x27;s invitation again": Act.RESEND_INVITE,
     "freeze or thaw this user&#x27;s branch": Act.FREEZE_BRANCH,
     "cancel this user&#x27;s invitation": Act.CANCEL_INVITE,
     "end this user&#x27;s login sessions": Act.END_SESSIONS,
