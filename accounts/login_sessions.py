@@ -19,6 +19,7 @@ from accounts.models import Member, Session
 from accounts.origin import Origin
 from accounts.policy import MemberAction, require
 from accounts.session_limits import limits_of
+from accounts.sessions import row_key
 from accounts.transactions import one_transaction
 
 #: How many are listed, those used last. Whoever has more ends all of them.
@@ -67,7 +68,7 @@ def _seen_by_user(session: Session, present_key: str | None) -> LoginSession:
         seen_at=session.seen_at,
         address=session.address,
         agent=session.agent,
-        is_present=session.session_key == present_key,
+        is_present=session.session_key == row_key(present_key),
         is_over=limits.are_exceeded(started=session.started_at, seen=session.seen_at, now=timezone.now()),
     )
 

@@ -78,15 +78,15 @@ def limits_of(account: Account | None) -> SessionLimits:
     return SessionLimits(idle, longest)
 
 
-def make_room(*, account: Account, user_id: int, session_key: str) -> int:
-    """End the user's oldest sessions in the account beyond its limit, never ``session_key``; return how many.
+def make_room(*, account: Account, user_id: int, row_key: str) -> int:
+    """End the user's oldest sessions in the account beyond its limit, never that of ``row_key``; return how many.
 
     Expired sessions whose rows are still there do not count. To be called with the account's audit chain locked, so
     that two sessions that begin at once are both counted.
     """
     if account.most_sessions is None:
         return 0
-    others = Session.objects.filter(user_id=user_id, account=account).exclude(pk=session_key)
+    others = Session.objects.filter(user_id=user_id, account=account).exclude(pk=row_key)
     limits, now, going_on = limits_of(account), timezone.now(), []
     for key, started, seen in others.order_by("-started_at", "pk").values_list("pk", "started_at", "seen_at"):
         if not limits.are_exceeded(started=started, seen=seen, now=now):

@@ -1,5 +1,11 @@
-"""The session engine: Django's database sessions, with user, account, times and address in columns of their own."""
+"""The session engine: Django's database sessions, with user, account, times and address in columns of their own.
 
+A row is found by a digest of the session's key, which is in the browser's cookie alone: whoever has a copy of the
+database goes on in nobody's session.
+"""
+
+import base64
+import hashlib
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,6 +32,19 @@ _LETTERS = frozenset(VALID_KEY_CHARS)
 _under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=str)
 
 
+_ROW_KEY_BYTES = 30  # of the digest: in base64 they are the 40 characters that Django's column holds
+
+
+def row_key(session_key: str | None) -> str:
+    """Return what the row of a session is found by; without a session empty, which is nobody's.
+
+    The key has 165 random bits, which need no slow digest.
+    """
+    if not session_key:
+        return ""
+    return base64.urlsafe_b64encode(hashlib.sha256(session_key.encode()).digest()[:_ROW_KEY_BYTES]).decode()
+
+
 class SessionStore(DatabaseSessionStore):
     """Stores sessions in ``accounts.models.Session``."""
 
@@ -40,11 +59,22 @@ class SessionStore(DatabaseSessionStore):
     def create_model_instance(self, data: dict[str, Any]) -> Session:
         """Return the row for ``data``, with what its columns copy of it."""
         row = cast(Session, super().create_model_instance(data))
+        row.session_key = row_key(self.session_key)
         row.user_id = data.get(SESSION_KEY)
         row.uid, row.account_id = data.get(UID), data.get(ACCOUNT)
         row.started_at, row.seen_at = _moment(data.get(STARTED)), _moment(data.get(SEEN))
         row.address, row.agent = data.get(ADDRESS, ""), data.get(AGENT, "")
         return row
+
+    def exists(self, session_key: str) -> bool:
+        """Whether there is a session with that key."""
+        return super().exists(row_key(session_key))
+
+    def delete(self, session_key: str | None = None) -> None:
+        """Delete the row of the session, or of another one."""
+        key = session_key or self.session_key
+        if key is not None:
+            super().delete(row_key(key))
 
     def _validate_session_key(self, key: str | None) -> bool:
         """Whether a cookie can name a session; other characters than those of keys may be no text to a database."""
@@ -53,7 +83,7 @@ class SessionStore(DatabaseSessionStore):
 
     def _get_session_from_db(self) -> Session | None:
         """Return the row of the session, or none if it has ended; one query of every request."""
-        row = _under_key.first(self.session_key) if self.session_key else None
+        row = _under_key.first(row_key(self.session_key)) if self.session_key else None
         if row is None or row.expire_date <= timezone.now():
             self._session_key = None
             return None
@@ -113,7 +143,7 @@ class SessionStore(DatabaseSessionStore):
         A session is written as a whole, so two tabs that are answered at once would otherwise undo each other's
         changes, such as switching accounts.
         """
-        rows = Session.objects.select_for_update(no_key=True).filter(session_key=self.session_key)
+        rows = Session.objects.select_for_update(no_key=True).filter(pk=row_key(self.session_key))
         present = rows.values_list("session_data", flat=True).first()
         if present is None:
             return  # it was ended meanwhile, as saving finds out
@@ -133,7 +163,7 @@ def end_sessions_of(user_id: int, *, but: str | None = None, account_id: int | N
 
     Those in one account, if ``account_id`` says which.
     """
-    sessions = Session.objects.filter(user_id=user_id).exclude(pk=but or "")
+    sessions = Session.objects.filter(user_id=user_id).exclude(pk=row_key(but))
     return (sessions if account_id is None else sessions.filter(account_id=account_id)).delete()[0]
 
 

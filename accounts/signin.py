@@ -25,7 +25,7 @@ from accounts.origin import Origin
 from accounts.policy import may_work
 from accounts.prepared import Prepared
 from accounts.session_limits import SessionEnd, SessionLimits
-from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore
+from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore, row_key
 from accounts.throttle import Limits
 
 _log = logging.getLogger(__name__)
@@ -163,7 +163,7 @@ def _enter(
     request.session[ACCOUNT] = member.account_id
     store(request)
     ended = session_limits.make_room(
-        account=member.account, user_id=member.user_id, session_key=request.session.session_key or ""
+        account=member.account, user_id=member.user_id, row_key=row_key(request.session.session_key)
     )
     audit.record(action, actor=member, origin=origin, details=details)
     if ended:

@@ -34,7 +34,12 @@ def signed_in_session(member: Member) -> str:
         }
     )
     session.create()
+    keys.append(session.session_key)
     return session.session_key
+
+
+#: The keys of the sessions that were made here: browsers have them, and the database has not.
+keys: list[str] = []
 
 
 def visitor(member: Member | None = None, *, csrf_checks: bool = False, raises: bool = True) -> Client:

@@ -17,6 +17,7 @@ from accounts.member_files import Content, Entry
 from accounts.models import Account, Event, Invitation, Mail, Member, Session, User
 from accounts.origin import Origin
 from accounts.policy import NotAllowed
+from accounts.sessions import row_key
 from console import demo
 from tests.accounts.inviting import NEW, PASSWORD, actions_about, invite, invited, member, outcomes
 from tests.mail_server import link_in, mail_server
@@ -98,7 +99,7 @@ def test_signed_in_user_joins_by_a_button_in_a_new_session(cast):
     session = session_of(client)
     assert session.session_key != before
     assert session["account_id"] == 7654321
-    assert not Session.objects.filter(pk=before).exists()
+    assert not Session.objects.filter(pk=row_key(before)).exists()
     assert "You have joined 7654321 - Borealis Labs" in client.get("/iam/apikeys").content.decode()
 
 

@@ -14,6 +14,7 @@ from accounts.login_sessions import SessionGone
 from accounts.models import Account, Event, Mail, Member, Session
 from accounts.policy import NotAllowed
 from accounts.session_limits import limits_of
+from accounts.sessions import row_key
 from console import demo
 from tests.conftest import ACME, BOREALIS
 from tests.visitors import session_of, visitor
@@ -41,7 +42,7 @@ def is_open(client: Client) -> bool:
 
 
 def row_of(client: Client) -> Session:
-    return Session.objects.get(pk=client.cookies[SESSION].value)
+    return Session.objects.get(pk=row_key(client.cookies[SESSION].value))
 
 
 def actions() -> list[str]:
@@ -176,7 +177,7 @@ def test_sessions_are_listed_without_their_keys(cast):
 
 def test_session_whose_time_is_over_signs_nobody_in_though_its_row_is_there(cast):
     client = visitor(cast["priya"])
-    row = Session.objects.filter(pk=client.cookies[SESSION].value)
+    row = Session.objects.filter(pk=row_key(client.cookies[SESSION].value))
     row.update(expire_date=timezone.now() + timedelta(minutes=1))
     assert client.get("/iam/apikeys").status_code == 200
     row.update(expire_date=timezone.now() - timedelta(seconds=1))

@@ -13,6 +13,7 @@ from django.test import Client
 from accounts import factors, outbox, passcodes, sealing, throttle
 from accounts.models import Account, Event, Mail, Member, Passcode, RecoveryCode, Session
 from accounts.sealing import SealError
+from accounts.sessions import row_key
 from console import demo
 from keys import material
 from keys.models import ClassicKey
@@ -135,11 +136,11 @@ def test_nothing_is_open_between_password_and_code(cast, clock):
     assert "authenticator app" in page
     assert "noor" not in page.casefold()
     before = client.cookies[SESSION].value
-    assert not Session.objects.get(pk=before).user_id
+    assert not Session.objects.get(pk=row_key(before)).user_id
     assert actions("user.signed_in") == 0
     assert give_code(client, f" {app.code()[:3]} {app.code()[3:]} ")
     assert client.cookies[SESSION].value != before
-    assert not Session.objects.filter(pk=before).exists()
+    assert not Session.objects.filter(pk=row_key(before)).exists()
     assert Event.objects.get(action="user.signed_in").facts == {"second factor": "one-time passcode"}
     assert client.get("/login/code")["Location"] == "/"
 

@@ -10,6 +10,7 @@ from accounts.models import Event, Member, Session
 from accounts.new_members import add_member, add_vpn_user
 from accounts.origin import Origin
 from accounts.policy import NotAllowed
+from accounts.sessions import row_key
 from keys import material
 from keys.models import ClassicKey, KeptRestriction
 from keys.verification import verify
@@ -119,7 +120,7 @@ def test_suspension_ends_the_sessions_of_whoever_has_no_other_account(cast):
     priya, noor, marcus = visitor(cast["priya"]), visitor(cast["noor"]), visitor(cast["marcus"])
     for name in ("priya", "noor"):
         marcus.post(f"/iam/users/{cast[name].pk}/status", {"status": "suspended"})
-    assert not Session.objects.filter(pk=session_of(priya).session_key).exists()
+    assert not Session.objects.filter(pk=row_key(session_of(priya).session_key)).exists()
     noor.post("/account/switch", {"account": BOREALIS})
     assert noor.get("/iam/apikeys").status_code == 200
 
@@ -131,7 +132,7 @@ def test_account_that_added_somebody_without_an_invitation_keeps_no_session_of_t
     Member.objects.filter(pk=added.pk).update(status="active")
     priya = visitor(cast["priya"])
     visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/status", {"status": "suspended"})
-    assert not Session.objects.filter(pk=session_of(priya).session_key).exists()
+    assert not Session.objects.filter(pk=row_key(session_of(priya).session_key)).exists()
 
 
 @pytest.mark.parametrize("ending", ["removed", "vpn_only"])
@@ -423,7 +424,7 @@ def test_who_leaves_goes_on_in_another_account_in_a_session_of_that_one(cast):
     noor.post(f"/iam/users/{cast['noor'].pk}/remove", {})
     assert session_of(noor).session_key != before
     assert [session.pk for session in Session.objects.filter(user_id=cast["noor"].user_id)] == [
-        session_of(noor).session_key
+        row_key(session_of(noor).session_key)
     ]
     assert session_of(noor)["account_id"] == BOREALIS
     (event,) = events_of("user.account_switched", account_id=BOREALIS)

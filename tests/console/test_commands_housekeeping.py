@@ -11,6 +11,7 @@ from accounts import audit, hierarchy, invitations, throttle
 from accounts.enums import Permission
 from accounts.invitees import read
 from accounts.models import AttemptCount, Event, Invitation, Mail, Member, Session, User
+from accounts.sessions import row_key
 from tests.conftest import ACME
 from tests.visitors import signed_in_session
 
@@ -74,10 +75,10 @@ def test_an_invitation_sent_anew_meanwhile_stays(late, monkeypatch):
 
 def test_sessions_and_counts_that_are_over_go_and_others_stay(cast):
     over, going_on = signed_in_session(cast["noor"]), signed_in_session(cast["priya"])
-    Session.objects.filter(session_key=over).update(expire_date=timezone.now() - timedelta(seconds=1))
+    Session.objects.filter(pk=row_key(over)).update(expire_date=timezone.now() - timedelta(seconds=1))
     throttle.count_attempt("a@b.example", "192.0.2.1")
     AttemptCount.objects.update(window_ends_at=timezone.now() - timedelta(days=2))
     throttle.count_attempt("c@d.example", "192.0.2.2")
     assert tidy() == "Cleared away: 1 sessions, 3 counts of attempts, 0 invitations.\n"
-    assert [row.session_key for row in Session.objects.all()] == [going_on]
+    assert [row.session_key for row in Session.objects.all()] == [row_key(going_on)]
     assert AttemptCount.objects.count() == 3

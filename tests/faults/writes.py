@@ -10,12 +10,12 @@ from django.utils import timezone
 from accounts import account_settings, factors, hierarchy, passcodes, passwords, resets, signin, tokens
 from accounts.models import Account, Invitation, Mail, Member, Passkey, PasswordReset, Session, User
 from accounts.origin import Origin
-from accounts.sessions import SessionStore
+from accounts.sessions import SessionStore, row_key
 from console import demo
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.conftest import BOREALIS
-from tests.visitors import signed_in_session
+from tests.visitors import keys, signed_in_session
 
 ORIGIN = Origin(address="127.0.0.1", request_id="faults")
 NEW = "newcomer@new.example"
@@ -52,11 +52,21 @@ def token_of_new() -> str:
 # --- Requests, for what has to do with sessions -----------------------------------------------------------------------
 
 
+#: Of the requests that were made: the database does not say the keys of their sessions.
+_sessions: list[SessionStore] = []
+
+
+def _key_of(row: Session) -> str:
+    known = [*keys, *(session.session_key for session in _sessions)]
+    return next(key for key in known if row_key(key) == row.pk)
+
+
 def request_of(member: Member | None) -> HttpRequest:
     """A request of somebody signed in, in the session that the test's only ``member`` has, or of a stranger."""
     request = HttpRequest()
     kept = SessionStore.get_model_class().objects.filter(user=member.user).first() if member else None
-    request.session = SessionStore(kept.session_key if kept else member and signed_in_session(member))
+    request.session = SessionStore(_key_of(kept) if kept else member and signed_in_session(member))
+    _sessions.append(request.session)
     request.user = signin.MemberBackend().get_user(member.user_id) if member else None
     request.session.get("loads", None)
     return request
@@ -65,7 +75,7 @@ def request_of(member: Member | None) -> HttpRequest:
 def session_of(member: Member) -> uuid.UUID:
     """The name of the one session that ``member`` has, made when there is none."""
     found = Session.objects.filter(user=member.user).first()
-    return (found or Session.objects.get(pk=signed_in_session(member))).uid
+    return (found or Session.objects.get(pk=row_key(signed_in_session(member)))).uid
 
 
 def sign_in(member: Member) -> Callable[[], Any]:

@@ -13,9 +13,8 @@ import time
 from accounts.models import Session
 from accounts.sessions import SessionStore
 for row in Session.objects.filter(user__email="{}@acme.example"):
-    session = SessionStore(row.session_key)
-    session["proved_at"] = {}
-    session.save()
+    row.session_data = SessionStore().encode({{**row.get_decoded(), "proved_at": {}}})
+    row.save()
 """
 AGE_OLIVIAS_PROOF = PROVED.format("olivia", 0)
 RENEW_MARCUS_PROOF = PROVED.format("marcus", "time.time()")

@@ -40,9 +40,9 @@ AGE_PROOFS = """
 from accounts.models import Session
 from accounts.sessions import SessionStore
 for row in Session.objects.exclude(user=None):
-    session = SessionStore(row.session_key)
-    session["proved_at"] -= 301
-    session.save()
+    held = row.get_decoded()
+    row.session_data = SessionStore().encode({**held, "proved_at": held["proved_at"] - 301})
+    row.save()
 """
 COUNT_NOORS_KEYS = """
 from keys.models import ClassicKey

@@ -13,13 +13,15 @@ pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-session-
 
 #: What is noted of a person's sessions, so many seconds ago.
 AGO = """
+from datetime import UTC, datetime
 from time import time
 from accounts.models import Session
 from accounts.sessions import SessionStore
-for row in Session.objects.filter(user__email="{}@acme.example"):
-    session = SessionStore(row.session_key)
-    session["{}"] = time() - {}
-    session.save()
+for row in Session.objects.filter(user__email="{0}@acme.example"):
+    then = time() - {2}
+    row.session_data = SessionStore().encode({{**row.get_decoded(), "{1}": then}})
+    row.{1} = datetime.fromtimestamp(then, UTC)
+    row.save()
 """
 IDLE, LONGEST = 30 * 60, 12 * 3600  # seconds
 

@@ -13,14 +13,16 @@ import pytest
 from django.core.management import call_command
 
 from accounts import outbox
-from accounts.models import Event, Member
+from accounts.models import Event, Member, Session
 from console import demo
 from keys import lifecycle
 from keys.material import PlainValue
 from keys.models import ClassicKey
+from tests.conftest import BOREALIS
 from tests.leaks.acts import call_with, fails_holding, use_in_earnest
 from tests.leaks.search import VALUE, Seeker, database_cells, everything_kept, parts_of
 from tests.visitors import body_of, visitor
+from tests.web.asking import SESSION
 
 pytestmark = pytest.mark.django_db
 
@@ -121,6 +123,26 @@ def test_secrets_of_login_security_are_in_one_answer_each_and_nowhere_else(peopl
     assert not [line for line in log.made if Seeker([*seeds, *codes]).finds(line)]
     assert not seeker.finds(log.printed.getvalue())
     assert "/reset/[redacted]" in log.printed.getvalue()
+
+
+def test_key_of_a_session_is_in_its_cookie_and_nowhere_else(people, log):
+    """Whoever has a copy of the database goes on in nobody's session, nor where a code is still asked for."""
+    noor, second_stage = people["noor"], visitor()
+    seed = re.findall(r"data-value-text>([^<]+)<", body_of(noor.post("/user/security/passcode")).decode())[0]
+    noor.post("/user/security/passcode", {"code": pyotp.TOTP(seed.replace(" ", "")).now()})
+    second_stage.post("/login", {"username": "noor@acme.example", "password": demo.PASSWORD})
+    people["sam"].post("/account/switch", {"account": BOREALIS})
+    clients = [second_stage, *(client for client in people.values() if SESSION in client.cookies)]
+    cookies = [client.cookies[SESSION].value for client in clients]
+    assert Session.objects.count() == len(cookies) > 5
+    seeker = Seeker(cookies)
+    assert not [place for place, content in everything_kept() if seeker.finds(content)]
+    assert not [line for line in log.made if seeker.finds(line)]
+    thief = visitor()
+    for row in Session.objects.all():
+        thief.cookies[SESSION] = row.pk
+        assert thief.get("/iam/apikeys")["Location"].startswith("/login")
+        assert thief.get("/login/code")["Location"] == "/login"
 
 
 def test_an_error_while_verifying_does_not_print_the_value(known, seeker, log, monkeypatch):

@@ -4,6 +4,7 @@ import re
 
 from accounts.enums import Permission
 from accounts.models import Account, Event, Member, Session
+from accounts.sessions import row_key
 from keys.models import ClassicKey
 from tests import matrix
 from tests.matrix import Act, Case, may
@@ -182,11 +183,11 @@ class Checker:
         account = Account.objects.get(pk=actor.account_id)
         match surface.route:
             case "accounts:end-session" | "accounts:end-user-sessions":
-                assert self.world.others_key not in kept, where
-                assert self.world.session_key in kept, where
+                assert row_key(self.world.others_key) not in kept, where
+                assert row_key(self.world.session_key) in kept, where
             case "accounts:end-all-sessions":
-                assert self.world.session_key not in kept, where
-                assert (self.world.others_key in kept) is (actor.pk != self.world.target.pk), where
+                assert row_key(self.world.session_key) not in kept, where
+                assert (row_key(self.world.others_key) in kept) is (actor.pk != self.world.target.pk), where
             case "accounts:settings-user-list":
                 assert account.restrict_user_list is not self.case.list_is_restricted, where
             case "accounts:settings-second-factor":

@@ -21,6 +21,7 @@ from django.utils import timezone
 from accounts import audit, events, hierarchy, import_jobs
 from accounts.models import Account, BranchFreeze, ImportJob, ImportState, Member, Passkey, Session, User
 from accounts.origin import Origin
+from accounts.sessions import row_key
 from keys import material
 from keys.forms import packed
 from keys.models import ClassicKey
@@ -164,12 +165,12 @@ class World:
             created_at=timezone.now(),
         )  # fmt: skip
         self.others_key = signed_in_session(self.target)  # one that the client here does not have
-        self.session_uid = Session.objects.get(pk=self.others_key).uid
+        self.session_uid = Session.objects.get(pk=row_key(self.others_key)).uid
 
     def become(self, case: Case) -> None:
         """Make the database say what this case says."""
         self.target_status, self.other_list = case.target_status, "false" if case.list_is_restricted else "true"
-        Session.objects.exclude(pk=self.others_key).delete()
+        Session.objects.exclude(pk=row_key(self.others_key)).delete()
         # A new one each time: on a slow machine an older one would be due to note that it is in use, or to prove again.
         self.session_key = "" if self.stand is Stand.NOBODY else signed_in_session(self.actor)
         Member.objects.filter(pk=self.target.pk).update(status=case.target_status)
