@@ -164,7 +164,12 @@ def place(member: Member, parent: Member | None) -> Member:
 
 
 def place_all(members: Sequence[Member], parent: Member | None) -> Sequence[Member]:
-    """Give unsaved ``members`` of one account their places below one parent; one query for all. See ``place``."""
+    """Give unsaved ``members`` of one account their places below one parent; one query for all. See ``place``.
+
+    The place is checked first: keys that were reserved are not given out again, and there are so many and no more.
+    """
+    if parent is not None and members:
+        _check_place(parent, members[0].account_id, levels=1)
     return place_each(members, [parent] * len(members))
 
 

@@ -188,6 +188,10 @@ def _add_vpn_user(name: str, email: str, given: Mapping[str, str], by: Member, o
         raise ValueError("The account allows no users with this address.")
     if Member.objects.filter(account_id=by.account_id, user__email=email).exists():
         raise ValueError("This address already belongs to a user of the account.")
+    chosen = given.get("api_username")
+    # The index decides; but by then a member's number is used up, and the installation has so many and no more.
+    if chosen and Member.objects.filter(api_username=chosen).exists():
+        raise ApiUsernameTaken
     (member,) = insert_members(parent=by, users={name: users_of([email])[email]}, status=MemberStatus.VPN_ONLY)
     for field, value in given.items():
         setattr(member, field, value)

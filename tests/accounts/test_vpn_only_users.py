@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from django.db import connection
 from django.test import Client
 
-from accounts import events, signin
+from accounts import events, hierarchy, new_members, signin
 from accounts.enums import MemberStatus, Permission
 from accounts.models import Account, Event, Mail, Member, User
 from console import demo
@@ -88,6 +89,32 @@ def test_api_username_of_a_vpn_only_user_is_chosen_once_in_the_installation(cast
     assert "This API username is taken. Choose another." in answer
     assert all(text in answer for text in typed.values())
     assert (Member.objects.count(), User.objects.count(), Event.objects.count()) == count
+
+
+def test_api_username_that_is_taken_at_the_same_moment_is_said_to_be(cast, monkeypatch):
+    genuine = new_members.insert_members
+
+    def meanwhile(**arguments):
+        Member.objects.filter(pk=cast["priya"].pk).update(api_username="oslo-gateway")
+        return genuine(**arguments)
+
+    monkeypatch.setattr(new_members, "insert_members", meanwhile)
+    typed = {"name": "Oslo", "email": NEW, "api_username": "oslo-gateway"}
+    answer = visitor(cast["marcus"]).post("/iam/users/add_vpn_user", typed).content.decode()
+    assert "This API username is taken. Choose another." in answer
+
+
+def test_whoever_is_not_added_uses_up_no_number(cast, monkeypatch):
+    """A member's number is given out once, and there are so many for the life of an installation."""
+    client, (first,) = visitor(cast["marcus"]), hierarchy.reserve_ids(1)
+    vpn_user = {"name": "Oslo", "email": NEW, "api_username": "oslo"}
+    Member.objects.filter(pk=cast["priya"].pk).update(api_username="oslo")
+    assert "is taken" in client.post("/iam/users/add_vpn_user", vpn_user).content.decode()
+    monkeypatch.setattr(hierarchy, "MAX_DEPTH", 2)
+    assert "2 levels" in client.post("/iam/users/add_vpn_user", {"name": "Oslo", "email": NEW}).content.decode()
+    assert "2 levels" in client.post("/iam/users/invite_users", {"addresses": f"{NEW} b@new.example"}).content.decode()
+    # Reserving uses them up on PostgreSQL, adding somebody on SQLite.
+    assert list(hierarchy.reserve_ids(1)) == [first + 1 if connection.vendor == "postgresql" else first]
 
 
 def test_vpn_only_user_is_called_what_the_account_called_them_whoever_they_are_elsewhere(cast):
