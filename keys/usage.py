@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
 
 from django.db import connection, transaction
 
@@ -31,7 +32,7 @@ _AT_ONCE = 3.0  # seconds from a refusal to its event; if it takes longer, the e
 _IDLE = 15.0  # seconds without anything to write, after which the writer gives back its database connection
 
 # Strangers can make up any number of addresses, so there are bounds for what is kept, and for the time of writing it.
-_MOST_KEYS = 2_000  # whose refusals are kept
+_MOST_KEYS = 2_000  # whose refusals are kept; where there are more, the account with the most of them gives way
 _MOST_ADDRESSES = 20  # of one key's refusals; those from further addresses are counted together
 _MOST_EVENTS = 50  # in one go; each has its own transaction, so that other events of the account get in between
 _MOST_USED = 20_000  # keys remembered as used within the last minute
@@ -64,6 +65,7 @@ class _Refused:
 class _RefusedKey:
     """Refusals of one key by address, None being an unknown one."""
 
+    account_id: int
     holder_id: int
     places: dict[str | None, _Refused] = field(default_factory=dict)
 
@@ -78,6 +80,7 @@ class Collector:
         self._used: dict[int, tuple[float, str]] = {}
         self._next_use: dict[int, float] = {}
         self._refused: dict[int, _RefusedKey] = {}
+        self._held: Counter[int] = Counter()  # how many of these keys each account has
         self._dropped = 0
         self._noted = threading.Event()
         self._in_background = False
@@ -97,16 +100,20 @@ class Collector:
             self._used[key_id] = now, address or ""
         self._wake()
 
-    def refused(self, *, key_id: int, holder_id: int, why: str, address: str | None) -> None:
-        """Note that a call with a known key was refused."""
+    def refused(self, *, key_id: int, account_id: int, holder_id: int, why: str, address: str | None) -> None:
+        """Note that a call with a known key was refused.
+
+        Whoever tries the keys of one account without end must not keep those of another out of its activity log.
+        """
         now = self._clock()
         with self._lock:
             key = self._refused.get(key_id)
             if key is None:
-                if len(self._refused) >= _MOST_KEYS:
+                if len(self._refused) >= _MOST_KEYS and not self._make_room(account_id):
                     self._dropped += 1
                     return
-                key = self._refused[key_id] = _RefusedKey(holder_id)
+                key = self._refused[key_id] = _RefusedKey(account_id, holder_id)
+                self._held[account_id] += 1
             if address not in key.places and len(key.places) >= _MOST_ADDRESSES:
                 address = _FURTHER
             noted = key.places.setdefault(address, _Refused(now, now))
@@ -115,6 +122,22 @@ class Collector:
             noted.last = now
             noted.whys[why] += 1
         self._wake()
+
+    def _make_room(self, account_id: int) -> bool:
+        """Drop the newest key of the account that has the most, if that leaves it no fewer than ``account_id`` gets."""
+        largest, most = self._held.most_common(1)[0]
+        if self._held[account_id] >= most - 1:
+            return False
+        newest = next(key_id for key_id, key in reversed(self._refused.items()) if key.account_id == largest)
+        self._dropped += sum(noted.whys.total() for noted in self._forget(newest).places.values())
+        return True
+
+    def _forget(self, key_id: int) -> _RefusedKey:
+        key = self._refused.pop(key_id)
+        self._held[key.account_id] -= 1
+        if not self._held[key.account_id]:
+            del self._held[key.account_id]
+        return key
 
     # --- Writing -----------------------------------------------------------------------------------------------------
 
@@ -158,13 +181,16 @@ class Collector:
                     noted.first = now  # of those that came since
 
     def _due(self, minute: int, *, last: bool) -> list[tuple[int, int, str | None, _Refused]]:
-        """Return the refusals to write in this minute, and forget keys without any for a whole minute."""
+        """Return the refusals to write in this minute, and forget keys without any for a whole minute.
+
+        What waits longest goes first: else keys that are tried again every minute would keep all others waiting.
+        """
         with self._lock:
             dropped, self._dropped = self._dropped, 0
             for key_id, key in list(self._refused.items()):
                 key.places = {a: noted for a, noted in key.places.items() if noted.whys or noted.minute >= minute}
                 if not key.places:
-                    del self._refused[key_id]
+                    self._forget(key_id)
             due = [
                 (key_id, key.holder_id, address, noted)
                 for key_id, key in self._refused.items()
@@ -173,7 +199,7 @@ class Collector:
             ]
         if dropped:
             _log.warning("%d refused calls are in no activity log: too many keys were tried at once", dropped)
-        return due if last else due[:_MOST_EVENTS]
+        return due if last else nsmallest(_MOST_EVENTS, due, key=lambda one: one[3].first)
 
     # --- The writer: a thread, where a process serves calls ----------------------------------------------------------
 

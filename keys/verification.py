@@ -106,7 +106,9 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
         reason = Reason.FROZEN
     else:
         reason = Reason.ACCOUNT_ADDRESS if passes_key else Reason.KEY_ADDRESS
-    usage.collector.refused(key_id=key_id, holder_id=member_id, why=reason.value, address=address)
+    usage.collector.refused(
+        key_id=key_id, account_id=account_id, holder_id=member_id, why=reason.value, address=address
+    )
     return Verdict(reason, key_id, member_id, account_id, api_username, email)
 
 

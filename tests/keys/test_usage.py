@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections import Counter
 from datetime import UTC, datetime
 
 import pytest
@@ -12,6 +13,7 @@ from accounts.models import Event, Member
 from keys import events, usage
 from keys.models import ClassicKey
 from keys.usage import Collector
+from tests.conftest import ACME, BOREALIS
 
 HERE, ELSEWHERE = "17.5.7.8", "203.0.113.9"
 
@@ -130,9 +132,18 @@ def refuse(key_of):
     def refuse(collector: Collector, times: int = 1, address: str | None = HERE, why: str = "wrong value") -> None:
         key = key_of("priya")
         for _ in range(times):
-            collector.refused(key_id=key.pk, holder_id=key.holder_id, why=why, address=address)
+            collector.refused(
+                key_id=key.pk, account_id=key.account_id, holder_id=key.holder_id, why=why, address=address
+            )
 
     return refuse
+
+
+def refuse_key(collector: Collector, key_id: int, holder: Member, address: str = HERE) -> None:
+    """Note a refusal of a key, of which the number is enough."""
+    collector.refused(
+        key_id=key_id, account_id=holder.account_id, holder_id=holder.pk, why="wrong value", address=address
+    )
 
 
 def told() -> list[tuple[str, dict]]:
@@ -259,7 +270,7 @@ def test_refused_further_address_is_told_by_name_when_there_is_room_again(refuse
 def test_refused_keys_without_end_are_dropped_and_logged(cast, collector, monkeypatch, caplog):
     monkeypatch.setattr(usage, "_MOST_KEYS", 10)
     for key_id in range(25):
-        collector.refused(key_id=key_id, holder_id=cast["priya"].pk, why="wrong value", address=HERE)
+        refuse_key(collector, key_id, cast["priya"])
     with caplog.at_level(logging.WARNING):
         collector.flush()
         collector.flush()
@@ -269,10 +280,39 @@ def test_refused_keys_without_end_are_dropped_and_logged(cast, collector, monkey
     ]
 
 
+def test_refused_keys_of_one_account_without_end_leave_room_for_those_of_others(cast, collector, monkeypatch, caplog):
+    """Whoever knows the users of an account could else keep calls with other accounts' keys out of the activity."""
+    monkeypatch.setattr(usage, "_MOST_KEYS", 10)
+    elsewhere = Member.objects.filter(account_id=BOREALIS).first()
+    for key_id in range(25):
+        refuse_key(collector, key_id, cast["priya"])
+    for key_id in range(100, 108):
+        refuse_key(collector, key_id, elsewhere)
+    with caplog.at_level(logging.WARNING):
+        collector.flush()
+    noted = Event.objects.filter(action=events.CALL_REFUSED).values_list("account_id", flat=True)
+    assert Counter(noted) == {ACME: 5, BOREALIS: 5}
+    assert "23 refused calls are in no activity log" in caplog.text
+
+
+def test_refusals_that_wait_longest_are_written_first(cast, collector, clock, monkeypatch):
+    """Of keys that are tried again and again there is something to write every minute."""
+    monkeypatch.setattr(usage, "_MOST_EVENTS", 4)
+    for minute in range(3):
+        for key_id in range(4):
+            refuse_key(collector, key_id, cast["priya"])
+        if not minute:
+            clock.now += 1
+            refuse_key(collector, 4, cast["noor"])
+        collector.flush()
+        clock.now += 60
+    assert Event.objects.filter(action=events.CALL_REFUSED, subject_id=cast["noor"].pk).exists()
+
+
 def test_flush_writes_some_events_and_leaves_the_rest_for_the_next(cast, collector, monkeypatch):
     monkeypatch.setattr(usage, "_MOST_EVENTS", 4)
     for key_id in range(10):
-        collector.refused(key_id=key_id, holder_id=cast["priya"].pk, why="wrong value", address=HERE)
+        refuse_key(collector, key_id, cast["priya"])
     for expected in (4, 8, 10, 10):
         collector.flush()
         assert len(told()) == expected
@@ -292,7 +332,7 @@ def test_refused_event_that_fails_is_written_by_the_next_flush(refuse, collector
 
 
 def test_refused_key_of_a_member_removed_meanwhile_is_forgotten(cast, collector):
-    collector.refused(key_id=1, holder_id=999_999, why="wrong value", address=HERE)
+    collector.refused(key_id=1, account_id=ACME, holder_id=999_999, why="wrong value", address=HERE)
     collector.flush()
     assert told() == []
 
@@ -429,7 +469,7 @@ def test_noting_from_many_threads_loses_nothing(cast, collector):
 
     def call() -> None:
         for number in range(500):
-            collector.refused(key_id=number % 5, holder_id=holder.pk, why="wrong value", address=HERE)
+            refuse_key(collector, number % 5, holder)
             collector.accepted(number, HERE)
 
     callers = [threading.Thread(target=call) for _ in range(8)]

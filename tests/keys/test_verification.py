@@ -186,7 +186,8 @@ def test_verify_notes_known_keys_alone(cast, key_of, value_of, noted):
     verify("1234567_priya@acme.example", value_of("priya"), HERE)
     verify("1234567_priya@acme.example", "wrong", None)
     verify("1234567_nobody@acme.example", "wrong", HERE)
-    assert noted == [("accepted", key.pk, HERE), ("refused", key.pk, key.holder_id, "wrong value", None)]
+    refused = ("refused", key.pk, key.account_id, key.holder_id, "wrong value", None)
+    assert noted == [("accepted", key.pk, HERE), refused]
 
 
 # --- The statement ----------------------------------------------------------------------------------------------------
