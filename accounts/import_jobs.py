@@ -46,8 +46,8 @@ _EVERY = 1.0
 _SILENT = timedelta(seconds=30)
 #: How long a file and its report are kept.
 _KEPT = timedelta(days=1)
-#: Files up to this many bytes are quickly read and are not counted; of larger ones an account may send so many. A file
-#: of a hundred thousand people takes a second to read, and another process ten seconds to check.
+#: Files up to this many bytes are quickly read and are not counted unless they take a process; of the others an account
+#: may send so many. One of a hundred thousand people takes a second to read, and another process ten seconds to check.
 LARGE = 128 * 1024
 LARGE_FILES = throttle.Limit("large files", 30, timedelta(hours=1))
 
@@ -127,6 +127,16 @@ def count_large_file(member: Member, size: int) -> None:
         raise TooManyFiles("Your earlier file is still being processed. Wait until that is finished, or cancel it.")
     if _is_another_at_work(member, entries__gt=AT_HAND):
         raise TooManyFiles("Another user is importing a large file at the moment. Send yours when that is finished.")
+    _count(member)
+
+
+def count_long_file(member: Member, size: int, content: Content) -> None:
+    """Count a file of ``size`` bytes that was read, if it is a small one and takes a process. Raises TooManyFiles."""
+    if size <= LARGE and content.lines > AT_HAND:
+        _count(member)
+
+
+def _count(member: Member) -> None:
     full = throttle.count(LARGE_FILES, str(member.account_id))
     if full is not None:
         raise TooManyFiles(

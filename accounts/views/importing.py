@@ -60,6 +60,7 @@ def _take(request: MemberRequest) -> HttpResponse:
         if not form.is_valid():
             return _ask(request, form)
         file, data, content = (form.cleaned_data[name] for name in ("file", "data", "content"))
+        import_jobs.count_long_file(request.member, len(data), content)
         import_jobs.take(request.member, file_name=file.name, data=data, content=content, origin=request.origin)
     except TooManyFiles as error:
         if error.retry_after:

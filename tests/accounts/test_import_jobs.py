@@ -259,8 +259,19 @@ def test_large_files_are_taken_one_at_a_time_and_not_without_end(cast, processes
     assert 3_500 < int(answer["Retry-After"]) <= 3_600
     assert processes == []
     monkeypatch.setattr(import_jobs, "LARGE", 1_000)
+    monkeypatch.setattr(import_jobs, "AT_HAND", 1_000)
     send(marcus)
-    assert len(processes) == 1  # a small one is not counted
+    assert job_of(cast["marcus"]).state == ImportState.CHECKED  # a small one, worked on at hand, is not counted
+
+
+def test_small_files_that_take_a_process_are_not_taken_without_end(cast, processes, monkeypatch):
+    """Else one after another, each in place of the last, would start as many processes as there are requests."""
+    monkeypatch.setattr(import_jobs, "LARGE_FILES", import_jobs.throttle.Limit("large files", 2, timedelta(hours=1)))
+    marcus = visitor(cast["marcus"])
+    answers = [send(marcus) for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [302, 302, 429, 429]
+    assert "may send 2 large files in an hour." in text(answers[-1])
+    assert len(processes) == 2
 
 
 def test_check_is_begun_again_only_where_it_was_interrupted(cast, processes):
