@@ -33,8 +33,12 @@ def read(text: str) -> list[Invitee]:
     name is not read. Takes time in proportion to the text.
     """
     found: dict[str, Invitee] = {}
+    seen: set[str] = set()  # a single letter may stand there two hundred thousand times
     for number, line in enumerate(text.splitlines(), start=1):
         for entry in _entries(line):
+            if entry in seen:
+                continue
+            seen.add(entry)
             invitee = _invitee(number, entry)
             found.setdefault(invitee.email or invitee.text, invitee)
     return list(found.values())

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts import invitees
 from accounts.invitees import LONGEST_TEXT, read
 
 
@@ -55,3 +56,10 @@ def test_no_text_takes_long(piece):
     started = time.perf_counter()
     read((piece * LONGEST_TEXT)[: LONGEST_TEXT // 4])
     assert time.perf_counter() - started < 5
+
+
+def test_what_stands_there_many_times_is_looked_at_once(monkeypatch):
+    looked_at, genuine = [], invitees.clean_email
+    monkeypatch.setattr(invitees, "clean_email", lambda entry: looked_at.append(entry) or genuine(entry))
+    assert [invitee.line for invitee in read("a,b@x.example," * 100 + "\nB@x.example a")] == [1, 1]
+    assert looked_at == ["a", "b@x.example", "B@x.example"]
