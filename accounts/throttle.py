@@ -55,6 +55,8 @@ class TryLater(Exception):
 PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one client address
 EMAIL = Limit("email", 20, timedelta(minutes=15))  # one e-mail address, wherever from
 ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, whatever e-mail address
+#: Beside ``ADDRESS``, of an IPv6 network of 48 bits: one customer may have it, and it holds 65,536 such addresses.
+NETWORK = Limit("network", 1_000, timedelta(minutes=15))
 
 #: The limits of one kind of attempt: for an e-mail address from one place, from anywhere, and for one place.
 Limits = tuple[Limit, Limit, Limit] | tuple[Limit, Limit]
@@ -82,7 +84,9 @@ _AT_ONCE, _AT_A_WRITE = 5_000, 500
 
 def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], _place(address)
-    subjects = zip(limits, (f"{place} {email}", email, place), strict=False)  # the place does not always count
+    subjects = [*zip(limits, (f"{place} {email}", email, place), strict=False)]  # the place does not always count
+    if ADDRESS in limits and address is not None and ":" in address:
+        subjects.append((NETWORK, _network(address, 48)))
     return [(limit, _key(limit, subject)) for limit, subject in subjects]
 
 
@@ -94,7 +98,11 @@ def _place(address: str | None) -> str:
     """Return what counts as one place: an IPv4 address, or an IPv6 network of 64 bits, as one home has."""
     if address is None:
         return "unknown"
-    return str(ipaddress.ip_network((address, 64), strict=False)) if ":" in address else address
+    return _network(address, 64) if ":" in address else address
+
+
+def _network(address: str, bits: int) -> str:
+    return str(ipaddress.ip_network((address, bits), strict=False))
 
 
 def count_attempt(email: str, address: str | None, limits: Limits = SIGN_IN) -> timedelta | None:

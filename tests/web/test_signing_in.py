@@ -403,6 +403,7 @@ def test_constants_are_those_promised():
     assert limits == list(zip((5, 20, 100), minutes, strict=True))
     assert timedelta(minutes=5) == signin.FRESH_PROOF
     assert [(limit.attempts, limit.window) for limit in throttle.PROOFS] == limits[:2]
+    assert (throttle.NETWORK.attempts, throttle.NETWORK.window) == (1_000, minutes[2])
     kept = SimpleNamespace(
         idle=django_settings.KEYTREE_SESSION_IDLE_MINUTES, hours=django_settings.KEYTREE_SESSION_HOURS
     )
@@ -417,6 +418,24 @@ def test_addresses_of_one_home_are_one_place(db):
     assert [wait is None for wait in waits] == [True] * 5 + [False] * 3
     assert throttle.count_attempt("priya@acme.example", "2001:db8:0:2::1") is None
     assert throttle.count_attempt("sam@acme.example", home[0]) is None
+
+
+def test_homes_of_one_network_have_a_count_together(cast, hashed, monkeypatch):
+    """An IPv6 network of 48 bits: one customer may have it, who has as many homes as there are in a town."""
+    limit = throttle.Limit("network", 8, throttle.NETWORK.window)
+    monkeypatch.setattr(throttle, "NETWORK", limit)
+
+    def guess(number: int, password: str = "wrong") -> int:
+        return log_in(
+            "priya" if password != "wrong" else f"{number}", password, REMOTE_ADDR=f"2001:db8:0:{number}::1"
+        ).status_code
+
+    assert [guess(number) for number in range(7)] == [200] * 7
+    assert guess(7, demo.PASSWORD) == 302  # no guess, and taken out again
+    assert [guess(number) for number in range(8, 12)] == [200] + [429] * 3
+    answer = Client().post("/reset", {"email": "priya@acme.example"}, REMOTE_ADDR="2001:db8:0:99::1")
+    assert (answer.status_code, "Retry-After" in answer.headers) == (429, True)
+    assert log_in("priya", REMOTE_ADDR="2001:db8:1::1").status_code == 302
 
 
 def test_those_from_nowhere_known_are_one_place(db):
