@@ -1,7 +1,7 @@
 """The session engine: Django's database sessions, with user, account, times and address in columns of their own.
 
-A row is found by a digest of the session's key, which is in the browser's cookie alone: whoever has a copy of the
-database goes on in nobody's session.
+A row is found by a digest of the session's key, which is only in the browser's cookie: a copy of the database lets
+nobody continue a session.
 """
 
 import base64
