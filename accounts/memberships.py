@@ -31,6 +31,9 @@ from accounts.transactions import one_transaction
 
 #: How many users still at work below somebody are named before their removal.
 MOST_NAMED = 1_000
+#: How many branches of an account are frozen at once; only the owner may freeze more. Each call with a key of the
+#: account is compared with every one of them: somebody with many users below could make all calls slow.
+MOST_FROZEN = 1_000
 
 
 def present_member(member: Member) -> Member:
@@ -287,11 +290,14 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
 def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) -> None:
     """Freeze the branch of ``member``: none of its users can use the console, and their keys are refused.
 
-    Nothing else about them changes. If the branch is frozen already, nothing happens. Raises NotAllowed.
+    Nothing else about them changes. If the branch is frozen already, nothing happens. Raises NotAllowed, also where
+    ``MOST_FROZEN`` branches of the account are frozen and ``by`` is not the owner.
     """
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
     if not BranchFreeze.objects.filter(member=member).exists():
+        if not by.is_owner and BranchFreeze.objects.filter(account_id=by.account_id).count() >= MOST_FROZEN:
+            raise NotAllowed(f"{MOST_FROZEN:,} branches of the account are frozen: thaw one first, or ask the owner.")
         BranchFreeze.objects.create(account=member.account, member=member, by=by, reason=reason, at=timezone.now())
         audit.record(events.BRANCH_FROZEN, actor=by, subject=member, origin=origin, details={"reason": reason})
 

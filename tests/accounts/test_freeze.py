@@ -295,3 +295,19 @@ def test_statuses_stay_what_they_were(cast, freeze, origin):
     memberships.change_status(member=cast["dmitri"], status=MemberStatus.ACTIVE, by=cast["olivia"], origin=origin)
     memberships.thaw_branch(member=cast["sam"], by=cast["olivia"], origin=origin)
     assert dict(Member.objects.values_list("pk", "status")) == before | {cast["dmitri"].pk: "active"}
+
+
+def test_more_branches_than_there_may_be_are_frozen_by_the_owner_alone(cast, monkeypatch):
+    """Every call looks at each: somebody with thousands of users below could make all of them slow."""
+    monkeypatch.setattr(memberships, "MOST_FROZEN", 1)
+    marcus, olivia = visitor(cast["marcus"]), visitor(cast["olivia"])
+    said = []
+    for client, name in ((marcus, "priya"), (marcus, "lena"), (marcus, "priya"), (olivia, "sam")):
+        said.append(client.post(f"/iam/users/{cast[name].pk}/freeze", {"reason": "An audit"}))
+    assert [answer.status_code for answer in said] == [302, 403, 302, 302]
+    assert "1 branches of the account are frozen: thaw one first, or ask the owner." in said[1].content.decode()
+    assert set(BranchFreeze.objects.values_list("member_id", flat=True)) == {cast["priya"].pk, cast["sam"].pk}
+    assert Event.objects.filter(action="permission.refused", subject_id=cast["lena"].pk).exists()
+    marcus.post(f"/iam/users/{cast['priya'].pk}/thaw")
+    olivia.post(f"/iam/users/{cast['sam'].pk}/thaw")
+    assert marcus.post(f"/iam/users/{cast['lena'].pk}/freeze", {"reason": "An audit"}).status_code == 302
