@@ -150,7 +150,8 @@ def test_link_is_used_by_somebody_who_is_logged_in(cast, link, mailoutbox, statu
     Member.objects.filter(user=cast["noor"].user_id).update(status="active")
     ask("noor@acme.example")
     outbox.send_due()
-    assert priya.post(link_in(mailoutbox[-1]), {"password": f"{NEW}, once more"})["Location"] == "/login"
+    another = next(message for message in mailoutbox[1:] if "/reset/ktr_" in message.body)  # before what else is told
+    assert priya.post(link_in(another), {"password": f"{NEW}, once more"})["Location"] == "/login"
     assert is_open(priya)
 
 
