@@ -176,7 +176,9 @@ def test_the_index_agrees_with_the_table_after_it_caught_up() -> None:
     agrees()
     generator.generate(members=50, shape="random", seed=3)
     agrees()
-    new_members.add_member(parent=members[0], user=make_user("Dora Engel"), origin=COMMAND_LINE)
+    dora = new_members.add_member(parent=members[0], user=make_user("Dora Engel"), origin=COMMAND_LINE)
+    agrees()
+    memberships.remove_member(member=dora, by=members[0], origin=COMMAND_LINE)
     agrees()
     with transaction.atomic():
         add(members[0], "Emil Funk")
