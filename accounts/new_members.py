@@ -64,20 +64,16 @@ def add_member(
     origin: Origin,
     status: MemberStatus = MemberStatus.ACTIVE,
     permissions: Permission = Permission(0),
-    api_username: str = "",
 ) -> Member:
     """Add ``user`` to the account below ``parent`` and return the new member.
 
     Raises NotAllowed if the parent was removed meanwhile, TreeError below the deepest level, IntegrityError for a user
-    already in the account or a taken API username.
+    already in the account, or where another member has the API username.
     """
     # The parent's row is read under the account's lock: a move at the same moment must not leave an old path.
     hierarchy.lock_account(parent.account_id)
     parent = present_member(parent)
-    member = _insert(
-        account=parent.account, user=user, parent=parent, status=status, permissions=permissions,
-        api_username=api_username,
-    )  # fmt: skip
+    member = _insert(account=parent.account, user=user, parent=parent, status=status, permissions=permissions)
     audit.record(events.MEMBER_ADDED, actor=parent, subject=member, origin=origin)
     return member
 
@@ -89,12 +85,8 @@ def _insert(
     parent: Member | None,
     status: MemberStatus,
     permissions: Permission = Permission(0),
-    api_username: str = "",
 ) -> Member:
     member = new_member(account, user, status, permissions)
-    if api_username:
-        # Folded like the address in it: that is how a call's user name is looked up.
-        member.api_username = canonical_email(api_username)
     hierarchy.place(member, parent).save(force_insert=True)
     text_index.catch_up()
     return member
