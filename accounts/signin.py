@@ -179,7 +179,7 @@ def _enter(
 def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> None:
     """Make an account that the signed-in user has just joined the current one, under a new session id."""
     with transaction.atomic():
-        request.session.cycle_key()
+        _renew(request)
         _enter(request, member, events.ACCOUNT_SWITCHED, origin)
 
 
@@ -272,9 +272,8 @@ def prove_identity(request: HttpRequest, *, member: Member, password: str, origi
 def note_proof(request: HttpRequest, *, member: Member, origin: Origin) -> None:
     """Note that the member has just proved who they are, under a new session id."""
     with transaction.atomic():
-        request.session.cycle_key()
         request.session[PROVED] = timezone.now().timestamp()
-        store(request)
+        _renew(request)
         audit.record(events.IDENTITY_PROVED, actor=member, origin=origin)
 
 
@@ -300,6 +299,12 @@ def store(request: HttpRequest) -> None:
         request.session.save()
     except UpdateError:
         raise SessionInterrupted("The session was ended while the request was answered.") from None
+
+
+def _renew(request: HttpRequest) -> None:
+    """Write the session and give it a new id. Raises SessionInterrupted: an ended one is not brought back by that."""
+    store(request)
+    request.session.cycle_key()
 
 
 def has_fresh_proof(request: HttpRequest) -> bool:

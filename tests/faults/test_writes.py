@@ -101,10 +101,16 @@ def test_what_an_event_says_of_a_session_is_stored_with_it(writes, change):
     assert (kept["account_id"], kept["proved_at"] > 0) in {(ACME, True), (BOREALIS, False)}
 
 
-def test_account_is_not_switched_in_a_session_that_was_ended_meanwhile(writes):
-    noor = Member.objects.select_related("user").get(account_id=ACME, user__email="noor@acme.example")
+@pytest.mark.parametrize("change", ["prove_identity", "switch_account", "enter_account"])
+def test_session_that_was_ended_meanwhile_is_neither_changed_nor_brought_back(writes, change):
+    noor = Member.objects.select_related("user", "account").get(account_id=ACME, user__email="noor@acme.example")
     request, before = request_of(noor), stored()
     SessionStore.get_model_class().objects.all().delete()
+    calls = {
+        "prove_identity": lambda: signin.prove_identity(request, member=noor, password=demo.PASSWORD, origin=ORIGIN),
+        "switch_account": lambda: signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN),
+        "enter_account": lambda: signin.enter_account(request, member=noor, origin=ORIGIN),
+    }
     with pytest.raises(SessionInterrupted):
-        signin.switch_account(request, account_id=BOREALIS, origin=ORIGIN)
+        calls[change]()
     assert stored() == {**before, "Session": []}
