@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import OperationalError
@@ -43,12 +44,13 @@ def test_accepted_is_written_by_flush_alone(key_of, last_used, collector, clock)
     assert last_used() == (at(clock.now), HERE)
 
 
-def test_accepted_again_within_a_minute_is_not_written(key_of, last_used, collector, clock):
+def test_accepted_again_within_a_minute_is_not_written(key_of, last_used, collector, clock, django_assert_num_queries):
     key_id, first = key_of("priya").pk, clock.now
     for seconds in range(60):
         clock.now = first + seconds
         collector.accepted(key_id, HERE if seconds == 0 else ELSEWHERE)
-        collector.flush()
+        with django_assert_num_queries(1 if seconds == 0 else 0):
+            collector.flush()
     assert last_used() == (at(first), HERE)
     clock.now = first + 60
     collector.accepted(key_id, ELSEWHERE)
@@ -92,16 +94,23 @@ def test_flush_writes_all_keys_in_one_statement(cast, collector, clock, django_a
 
 
 def test_flush_that_fails_keeps_what_it_had(key_of, last_used, collector, clock, monkeypatch):
+    key_id, is_late = key_of("priya").pk, False
+
     def away(used):
+        if is_late:  # a minute later, the key is used while the statement waits
+            clock.now += 60
+            collector.accepted(key_id, ELSEWHERE)
         raise OperationalError("away")
 
-    collector.accepted(key_of("priya").pk, HERE)
-    with monkeypatch.context() as patch:
-        patch.setattr(usage, "_write_last_used", away)
-        with pytest.raises(OperationalError):
-            collector.flush()
-    collector.flush()
-    assert last_used() == (at(clock.now), HERE)
+    for is_late in (False, True):
+        collector.accepted(key_id, HERE)
+        with monkeypatch.context() as patch:
+            patch.setattr(usage, "_write_last_used", away)
+            with pytest.raises(OperationalError):
+                collector.flush()
+        collector.flush()
+        assert last_used() == (at(clock.now), ELSEWHERE if is_late else HERE)
+        clock.now += 60
 
 
 def test_flush_keeps_rows_that_were_locked(key_of, last_used, collector, monkeypatch):
@@ -165,13 +174,16 @@ def test_refused_is_an_event_for_those_who_look_after_the_holder(cast, refuse, c
     assert list(audit.breaks(event.account_id)) == []
 
 
-def test_refused_a_thousand_times_is_one_event_and_one_when_the_minute_is_over(refuse, collector, clock):
+def test_refused_a_thousand_times_is_one_event_and_one_when_the_minute_is_over(
+    refuse, collector, clock, django_assert_num_queries
+):
     refuse(collector)
     collector.flush()
     for _ in range(9):
         refuse(collector, 111)
         clock.now += 1
-        collector.flush()
+        with django_assert_num_queries(0):
+            collector.flush()
     assert [facts["count"] for _, facts in told()] == [1]
     clock.now += 60
     collector.flush()
@@ -205,6 +217,7 @@ def test_refused_at_the_end_of_the_process_is_written_out(refuse, clock):
         worker.flush(last=True)
         worker.flush(last=True)
     assert sum(facts["count"] for _, facts in told()) == 45
+    assert all(facts["count"] for _, facts in told())
     marks = Event.objects.filter(action=events.CALL_REFUSED).values_list("once", flat=True)
     assert len(set(marks)) == len(marks) == len(told())
 
@@ -224,6 +237,7 @@ def test_refused_from_several_addresses_has_an_event_for_each(refuse, collector)
 def test_refused_for_several_reasons_is_told_with_each_and_with_when(refuse, collector, clock):
     refuse(collector)
     collector.flush()
+    clock.now += 5
     first = clock.now
     refuse(collector, 5, why="the key's address restriction")
     clock.now += 20
@@ -249,10 +263,12 @@ def test_refused_for_several_reasons_is_told_with_each_and_with_when(refuse, col
 def test_refused_from_addresses_without_end_are_counted_together(refuse, collector, clock):
     for number in range(1_000):
         refuse(collector, 1, f"2001:db8::{number:x}")
+    refuse(collector, 6, "2001:db8::0")  # known by name
     for _ in range(5):
         collector.flush()
         clock.now += 1
     assert len(told()) == usage._MOST_ADDRESSES + 1
+    assert told()[0][1]["count"] == 7
     assert told()[-1] == ("", {"why": "wrong value", "count": 980, "from": "further addresses"})
 
 
@@ -311,11 +327,34 @@ def test_refusals_that_wait_longest_are_written_first(cast, collector, clock, mo
 
 def test_flush_writes_some_events_and_leaves_the_rest_for_the_next(cast, collector, monkeypatch):
     monkeypatch.setattr(usage, "_MOST_EVENTS", 4)
-    for key_id in range(10):
+    for key_id in range(14):
         refuse_key(collector, key_id, cast["priya"])
-    for expected in (4, 8, 10, 10):
-        collector.flush()
+    for is_last, expected in ((False, 4), (False, 8), (True, 14), (False, 14)):
+        collector.flush(last=is_last)
         assert len(told()) == expected
+
+
+def test_refused_while_the_event_of_earlier_ones_is_written_is_told_with_the_next(
+    refuse, collector, clock, monkeypatch
+):
+    def write_and_be_called(*event: Any) -> bool:
+        refuse(collector, 3)
+        clock.now += 20
+        refuse(collector, 2)
+        return write(*event)
+
+    write, start = usage._write_event, clock.now
+    refuse(collector, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(usage, "_write_event", write_and_be_called)
+        collector.flush()
+    clock.now += 60
+    collector.flush()
+    moments = {"first": formats.iso(at(start)), "last": formats.iso(at(start + 20))}
+    assert [facts for _, facts in told()] == [
+        {"why": "wrong value", "count": 4},
+        {"why": "wrong value", "count": 5, **moments},
+    ]
 
 
 def test_refused_event_that_fails_is_written_by_the_next_flush(refuse, collector, monkeypatch):
@@ -331,17 +370,22 @@ def test_refused_event_that_fails_is_written_by_the_next_flush(refuse, collector
     assert [facts["count"] for _, facts in told()] == [7]
 
 
-def test_refused_key_of_a_member_removed_meanwhile_is_forgotten(cast, collector):
+def test_refused_key_of_a_member_removed_meanwhile_is_forgotten(cast, collector, clock):
     collector.refused(key_id=1, account_id=ACME, holder_id=999_999, why="wrong value", address=HERE)
     collector.flush()
+    clock.now += 60
+    collector.flush()
     assert told() == []
+    assert collector._refused == {}
 
 
 def test_flush_of_the_module_writes_out_what_this_process_noted(cast, refuse, collector, key_of):
     refuse(collector)
+    collector.flush()
+    refuse(collector, 2)  # in the same minute
     collector.accepted(key_of("priya").pk, HERE)
     usage.flush()
-    assert len(told()) == 1
+    assert [facts["count"] for _, facts in told()] == [1, 2]
     assert key_of("priya").last_used_from == HERE
 
 
@@ -366,10 +410,14 @@ def test_without_background_nothing_starts(threads, collector):
     assert collector._writer is None
 
 
-def test_writer_starts_with_the_first_thing_noted(threads, collector):
+@pytest.mark.parametrize("outcome", ["accepted", "refused"])
+def test_writer_starts_with_the_first_thing_noted(threads, collector, outcome):
     usage.run_in_background()
     assert collector._writer is None
-    collector.accepted(1, HERE)
+    if outcome == "accepted":
+        collector.accepted(1, HERE)
+    else:
+        collector.refused(key_id=1, account_id=ACME, holder_id=1, why="wrong value", address=HERE)
     collector._writer.join()
     assert threads == [collector._writer]
     assert collector._writer.daemon
@@ -398,15 +446,19 @@ def test_writer_that_is_gone_is_replaced(threads, collector):
     assert len(set(threads)) == 2
 
 
-def test_writer_is_registered_to_write_at_the_end_of_the_process(cast, key_of, collector, monkeypatch):
+def test_writer_is_registered_to_write_at_the_end_of_the_process(cast, key_of, refuse, collector, monkeypatch):
     at_exit: list = []
     monkeypatch.setattr(usage.atexit, "register", at_exit.append)
     monkeypatch.setattr(collector, "_write_always", lambda: None)
     monkeypatch.setattr(usage.connection, "close", lambda: at_exit.append("closed"))
+    refuse(collector)
+    collector.flush()
+    refuse(collector, 2)  # in the same minute
     usage.run_in_background()
     collector.accepted(key_of("priya").pk, HERE)
     at_exit[0]()
     assert key_of("priya").last_used_from == HERE
+    assert [facts["count"] for _, facts in told()] == [1, 2]
     assert at_exit[1:] == ["closed"]
 
 
