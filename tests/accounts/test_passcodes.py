@@ -54,9 +54,10 @@ def test_seed_counts_after_a_code_of_it_and_the_other_sessions_end(cast, clock):
     assert "10 of 10 left" in text_of(client.get("/user/security"))
     assert [event.account_id for event in Event.objects.filter(action="user.passcode_added")] == [ACME, BOREALIS]
     assert Mail.objects.filter(recipient="noor@acme.example", event__action="user.passcode_added").count() == 1
-    again = client.post("/user/security/passcode")
-    assert again["Location"] == "/user/security"
-    assert "are on already" in text_of(client.get("/user/security"))
+    for form in ({}, {"code": "000000"}):
+        again = client.post("/user/security/passcode", form)  # and shows no seed
+        assert again["Location"] == "/user/security"
+        assert "are on already" in text_of(client.get("/user/security"))
 
 
 def test_each_change_of_factors_takes_a_proof_and_a_post(cast, clock):
@@ -148,6 +149,7 @@ def test_nothing_is_open_between_password_and_code(cast, clock):
 def test_code_is_accepted_once_and_none_that_is_older(cast, clock):
     app, _ = set_up(visitor(cast["noor"]), clock)
     first, second = give_password(), give_password()
+    assert not give_code(first, app.code(seconds=-30))  # by which the seed was confirmed
     code, earlier = app.code(), app.code(seconds=-30)
     assert give_code(first, code)
     assert not give_code(second, code)
@@ -256,8 +258,9 @@ def test_seed_opens_for_its_own_user_alone_and_moves_to_another_master_key(cast,
     entries = [(key_id, base64.b64encode(key).decode()) for key_id, key in before.keys.items()]
     new = ("new", base64.b64encode(b"n" * 32).decode())
     settings.KEYTREE_KEY_RING = ",".join(f"{key_id}:{text}" for key_id, text in (new, *entries))
-    call_command("rotate_keys")
-    assert "1 seeds of one-time passcodes moved." in capsys.readouterr().out
+    for moved in (1, 0):
+        call_command("rotate_keys")
+        assert ("1 seeds of one-time passcodes moved." in capsys.readouterr().out) is (moved == 1)
     assert Passcode.objects.get().ring_key_id == "new"
     assert give_code(give_password(), app.code())
 
@@ -399,4 +402,11 @@ def test_second_factor_that_is_not_there_is_not_taken_away(cast):
     assert client.post("/user/security/recovery_codes").status_code == 302
     assert "Recovery codes stand in for a second factor. Set one up first." in text_of(client.get("/user/security"))
     assert not RecoveryCode.objects.exists()
+    assert actions("user.passcode_removed") == 0
+
+
+def test_passcodes_that_somebody_else_just_turned_off_are_turned_off_once(cast, clock, origin, monkeypatch):
+    set_up(visitor(cast["noor"]), clock)
+    monkeypatch.setattr(factors.identity, "lock", lambda _: Passcode.objects.all().delete())
+    factors.remove_passcode(by=cast["noor"], origin=origin)
     assert actions("user.passcode_removed") == 0

@@ -138,7 +138,7 @@ def test_other_programs_writes_are_followed(catch_up) -> None:
             cursor.execute("UPDATE accounts_member SET search_text = %s WHERE id = %s", [text, members[1].pk])
     members[1] = Member.objects.get(pk=members[1].pk)
     with large_from(0):
-        for search in ("anna", "carla", "dora", "emil funk", "bernd"):
+        for search in ("anna", "carla", "dora", "emil funk", "bernd", "an"):
             check(members, search)
         catch_up()
         members[2].classic_key.delete()
