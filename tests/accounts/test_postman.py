@@ -6,6 +6,7 @@ import pytest
 
 from accounts import outbox
 from accounts.outbox import Postman, Round
+from tests.visitors import visitor
 
 
 @pytest.fixture
@@ -69,3 +70,23 @@ def test_this_processs_postman_can_be_set_to_work(monkeypatch):
     monkeypatch.setattr(outbox, "postman", Postman())
     outbox.run_in_background()
     assert outbox.postman._in_background
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("who", "path", "form"),
+    [
+        ("marcus", "/iam/users/invite_users", {"addresses": "tove@new.example"}),
+        ("marcus", "/iam/users/{priya}/status", {"status": "suspended"}),
+        ("", "/reset", {"email": "noor@acme.example"}),
+    ],
+)
+def test_it_is_woken_when_what_was_posted_is_committed(
+    cast, monkeypatch, django_capture_on_commit_callbacks, who, path, form
+):
+    woken = []
+    monkeypatch.setattr(outbox.postman, "wake", lambda: woken.append(who))
+    with django_capture_on_commit_callbacks(execute=True):
+        visitor(cast.get(who)).post(path.format(priya=cast["priya"].pk), form)
+        assert woken == []
+    assert woken == [who]

@@ -14,6 +14,7 @@ from django.utils import timezone
 from accounts import listing
 from accounts.enums import MemberStatus, Permission
 from accounts.models import Member
+from accounts.prepared import Prepared
 from keys import insight, usage
 from keys.models import ClassicKey
 from tests.trees import grow, make_key
@@ -61,7 +62,7 @@ def names(tree: SimpleNamespace, *numbers: int) -> list[str]:
     return sorted(tree.members[number].user.name for number in numbers)
 
 
-def test_users_are_inactive_from_thirty_days_on(tree):
+def test_users_are_inactive_from_thirty_days_on(tree, monkeypatch):
     """Whoever never signed in counts from the day of joining; whoever cannot sign in is not in the report."""
     now, people = timezone.now(), Member.objects
     for number, ago in ((1, MONTH + DAY), (2, MONTH - DAY / 24), (3, MONTH + DAY / 24)):
@@ -75,6 +76,9 @@ def test_users_are_inactive_from_thirty_days_on(tree):
     rows = list(csv.DictReader(io.StringIO(body_of(client.get("/iam/inactive.csv")).decode())))
     assert [row["User"] for row in rows] == names(tree, 1, 3, 4)
     assert [bool(row["Last sign-in"]) for row in rows] == [True, True, False]
+    monkeypatch.setattr(listing, "_SORTED", 0)  # as in large accounts and branches
+    assert listed(client, "/iam/inactive") == names(tree, 1, 3, 4)
+    assert listed(at_console(tree.members[1]), "/iam/inactive") == names(tree, 3, 4)
 
 
 def test_report_without_anybody_says_that_who_joined_lately_counts_as_active(cast):
@@ -109,6 +113,7 @@ def test_report_is_of_the_users_that_one_looks_after(tree):
     assert 'href="/iam/inactive"' in at_console(branch).get("/iam/apikeys").content.decode()
     Member.objects.filter(pk=leaf.pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
     assert listed(at_console(leaf), "/iam/inactive") == names(tree, 0, 1, 2, 3, 4, 5)
+    assert "Remove</a>" not in at_console(leaf).get("/iam/inactive").content.decode()
     # The permission gives sight of nobody's key.
     assert listed(at_console(leaf), "/iam/inactive?tab=keys") == []
     assert "Unused 30 days" not in at_console(leaf).get("/iam/inactive").content.decode()
@@ -122,9 +127,14 @@ def test_report_is_of_the_moment_that_it_names(tree):
     moment = int(time.time() - 10 * 86_400)
     Member.objects.filter(pk=tree.members[1].pk).update(signed_in_at=timezone.now() - MONTH - DAY)
     Member.objects.filter(pk=tree.members[2].pk).update(signed_in_at=timezone.now() - 41 * DAY)
+    used(tree.keys[1], timezone.now() - MONTH - DAY)
+    used(tree.keys[2], timezone.now() - 41 * DAY)
     client = at_console(tree.members[0])
     assert listed(client, "/iam/inactive") == names(tree, 1, 2)
-    assert listed(client, f"/iam/inactive?as_of={moment}") == names(tree, 2)
+    for tab in ("users", "keys"):
+        assert listed(client, f"/iam/inactive?tab={tab}&as_of={moment}") == names(tree, 2)
+        file = body_of(client.get(f"/iam/inactive.csv?tab={tab}&as_of={moment}")).decode()
+        assert [row["User"] for row in csv.DictReader(io.StringIO(file))] == names(tree, 2)
     body = client.get(f"/iam/inactive?as_of={moment}").content.decode()
     assert datetime.fromtimestamp(moment, UTC).strftime('Report of <time datetime="%Y-%m-%dT%H:%M:%SZ">') in body
     assert body.count(f"as_of={moment}") >= 4  # two tabs, the heading, the file
@@ -253,8 +263,11 @@ def test_filters_and_figures_count_what_a_plain_reading_of_the_keys_counts(tree,
     monkeypatch.setattr(insight, "COUNTED", 3)
     client = at_console(tree.members[0])
     body = client.get("/iam/inactive?tab=keys").content.decode()
-    assert "More than 3" in body
-    monkeypatch.setattr(insight, "COUNTED", 6)
+    assert re.findall(r"More than 3 keys|\b3 keys", body) == ["More than 3 keys", "More than 3 keys", "3 keys"]
+    monkeypatch.setattr(insight, "COUNTED", 4)
+    # Made anew: the statements are kept, with the number that they had.
+    monkeypatch.setattr(insight, "_counts_of_account", Prepared(insight._counts, of=(int, int, datetime)))
+    monkeypatch.setattr(insight, "_counts_of_branch", Prepared(insight._counts, of=(int, int, datetime, str)))
     compare()
 
 
