@@ -26,13 +26,12 @@ def tell(*, event: Event, actor: Member | None, subject: Member | None, is_told:
     notice = NOTICES.get(event.action)
     if notice is None or not is_told or event.outcome != audit.SUCCESS or subject is None or not outbox.is_open():
         return
-    is_own = actor is not None and actor.pk == subject.pk
     if notice.is_about_identity:
         people = [subject]
     elif notice.is_about_oneself:
         people = [] if _was_seen_from_there(event) else [subject, actor or subject]
     else:
-        people = [] if is_own or subject.status in INVITED_STATUSES else [subject]
+        people = [subject] if _is_concerned(subject, actor) else []
     addresses = dict.fromkeys(person.user.email for person in people if not _is_flooded(person))
     outbox.post_notices([(event, email) for email in addresses])
 
@@ -41,13 +40,9 @@ def tell(*, event: Event, actor: Member | None, subject: Member | None, is_told:
 def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Member], **_: Any) -> None:
     """Post what there is to tell about events that others caused together: like ``tell``, in a few statements."""
     notice = NOTICES.get(events[0].action) if events else None
-    if notice is None or notice.is_about_oneself or not outbox.is_open():
+    if notice is None or not outbox.is_open():
         return
-    told = [
-        (event, subject)
-        for event, subject in zip(events, subjects, strict=True)
-        if subject.pk != actor.pk and subject.status not in INVITED_STATUSES
-    ]
+    told = [(event, each) for event, each in zip(events, subjects, strict=True) if _is_concerned(each, actor)]
     unconfirmed = {subject.user.email for _, subject in told if _is_unconfirmed(subject)}
     not_flooded = throttle.count_each(_UNCONFIRMED, sorted(unconfirmed))
     outbox.post_notices(
@@ -57,6 +52,11 @@ def tell_each(*, events: Sequence[Event], actor: Member, subjects: Sequence[Memb
             if not _is_unconfirmed(subject) or subject.user.email in not_flooded
         ]
     )
+
+
+def _is_concerned(subject: Member, actor: Member | None) -> bool:
+    """Whether a member is told what was done to them: not by themselves, and not before they joined."""
+    return (actor is None or actor.pk != subject.pk) and subject.status not in INVITED_STATUSES
 
 
 def _is_unconfirmed(member: Member) -> bool:

@@ -1,6 +1,7 @@
 """Who is told by mail of what: those concerned, of what others did; and of values seen from new places."""
 
 import re
+from collections.abc import Sequence
 
 import pytest
 from django.core import mail
@@ -13,6 +14,7 @@ from keys import events as key_events
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.mail_server import mail_server
+from tests.trees import make_key
 
 pytestmark = pytest.mark.django_db
 
@@ -28,6 +30,15 @@ def told() -> list[tuple[str, str]]:
 
 def key_of(member: Member) -> ClassicKey:
     return ClassicKey.objects.get(holder=member)
+
+
+def revoke(member: Member, *, by: Member, also: Sequence[Member] = ()) -> None:
+    """Revoke the branch of a member, which has keys of theirs and of others."""
+    for holder in (member, *also):
+        if not ClassicKey.objects.filter(holder=holder).exists():
+            make_key(holder)
+    ids = list(ClassicKey.objects.values_list("pk", flat=True))
+    lifecycle.revoke_branch(member=member, chosen=ids, seen=ids, reason="Lost", by=by, origin=HERE)
 
 
 def changes(member: Member, parent: Member, by: Member) -> list[tuple[str, object]]:
@@ -167,6 +178,13 @@ def test_nobody_is_told_of_what_they_did_themselves_or_before_they_joined(cast):
     assert told() == []
 
 
+def test_without_a_mail_server_nothing_is_posted(cast, settings):
+    settings.KEYTREE_SENDS_MAIL = False
+    memberships.change_status(member=cast["priya"], status="suspended", by=cast["olivia"], origin=HERE)
+    revoke(cast["priya"], by=cast["olivia"])
+    assert not Mail.objects.exists()
+
+
 def test_refusals_are_told_to_nobody(cast):
     audit.record_refusal(
         events.STATUS_CHANGED, actor=cast["marcus"], subject=cast["priya"], origin=HERE, details={"why": "none"}
@@ -191,6 +209,7 @@ def test_what_others_saw_from_there_or_was_refused_there_keeps_no_value_from_bei
     lifecycle.show_value(key=key_of(priya), by=priya, origin=HERE)
     audit.record(key_events.SHOWN, actor=marcus, subject=berlin, origin=THERE, outcome=audit.REFUSED)
     audit.record(key_events.SHOWN, actor=berlin, subject=berlin, origin=THERE)
+    audit.record(events.PARENT_CHANGED, actor=marcus, subject=berlin, origin=THERE)
     lifecycle.show_value(key=key_of(marcus), by=marcus, origin=THERE)
     told()
     lifecycle.show_value(key=key_of(berlin), by=marcus, origin=THERE)

@@ -74,17 +74,15 @@ def test_this_processs_postman_can_be_set_to_work(monkeypatch):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    ("who", "path", "form"),
+    "asked",
     [
         ("marcus", "/iam/users/invite_users", {"addresses": "tove@new.example"}),
         ("marcus", "/iam/users/{priya}/status", {"status": "suspended"}),
         ("", "/reset", {"email": "noor@acme.example"}),
     ],
 )
-def test_it_is_woken_when_what_was_posted_is_committed(
-    cast, monkeypatch, django_capture_on_commit_callbacks, who, path, form
-):
-    woken = []
+def test_it_is_woken_when_what_was_posted_is_committed(cast, monkeypatch, django_capture_on_commit_callbacks, asked):
+    (who, path, form), woken = asked, []
     monkeypatch.setattr(outbox.postman, "wake", lambda: woken.append(who))
     with django_capture_on_commit_callbacks(execute=True):
         visitor(cast.get(who)).post(path.format(priya=cast["priya"].pk), form)
