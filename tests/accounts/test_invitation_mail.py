@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from accounts import emails, memberships, outbox
 from accounts.enums import MemberStatus
-from accounts.models import Account, Invitation, Mail, User
+from accounts.models import Account, Event, Invitation, Mail, Member, User
 from tests.accounts.inviting import NEW, invite, member
 from tests.mail_server import mail_server
 from tests.visitors import visitor
@@ -135,6 +135,28 @@ def test_claim_that_another_sender_was_quicker_with_is_left_to_them(cast, monkey
     assert outbox._claim() is None
     monkeypatch.undo()
     assert Mail.objects.get().tries == 0
+
+
+@pytest.mark.parametrize("meanwhile", ["resend_invite", "cancel_invite"])
+def test_mail_of_a_link_that_is_void_by_the_time_it_went_out_makes_nobody_pending(cast, monkeypatch, meanwhile):
+    client = visitor(cast["marcus"])
+    invite(client, NEW)
+    pk = member(NEW).pk
+
+    def send(*_: object) -> None:
+        monkeypatch.setattr(outbox._Connection, "send", away)
+        assert client.post(f"/iam/users/{pk}/{meanwhile}").status_code == 302
+
+    def away(server: outbox._Connection, _: object) -> None:
+        server.is_there = False
+        raise outbox._ServerAway
+
+    monkeypatch.setattr(outbox._Connection, "send", send)
+    done = outbox.send_due()
+    assert (done.sent, done.left) == (1, 1 if meanwhile == "resend_invite" else 0)
+    assert {member.status for member in Member.objects.filter(pk=pk)} <= {MemberStatus.PROCESSING}
+    assert not Invitation.objects.exclude(sent_at=None).exists()
+    assert not Event.objects.filter(action="invitation.sent").exists()
 
 
 def test_waits_grow_between_tries(cast, settings):

@@ -9,8 +9,9 @@ from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from accounts import hierarchy, picture
 from accounts.picture import MOST_BELOW, MOST_BOXES, picture_of, root_of
-from tests.trees import chain, grow, make_account
+from tests.trees import chain, grow, make_account, make_member
 from tests.visitors import undone, visitor
 
 pytestmark = pytest.mark.django_db
@@ -53,6 +54,37 @@ def test_who_is_not_drawn_is_counted_and_reached():
     seen, more, _ = drawn(owner, after=str(direct[11].pk))
     assert seen == [owner.pk, *(member.pk for member in direct[12:])]
     assert more == []
+    assert picture.boxes[1].url == f"?root={direct[0].pk}"
+    assert picture.top.below[1].url == picture.top.below[1].row.url  # below whom nobody is
+    # After somebody who is not directly below comes whoever comes first.
+    stranger = make_member(make_account(), None)
+    for other in (members[15], stranger):
+        assert drawn(owner, after=str(other.pk))[0] == drawn(owner)[0]
+
+
+def test_where_not_all_were_counted_no_number_says_how_many_more_there_are(monkeypatch):
+    owner, *members = grow([0] * 30)
+    assert drawn(owner)[1] == ["18 more"]
+    assert drawn(owner, after=str(members[11].pk))[1] == ["More users"]
+    for counted, said, below in ((30, "18 more", "30 below"), (29, "More users", "more than 29 below")):
+        monkeypatch.setattr(picture, "COUNTED_BELOW", counted)
+        _, more, drawing = drawn(owner)
+        assert (more, drawing.top.row.users_below) == ([said], below)
+
+
+@pytest.mark.parametrize(("on_the_second_level", "is_drawn"), [(67, True), (68, False)])
+def test_level_is_drawn_whole_or_not_at_all(on_the_second_level, is_drawn):
+    owner, *members = grow([0] * 12 + [number % 12 + 1 for number in range(on_the_second_level)])
+    expected = [owner, *(members if is_drawn else members[:12])]
+    assert sorted(drawn(owner)[0]) == [member.pk for member in expected]
+
+
+def test_walking_on_leaves_out_nobody_further_down():
+    """Those below are drawn whole, though one came to the account before whoever is walked on from."""
+    owner, early, child, *members = grow([0, 1, *[0] * 14, *range(3, 16)])
+    hierarchy.move_branch(early, members[13])
+    seen, _, _ = drawn(owner, after=str(members[11].pk))
+    assert seen == [member.pk for member in (owner, members[12], members[26], members[13], early, child)]
 
 
 @pytest.mark.parametrize("with_somebody_below", [0, 1, 11, 12, 13, 40])

@@ -1,7 +1,9 @@
 """Statements made once are answered like the queries that they are made from."""
 
+import sys
 from collections import Counter
 from datetime import UTC, datetime, timedelta, timezone
+from functools import partial
 from threading import Thread
 
 import pytest
@@ -14,6 +16,7 @@ from accounts.models import Member, User
 from accounts.prepared import Completed, Prepared
 from keys.models import ClassicKey
 from tests.conftest import ACME
+from tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db
 
@@ -111,6 +114,29 @@ def test_each_thread_asks_over_its_own_connection():
     thread.start()
     thread.join()
     assert len(used) == 1
+
+
+@pytest.fixture
+def busy_threads():
+    """Threads that take turns as often as they can."""
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("busy_threads")
+def test_threads_that_ask_at_once_ask_each_for_their_own():
+    prepared, asked = Prepared(lambda pk: Member.objects.filter(pk=pk)), []
+
+    def ask(pk: int) -> None:
+        with connection.execute_wrapper(lambda execute, *args: asked.append((pk, *args[1])) or execute(*args)):
+            for _ in range(2_000):
+                prepared(pk)
+
+    prepared(0)
+    assert errors(*at_once(*(partial(ask, pk) for pk in (1, 2, 3)))) == []
+    assert Counter(asked) == {(pk, pk): 2_000 for pk in (1, 2, 3)}
 
 
 def test_rows_are_completed_whatever_statement_chooses_them(cast, django_assert_num_queries):
