@@ -54,8 +54,6 @@ LARGE_FILES = throttle.Limit("large files", 30, timedelta(hours=1))
 _FAULT = "Something went wrong on the server. Start it again, or ask whoever runs this installation."
 _LONGEST_NAME = 255
 
-_WORKING = (ImportState.CHECKING, ImportState.INVITING)
-
 
 class JobGone(Exception):
     """The import was replaced meanwhile, or is being worked on: what was asked for is not done."""
@@ -93,7 +91,7 @@ def _stored(member: Member) -> ImportJob | None:
 
 def is_at_work(job: ImportJob) -> bool:
     """Whether a round is working on it, judging by the last sign of life."""
-    return bool(job.state in _WORKING and job.round and job.seen_at and job.seen_at > timezone.now() - _SILENT)
+    return bool(job.round and job.seen_at and job.seen_at > timezone.now() - _SILENT)
 
 
 def is_another_carried_out(member: Member) -> bool:

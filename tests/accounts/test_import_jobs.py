@@ -1,6 +1,7 @@
 """Files on their way: kept, worked on by a process of its own, taken over, interrupted, and whose they are."""
 
 import io
+import os
 import time
 import uuid
 from datetime import timedelta
@@ -12,7 +13,9 @@ from django.utils import timezone
 
 from accounts import import_jobs, importing
 from accounts.enums import Permission
+from accounts.member_files import Content
 from accounts.models import Event, ImportJob, ImportState, Invitation, Mail, Member, User
+from tests.conftest import BOREALIS
 from tests.visitors import visitor
 
 URL = "/iam/users/import"
@@ -221,13 +224,18 @@ def test_faults_are_told_without_their_words(cast, processes, monkeypatch, caplo
     def fail(*_args, **_kwargs) -> None:
         raise OSError("about a@new.example")
 
-    monkeypatch.setattr(importing.audit, "record_all", fail)
-    import_jobs.work(*processes.pop())
+    with monkeypatch.context() as patch:
+        patch.setattr(importing.audit, "record_all", fail)
+        import_jobs.work(*processes.pop())
     page = text(client.get(URL))
     assert "Something went wrong on the server." in page
     assert "about a@" not in page + caplog.text
     assert "OSError" in caplog.text
     assert rows() == before
+    press(client, "invite", job_of(cast["marcus"]))
+    ImportJob.objects.update(seen_at=timezone.now() - timedelta(minutes=1))
+    page = text(client.get(URL))
+    assert ("The work was interrupted" in page, "Something went wrong" in page) == (True, False)
 
 
 def test_two_of_an_account_do_not_go_on_at_once(cast, processes):
@@ -236,11 +244,94 @@ def test_two_of_an_account_do_not_go_on_at_once(cast, processes):
         send(client)
         import_jobs.work(*processes.pop())
     press(marcus, "invite", job_of(cast["marcus"]))
-    assert "Another user is importing a file" in text(press(olivia, "invite", job_of(cast["olivia"]), follow=True))
-    assert job_of(cast["olivia"]).state == ImportState.CHECKED
+    for is_told_in_the_row in (True, False):
+        ImportJob.objects.filter(member=cast["marcus"]).update(
+            seen_at=timezone.now() if is_told_in_the_row else timezone.now() - timedelta(minutes=1)
+        )
+        if not is_told_in_the_row:
+            import_jobs._write_progress(job_of(cast["marcus"]), 1)  # where a page reads it, whatever the database
+        page = text(press(olivia, "invite", job_of(cast["olivia"]), follow=True))
+        assert "Another user is importing a file" in page
+        assert job_of(cast["olivia"]).state == ImportState.CHECKED
     import_jobs.work(*processes.pop())
     press(olivia, "invite", job_of(cast["olivia"]))
     assert job_of(cast["olivia"]).state == ImportState.INVITING
+
+
+def test_who_only_looks_through_a_file_or_is_in_another_account_keeps_nobody_waiting(cast, processes):
+    sam = Member.objects.select_related("user").get(account_id=BOREALIS, user__email="sam@acme.example")
+    noor = Member.objects.get(account_id=BOREALIS, user__email="noor@acme.example")
+    marcus, olivia, elsewhere = visitor(cast["marcus"]), visitor(cast["olivia"]), visitor(sam)
+    send(elsewhere)
+    import_jobs.work(*processes.pop())
+    press(elsewhere, "invite", job_of(sam))
+    assert job_of(sam).state == ImportState.INVITING
+    assert not import_jobs.is_another_carried_out(cast["marcus"])
+    assert import_jobs.is_another_carried_out(noor)
+    send(olivia)
+    assert job_of(cast["olivia"]).state == ImportState.CHECKING
+    assert not import_jobs.is_another_carried_out(cast["marcus"])
+    send(marcus)
+    import_jobs.work(*processes.pop())
+    press(marcus, "invite", job_of(cast["marcus"]))
+    assert job_of(cast["marcus"]).state == ImportState.INVITING
+
+
+@pytest.mark.parametrize("meanwhile", [{"state": ImportState.INVITING}, {"round": uuid.uuid4()}, {"uid": uuid.uuid4()}])
+def test_what_was_begun_meanwhile_is_neither_forgotten_nor_replaced(cast, processes, origin, monkeypatch, meanwhile):
+    """Of two windows one goes on with the file while the other one, which knew it otherwise, is about to do more."""
+    send(visitor(cast["marcus"]))
+    import_jobs.work(*processes.pop())
+    known = job_of(cast["marcus"])
+    ImportJob.objects.update(**meanwhile)
+    monkeypatch.setattr(import_jobs, "_stored", lambda _: known)
+    import_jobs.discard(known)
+    with pytest.raises(import_jobs.JobGone):
+        import_jobs.begin(known, ImportState.INVITING, origin=origin)
+    with pytest.raises(import_jobs.JobGone):
+        import_jobs.take(cast["marcus"], file_name="x", data=FILE, content=Content(), origin=origin)
+    assert ImportJob.objects.filter(pk=known.pk, **meanwhile).exists()
+    assert processes == []
+
+
+def test_of_two_files_that_came_at_once_one_is_kept(cast, processes, monkeypatch):
+    client = visitor(cast["marcus"])
+    send(client)
+    first = job_of(cast["marcus"])
+    with monkeypatch.context() as patch:
+        patch.setattr(import_jobs, "_stored", lambda _: None)  # as it was a moment ago
+        assert send(client).status_code == 302
+    assert job_of(cast["marcus"]).uid == first.uid
+
+
+def test_short_files_are_worked_on_at_once_and_longer_ones_by_a_process(cast, processes, monkeypatch):
+    monkeypatch.setattr(import_jobs, "AT_HAND", 2)
+    client = visitor(cast["marcus"])
+    send(client)
+    assert (job_of(cast["marcus"]).state, processes) == (ImportState.CHECKED, [])
+    send(client, FILE + b"c@new.example,\n")
+    assert (job_of(cast["marcus"]).state, len(processes)) == (ImportState.CHECKING, 1)
+
+
+@pytest.mark.sqlite_only
+def test_process_that_ended_without_a_word_is_at_work_no_more(cast, monkeypatch):
+    class Thread:
+        def __init__(self, target, **_) -> None:
+            self.start = target
+
+    woken, client = [], visitor(cast["marcus"])
+    monkeypatch.setattr(import_jobs, "_starts_processes", True)
+    monkeypatch.setattr(import_jobs, "AT_HAND", 0)
+    monkeypatch.setattr(import_jobs.sys, "executable", "/bin/false")
+    monkeypatch.setattr(import_jobs.threading, "Thread", Thread)
+    monkeypatch.setattr(import_jobs.connection, "close", lambda: None)
+    monkeypatch.setattr(import_jobs.outbox.postman, "wake", lambda: woken.append(1))
+    assert "The file was not checked" in text(send(client, follow=True))
+    job, another = job_of(cast["marcus"]), uuid.uuid4()
+    assert (job.state, job.round, woken) == (ImportState.CHECKING, None, [1])
+    ImportJob.objects.update(round=another)
+    import_jobs._start_process(job.pk, uuid.uuid4())  # one that was taken for dead
+    assert job_of(cast["marcus"]).round == another
 
 
 def test_large_files_are_taken_one_at_a_time_and_not_without_end(cast, processes, monkeypatch):
@@ -329,10 +420,13 @@ def test_files_are_kept_for_a_day(cast, settings, tmp_path):
     assert ImportJob.objects.count() == 1
     assert (tmp_path / "imports" / "of-now").exists()
     ImportJob.objects.update(created_at=timezone.now() - timedelta(days=1, minutes=1))
+    (tmp_path / "imports" / "of-then").write_text("1")  # whose process was killed
+    os.utime(tmp_path / "imports" / "of-then", (0, time.time() - 86_460))
     assert "File with users" in text(client.get(URL))
     assert "This is not the file" in text(press(client, "invite", job_of(cast["marcus"]), follow=True))
     call_command("housekeeping", stdout=io.StringIO())
     assert not ImportJob.objects.exists()
+    assert [path.name for path in (tmp_path / "imports").iterdir()] == ["of-now"]
 
 
 # --- Large files ------------------------------------------------------------------------------------------------------

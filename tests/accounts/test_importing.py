@@ -12,6 +12,7 @@ from accounts import audit, importing, member_files, memberships
 from accounts.enums import MemberStatus
 from accounts.member_files import Entry, FileError, Problem
 from accounts.models import Event, ImportJob, Invitation, Mail, Member, User
+from accounts.policy import NotAllowed
 from tests.conftest import ACME
 from tests.trees import chain, make_account
 from tests.visitors import body_of, visitor
@@ -246,7 +247,7 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
 
 def test_whoever_invites_places_users_in_their_own_branch_alone(cast):
     """Of a parent elsewhere they learn no more than of one who does not exist; who may invite nobody gets 403."""
-    parents = ("sam", "olivia", "priya")
+    parents = ("sam", "olivia", "priya", "marcus")
     text = "email,parent\n" + "".join(f"for-{name}@new.example,{name}@acme.example\n" for name in parents)
     named = mistakes(upload(visitor(cast["marcus"]), text))
     assert set(named) == {2, 3}
@@ -263,6 +264,26 @@ def test_nobody_is_invited_into_a_frozen_branch(cast, origin):
     named = mistakes(upload(visitor(cast["olivia"]), text))
     assert set(named) == {2, 3, 4}
     assert all("below the parent, who is frozen" in what for what in named.values())
+
+
+def test_many_are_looked_through_and_invited_some_at_a_time(cast, origin, monkeypatch):
+    monkeypatch.setattr(importing, "_AT_ONCE", 2)
+    lines = "".join(
+        f"{name}@new.example,{below}\n" for name, below in zip("abcde", ["", "a@new.example"] * 3, strict=False)
+    )
+    plan = importing.make_plan(
+        member_files.read(f"email,parent\n{lines}priya@acme.example,\n".encode()), cast["marcus"]
+    )
+    assert plan.problems == [Problem(7, "priya@acme.example", "This address already belongs to a user of the account.")]
+    content, before = member_files.read(f"email,parent\n{lines}".encode()), counts()
+    assert importing.carry_out(content, by=cast["marcus"], origin=origin) == 5
+    assert counts() == tuple(count + 5 for count in before)
+
+
+def test_whoever_may_not_invite_any_more_invites_nobody(cast, origin):
+    Member.objects.filter(pk=cast["marcus"].pk).update(permissions=0)
+    with pytest.raises(NotAllowed):
+        importing.carry_out(member_files.read(b"email\na@x.example"), by=cast["marcus"], origin=origin)
 
 
 def test_levels_have_their_end_and_api_usernames_their_one_holder(cast):
@@ -310,6 +331,7 @@ def test_command_imports_like_the_page(cast, tmp_path):
     assert out.getvalue().endswith("  2 of 2\n2 are invited.\n")
     bob = Member.objects.get(user__email="bob@x.example")
     assert (bob.parent.user.email, bob.parent.parent_id) == ("ann@x.example", cast["marcus"].pk)
+    assert bob.permissions == bob.parent.permissions == 0
     with pytest.raises(CommandError, match="2 mistakes. No one was invited"):
         call_command("import_members", str(file), account=ACME, by="marcus@acme.example", stdout=out)
     assert "line 6: ann@x.example: This address is already invited." in out.getvalue()

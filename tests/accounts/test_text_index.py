@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as DjangoExamples
 
-from accounts import hierarchy, listing, new_members, text_index
+from accounts import hierarchy, importing, listing, member_files, memberships, new_members, text_index
 from accounts import queries as user_lists
 from accounts.list_request import ListRequest
 from accounts.listing import COUNTED
@@ -179,6 +179,8 @@ def test_the_index_agrees_with_the_table_after_it_caught_up() -> None:
     dora = new_members.add_member(parent=members[0], user=make_user("Dora Engel"), origin=COMMAND_LINE)
     agrees()
     memberships.remove_member(member=dora, by=members[0], origin=COMMAND_LINE)
+    agrees()
+    importing.carry_out(member_files.read(b"email\nemil@new.example"), by=members[0], origin=COMMAND_LINE)
     agrees()
     with transaction.atomic():
         add(members[0], "Emil Funk")
