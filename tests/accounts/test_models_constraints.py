@@ -267,7 +267,14 @@ def test_removing_a_member_with_a_key_is_refused():
 # --- Events ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("statement", ["UPDATE accounts_event SET action = 'nothing'", "DELETE FROM accounts_event"])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts_event SET action = 'nothing'",
+        "DELETE FROM accounts_event",
+        pytest.param("REPLACE INTO accounts_event SELECT * FROM accounts_event", marks=pytest.mark.sqlite_only),
+    ],
+)
 def test_events_can_be_neither_changed_nor_removed(statement, origin):
     create_account(name="With a trail", owner=make_user(), origin=origin)
     with refused(DatabaseError):

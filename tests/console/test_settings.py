@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
 from console.first_run import kept_secret, private_folder
 from tests.console.programs import ROOT, manage, settings_module
@@ -112,6 +113,38 @@ def test_mail_server_is_read_from_its_address(tmp_path: Path, url: str, expected
         KEYTREE_PUBLIC_URL="https://keys.example.com",
     )  # fmt: skip
     assert done.stdout.strip() == f"{expected} smtp Keytree <keytree@keys.example.com> True", done.stderr
+
+
+_ASKED_OF_THE_CONNECTION = {
+    "sqlite": {
+        "PRAGMA journal_mode": "wal",
+        "PRAGMA synchronous": 2,  # FULL
+        "PRAGMA secure_delete": 1,
+        "PRAGMA trusted_schema": 0,
+        "PRAGMA recursive_triggers": 1,
+        "PRAGMA busy_timeout": 20_000,  # milliseconds
+    },
+    "postgresql": {
+        "SHOW statement_timeout": "5s",
+        "SHOW lock_timeout": "2s",
+        "SHOW idle_in_transaction_session_timeout": "10s",
+    },
+}
+
+
+def test_connection_is_as_careful_and_as_patient_as_promised(db: None) -> None:
+    expected, found = _ASKED_OF_THE_CONNECTION[connection.vendor], {}
+    with connection.cursor() as cursor:
+        for question in expected:
+            cursor.execute(question)
+            (found[question],) = cursor.fetchone()
+    assert found == expected
+
+
+@pytest.mark.sqlite_only
+def test_writers_wait_for_each_other_at_the_beginning(db: None) -> None:
+    """One that read first would else fail later, whatever it waits."""
+    assert connection.transaction_mode == "IMMEDIATE"
 
 
 @pytest.mark.sqlite_only
