@@ -13,6 +13,7 @@ pytestmark = pytest.mark.sqlite_only
 
 CLASSIC = "0123456789abcdef" * 4
 PLATFORM = "ktp_" + "aB3" * 16
+TOKEN = "aB3-_" * 8  # of an invitation, or of a link for another password
 BASIC = base64.b64encode(f"1234567_olivia@acme.example:{CLASSIC}".encode()).decode()
 
 
@@ -39,13 +40,16 @@ def log():
         f"Authorization: Basic {BASIC}",
         f"authorization: basic   {BASIC}",
         f"Cookie: keytree_session={CLASSIC[:32]}; a=b",
+        f"Cookie: __Host-keytree_csrf={CLASSIC[:32]}; a=b",
+        f"GET /invitations/kti_{TOKEN}",
+        f"GET /reset/ktr_{TOKEN}",
     ],
 )
 def test_redact_blots_out_what_looks_like_a_key(secret: str) -> None:
     blotted = redact(f"before {secret} after")
     assert "[redacted]" in blotted
     assert blotted.startswith("before ")
-    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32]):
+    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32], TOKEN):
         assert part not in blotted
 
 
