@@ -99,6 +99,12 @@ def _check_sender(text: str) -> None:
     raise ValidationError("Must be an address like Keytree <keytree@example.com>.")
 
 
+def _check_only_ring(text: str) -> None:
+    # If one of them silently took precedence, a new key that is added to the other would never be used.
+    if text and _key_ring_file:
+        raise ValidationError("KEYTREE_KEY_RING_FILE is set too. Set only one of them; an empty one counts as not set.")
+
+
 def _check_retention(days: int) -> None:
     if days and not _FEWEST_DAYS <= days <= _MOST_DAYS:
         raise ValidationError(f"Must be 0, which is for good, or a number of days from {_FEWEST_DAYS} to {_MOST_DAYS}.")
@@ -111,8 +117,8 @@ DEBUG = env.bool("KEYTREE_DEBUG", False)
 _data_dir = env.str("KEYTREE_DATA_DIR", "")
 _secret_key = env.str("KEYTREE_SECRET_KEY", "")
 SECRET_KEY_FALLBACKS: list[str] = env.list("KEYTREE_SECRET_KEY_FALLBACKS", [])
-_key_ring = env.str("KEYTREE_KEY_RING", "")
 _key_ring_file = env.str("KEYTREE_KEY_RING_FILE", "")
+_key_ring = env.str("KEYTREE_KEY_RING", "", validate=_check_only_ring)
 KEYTREE_BIND = env.str("KEYTREE_BIND", "127.0.0.1", validate=_check_bind)
 PORT = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))  # 0 means any free port
 WEB_CONCURRENCY = env.int("WEB_CONCURRENCY", 2, validate=validate.Range(min=1, max=64))

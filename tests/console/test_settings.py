@@ -1,6 +1,7 @@
 """Settings come from the environment alone, fail loudly by name, and stand in README.md's table."""
 
 import ast
+import base64
 import re
 import shutil
 import stat
@@ -11,6 +12,8 @@ from django.db import connection
 
 from console.first_run import kept_secret, private_folder
 from tests.console.programs import ROOT, manage, settings_module
+
+RING = "1:" + base64.b64encode(bytes(32)).decode()
 
 
 @pytest.mark.sqlite_only
@@ -70,6 +73,37 @@ def test_every_bad_value_is_named_at_once(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert "KEYTREE_ENV" in done.stderr
     assert "KEYTREE_SESSION_HOURS" in done.stderr
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("file", ["/nowhere/key_ring", "is_there"])
+def test_two_key_rings_stop_the_program_by_name(tmp_path: Path, file: str) -> None:
+    """With one of them first, a master key that is put into the other would be waited for in vain."""
+    (tmp_path / "is_there").write_text(RING)
+    both = {"KEYTREE_KEY_RING": RING, "KEYTREE_KEY_RING_FILE": str(tmp_path / file)}
+    for environment in ({"KEYTREE_ENV": "demo"}, {"KEYTREE_ENV": "production"}):
+        done = manage("check", **environment, **both, KEYTREE_DATA_DIR=str(tmp_path))
+        assert done.returncode == 1
+        assert done.stderr == (
+            "Error: settings cannot be read.\nKEYTREE_KEY_RING: KEYTREE_KEY_RING_FILE is set too. Set only one of "
+            "them; an empty one counts as not set.\n"
+        )
+        assert RING[2:] not in done.stdout + done.stderr
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("empty", ["KEYTREE_KEY_RING", "KEYTREE_KEY_RING_FILE"])
+def test_an_empty_key_ring_counts_as_none_beside_the_other(tmp_path: Path, empty: str) -> None:
+    """The document sets one so, to undo a line that a file of the environment has before it."""
+    file = tmp_path / "ring"
+    file.touch(0o600)
+    file.write_text(RING)
+    rings = {"KEYTREE_KEY_RING": RING, "KEYTREE_KEY_RING_FILE": str(file), empty: ""}
+    done = manage(
+        "shell", "--no-imports", "-c", "from accounts.sealing import configured_ring; print(configured_ring())",
+        KEYTREE_ENV="production", KEYTREE_DATA_DIR=str(tmp_path), KEYTREE_SECRET_KEY="x" * 50, **rings,
+    )  # fmt: skip
+    assert done.stdout.strip() == "<Ring 1>", done.stderr
 
 
 @pytest.mark.sqlite_only
