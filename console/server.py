@@ -12,6 +12,7 @@ import logging.config
 import os
 import socket
 import sys
+from pathlib import Path
 
 import django
 from django.conf import settings
@@ -33,6 +34,7 @@ _address = settings.KEYTREE_BIND
 if _address.startswith("unix:"):
     bind = _address
 else:
+    _address = _address.strip("[]")
     bind = f"[{_address}]:{settings.PORT}" if ":" in _address else f"{_address}:{settings.PORT}"
 # gunicorn's control socket would lie in the home folder of whoever starts it: one way in too many.
 control_socket_disable = True
@@ -125,7 +127,8 @@ def _give_large_memory_back() -> None:
 def _refuse_taken_addresses(server: Arbiter) -> None:
     for address in server.cfg.address:
         if isinstance(address, str):
-            continue  # a unix socket: gunicorn replaces a file that was left behind
+            _refuse_taken_socket(address)
+            continue
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -133,6 +136,33 @@ def _refuse_taken_addresses(server: Arbiter) -> None:
                 probe.bind(address)
             except OSError as error:
                 sys.exit(_why_not(address[0], address[1], error))
+
+
+def _refuse_taken_socket(path: str) -> None:
+    if why := _why_no_socket(Path(path)):
+        sys.exit(f"Keytree cannot listen at {path}: {why}. Set KEYTREE_BIND, such as unix:/run/keytree.sock.")
+
+
+def _why_no_socket(path: Path) -> str:
+    """Say why there can be no socket at ``path``; nothing if there can: gunicorn replaces one that was left behind.
+
+    It would replace one that another program listens on too: that program goes on, and nobody reaches it.
+    """
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(0)
+            probe.connect(str(path))
+    except BlockingIOError:
+        pass  # somebody is there, and busy
+    except (FileNotFoundError, ConnectionRefusedError):
+        if path.exists() and not path.is_socket():
+            return "that is no socket"
+        if not path.parent.is_dir():
+            return f"the folder {path.parent} does not exist"
+        return "" if os.access(path.parent, os.W_OK | os.X_OK) else f"the folder {path.parent} is not writable"
+    except OSError as error:
+        return error.strerror or str(error)
+    return "another program listens there"
 
 
 def _why_not(host: str, port: int, error: OSError) -> str:
@@ -193,6 +223,11 @@ def _welcome(address: str) -> str:
             "",
         ]
     )
+
+
+def post_fork(server: Arbiter, worker: Worker) -> None:
+    """Let the worker see what came for it before it listens to signals itself."""
+    worker.noted = server.SIG_QUEUE
 
 
 def worker_exit(server: Arbiter, worker: Worker) -> None:

@@ -67,8 +67,10 @@ def _check_hosts(text: str) -> None:
 
 
 def _check_bind(text: str) -> None:
-    if not text.removeprefix("unix:") or any(sign.isspace() for sign in text):
-        raise ValidationError("Must be an address like 127.0.0.1, or unix:/run/keytree.sock.")
+    # An IPv6 address has at least two colons, so after a single one there is a port.
+    has_port = not text.startswith("unix:") and text.count(":") == 1
+    if not text.removeprefix("unix:").strip("[]") or has_port or any(sign.isspace() for sign in text):
+        raise ValidationError("Must be an address like 127.0.0.1, without a port, or unix:/run/keytree.sock.")
 
 
 #: The minimum leaves time to notice that something happened and to look it up; the maximum is a hundred years.

@@ -9,7 +9,9 @@ A proxy that buffers requests, as nginx does, keeps such connections away from u
 """
 
 import enum
+import queue
 import re
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -28,6 +30,8 @@ _ARRIVAL = 5.0
 #: Seconds without progress, in reading a large body or in sending an answer, after which a connection is closed.
 _STALL = 15.0
 
+#: Signals that ask a worker to end: at once, or when what it has begun is done.
+_ENDS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
 #: What ``handle`` returns for a connection whose request has arrived only in part.
@@ -48,6 +52,19 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         super().__init__(*args, **kwargs)
         self._unfinished: dict[gthread.TConn, float] = {}
         self._being_read: dict[gthread.TConn, float] = {}
+        #: What whoever started the worker notes signals in, as it was at that moment, and as it goes on in the worker.
+        self.noted: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def init_signals(self) -> None:
+        """Listen to signals from now on, and to one that came too early and asks the worker to end.
+
+        Until here its signals are handled as they were where it comes from: noted, for nobody to read. A server
+        that is stopped as soon as it is started would wait for such a worker until it may kill it.
+        """
+        super().init_signals()
+        while not self.noted.empty():
+            if (number := self.noted.get()) in _ENDS:
+                signal.raise_signal(number)
 
     # --- In a thread --------------------------------------------------------------------------------------------------
 

@@ -123,12 +123,12 @@ def test_two_servers_share_no_cookie(installation: dict[str, str], standing: Ser
     assert names == [{"keytree_csrf"}, {f"{port}_keytree_csrf"}]
 
 
-@pytest.mark.parametrize("wanted", ["::1", "127.0.0.1"])
+@pytest.mark.parametrize("wanted", ["::1", "[::1]", "127.0.0.1"])
 def test_listens_where_it_is_told(installation: dict[str, str], wanted: str) -> None:
     with serving(KEYTREE_BIND=wanted, **installation) as running:
         host, port = running.address
-        assert host.strip("[]") == wanted
-        assert get((wanted, port), "/healthz").status == 200
+        assert host.strip("[]") == wanted.strip("[]")
+        assert get((wanted.strip("[]"), port), "/healthz").status == 200
 
 
 def test_listens_on_a_unix_socket_of_its_group(installation: dict[str, str], tmp_path: Path) -> None:
@@ -141,6 +141,66 @@ def test_listens_on_a_unix_socket_of_its_group(installation: dict[str, str], tmp
             client.connect(str(path))
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_unix_socket_that_another_server_has_is_left_to_it(installation: dict[str, str], tmp_path: Path) -> None:
+    """Gunicorn would put its own in place: the first goes on, unreached, and takes the second's away as it ends."""
+    path = tmp_path / "keytree.sock"
+    with serving(KEYTREE_BIND=f"unix:{path}", **installation):
+        second = run(*SERVER, **{**installation, "KEYTREE_BIND": f"unix:{path}"})
+        assert second.returncode == 1
+        assert second.stderr.startswith(f"Keytree cannot listen at {path}: another program listens there. ")
+        assert second.stderr.count("\n") == 1
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(str(path))
+    with serving(KEYTREE_BIND=f"unix:{path}", **installation) as running:
+        assert running.url == f"unix:{path}"
+
+
+def test_where_there_can_be_no_unix_socket_is_told_by_name(installation: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path, why in [
+        (file, "that is no socket"),
+        (tmp_path / "nowhere" / "keytree.sock", f"the folder {tmp_path / 'nowhere'} does not exist"),
+        (tmp_path / ("long" * 40), "AF_UNIX path too long"),
+    ]:
+        done = run(*SERVER, **{**installation, "KEYTREE_BIND": f"unix:{path}"})
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"Keytree cannot listen at {path}: {why}. Set KEYTREE_BIND")
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_server_whose_backlog_is_full_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "keytree.sock"
+    with ExitStack() as stack:
+        stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
+        assert server._why_no_socket(path) == ""  # nobody listens: left behind
+        path.unlink()
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+        listener.bind(str(path))
+        listener.listen(0)
+        stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+        assert server._why_no_socket(path) == "another program listens there"
+
+
+def test_a_server_that_is_stopped_as_soon_as_it_is_started_ends(installation: dict[str, str], tmp_path: Path) -> None:
+    """A worker that does not listen to signals yet must not miss them: the server would wait until it may kill it."""
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\nfrom console import server\nfrom console.server import *\n"
+        "def post_fork(arbiter, worker):\n    server.post_fork(arbiter, worker)\n    time.sleep(3)\n"
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        command = [*SERVER[:-3], "--config", str(slow), SERVER[-1]]
+        with serving(command, **installation, KEYTREE_LOG_LEVEL="INFO") as running:
+            wait_for(lambda running=running: running.output.count("Booting worker") == 2)
+            running.process.send_signal(number)
+            assert running.process.wait(timeout=60) == 0
+        assert "Shutting down: Master" in running.output
+        assert "SIGKILL" not in running.output
 
 
 def test_a_request_under_way_is_finished_before_the_end(installation: dict[str, str]) -> None:

@@ -47,6 +47,8 @@ RING = "1:" + base64.b64encode(bytes(32)).decode()
         ("KEYTREE_ALLOWED_HOSTS", "keys.example.com, https://a.example"),
         ("KEYTREE_BIND", ""),
         ("KEYTREE_BIND", "unix:"),
+        ("KEYTREE_BIND", "127.0.0.1:8000"),
+        ("KEYTREE_BIND", "[]"),
         ("EMAIL_URL", "mail.example.com"),
         ("EMAIL_URL", "imap://mail.example.com"),
         ("EMAIL_URL", "smtp://"),
