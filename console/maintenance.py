@@ -1,7 +1,10 @@
 """What our commands share: clear messages when the installation is not ready, and time for long statements."""
 
+import fcntl
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
@@ -12,6 +15,9 @@ from django.db.migrations.executor import MigrationExecutor
 from accounts.models import Member
 from accounts.names import clean_email
 from accounts.sealing import RingError, configured_ring
+
+#: The number of this program's advisory lock in a PostgreSQL database: any number, as long as it stays the same.
+_LOCK = int.from_bytes(b"keytree")
 
 
 class MaintenanceCommand(BaseCommand):
@@ -100,3 +106,31 @@ def no_statement_limit() -> Iterator[None]:
         if not connection.needs_rollback and connection.is_usable():
             with connection.cursor() as cursor:
                 cursor.execute("RESET statement_timeout")
+
+
+@contextmanager
+def alone_in_database() -> Iterator[None]:
+    """Wait until no other process is in a block of this kind on this database, and let none in until this one ends.
+
+    A process that ends in any way gives up its lock.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = 0")
+            cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+            cursor.execute("RESET lock_timeout")
+        try:
+            yield
+        finally:
+            # After an error the connection may be gone, and the lock with it.
+            if not connection.needs_rollback and connection.is_usable():
+                with connection.cursor() as cursor:
+                    cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+        return
+    # The folder's own lock: a file of SQLite's has locks that opening it a second time would undo.
+    folder = os.open(Path(connection.settings_dict["NAME"]).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

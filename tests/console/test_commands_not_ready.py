@@ -22,6 +22,7 @@ ON_A_DATABASE = {
     "housekeeping": [],
     "import_members": ["people.csv", "--account=1234567", "--by=new@new.example"],
     "lift_restriction": ["1234567"],
+    "load_demo": [],
     "reset_second_factor": ["--email=new@new.example"],
     "rotate_keys": [],
     "send_mail": [],

@@ -13,7 +13,7 @@ from django.db.models.functions import Length
 from accounts.models import Account, Member, User
 from accounts.models.member import CODE_LENGTH
 from console import arguments, demo, generator
-from console.maintenance import MaintenanceCommand
+from console.maintenance import MaintenanceCommand, require_ring
 from keys.models import ClassicKey
 
 _SECONDS_BETWEEN_REPORTS = 5
@@ -72,6 +72,7 @@ class Command(MaintenanceCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Generate with a report every few seconds, and print the result."""
+        require_ring()
         started = time.monotonic()
         try:
             account = generator.generate(

@@ -9,7 +9,7 @@ from django.core.management.commands import migrate
 from django.db import ProgrammingError, connection
 from django.db.migrations.exceptions import MigrationSchemaMissing
 
-from console.maintenance import first_line, no_statement_limit, require_database
+from console.maintenance import alone_in_database, first_line, no_statement_limit, require_database
 
 #: Source: PostgreSQL documentation, "Error Codes".
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -21,13 +21,15 @@ class Command(migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         """Migrate, however long a statement takes.
 
+        Two at once would both apply what they find missing, and one fail halfway: the second waits, and finds no more.
+
         Raises CommandError when there is no database to reach, and for a role that may not change its tables.
         """
         if connection.vendor == "sqlite":
             _make_private(str(connection.settings_dict["NAME"]))
         require_database()
         try:
-            with no_statement_limit():
+            with no_statement_limit(), alone_in_database():
                 super().handle(*args, **options)
         except (ProgrammingError, MigrationSchemaMissing) as error:
             if not _is_forbidden(error):
