@@ -5,10 +5,11 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations import Migration
 from django.db.migrations.executor import MigrationExecutor
 
@@ -24,6 +25,15 @@ class MaintenanceCommand(BaseCommand):
     """A command that needs a migrated database: without one it refuses to start and says what to do."""
 
     requires_migrations_checks = True
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run; raise CommandError where the database fails meanwhile: gone, full, or locked for too long."""
+        try:
+            return super().execute(*args, **options)
+        except OperationalError as error:
+            raise CommandError(
+                f"The database failed: {first_line(error)}. Nothing is left half done: run the command again."
+            ) from error
 
     def check_migrations(self) -> None:
         """Raise CommandError if migrations are missing: Django only prints a notice."""

@@ -236,7 +236,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 else:
     # Milliseconds. A statement that hangs must not block the console. Commands may lift the limit for themselves.
     _limits = "-c statement_timeout=5000 -c lock_timeout=2000 -c idle_in_transaction_session_timeout=10000"
-    _database["OPTIONS"] = {"connect_timeout": 5, **_database.get("OPTIONS", {}), "options": _limits}
+    # A server whose machine or network is gone says nothing: the system waits for a quarter of an hour, or for hours
+    # where nothing was sent, and threads with it. Seconds, the last one milliseconds.
+    _silence = {"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 2, "tcp_user_timeout": 15_000}
+    _database["OPTIONS"] = {"connect_timeout": 5, **_silence, **_database.get("OPTIONS", {}), "options": _limits}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Signing in -----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from accounts.sealing import Ring
@@ -46,6 +47,19 @@ def test_a_database_without_its_tables_is_refused_with_the_remedy(command, monke
 def test_without_a_key_ring_the_remedy_is_named(command, settings):
     settings.KEYTREE_KEY_RING = settings.KEYTREE_KEY_RING_FILE = ""
     with pytest.raises(CommandError, match=r"No key ring is set\. .* python manage\.py generate_ring_key"):
+        call_command(command, *ON_A_DATABASE[command], stdout=StringIO())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("command", ON_A_DATABASE)
+def test_a_database_that_fails_meanwhile_is_told_in_words(command):
+    def full(*_):
+        raise OperationalError("database or disk is full")
+
+    with (
+        connection.execute_wrapper(full),
+        pytest.raises(CommandError, match=r"^The database failed: database or disk is full\. .* run the command again"),
+    ):
         call_command(command, *ON_A_DATABASE[command], stdout=StringIO())
 
 

@@ -4,6 +4,7 @@ import ast
 import base64
 import re
 import shutil
+import socket
 import stat
 from pathlib import Path
 
@@ -127,6 +128,30 @@ def test_a_database_that_cannot_be_reached_is_told_with_the_remedy(tmp_path: Pat
         assert done.stderr.startswith("CommandError: The database cannot be reached: ")
         assert remedy in done.stderr
         assert "Traceback" not in done.stderr
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize(("more", "user_timeout"), [("", 15_000), ("?tcp_user_timeout=4000", 4_000)])
+def test_a_database_that_falls_silent_is_given_up(tmp_path: Path, more: str, user_timeout: int) -> None:
+    """A machine or a network that is gone refuses nothing: the system alone notices, if the connection is told to."""
+    asked = """
+import os, socket, psycopg
+from django.conf import settings
+database = settings.DATABASES["default"]
+about = psycopg.conninfo.make_conninfo(host=database["HOST"], port=database["PORT"], **database["OPTIONS"])
+begun = psycopg.pq.PGconn.connect_start(about.encode())
+with socket.socket(fileno=os.dup(begun.socket)) as there:
+    names = "TCP_USER_TIMEOUT", "TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"
+    found = {name: getattr(socket, name) for name in names if hasattr(socket, name)}  # not every system has each
+    print({name: there.getsockopt(socket.IPPROTO_TCP, number) for name, number in found.items()})
+"""
+    expected = {"TCP_USER_TIMEOUT": user_timeout, "TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2}
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"postgresql://keytree@127.0.0.1:{server.getsockname()[1]}/keytree{more}"
+        done = manage(
+            "shell", "--no-imports", "-c", asked, KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(tmp_path), DATABASE_URL=url
+        )
+    assert ast.literal_eval(done.stdout) == {name: to for name, to in expected.items() if hasattr(socket, name)}
 
 
 @pytest.mark.sqlite_only
