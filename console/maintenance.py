@@ -81,7 +81,7 @@ def file_damage() -> Iterator[str]:
         yield from (said for (said,) in cursor.fetchall() if said != "ok")
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the first line of the error's message, without a full stop; its class name if it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 

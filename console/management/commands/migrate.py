@@ -35,8 +35,8 @@ class Command(migrate.Command):
             if not _is_forbidden(error):
                 raise
             raise CommandError(
-                f"This role may not change the tables: {first_line(error)}. Migrate with a DATABASE_URL of their "
-                "owner: docs/operations.md, Setting up."
+                f"This role may not change the tables: {first_line(error.__context__ or error)}. Migrate with a "
+                "DATABASE_URL of their owner: docs/operations.md, Setting up."
             ) from None
 
 
