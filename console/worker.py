@@ -54,6 +54,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         self._being_read: dict[gthread.TConn, float] = {}
         #: What whoever started the worker notes signals in, as it was at that moment, and as it goes on in the worker.
         self.noted: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._ends = False
 
     def init_signals(self) -> None:
         """Listen to signals from now on, and to one that came too early and asks the worker to end.
@@ -65,6 +66,16 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         while not self.noted.empty():
             if (number := self.noted.get()) in _ENDS:
                 signal.raise_signal(number)
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """End at once, when asked for the first time.
+
+        Ctrl-C at a terminal reaches the workers as well as the server, which then asks them too. If the second signal
+        arrived while the first is shutting down the threads, it would wait forever for their lock.
+        """
+        if not self._ends:
+            self._ends = True
+            super().handle_quit(sig, frame)
 
     # --- In a thread --------------------------------------------------------------------------------------------------
 

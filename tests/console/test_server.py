@@ -15,10 +15,12 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from gunicorn.config import Config
 
 from accounts.hashers import Argon2Hasher
 from console import demo, server
 from console.middleware import ALWAYS
+from console.worker import Worker
 from tests.console.programs import ROOT, SERVER, Server, environment, prepare_demo, run, serving
 
 # Processes and files: the second database has nothing to add. One worker, so that the installation is made once.
@@ -201,6 +203,23 @@ def test_a_server_that_is_stopped_as_soon_as_it_is_started_ends(installation: di
             assert running.process.wait(timeout=60) == 0
         assert "Shutting down: Master" in running.output
         assert "SIGKILL" not in running.output
+
+
+def test_a_second_signal_does_not_hold_up_the_end() -> None:
+    """Ctrl-C reaches a worker twice: from the terminal, and from the server that it reaches too."""
+    worker = Worker(0, 0, [], None, 0, Config(), None)
+    ended = []
+
+    class Threads:
+        def shutdown(self, **_: bool) -> None:
+            ended.append(True)
+            worker.handle_quit(signal.SIGQUIT, None)  # a signal that arrives meanwhile is handled here
+
+    worker.tpool = Threads()
+    with pytest.raises(SystemExit):
+        worker.handle_quit(signal.SIGINT, None)
+    worker.tmp.close()
+    assert ended == [True]
 
 
 def test_a_request_under_way_is_finished_before_the_end(installation: dict[str, str]) -> None:
