@@ -53,9 +53,9 @@ def test_any_text_is_read(text):
 
 @pytest.mark.parametrize("piece", ['"', "<", "a", '"<', "<>", "a<", ",", "@"])
 def test_no_text_takes_long(piece):
-    started = time.perf_counter()
+    started = time.process_time()  # of this process alone: others may be at work
     read((piece * LONGEST_TEXT)[: LONGEST_TEXT // 4])
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5
 
 
 def test_what_stands_there_many_times_is_looked_at_once(monkeypatch):

@@ -15,9 +15,10 @@ from tests.journeys.test_verification import good
 from tests.journeys.writers import Writers, ask, assert_stored, session_of, sign_in
 from tests.postgres import running_server
 
-#: Kills of a longer run: TEST_KILLS=1000 make test-one ARGS="tests/journeys/test_crash.py". Else what fits into this.
+#: Kills of a longer run: TEST_KILLS=1000 make test-one ARGS="tests/journeys/test_crash.py". Else what fits into this
+#: time, and more than this time where a busy machine needs it for the fewest.
 KILLS = int(os.environ.get("TEST_KILLS", "0"))
-SECONDS = 5
+FEWEST, SECONDS = 10, 5
 
 
 def workers_of(server: LiveServer) -> list[int]:
@@ -31,14 +32,14 @@ def test_kill_of_workers_loses_nothing_acknowledged_and_leaves_nothing_half_done
     writers, kills = Writers(server), 0
     with writers.at_work():
         writers.wait_for(5)
-        until = time.monotonic() + SECONDS
-        while kills < KILLS if KILLS else time.monotonic() < until:
+        until = 0 if KILLS else time.monotonic() + SECONDS
+        while kills < (KILLS or FEWEST) or time.monotonic() < until:
             os.kill(random.choice(workers_of(server)), signal.SIGKILL)
             kills += 1
             writers.wait_for(1)
             time.sleep(random.random() / 50)
     server.stop()
-    assert kills >= 10
+    assert kills >= FEWEST
     assert len(writers.broken_off) >= kills / 10  # they were at work when they were killed
     assert set(writers.statuses) <= {200, 302, 403, 404, 429, 503}, writers.statuses
     assert set(writers.acknowledged.values()) >= {
