@@ -126,11 +126,21 @@ def demos() -> dict[object, _Demo]:
 
 
 @pytest.fixture
-def cast(db: None, demos: dict[object, _Demo], settings) -> dict[str, Member]:
+def load_cast(demos: dict[object, _Demo], settings) -> Callable[[], dict[str, Member]]:
+    """A function that writes the demo accounts into an empty database and returns ``cast``."""
+
+    def load_cast() -> dict[str, Member]:
+        demos[settings.KEYTREE_KEY_RING, settings.KEYTREE_KEY_RING_FILE].write()
+        members = Member.objects.filter(account_id=ACME).select_related("user", "account")
+        return {member.user.name.split()[0].lower(): member for member in members}
+
+    return load_cast
+
+
+@pytest.fixture
+def cast(db: None, load_cast: Callable[[], dict[str, Member]]) -> dict[str, Member]:
     """The members of Acme Robotics by first name, in lower case; see ``console.demo`` for who is below whom."""
-    demos[settings.KEYTREE_KEY_RING, settings.KEYTREE_KEY_RING_FILE].write()
-    members = Member.objects.filter(account_id=ACME).select_related("user", "account")
-    return {member.user.name.split()[0].lower(): member for member in members}
+    return load_cast()
 
 
 @pytest.fixture

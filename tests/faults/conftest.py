@@ -23,7 +23,6 @@ from accounts.account_settings import SessionSettings
 from accounts.enums import Permission
 from accounts.invitees import read
 from accounts.models import Member
-from console import demo
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.conftest import ACME
@@ -60,11 +59,9 @@ def events_can_go(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def writes(transactional_db) -> list[Write]:
+def writes(transactional_db, load_cast) -> list[Write]:
     """Every write there is, in an order in which each finds what it needs."""
-    demo.load()
-    found = Member.objects.filter(account_id=ACME).select_related("user", "account")
-    people = {member.user.name.split()[0].lower(): member for member in found}
+    people = load_cast()
     noor, priya, olivia, sam = (people[name] for name in ("noor", "priya", "olivia", "sam"))
 
     def plain(write: Callable[..., Any], *, key_of: Member | None = None, **arguments: Any) -> Callable[[], Any]:

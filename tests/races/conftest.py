@@ -8,7 +8,6 @@ from accounts import signin
 from accounts.models import Member
 from console import demo
 from keys import usage
-from tests.conftest import ACME
 from tests.trail import without_triggers
 
 
@@ -20,11 +19,9 @@ def events_can_go(django_db_setup, django_db_blocker):
 
 
 @pytest.fixture
-def people(transactional_db) -> dict[str, Member]:
+def people(transactional_db, load_cast) -> dict[str, Member]:
     """The members of Acme Robotics by first name, as every thread can see them."""
-    demo.load()
-    members = Member.objects.filter(account_id=ACME).select_related("user", "account")
-    return {member.user.name.split()[0].lower(): member for member in members}
+    return load_cast()
 
 
 @pytest.fixture
