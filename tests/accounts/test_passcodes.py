@@ -9,9 +9,10 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 from django.test import Client
+from django.utils import timezone
 
 from accounts import factors, outbox, passcodes, sealing, throttle
-from accounts.models import Account, Event, Mail, Member, Passcode, RecoveryCode, Session
+from accounts.models import Account, Event, Mail, Member, Passcode, Passkey, RecoveryCode, Session
 from accounts.sealing import SealError
 from accounts.sessions import row_key
 from console import demo
@@ -268,6 +269,10 @@ def test_seed_opens_for_its_own_user_alone_and_moves_to_another_master_key(cast,
 def test_operator_resets_a_lost_second_factor(cast, clock, origin, capsys):
     client = visitor(cast["noor"])
     set_up(client, clock)
+    Passkey.objects.create(
+        user=cast["noor"].user, credential_id=b"1", public_key=b"1", sign_count=0, name="A key",
+        created_at=timezone.now(),
+    )  # fmt: skip
     call_command("reset_second_factor", email="NOOR@acme.example")
     assert "noor@acme.example" in capsys.readouterr().out
     assert not is_open(client)

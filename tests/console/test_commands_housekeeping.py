@@ -10,10 +10,10 @@ from django.utils import timezone
 from accounts import audit, hierarchy, invitations, throttle
 from accounts.enums import Permission
 from accounts.invitees import read
-from accounts.models import AttemptCount, Event, Invitation, Mail, Member, Session, User
+from accounts.models import AttemptCount, Event, Invitation, Mail, Member, PasswordReset, Session, User
 from accounts.sessions import row_key
 from tests.conftest import ACME
-from tests.visitors import signed_in_session
+from tests.visitors import signed_in_session, visitor
 
 pytestmark = pytest.mark.django_db
 
@@ -45,6 +45,14 @@ def test_an_invitation_that_nobody_accepted_goes_with_its_user_and_an_event(late
     )
     assert list(audit.breaks(ACME)) == []
     assert "0 invitations" in tidy()
+
+
+def test_requests_for_another_password_go_a_day_after_their_link_ended(cast):
+    for name, ago in (("noor", timedelta(hours=23)), ("priya", timedelta(hours=25))):
+        visitor().post("/reset", {"email": f"{name}@acme.example"})
+        PasswordReset.objects.filter(email=f"{name}@acme.example").update(expires_at=timezone.now() - ago)
+    tidy()
+    assert [reset.email for reset in PasswordReset.objects.all()] == ["noor@acme.example"]
 
 
 def test_whoever_was_below_moves_up(late, cast):
