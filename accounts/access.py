@@ -88,7 +88,7 @@ def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) 
 
 def record_lacked(request: MemberRequest, action: MemberAction, subject: Member, lacked: Permission) -> str:
     """Record that the viewer tried to give permissions that they lack, and return a sentence that says so."""
-    why = f"Nobody gives a permission that they do not have: {permission_names(lacked)}."
+    why = f"You cannot give a permission that you do not have: {permission_names(lacked)}."
     refusal(request, subject=subject, what=action.value, why=why)
     return why
 

@@ -188,8 +188,8 @@ tell_by_mail(
         ),
         PASSCODE_REPLACED: Notice(
             "Your authenticator app was replaced",
-            "From now on codes of another authenticator app are asked for when you log in. Those of the former one, "
-            "earlier recovery codes and your other login sessions have stopped working.",
+            "From now on, you are asked for codes from your new authenticator app when you log in. Codes from the old "
+            "app, earlier recovery codes and your other login sessions no longer work.",
             is_about_identity=True,
         ),
         PASSCODE_REMOVED: Notice(

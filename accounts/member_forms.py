@@ -20,7 +20,8 @@ class StatusForm(forms.Form):
         label="User status",
         choices=[(status, status.label) for status in CHOSEN_STATUSES],
         help_text=(
-            "What takes something away asks first. Disabled classic infrastructure: calls with their key are refused. "
+            "You are asked to confirm a status that takes something away. Disabled classic infrastructure: calls with "
+            "their key are refused. "
             "Suspended: they can do nothing in this account either. VPN-only: they cannot log in, and calls with their "
             "key are accepted."
         ),

@@ -165,7 +165,7 @@ def second_factor(request: MemberRequest) -> HttpResponse:
         return _turn(
             request,
             "Require a second factor",
-            on=question if has_one else f"{question} You have none yourself: set one up first.",
+            on=question if has_one else f"{question} You do not have one yourself: set one up first.",
             first=() if has_one else (reverse("accounts:security"), "Set one up"),
             off="Stop requiring a second factor? Users who have one keep it, and can then remove it.",
             change=account_settings.require_second_factor,

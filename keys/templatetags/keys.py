@@ -155,14 +155,14 @@ def key_with_status(context: template.Context, member: Member, status: MemberSta
     fate = "" if before is after else "are accepted again" if after else "are refused at once"
     may_go = status in CONSOLE_STATUSES and member.status not in CONSOLE_STATUSES
     if not policy.can_see_keys_of(context["request"].member, member):
-        said = f"Calls with a classic infrastructure API key of theirs {fate}." if fate else ""
-        return f"{said} One that somebody else created for them is deleted." if may_go else said
+        said = f"Calls with their classic infrastructure API key, if they have one, {fate}." if fate else ""
+        return f"{said} If someone else created it for them, it is deleted." if may_go else said
     key = queries.key_of(member)
     if key is None:
         return "They have no classic infrastructure API key." if fate else ""
     used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
     if may_go and policy.goes_when_holder_works(key, member):
-        return f"Their classic infrastructure API key, which {used}, was created by somebody else, and is deleted."
+        return f"Their classic infrastructure API key, which {used}, was created by someone else, and is deleted."
     return f"Calls with their classic infrastructure API key, which {used}, {fate}. The key is kept." if fate else ""
 
 

@@ -46,7 +46,7 @@ async function ask(sent) {
   if (login || left <= 0) return leave(login);
   if (!sent) return;
   shown?.close(); // its form may be outdated; the next answer has a new one
-  say("That did not work. You are asked again.");
+  say("That did not work. You will be asked again.");
   until = 1;
 }
 

@@ -350,7 +350,7 @@ def test_nobody_gives_with_an_invitation_what_they_lack(granted, cast, origin):
     assert "Select a valid choice" in answer.content.decode()
     (refused,) = Event.objects.filter(action="permission.refused")
     assert (refused.actor_id, refused.facts["what"]) == (cast["marcus"].pk, "invite users")
-    assert refused.facts["why"].startswith("Nobody gives a permission that they do not have: ")
+    assert refused.facts["why"].startswith("You cannot give a permission that you do not have: ")
     with pytest.raises(NotAllowed):
         invitations.invite(invitees=read(NEW), granted=granted, by=cast["marcus"], origin=origin)
     assert not User.objects.filter(email=NEW).exists()

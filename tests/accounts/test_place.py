@@ -317,9 +317,9 @@ def test_nobody_gives_or_takes_what_they_lack(cast):
     assert re.findall(r'<input type="checkbox" name="(\w+)"', shown) == ["manage_users"]
     sent = {"manage_users": "on", "user_editor": "on", "user_administrator": "on", "api_key_creator": "on"}
     told = client.post(f"/iam/users/{priya.pk}/permissions", sent, follow=True).content.decode()
-    lacked = "that they do not have: User management: Editor, User API key creator."
+    lacked = "that you do not have: User management: Editor, User API key creator."
     assert "Not everything was given" in told
-    assert f"Nobody gives a permission {lacked}" in told
+    assert f"You cannot give a permission {lacked}" in told
     only = client.post(f"/iam/users/{priya.pk}/permissions", {"identity_administrator": "on"}, follow=True)
     assert "Not everything was given" in only.content.decode()
     refused, alone = Event.objects.filter(action="permission.refused").order_by("number")

@@ -33,7 +33,7 @@ def test_old_app_counts_until_a_code_of_the_new_one_and_not_any_more(cast, clock
     clock(seconds=60)
     assert f'href="{REPLACE}" data-dialog>Replace the app' in text_of(client.get(SECURITY))
     with noting_writes() as written:
-        assert "Codes of the present app count until" in text_of(client.get(REPLACE))
+        assert "Codes from your current app work until" in text_of(client.get(REPLACE))
     assert not written
     page = client.post(REPLACE)
     new = App(shown(page), clock)

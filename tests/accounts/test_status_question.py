@@ -61,15 +61,15 @@ def test_question_tells_in_numbers_what_ends(cast):
 
     kept = "Permissions are kept, and the users below stay as they are."
     assert said(noor, "vpn_only") == [
-        "They can no longer log in to this account. No login session of theirs is open in it now.", kept,
+        "They can no longer log in to this account. They have no open login session in it.", kept,
     ]  # fmt: skip
     assert said(noor, "disabled_classic") == ["They have no classic infrastructure API key.", kept]
     for _ in range(2):
         assert visitor(priya).get("/iam/users").status_code == 200
-    sessions = "2 login sessions of theirs are open in it now: nothing can be done there from the next request on."
+    sessions = "They have 2 open login sessions in it, in which nothing can be done from the next request on."
     key = "Calls with their classic infrastructure API key, which was never used, are refused at once. The key is kept."
     assert said(priya, "suspended") == [
-        f"They can do nothing in this account until they are activated. {sessions}", key, kept,
+        f"They cannot do anything in this account until they are activated. {sessions}", key, kept,
     ]  # fmt: skip
     assert said(priya, "disabled_classic") == [key, kept]
     ClassicKey.objects.filter(holder=priya).delete()
@@ -77,7 +77,7 @@ def test_question_tells_in_numbers_what_ends(cast):
     Member.objects.filter(pk=priya.pk).update(status="vpn_only")
     assert said(priya, "active") == [
         "They can work in this account.",
-        "Their classic infrastructure API key, which was never used, was created by somebody else, and is deleted.",
+        "Their classic infrastructure API key, which was never used, was created by someone else, and is deleted.",
         kept,
     ]
 
@@ -90,15 +90,15 @@ def test_question_tells_nothing_of_a_key_that_its_reader_may_not_know_of(cast, h
         ClassicKey.objects.filter(holder=cast["priya"]).delete()
     sam, address = visitor(cast["sam"]), f"/iam/users/{cast['priya'].pk}/status"
     body = sam.post(address, {"status": "disabled_classic", "asks": "True"}).content.decode()
-    assert points(body)[0] == "Calls with a classic infrastructure API key of theirs are refused at once."
+    assert points(body)[0] == "Calls with their classic infrastructure API key, if they have one, are refused at once."
 
 
 def test_whoever_has_no_second_factor_is_told_so_before_they_require_one(cast):
     olivia, address = visitor(cast["olivia"]), "/iam/settings/second_factor"
     asked = olivia.post(address, {"is_on": "true"}).content.decode()
-    assert "You have none yourself: set one up first." in asked
+    assert "You do not have one yourself: set one up first." in asked
     assert 'href="/user/security">Set one up</a>' in asked
     assert ">Yes</button>" not in asked
     off = olivia.post(address, {"is_on": "false"}).content.decode()
     assert ">Yes</button>" in off
-    assert "You have none yourself" not in off
+    assert "You do not have one yourself" not in off
