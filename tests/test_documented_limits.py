@@ -73,7 +73,7 @@ LIMITS = {
     "rows on a page": (
         "{}, {}, {} or {}; totals are exact up to {:,}".format(*listing.PER_PAGE_CHOICES, listing.COUNTED)
     ),
-    "folded branches in *User hierarchy*": f"{queries.MOST_FOLDED}",
+    "branches in *User hierarchy* that are folded, or opened where all are": f"{queries.MOST_FOLDED}",
     "body of a request": (
         f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // _MEBIBYTE} MiB of fields, "
         f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields"
@@ -83,7 +83,11 @@ TYPED = {
     "e-mail address": f"at most {names.EMAIL_BYTES} bytes",
     "API username, chosen": f"1 to {names.API_USERNAME_LENGTH} letters",
     "addresses to invite": f"{invitees.MOST_INVITEES:,} and {invitees.LONGEST_TEXT:,} characters at most",
-    "file of users": f"{member_files.LARGEST_FILE // _MEBIBYTE} MiB and {member_files.MOST_ENTRIES:,} people",
+    "file of users": (
+        f"{member_files.LARGEST_FILE // _MEBIBYTE} MiB, {member_files.MOST_ENTRIES:,} people and "
+        f"{member_files.MOST_LINES:,} lines; {member_files._LONGEST_ROW:,} characters in a row, "
+        f"{member_files._LONGEST_CELL:,} in a cell or value"
+    ),
     "patterns of addresses": f"{domains.MOST_PATTERNS} and {domains._LONGEST_TEXT:,} characters at most",
     "reason": f"1 to {names.REASON_LENGTH} characters",
     "name of a person or account": f"1 to {names.NAME_LENGTH} characters",
