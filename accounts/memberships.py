@@ -238,11 +238,14 @@ class NotEmpty(Exception):
 
 
 @one_transaction
-def remove_member(*, member: Member, by: Member, origin: Origin, hand_over: bool = False) -> None:
+def remove_member(
+    *, member: Member, by: Member, origin: Origin, hand_over: bool = False, keeping: str | None = None
+) -> None:
     """Remove the member from the account, with their keys, and end their sessions; the audit trail stays.
 
     Those directly below move up to the member's parent, each with their branch. If any user below is neither disabled
-    nor suspended, that takes ``hand_over``.
+    nor suspended, that takes ``hand_over``. The session under the key ``keeping``, of somebody who leaves, goes on if
+    they work in another account.
 
     Raises NotAllowed, or NotEmpty with the users who still work.
     """
@@ -251,7 +254,8 @@ def remove_member(*, member: Member, by: Member, origin: Origin, hand_over: bool
     working = working_below(member)
     if working and not hand_over:
         raise NotEmpty(working)
-    take_out(member, by=by, origin=origin, action=events.REMOVED, details={"handed over": len(working)})
+    details = {"handed over": len(working)}
+    take_out(member, by=by, origin=origin, action=events.REMOVED, details=details, keeping=keeping)
 
 
 def working_below(member: Member) -> list[Member]:
@@ -267,7 +271,15 @@ def present_for_leaving(member: Member, by: Member) -> tuple[Member, Member]:
     return present_member(by), present_member(member)
 
 
-def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, details: Mapping[str, object]) -> None:
+def take_out(
+    member: Member,
+    *,
+    by: Member | None,
+    origin: Origin,
+    action: str,
+    details: Mapping[str, object],
+    keeping: str | None = None,
+) -> None:
     """Take a member out of the account, inside the write that decided it; those directly below move up.
 
     ``by`` is none if the server does it. The user is deleted too if they have no other membership and never set a
@@ -281,7 +293,7 @@ def take_out(member: Member, *, by: Member | None, origin: Origin, action: str, 
     audit.record(action, actor=by, subject=member, origin=origin, details={**details, "parent_id": parent.pk})
     member.delete()
     text_index.catch_up()
-    _end_sessions(user, lost=member.account_id)
+    _end_sessions(user, lost=member.account_id, keeping=keeping)
     if not user.has_usable_password() and not Member.objects.filter(user=user).exists():
         user.delete()
 
@@ -313,9 +325,9 @@ def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
         audit.record(events.BRANCH_THAWED, actor=by, subject=member, origin=origin)
 
 
-def _end_sessions(user: User, *, lost: int | None) -> None:
+def _end_sessions(user: User, *, lost: int | None, keeping: str | None = None) -> None:
     """End the user's sessions in the account ``lost``, or all if no account is left for them to work in."""
     if not Member.objects.filter(identity.JOINED, user=user, status__in=CONSOLE_STATUSES).exists():
         end_sessions_of(user.pk)
     elif lost is not None:
-        end_sessions_of(user.pk, account_id=lost)
+        end_sessions_of(user.pk, but=keeping, account_id=lost)

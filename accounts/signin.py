@@ -184,9 +184,9 @@ def enter_account(request: HttpRequest, *, member: Member, origin: Origin) -> No
 
 
 def go_on_elsewhere(request: HttpRequest, *, origin: Origin) -> bool:
-    """Let somebody who has just left their account, and whose session ended with it, go on in another of theirs.
+    """Let somebody who has just left their account go on in another of theirs, under a new session id.
 
-    In a new session there. Whoever has no account left to work in is logged out. Returns whether they go on.
+    Whoever has no account left to work in is logged out. Returns whether they go on.
     """
     working = [member for member in members_to_sign_in(request.user.pk or 0) if may_work(member)]
     if not working:

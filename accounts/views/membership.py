@@ -186,7 +186,13 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
             return proof
         try:
             with refusals_recorded(request, member, action.value):
-                memberships.remove_member(member=member, by=request.member, origin=request.origin, hand_over=hand_over)
+                memberships.remove_member(
+                    member=member,
+                    by=request.member,
+                    origin=request.origin,
+                    hand_over=hand_over,
+                    keeping=request.session.session_key if is_self else None,
+                )
         except memberships.NotEmpty as error:
             working = list(error.working)
         else:

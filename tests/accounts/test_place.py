@@ -432,6 +432,18 @@ def test_who_leaves_goes_on_in_another_account_in_a_session_of_that_one(cast):
     assert other.get("/iam/apikeys")["Location"].startswith("/login?")
 
 
+def test_session_that_was_ended_while_its_user_leaves_is_not_brought_back(cast, monkeypatch):
+    noor, remove = visitor(cast["noor"]), memberships.remove_member
+
+    def remove_and_end(**asked):
+        remove(**asked)
+        Session.objects.filter(user_id=cast["noor"].user_id).delete()
+
+    monkeypatch.setattr(memberships, "remove_member", remove_and_end)
+    assert noor.post(f"/iam/users/{cast['noor'].pk}/remove", {}).status_code == 400
+    assert not Session.objects.filter(user_id=cast["noor"].user_id).exists()
+
+
 @pytest.mark.parametrize("elsewhere", ["suspended", "disabled_classic"])
 def test_who_leaves_is_logged_out_where_they_can_work_nowhere_else(cast, elsewhere):
     noor = visitor(cast["noor"])
