@@ -1,17 +1,17 @@
 """What a viewer can see of members: lists ready to print, and the chain above somebody. No writes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.db.models import F, IntegerField, Q, QuerySet, Subquery
 
-from accounts import formats, hierarchy, passcodes
+from accounts import formats, hierarchy, member_menus, passcodes
 from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
 from accounts.list_request import ListRequest, number_in
-from accounts.listing import Listing, Order, in_large_branch
+from accounts.listing import Listing, Order
 from accounts.models import Mail, Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MANAGING_ALL, MemberAction, can, can_place_below, sees_whole_account
@@ -19,16 +19,12 @@ from accounts.prepared import AnsweredFirst, Prepared
 from accounts.text_index import by_index
 
 ORDERS = {"user": "sort_name"}
-#: The deepest level that a row is indented for (static/css/table.css); below it the level is said in words.
-LEVELS_INDENTED = 9
 #: How many users below somebody are counted; beyond, the exact number would cost more than the page.
 COUNTED_BELOW = 1_000
 #: How many users are offered as another parent at once: a search finds the others.
 MOST_PARENTS = 25
 #: How many managers who are not above a user are named.
 MOST_MANAGERS = 100
-#: How many branches may be folded at once: the state travels in the address.
-MOST_FOLDED = 50
 
 
 @dataclass(slots=True)
@@ -107,7 +103,8 @@ def with_people_and_branches(members: QuerySet[Member]) -> QuerySet[Member]:
     return _with_people(members).annotate(below=BoundedCount(below))
 
 
-def _with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
+def with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
+    """Return ``members`` with what ``with_people_and_branches`` adds, and with their parents' names."""
     return with_people_and_branches(members).select_related("user", "parent__user")
 
 
@@ -115,132 +112,29 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
     members = Member.objects.filter(account_id=viewer.account_id)
     return Listing(
-        rows=_filtered(members, asked),
+        rows=filtered(members, asked),
         order=asked.order(ORDERS, "user"),
         branch_path=None if sees_whole_account(viewer) else viewer.path,
         path_field="path",
         complete=_with_people,
-        is_filtered=_is_filtered(asked),
+        is_filtered=is_filtered(asked),
         among=members,
-        by_index=by_index(_of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
+        by_index=by_index(of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
     )
 
 
-@dataclass(frozen=True)
-class Folds:
-    """Which branches of the hierarchy are folded.
-
-    Attributes:
-        viewer: whose hierarchy it is.
-        opens: whether all but the viewer's own is folded by itself, and ``chosen`` are opened; else all is open, and
-            ``chosen`` are folded.
-        chosen: members of the viewer's branch that the address names.
-    """
-
-    viewer: Member
-    opens: bool = False
-    chosen: Sequence[Member] = ()
-
-    def is_folded(self, member: Member) -> bool:
-        """Whether those below ``member``, who is shown, are not."""
-        return (member in self.chosen) is not self.opens and (member != self.viewer or not self.opens)
-
-    def may_turn(self, member: Member) -> bool:
-        """Whether ``member`` can be folded or opened: where all else is folded, the viewer's own branch stays open."""
-        return member != self.viewer or not self.opens
-
-    def turned(self, member: Member) -> dict[str, str | None]:
-        """Return the parameters by which ``member`` is folded where they are open, and opened where folded."""
-        ids = [other.pk for other in self.chosen if other != member]
-        return self._parameters(ids if member in self.chosen else [*ids[1 - MOST_FOLDED :], member.pk])
-
-    @property
-    def all_turned(self) -> dict[str, str | None]:
-        """The parameters by which all is opened where branches are folded by themselves, and else the reverse."""
-        return Folds(self.viewer, opens=not self.opens)._parameters([])
-
-    def _parameters(self, ids: Sequence[int]) -> dict[str, str | None]:
-        said = ".".join(map(str, ids)) or _NOBODY
-        return {"folded": None if self.opens else said, "open": said if self.opens else None, "at": None}
-
-    def opened_paths(self) -> list[str]:
-        """Return the paths of those whose children are shown: of the chosen, those whose parents are all open."""
-        chosen = {member.path for member in self.chosen} | {self.viewer.path}
-        above = set(hierarchy.ancestor_paths(self.viewer.path))
-        return sorted(path for path in chosen if set(hierarchy.ancestor_paths(path)) <= chosen | above)
-
-
-#: In the address of a hierarchy, that nobody's branch is meant: it is not as it would be by itself.
-_NOBODY = "0"
-
-
-def folds(viewer: Member, asked: ListRequest, *, most: int | None = None) -> Folds:
-    """Return which branches are folded, as the address says, else as many users there are; one query at most.
-
-    By itself a hierarchy of more than ``most`` rows, if any, is folded below its first level, unless something is
-    looked for in it.
-    """
-    if "folded" in asked.parameters:
-        return Folds(viewer, chosen=_named_in_branch(viewer, asked.parameters["folded"]))
-    if _is_filtered(asked) or most is None:
-        return Folds(viewer)
-    if "open" in asked.parameters:
-        return Folds(viewer, opens=True, chosen=_named_in_branch(viewer, asked.parameters["open"]))
-    return Folds(viewer, opens=hierarchy.branch_members(viewer).order_by("path")[: most + 1].count() > most)
-
-
-def user_hierarchy(viewer: Member, asked: ListRequest, folds: Folds) -> Listing[Member]:
-    """Return the branch of ``viewer`` in tree order, without what is folded."""
-    if folds.opens:
-        children = Q(account_id=viewer.account_id, parent_path__in=folds.opened_paths())
-        return Listing(
-            rows=Member.objects.filter(Q(pk=viewer.pk) | children),
-            order=Order("path"),
-            branch_path=None,
-            path_field="path",
-            complete=with_people_and_branches,
-            is_filtered=True,
-        )
-    folded = folds.chosen
-    branch, anywhere = hierarchy.branch_members(viewer), Member.objects.all()
-    if not viewer.is_owner:
-        anywhere = in_large_branch(anywhere, viewer.path, "path")
-    rows, anywhere = _unfolded(_filtered(branch, asked), folded), _unfolded(_of_status(anywhere, asked), folded)
-    return Listing(
-        rows=rows,
-        order=Order("path"),
-        branch_path=None,
-        path_field="path",
-        complete=_with_parents if _is_filtered(asked) else with_people_and_branches,
-        is_filtered=_is_filtered(asked),
-        among=branch,
-        by_index=by_index(anywhere, asked.terms, viewer.account_id),
-    )
-
-
-def _unfolded(members: QuerySet[Member], folded: Sequence[Member]) -> QuerySet[Member]:
-    for member in folded:
-        members = members.exclude(hierarchy.branch(member, including_self=False))
-    return members
-
-
-def _named_in_branch(viewer: Member, text: str) -> list[Member]:
-    """Return the members whose numbers an address gives, those of the viewer's branch; one query if there are any."""
-    ids = [pk for part in text.split(".")[:MOST_FOLDED] if (pk := number_in(part, largest=MAX_MEMBER_ID)) is not None]
-    # By the keys alone, and the branch looked at here: SQLite would go through all members of the branch.
-    found = Member.objects.filter(pk__in=ids) if any(ids) else ()
-    return [member for member in found if hierarchy.relation(viewer, member) in {Relation.SELF, Relation.ANCESTOR}]
-
-
-def _is_filtered(asked: ListRequest) -> bool:
+def is_filtered(asked: ListRequest) -> bool:
+    """Whether a list of users is searched or filtered."""
     return bool(asked.search or asked.choice("status", MemberStatus.values, ""))
 
 
-def _filtered(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
-    return _of_status(members, asked).filter(asked.search_condition("search_text"))
+def filtered(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
+    """Return those of ``members`` that fit the status and the search that are asked for."""
+    return of_status(members, asked).filter(asked.search_condition("search_text"))
 
 
-def _of_status(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
+def of_status(members: QuerySet[Member], asked: ListRequest) -> QuerySet[Member]:
+    """Return those of ``members`` that have the status that is asked for, if one is."""
     status = asked.choice("status", MemberStatus.values, "")
     return members.filter(status=status) if status else members
 
@@ -258,54 +152,8 @@ def row(member: Member, viewer: Member, *, way: str = "") -> MemberRow:
         is_self=member.pk == viewer.pk,
         is_owner=member.is_owner,
         is_frozen=member.is_frozen,
-        menu=menu(member, viewer, way=way),
+        menu=member_menus.menu(member, viewer, way=way),
     )
-
-
-def menu(member: Member, viewer: Member, *, way: str = "") -> list[MenuItem]:
-    """Return the entries of the Actions menu of a user's row that ``viewer`` may use now. Takes no query.
-
-    ``way`` is the query by which the dialogs lead back to the list as it is.
-    """
-    items = []
-    if can(viewer, MemberAction.VIEW_CARE, member):
-        items.append(MenuItem("Manage user", link("accounts:user", member.pk)))
-    return items + _usable(member, viewer, (*_OF_INVITATIONS, _REMOVE, *_freeze_entries(member)), way=way)
-
-
-def page_menu(member: Member, viewer: Member) -> list[MenuItem]:
-    """Return the entries of the Actions menu of a user's own page that ``viewer`` may use now. Takes no query.
-
-    It has *Suspend*, or *Activate*, beside those of the row: the card of statuses is farther down.
-    """
-    is_active = member.status != MemberStatus.SUSPENDED
-    change = (MemberAction.CHANGE_STATUS, "Suspend" if is_active else "Activate", "accounts:status", is_active)
-    return _usable(member, viewer, (*_OF_INVITATIONS, change, _REMOVE, *_freeze_entries(member)))
-
-
-#: An entry of a menu: what it takes, its label, its route, and whether it takes something away.
-_Entry = tuple[MemberAction, str, str, bool]
-_OF_INVITATIONS: tuple[_Entry, ...] = (
-    (MemberAction.RESEND_INVITE, "Resend invite", "accounts:resend-invite", False),
-    (MemberAction.CANCEL_INVITE, "Cancel invite", "accounts:cancel-invite", True),
-)
-_REMOVE: _Entry = (MemberAction.REMOVE, "Remove user", "accounts:remove", True)
-
-
-def _usable(member: Member, viewer: Member, entries: Sequence[_Entry], *, way: str = "") -> list[MenuItem]:
-    return [
-        MenuItem(label, link(route, member.pk) + way, is_dialog=True, is_danger=is_danger)
-        for action, label, route, is_danger in entries
-        if can(viewer, action, member)
-    ]
-
-
-def _freeze_entries(member: Member) -> Iterator[_Entry]:
-    """Yield the entry about the freezing of a member's branch, if there is a branch or it is frozen."""
-    if getattr(member, "freeze", None) is not None:
-        yield MemberAction.FREEZE_BRANCH, "Thaw branch", "accounts:thaw", False
-    elif member.has_users_below:
-        yield MemberAction.FREEZE_BRANCH, "Freeze branch", "accounts:freeze", True
 
 
 def csv_rows(viewer: Member, listing: Listing[Member]) -> Iterator[list[object]]:
@@ -344,29 +192,6 @@ def mail_problem(member: Member) -> str:
     if mail is None:
         return ""
     return mail.problem if mail.next_try_at is None else f"{mail.problem} It will be tried again."
-
-
-def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folds: Folds, *, way: str = "") -> MemberRow:
-    """Return a row of ``user_hierarchy``: with the level below the viewer, the number of users below, and a fold link.
-
-    In a filtered list the rows above may be missing, so rows are not indented and name the parent instead, who is the
-    viewer or somebody below them.
-    """
-    made = row(member, viewer, way=way)
-    below: int = vars(member)["below"]  # annotated by ``user_hierarchy``
-    made.level = member.level - viewer.level + 1
-    made.is_beyond_indent = made.level > LEVELS_INDENTED
-    if not _is_filtered(asked):
-        made.indent = made.level
-    elif not made.is_self and member.parent:
-        made.parent_name = member.parent.name
-    made.users_below = f"{below:,}"
-    if below > COUNTED_BELOW:  # in words it would make the row three lines high
-        made.users_below, made.users_below_spoken = f"{COUNTED_BELOW:,}+", f"more than {COUNTED_BELOW:,}"
-    if below and folds.may_turn(member):
-        made.is_folded = folds.is_folded(member)
-        made.fold_url = f"{asked.url(**folds.turned(member))}#fold-{member.pk}"
-    return made
 
 
 def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[Member]:

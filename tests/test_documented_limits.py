@@ -11,6 +11,7 @@ from django.conf import settings
 from accounts import (
     addresses,
     domains,
+    hierarchy_list,
     inactivity,
     invitations,
     invitees,
@@ -73,7 +74,7 @@ LIMITS = {
     "rows on a page": (
         "{}, {}, {} or {}; totals are exact up to {:,}".format(*listing.PER_PAGE_CHOICES, listing.COUNTED)
     ),
-    "branches in *User hierarchy* that are folded, or opened where all are": f"{queries.MOST_FOLDED}",
+    "branches in *User hierarchy* that are folded, or opened where all are": f"{hierarchy_list.MOST_FOLDED}",
     "body of a request": (
         f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // _MEBIBYTE} MiB of fields, "
         f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields"

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from accounts import audit, hierarchy, invitations, memberships, new_members, outbox, queries, tokens
+from accounts import audit, hierarchy, hierarchy_list, invitations, memberships, new_members, outbox, queries, tokens
 from accounts.enums import CHOSEN_STATUSES, MemberStatus, Permission
 from accounts.hierarchy import TreeError
 from accounts.invitations import InvitationGone
@@ -434,7 +434,7 @@ class Histories(RuleBasedStateMachine):
             users = queries.account_users(viewer, asked).everything()
             assert {number_of[user.pk] for user in users} == {n for n in members if oracle.sees(viewer_number, n)}
             below = [n for n in members if oracle.knows_key(viewer_number, n)]
-            tree = queries.user_hierarchy(viewer, asked, queries.Folds(viewer)).everything()
+            tree = hierarchy_list.user_hierarchy(viewer, asked, hierarchy_list.Folds(viewer)).everything()
             assert sorted(number_of[user.pk] for user in tree) == below
             about = {self.ids[n] for n in below}
             seen = set(audit.visible_events(viewer).values_list("pk", flat=True))

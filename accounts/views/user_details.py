@@ -16,9 +16,10 @@ from accounts.enums import SIGN_IN_STATUSES, Permission, permission_names
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import freezes_over
 from accounts.member_forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
+from accounts.member_menus import page_menu
 from accounts.models import Member, User
 from accounts.policy import MemberAction, can, grantable
-from accounts.queries import mail_problem, page_menu, status_words
+from accounts.queries import mail_problem, status_words
 from accounts.requests import MemberRequest, form_or_post
 
 DETAILS, ACCESS, MANAGE = "userdetails", "access", "manage"

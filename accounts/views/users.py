@@ -6,7 +6,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from accounts import policy, queries
+from accounts import hierarchy_list, policy, queries
 from accounts.csv_files import csv_response
 from accounts.enums import MemberStatus
 from accounts.links import way_back
@@ -40,10 +40,10 @@ def index(request: MemberRequest) -> HttpResponse:
         "csv_query": request.GET.urlencode(),
     }
     if view == "hierarchy":
-        folds = queries.folds(viewer, asked, most=asked.per_page)
-        listing = queries.user_hierarchy(viewer, asked, folds)
+        folds = hierarchy_list.folds(viewer, asked, most=asked.per_page)
+        listing = hierarchy_list.user_hierarchy(viewer, asked, folds)
         page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-        rows = [queries.hierarchy_row(member, viewer, asked, folds, way=way) for member in page.rows]
+        rows = [hierarchy_list.hierarchy_row(member, viewer, asked, folds, way=way) for member in page.rows]
         has_folds = any(row.fold_url and not row.is_self for row in rows)
         context |= {"folds": folds, "fold_all_url": asked.url(**folds.all_turned) if has_folds else ""}
     else:
@@ -69,7 +69,7 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     viewer, asked = request.member, ListRequest.of(request)
     if asked.choice("view", VIEWS, "users") == "hierarchy":
         # What is folded by itself, not by choice, is in the file.
-        listing = queries.user_hierarchy(viewer, asked, queries.folds(viewer, asked))
+        listing = hierarchy_list.user_hierarchy(viewer, asked, hierarchy_list.folds(viewer, asked))
     else:
         listing = queries.account_users(viewer, asked)
     return csv_response(queries.csv_rows(viewer, listing), "users.csv")
