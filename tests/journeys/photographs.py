@@ -49,8 +49,9 @@ def photograph_states(browser: Browser, folder: Path, only: str) -> None:
 def photograph_for_readme(browser: Browser) -> None:
     """Photograph what README.md shows: Marcus's keys once Noor has made hers, with a menu open."""
     with _cast(browser) as cast:
-        cast.visit("noor").button("Create a classic infrastructure key").click()
-        expect(cast.visit("noor").dialog("API key successfully created")).to_be_visible()
+        noor = cast.visit("noor").go("/iam/apikeys")
+        noor.button("Create a classic infrastructure key").click()
+        expect(noor.dialog("API key successfully created")).to_be_visible()
         visit = cast.visit("marcus")
         visit.go("/iam/apikeys")
         visit.open_menu("Priya Raman")
