@@ -1,6 +1,6 @@
 """Forms of the Settings page: they clean input, and never decide who may."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.urls import reverse
@@ -114,13 +114,22 @@ class HoursAndMinutes(forms.MultiWidget):
         return context
 
 
+class NumberField(forms.IntegerField):
+    """A number whose bounds are told as a person would."""
+
+    default_error_messages: ClassVar = {
+        "min_value": "Enter a number of at least %(limit_value)s.",
+        "max_value": "Enter a number of at most %(limit_value)s.",
+    }
+
+
 class IdleField(forms.MultiValueField):
     """How long a session may go unused, in hours and minutes; cleans to minutes, none where both are empty."""
 
     widget = HoursAndMinutes
 
     def __init__(self, **kwargs: Any) -> None:
-        parts = [forms.IntegerField(min_value=0, max_value=most, required=False) for most in _PARTS.values()]
+        parts = [NumberField(min_value=0, max_value=most, required=False) for most in _PARTS.values()]
         super().__init__(fields=parts, require_all_fields=False, required=False, **kwargs)
 
     def clean(self, value: Any) -> int | None:
@@ -151,15 +160,13 @@ class SessionSettingsForm(MeanwhileForm):
     #: What is one setting: it stays together what its page showed, or what was entered.
     _SETTINGS = (("hours",), ("idle",), ("concurrent", "most"))
 
-    hours = forms.IntegerField(
-        label="Active sessions: hours", required=False, min_value=1, max_value=MOST_SESSION_HOURS
-    )
+    hours = NumberField(label="Active sessions: hours", required=False, min_value=1, max_value=MOST_SESSION_HOURS)
     idle = IdleField(label="Sign out due to inactivity")
     concurrent = forms.ChoiceField(
         label="Concurrent sessions",
         choices=[(UNLIMITED, "Unlimited"), (LIMITED, "Limit sessions")],
     )
-    most = forms.IntegerField(label="Sessions at once", required=False, min_value=1, max_value=MOST_SESSIONS)
+    most = NumberField(label="Sessions at once", required=False, min_value=1, max_value=MOST_SESSIONS)
 
     def __init__(self, *args: Any, present: SessionSettings, installation: SessionSettings, **kwargs: Any) -> None:
         kwargs["initial"] = {

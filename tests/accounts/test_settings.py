@@ -192,13 +192,13 @@ def test_time_that_a_session_may_go_unused_is_one_field_of_two_parts(olivia):
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"hours": "721"}, "Ensure this value is less than or equal to 720."),
-        ({"hours": "0"}, "Ensure this value is greater than or equal to 1."),
+        ({"hours": "721"}, "Enter a number of at most 720."),
+        ({"hours": "0"}, "Enter a number of at least 1."),
         ({"idle_minutes": "4"}, "Enter from 5 minutes to 24 hours."),
         ({"idle_hours": "24", "idle_minutes": "1"}, "Enter from 5 minutes to 24 hours."),
-        ({"idle_hours": "25"}, "Ensure this value is less than or equal to 24."),
+        ({"idle_hours": "25"}, "Enter a number of at most 24."),
         ({"concurrent": "limited"}, "Enter how many sessions a user may have at once."),
-        ({"concurrent": "limited", "most": "101"}, "Ensure this value is less than or equal to 100."),
+        ({"concurrent": "limited", "most": "101"}, "Enter a number of at most 100."),
         ({"concurrent": "some"}, "Select a valid choice. some is not one of the available choices."),
     ],
 )

@@ -151,7 +151,7 @@ def test_the_age_of_a_session_is_told_once_and_cannot_be_put_off(console, browse
     priya.page.clock.run_for(1500)
     expect(told).to_have_accessible_description(re.compile("a session lasts 12 hours at most, and cannot be extended"))
     expect(priya.button("Stay logged in")).to_have_count(0)
-    priya.link("Go on").press("Enter")
+    priya.link("Continue").press("Enter")
     expect(told).to_have_count(0)
     priya.expect_page("Activity")
     priya.go("/iam/users")
