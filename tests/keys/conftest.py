@@ -8,6 +8,8 @@ import pytest
 from accounts.models import Member
 from keys import material, usage
 from keys.models import ClassicKey
+from keys.usage import Collector
+from tests.keys.noting import HERE
 
 
 @dataclass
@@ -27,9 +29,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture(autouse=True)
-def collector(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> usage.Collector:
+def collector(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Collector:
     """This process's collector, empty; nothing is written but by ``flush``."""
-    monkeypatch.setattr(usage, "collector", usage.Collector(clock))
+    monkeypatch.setattr(usage, "collector", Collector(clock))
     return usage.collector
 
 
@@ -43,3 +45,17 @@ def key_of(cast: dict[str, Member]) -> Callable[[str], ClassicKey]:
 def value_of(key_of: Callable[[str], ClassicKey]) -> Callable[[str], str]:
     """A function that returns the value of a member's key in plain."""
     return lambda name: material.take(key_of(name)).text
+
+
+@pytest.fixture
+def refuse(key_of: Callable[[str], ClassicKey]) -> Callable[..., None]:
+    """A function that notes refusals of Priya's key."""
+
+    def refuse(collector: Collector, times: int = 1, address: str | None = HERE, why: str = "wrong value") -> None:
+        key = key_of("priya")
+        for _ in range(times):
+            collector.refused(
+                key_id=key.pk, account_id=key.account_id, holder_id=key.holder_id, why=why, address=address
+            )
+
+    return refuse
