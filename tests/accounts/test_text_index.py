@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase as DjangoExamples
 
-from accounts import hierarchy, importing, listing, member_files, memberships, new_members, text_index
+from accounts import hierarchy, hierarchy_list, importing, listing, member_files, memberships, new_members, text_index
 from accounts import queries as user_lists
 from accounts.list_request import ListRequest
 from accounts.listing import COUNTED
@@ -96,7 +96,7 @@ def check(members: Sequence[Member], search: str) -> None:
         right = {member.pk for member in branch if holds(member, search)}
         viewer.account.restrict_user_list = True
         assert set(found(user_lists.account_users(viewer, asked(search)))) == right
-        assert set(found(user_lists.user_hierarchy(viewer, asked(search), user_lists.Folds(viewer)))) == right
+        assert set(found(hierarchy_list.user_hierarchy(viewer, asked(search), hierarchy_list.Folds(viewer)))) == right
         right_holders = {
             member.pk
             for member in branch
