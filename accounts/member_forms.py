@@ -1,7 +1,7 @@
 """Forms about one user of an account: they clean input, and never decide who may."""
 
 from datetime import date
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.utils import timezone
@@ -34,8 +34,8 @@ class StatusForm(forms.Form):
         super().__init__(*args, **kwargs)
         self.initial["status"] = present if present in CHOSEN_STATUSES else ""
         if present not in CHOSEN_STATUSES:
-            choices = [("", MemberStatus(present).label), *self.fields["status"].choices]  # type: ignore[attr-defined]
-            self.fields["status"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
+            field = cast(forms.ChoiceField, self.fields["status"])
+            field.choices = [("", MemberStatus(present).label), *cast("list[tuple[str, str]]", field.choices)]
         self.helper = helper("Apply", action=action, form_id="status-form")
 
 

@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from accounts.access import for_any_status
 from accounts.requests import MemberRequest
 from accounts.ways_back import page_of_ours, post_only
+from console import look_cookies
 from console.nav import GROUP_NAMES
 
 _COOKIE = f"{settings.COOKIE_PREFIX}keytree_nav"
-_COOKIE_SECONDS = 365 * 24 * 3600
 _BETWEEN = "."  # names, in the cookie
 
 
@@ -33,18 +33,6 @@ def keep(request: MemberRequest) -> HttpResponse:
     form = FoldsForm(request.POST)
     is_valid = form.is_valid()
     response: HttpResponse = HttpResponseRedirect(page_of_ours(request, form.cleaned_data.get("next", "")))
-    if not is_valid:
-        return response
-    folded = sorted(form.cleaned_data["folded"])
-    if not folded:
-        response.delete_cookie(_COOKIE, samesite="Lax")
-        return response
-    response.set_cookie(
-        _COOKIE,
-        _BETWEEN.join(folded),
-        max_age=_COOKIE_SECONDS,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    if is_valid:
+        look_cookies.keep(response, _COOKIE, _BETWEEN.join(sorted(form.cleaned_data["folded"])))
     return response

@@ -6,11 +6,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 from accounts.ways_back import page_of_ours, post_only
+from console import look_cookies
 
 THEME_COOKIE = f"{settings.COOKIE_PREFIX}keytree_theme"
 #: Value and label, in the order of the menu. "system" leaves the choice to the browser and needs no cookie.
 THEMES = (("light", "Light"), ("dark", "Dark"), ("system", "System"))
-_COOKIE_SECONDS = 365 * 24 * 3600
 
 
 class ThemeForm(forms.Form):
@@ -33,17 +33,7 @@ def choose(request: HttpRequest) -> HttpResponse:
     form = ThemeForm(request.POST)
     is_valid = form.is_valid()
     response: HttpResponse = HttpResponseRedirect(page_of_ours(request, form.cleaned_data.get("next", "")))
-    if not is_valid:
-        return response
-    if form.cleaned_data["theme"] == "system":
-        response.delete_cookie(THEME_COOKIE, samesite="Lax")
-        return response
-    response.set_cookie(
-        THEME_COOKIE,
-        form.cleaned_data["theme"],
-        max_age=_COOKIE_SECONDS,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    if is_valid:
+        theme = form.cleaned_data["theme"]
+        look_cookies.keep(response, THEME_COOKIE, "" if theme == "system" else theme)
     return response
