@@ -1,0 +1,56 @@
+"""Errors as SoftLayer clients know them: a code, a text, and the status that carries them over REST.
+
+*Source:* SoftLayer API reference, "Exceptions"; the texts that clients compare are in docs/clients.md.
+"""
+
+PUBLIC = "SoftLayer_Exception_Public"
+
+
+class Fault(Exception):
+    """A call that is answered by an error. Its text is for the caller and never holds a secret.
+
+    Attributes:
+        code: what programs compare.
+        status: of the answer over REST; over XML-RPC every fault is a 200.
+    """
+
+    def __init__(self, text: str, *, code: str = PUBLIC, status: int = 500) -> None:
+        super().__init__(text)
+        self.code = code
+        self.status = status
+
+
+class BadCall(Fault):
+    """The request cannot be read, or asks for something that is no part of the interface."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code="SoftLayer_Exception_WebService_BadRequest", status=400)
+
+
+class NotAuthenticated(Fault):
+    """No key came with the call, or one that is refused; the text is the same whatever the reason."""
+
+    def __init__(self, text: str = "Invalid API token.") -> None:
+        super().__init__(text, code="SoftLayer_Exception", status=401)
+
+
+class NotFound(Fault):
+    """There is no such object, or the caller may not know of it: the same answer for both."""
+
+    def __init__(self, object_id: object) -> None:
+        text = f"Unable to find object with id of '{object_id}'."
+        super().__init__(text, code="SoftLayer_Exception_ObjectNotFound", status=404)
+
+
+class Denied(Fault):
+    """The caller may see the object, but not do this with it; the text gives the reason."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, code="SoftLayer_Exception_PermissionDenied")
+
+
+class InvalidValue(Fault):
+    """An argument that cannot be taken; the text says which and why."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, code="SoftLayer_Exception_InvalidValue")
