@@ -39,10 +39,18 @@ def show_help(request: MemberRequest) -> HttpResponse:
     context = {
         "title": "Help",
         "example": f"curl --user {shlex.quote(viewer.api_username)} https://service.example.com/",
+        "client_settings": _client_settings(request),
         "looks_after_others": viewer.has_users_below or can(viewer, MemberAction.INVITE, viewer),
         "who_can_manage": f"{link('accounts:user', viewer.pk)}?tab=manage" if sees_who else "",
     }
     return render(request, "console/help.html", context)
+
+
+def _client_settings(request: MemberRequest) -> str:
+    """Return what the viewer writes into the settings file of SoftLayer's Python client, without the key."""
+    here = settings.KEYTREE_PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+    lines = ("[softlayer]", f"username = {request.member.api_username}", "api_key =", f"endpoint_url = {here}/rest/v3.1/")
+    return "\n".join(lines)
 
 
 @login_not_required

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from configparser import RawConfigParser
 
 import pytest
 
@@ -106,8 +107,15 @@ def test_help_is_in_the_bar_and_tells_how_programs_call_as_the_viewer(cast):
     assert re.search(r'<a class="header__action header__help" href="/help" aria-label="Help">', bar)
     assert re.search(r'<a class="menu__entry menu__entry--small" href="/help">Help</a>', bar)
     body = page(client.get("/help"))
-    command = re.search(r"<code>(.*?)</code>", body)[1]
+    command, settings_file = re.findall(r'<pre class="example" dir="ltr"><code>(.*?)</code>', body, re.DOTALL)
     assert shlex.split(command)[:3] == ["curl", "--user", "1234567_noor.o'haddad@acme.example"]
+    client_settings = RawConfigParser()
+    client_settings.read_string(settings_file)
+    assert dict(client_settings["softlayer"]) == {
+        "username": "1234567_noor.o'haddad@acme.example",
+        "api_key": "",
+        "endpoint_url": "http://testserver/rest/v3.1/",
+    }
     copied = re.search(r'<button[^>]* data-copy="([^"]*)" aria-label="Put API username on the clipboard">', body)[1]
     assert copied == "1234567_noor.o'haddad@acme.example"
     addresses = re.findall(r'<a href="([^"]+)"', body.partition("<main")[2])
