@@ -4,6 +4,13 @@
 """
 
 PUBLIC = "SoftLayer_Exception_Public"
+_SHOWN = 60  # characters
+
+
+def shown(text: str) -> str:
+    """Return what a caller sent as a fault can repeat it: cut, and without what neither JSON nor XML carries."""
+    cut = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
 
 
 class Fault(Exception):
