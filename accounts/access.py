@@ -7,7 +7,7 @@ from typing import TypeVar
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpResponse
 
-from accounts import audit, events, passcodes, passkeys, queries, second_stage, signin
+from accounts import audit, passcodes, passkeys, queries, second_stage, signin
 from accounts.dialogs import PageBehind, dialog
 from accounts.enums import Permission, permission_names
 from accounts.models import Member
@@ -76,13 +76,7 @@ def refusals_recorded(request: MemberRequest, subject: Member, what: str) -> Ite
 
 def refusal(request: MemberRequest, *, subject: Member, what: str, why: object) -> PermissionDenied:
     """Record that the viewer may not do something with what they see; the view raises the exception returned."""
-    audit.record_refusal(
-        events.PERMISSION_REFUSED,
-        actor=request.member,
-        subject=subject,
-        origin=request.origin,
-        details={"what": what, "why": str(why)},
-    )
+    audit.record_not_allowed(actor=request.member, subject=subject, origin=request.origin, what=what, why=why)
     return PermissionDenied(str(why))
 
 

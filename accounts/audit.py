@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from accounts import hierarchy, sealing
-from accounts.events import ACTIVITY_TRIMMED
+from accounts.events import ACTIVITY_TRIMMED, PERMISSION_REFUSED
 from accounts.models import AuditChain, Event, Member
 from accounts.origin import Origin
 from accounts.signals import event_recorded, events_recorded
@@ -140,6 +140,13 @@ def record_refusal(
     """Record that something was refused: an event of its own, with no change beside it."""
     with transaction.atomic():
         record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details, once=once)
+
+
+def record_not_allowed(*, actor: Member, subject: Member, origin: Origin, what: str, why: object) -> None:
+    """Record that the policy does not let ``actor`` do something, ``what`` in its words, with what they see."""
+    record_refusal(
+        PERMISSION_REFUSED, actor=actor, subject=subject, origin=origin, details={"what": what, "why": str(why)}
+    )
 
 
 def lock_chain(account_id: int) -> AuditChain:

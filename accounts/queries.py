@@ -108,6 +108,19 @@ def with_parents(members: QuerySet[Member]) -> QuerySet[Member]:
     return with_people_and_branches(members).select_related("user", "parent__user")
 
 
+def visible_members(viewer: Member) -> QuerySet[Member]:
+    """Return the members whom ``viewer``, who may work, may see, as a queryset: the policy's VIEW as a condition."""
+    if sees_whole_account(viewer):
+        return Member.objects.filter(account_id=viewer.account_id)
+    return hierarchy.branch_members(viewer)
+
+
+def in_care(viewer: Member) -> Q:
+    """Return the policy's VIEW_CARE, for members whom ``viewer`` may see, as a condition."""
+    condition = hierarchy.branch(viewer)
+    return condition | Q(parent__isnull=False) if viewer.granted & MANAGING_ALL else condition
+
+
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
     members = Member.objects.filter(account_id=viewer.account_id)

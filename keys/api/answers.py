@@ -1,9 +1,135 @@
 """Answers calls: finds the method, asks it, and puts its result into the form that was asked for."""
 
-from keys.api.calls import Answer, Call, Caller
-from keys.api.faults import Fault
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from django.db.models import QuerySet
+
+from accounts.models import Member
+from accounts.policy import may_work, reason_without_work
+from keys.api import filters, masks
+from keys.api.calls import Answer, Call, Caller, Value
+from keys.api.columns import Rows
+from keys.api.faults import Denied, Fault
+from keys.api.masks import Mask
+from keys.api.methods import accounts, keys, users, words
+from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
+from keys.api.records import MOST_AT_ONCE, MOST_BELOW, Form, Room, TooMany, Type
+from keys.api.schema import SCHEMA
+
+SERVICES: Mapping[str, Methods] = {
+    "SoftLayer_Account": accounts.ACCOUNT_METHODS,
+    "SoftLayer_Event_Log": words.EVENT_METHODS,
+    "SoftLayer_User_Customer": users.USER_METHODS,
+    "SoftLayer_User_Customer_ApiAuthentication": keys.KEY_METHODS,
+    "SoftLayer_User_Customer_CustomerPermission_Permission": words.PERMISSION_METHODS,
+    "SoftLayer_User_Customer_Status": words.STATUS_METHODS,
+    "SoftLayer_User_Permission_Action": words.ACTION_METHODS,
+    "SoftLayer_User_Permission_Department": words.DEPARTMENT_METHODS,
+}
+#: What a request over REST means that names no method.
+_BY_VERB = {"GET": "getObject", "POST": "createObject", "PUT": "editObject", "DELETE": "deleteObject"}
+#: More than any list is long, and a number that every database takes.
+_NO_LIMIT = 2**31
+#: How many keys of a list are read from the database at a time.
+_KEYS_AT_ONCE = 10_000
+
+
+def resolve(service: str, method: str | None, verb: str) -> str:
+    """Return the complete name of a method as REST calls it: by the verb alone, or without its ``get``.
+
+    What cannot be resolved is returned as it is, for ``answer`` to refuse.
+    """
+    if not method:
+        return _BY_VERB.get(verb, "getObject")
+    methods = SERVICES.get(service, {})
+    read = f"get{method[0].upper()}{method[1:]}"
+    return read if method not in methods and read in methods else method
 
 
 def answer(call: Call, caller: Caller) -> Answer:
-    """Return the result of ``call`` for ``caller``. Raises Fault."""
-    raise Fault("Service does not exist")
+    """Return the result of ``call`` for ``caller``. Raises Fault, always before the first item of a list is given."""
+    if not may_work(caller.member):
+        raise Denied(reason_without_work(caller.member))
+    form = Form(caller, call.includes_types)
+    match _method(call):
+        case Plain(run):
+            value = run(call, caller)
+            return Answer(value, total=len(value) if isinstance(value, list) else None)
+        case One(type_, find):
+            mask = _mask(call, type_)
+            record = find(call, caller)
+            found = [] if record is None else SCHEMA.written([record], type_, mask, form)
+            return Answer(found[0] if found else None)
+        case Few(type_, records, root):
+            mask = _mask(call, type_)
+            filters.narrowed(Member.objects.none(), call.object_filter, {}, root=root or None)  # nothing to filter by
+            few = SCHEMA.written(records(call, caller), type_, mask, form)
+            return Answer(_part(few, call), total=len(few))
+        case Many(type_, rows, root):
+            mask, seen = _mask(call, type_), rows(call, caller)
+            chosen, total = _keys(seen.narrowed(call.object_filter, root), call)
+            return Answer(_items(chosen, seen, type_, mask, form), total)
+
+
+def _method(call: Call) -> Method:
+    methods = SERVICES.get(call.service)
+    if methods is None:
+        raise Fault("Service does not exist")
+    if call.method not in methods:
+        raise Fault(f'Function ("{call.method}") is not a valid method for this service.')
+    return methods[call.method]
+
+
+def _mask(call: Call, type_: Type) -> Mask | None:
+    """Return what is asked for of each record. Raises Fault for what there is not."""
+    mask = masks.parse(call.mask)
+    SCHEMA.check(type_, mask)
+    return mask
+
+
+def _part(items: Sequence[Value], call: Call) -> Sequence[Value]:
+    """Return the items that limit and offset leave; a limit of zero is none."""
+    start = max(call.offset, 0)
+    return items[start : start + (call.limit or _NO_LIMIT)]
+
+
+def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
+    """Return the primary keys of the rows that limit and offset leave, and how many there are without these.
+
+    So it is fixed beforehand, by eight bytes for each row, which rows they are and in which order.
+    """
+    start, keys = min(max(call.offset, 0), _NO_LIMIT), queryset.values_list("pk", flat=True)
+    if not call.limit or call.limit < 0:
+        every = array("q", keys.iterator(chunk_size=_KEYS_AT_ONCE))
+        return every[start:], len(every)
+    return array("q", keys[start : start + min(call.limit, _NO_LIMIT)]), queryset.count()
+
+
+def _items(
+    chosen: "array[int]", rows: Rows, type_: Type, mask: Mask | None, form: Form
+) -> Iterable[Mapping[str, Value]]:
+    """Return the items of a list; those of a long one in batches, which are loaded and written while it is sent.
+
+    Where the mask does not bound how much is below a row, the whole answer is made at once: it may turn out to be too
+    much, and every refusal comes before the first item.
+    """
+    below = SCHEMA.most_below(type_, mask)
+    is_at_once = below is None or len(chosen) <= MOST_AT_ONCE
+    if below is None and len(chosen) > MOST_BELOW:
+        raise TooMany
+    size = min(MOST_AT_ONCE, MOST_BELOW // max(below or 0, 1))
+    batches = (
+        SCHEMA.written(
+            rows.load(chosen[start : start + size].tolist()),
+            type_,
+            mask,
+            form if below is None else replace(form, room=Room()),
+        )
+        for start in range(0, len(chosen), size)
+    )
+    if is_at_once:
+        return list(chain.from_iterable(batches))
+    return chain(next(batches), chain.from_iterable(batches))

@@ -1,0 +1,148 @@
+"""What lists are filtered and sorted by: for each name of the interface the column that stands for it.
+
+A filter compares only what the caller may be answered: rows are given with conditions and columns of this caller.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db.models import Case, CharField, F, IntegerField, Model, Q, QuerySet, TextField, Value, When
+from django.db.models.functions import Cast, Coalesce, Concat
+
+from accounts import hierarchy, queries
+from accounts.models import Event, Member
+from accounts.names import canonical_email
+from accounts.policy import sees_whole_account
+from keys.api import filters
+from keys.api.calls import Caller
+from keys.api.calls import Value as Asked
+from keys.api.filters import Column, Columns, Related, Seconds
+from keys.api.records import Record
+from keys.api.schema import STATUSES
+from keys.models import ClassicKey
+from keys.queries import with_people
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A list in the database.
+
+    Attributes:
+        queryset: all that the caller may see of it.
+        load: gives the records of some primary keys, without those that have gone meanwhile, in this order.
+        where_named: for a column that not every row has for this caller, which rows have it.
+    """
+
+    queryset: QuerySet
+    columns: Columns
+    load: Callable[[Sequence[int]], list[Record]]
+    where_named: Mapping[str, Q] = field(default_factory=dict)
+
+    def narrowed(self, asked: Mapping[str, Asked], root: str) -> QuerySet:
+        """Return the rows that fit what is asked for, in the order asked for. Raises Fault.
+
+        ``root`` is under which name the filter speaks of them; empty where it speaks of nothing else.
+        """
+        rows, named = self.queryset, asked.get(root) if root else asked
+        for name, condition in self.where_named.items():
+            if isinstance(named, Mapping) and name in named:
+                rows = rows.filter(condition)
+        return filters.narrowed(rows, asked, self.columns, root=root or None)
+
+
+def in_order(found: Iterable[Model], ids: Sequence[int]) -> list[Record]:
+    """Return what was found in the order of ``ids``."""
+    by_id = {record.pk: record for record in found}
+    return [by_id[pk] for pk in ids if pk in by_id]
+
+
+def _of_status(part: str, output: IntegerField | CharField) -> Case:
+    """Return the expression for what a user's status is called in the interface."""
+    names = [When(status=status, then=Value(getattr(name, part))) for status, name in STATUSES.items()]
+    return Case(*names, output_field=output)
+
+
+def users(caller: Caller, members: QuerySet[Member]) -> Rows:
+    """Return those of ``members`` whom the caller sees, to be narrowed.
+
+    Of their keys, what the caller may know; of their parents likewise.
+    """
+    sees_all = sees_whole_account(caller.member)
+    parent = F("parent_id") if sees_all else Case(When(~Q(pk=caller.member.pk), then="parent_id"))
+    columns: Columns = {
+        "id": Column("id", int),
+        "username": Column("api_username", str, canonical=canonical_email),
+        "email": Column("user__email", str, canonical=canonical_email),
+        "openIdConnectUserName": Column("user__email", str, canonical=canonical_email),
+        "displayName": Column(Coalesce("name_here", "user__name"), str, order="sort_name"),
+        "createDate": Column("joined_at", datetime),
+        "parentId": Column(parent, int),
+        "userStatusId": Column(_of_status("id", IntegerField()), int),
+        "userStatus": {
+            "id": Column(_of_status("id", IntegerField()), int),
+            "keyName": Column(_of_status("key_name", CharField()), str),
+            "name": Column(_of_status("name", CharField()), str),
+        },
+        "isMasterUserFlag": Column(Q(parent=None), bool),
+        "apiAuthenticationKeys": Related(
+            ClassicKey.objects.filter(hierarchy.branch(caller.member, prefix="holder_")), "holder_id", _KEY_COLUMNS
+        ),
+    }
+    return Rows(
+        members,
+        columns,
+        lambda ids: in_order(Member.objects.filter(pk__in=ids).select_related("user"), ids),
+        where_named={"username": users_of_known_name(caller)},
+    )
+
+
+#: Never the value: it would be found out digit by digit.
+_KEY_COLUMNS: Columns = {
+    "id": Column("id", int),
+    "userId": Column("holder_id", int),
+    "timestampKey": Column("created_at", Seconds),
+    "ipAddressRestriction": Column("allowed_addresses", str),
+}
+
+
+def users_of_known_name(caller: Caller) -> Q:
+    """Return the condition for members whose API username the caller, who sees them, may know.
+
+    The same as ``keys.api.schema.knows_username``.
+    """
+    usual = Concat(Cast("account_id", CharField()), Value("_"), "user__email", output_field=TextField())
+    return queries.in_care(caller.member) | Q(api_username=usual)
+
+
+_EVENT_COLUMNS: Columns = {
+    "id": Column("id", int),
+    "eventName": Column("action", str),
+    "eventCreateDate": Column("at", datetime),
+    "objectName": Column(Value("User", output_field=CharField()), str),
+    "objectId": Column("subject_id", int),
+    "label": Column("subject_label", str),
+    "userId": Column("actor_id", int),
+    "username": Column("actor_label", str),
+    "ipAddress": Column("address", str),
+    "traceId": Column("request_id", str),
+}
+_LOGIN_COLUMNS: Columns = {
+    "createDate": Column("at", datetime),
+    "ipAddress": Column("address", str),
+}
+
+
+def events(visible: QuerySet[Event]) -> Rows:
+    """Return events that the caller sees, to be narrowed."""
+    return Rows(visible, _EVENT_COLUMNS, lambda ids: in_order(Event.objects.filter(pk__in=ids), ids))
+
+
+def logins(visible: QuerySet[Event], load: Callable[[Sequence[int]], list[Record]]) -> Rows:
+    """Return logins that the caller may know of, to be narrowed."""
+    return Rows(visible, _LOGIN_COLUMNS, load)
+
+
+def keys(known: QuerySet[ClassicKey]) -> Rows:
+    """Return keys that the caller may know of, to be narrowed."""
+    return Rows(known, _KEY_COLUMNS, lambda ids: in_order(with_people(ClassicKey.objects.filter(pk__in=ids)), ids))

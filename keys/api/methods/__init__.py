@@ -1,0 +1,1 @@
+"""What clients can call, by service: each method asks the policies, and the reads and writes of pages."""

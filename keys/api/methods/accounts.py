@@ -1,0 +1,33 @@
+"""``SoftLayer_Account``: the account of the caller, and who is in it."""
+
+from accounts import queries
+from accounts.models import Member
+from keys.api import columns
+from keys.api.calls import Call, Caller
+from keys.api.columns import Rows
+from keys.api.methods.kinds import Many, Methods, One
+from keys.api.methods.subjects import account_of
+from keys.api.schema import ACCOUNT, USER
+
+
+def _current_user(call: Call, caller: Caller) -> Member:
+    account_of(call, caller)
+    return caller.member
+
+
+def _master_user(call: Call, caller: Caller) -> Member | None:
+    """Return the owner; whether the caller sees them is asked of every record."""
+    return Member.objects.select_related("user").filter(account=account_of(call, caller), parent=None).first()
+
+
+def _users(call: Call, caller: Caller) -> Rows:
+    account_of(call, caller)
+    return columns.users(caller, queries.visible_members(caller.member))
+
+
+ACCOUNT_METHODS: Methods = {
+    "getObject": One(ACCOUNT, account_of),
+    "getCurrentUser": One(USER, _current_user),
+    "getMasterUser": One(USER, _master_user),
+    "getUsers": Many(USER, _users, root="users"),
+}
