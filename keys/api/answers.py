@@ -12,7 +12,7 @@ from accounts.policy import may_work, reason_without_work
 from keys.api import filters, masks
 from keys.api.calls import Answer, Call, Caller, Value
 from keys.api.columns import Rows
-from keys.api.faults import Denied, Fault
+from keys.api.faults import Denied, Fault, shown
 from keys.api.masks import Mask
 from keys.api.methods import accounts, keys, users, words
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
@@ -60,12 +60,13 @@ def answer(call: Call, caller: Caller) -> Answer:
             return Answer(value, total=len(value) if isinstance(value, list) else None)
         case One(type_, find):
             mask = _mask(call, type_)
+            _refuse_filter(call)
             record = find(call, caller)
             found = [] if record is None else SCHEMA.written([record], type_, mask, form)
             return Answer(found[0] if found else None)
         case Few(type_, records, root):
             mask = _mask(call, type_)
-            filters.narrowed(Member.objects.none(), call.object_filter, {}, root=root or None)  # nothing to filter by
+            _refuse_filter(call, root)
             few = SCHEMA.written(records(call, caller), type_, mask, form)
             return Answer(_part(few, call), total=len(few))
         case Many(type_, rows, root):
@@ -79,7 +80,7 @@ def _method(call: Call) -> Method:
     if methods is None:
         raise Fault("Service does not exist")
     if call.method not in methods:
-        raise Fault(f'Function ("{call.method}") is not a valid method for this service.')
+        raise Fault(f'Function ("{shown(call.method)}") is not a valid method for this service.')
     return methods[call.method]
 
 
@@ -88,6 +89,11 @@ def _mask(call: Call, type_: Type) -> Mask | None:
     mask = masks.parse(call.mask)
     SCHEMA.check(type_, mask)
     return mask
+
+
+def _refuse_filter(call: Call, root: str = "") -> None:
+    """Raise Fault for a filter where there is nothing to filter by: ignoring it would give more than was asked for."""
+    filters.narrowed(Member.objects.none(), call.object_filter, {}, root=root or None)
 
 
 def _part(items: Sequence[Value], call: Call) -> Sequence[Value]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keys.api.calls import Caller, Value
-from keys.api.faults import Fault
+from keys.api.faults import Fault, shown
 from keys.api.masks import Mask
 
 Record = Any
@@ -111,9 +111,9 @@ class Schema:
             if relation is not None:
                 self.check(self._types[relation.type], below)
             elif name not in {*type_.local, *type_.on_request, *type_.counts}:
-                raise Fault(f'Object mask: "{name}" is not a property of {type_.name}.')
+                raise Fault(f'Object mask: "{shown(name)}" is not a property of {type_.name}.')
             elif below.names:
-                raise Fault(f'Object mask: "{name}" of {type_.name} has no properties.')
+                raise Fault(f'Object mask: "{shown(name)}" of {type_.name} has no properties.')
 
     def most_below(self, type_: Type, mask: Mask | None) -> int | None:
         """Return how many records there can be below one of this type; none if there is no bound."""
