@@ -1,6 +1,5 @@
 """Logs: one JSON object per line, with the request's id, and anything that looks like a secret redacted."""
 
-import contextvars
 import json
 import logging
 import re
@@ -12,8 +11,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.views.debug import SafeExceptionReporterFilter
 
-#: The id of the request being answered, set by the middleware.
-request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", default="")
+from accounts.origin import request_id
 
 # Classic values (64 hexadecimal digits), platform values (ktp_), tokens of invitations (kti_) and of password resets
 # (ktr_), Basic credentials, which contain a value, and our cookies.

@@ -1,17 +1,15 @@
 """Middleware of all requests: determines where a request came from, and adds headers to its answer."""
 
-import secrets
 from collections.abc import Callable
 from typing import cast
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 
-from accounts import agents, uploads
-from accounts.addresses import client_address, forwarded_scheme_is_https
-from accounts.origin import Origin, trusted_proxies
+from accounts import origin, uploads
+from accounts.addresses import forwarded_scheme_is_https
+from accounts.origin import trusted_proxies
 from accounts.requests import MemberRequest
-from console.logs import request_id
 from console.views import bad_request, method_not_allowed
 
 _CONTENT_POLICY = "; ".join(
@@ -93,16 +91,12 @@ class RequestOriginMiddleware:
         peer = meta.get("REMOTE_ADDR")
         if not forwarded_scheme_is_https(peer, meta.get("HTTP_X_FORWARDED_PROTO"), proxies):
             meta.pop("HTTP_X_FORWARDED_PROTO", None)
-        address = client_address(peer, meta.get("HTTP_X_FORWARDED_FOR"), proxies)
         if request.path_info in _PROBES:
             # Load balancers ask by any name or address they know this server by; the answers do not depend on it.
             request.get_host = lambda: "probe"  # type: ignore[method-assign]  # of this request alone
-        agent = agents.in_words(meta.get("HTTP_USER_AGENT", ""))
-        origin = Origin(address=address, request_id=secrets.token_hex(8), agent=agent)
-        cast(MemberRequest, request).origin = origin
-        request_id.set(origin.request_id)  # kept until the next request: Django logs refusals after this returns
+        cast(MemberRequest, request).origin = started = origin.begin(meta)
         response = self.get_response(request)
-        response["X-Request-ID"] = origin.request_id
+        response["X-Request-ID"] = started.request_id
         return response
 
 

@@ -49,7 +49,12 @@ def show_help(request: MemberRequest) -> HttpResponse:
 def _client_settings(request: MemberRequest) -> str:
     """Return what the viewer writes into the settings file of SoftLayer's Python client, without the key."""
     here = settings.KEYTREE_PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
-    lines = ("[softlayer]", f"username = {request.member.api_username}", "api_key =", f"endpoint_url = {here}/rest/v3.1/")
+    lines = (
+        "[softlayer]",
+        f"username = {request.member.api_username}",
+        "api_key =",
+        f"endpoint_url = {here}/rest/v3.1/",
+    )
     return "\n".join(lines)
 
 

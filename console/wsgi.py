@@ -1,4 +1,4 @@
-"""The WSGI application: key verification answered in front, everything else by Django."""
+"""The WSGI application: key verification and calls of SoftLayer clients answered in front, all else by Django."""
 
 import os
 
@@ -8,10 +8,12 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django_application = get_wsgi_application()
 
 from accounts import import_jobs, outbox  # noqa: E402 - models exist only after Django has been set up
+from console.middleware import ALWAYS  # noqa: E402
 from keys import usage  # noqa: E402 - models exist only after Django has been set up
+from keys.api.application import ApiApplication  # noqa: E402
 from keys.views.verify import VerifyApplication  # noqa: E402
 
 usage.run_in_background()
 outbox.run_in_background()
 import_jobs.run_in_background()
-application = VerifyApplication(django_application)
+application = VerifyApplication(ApiApplication(django_application, headers=ALWAYS))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from accounts.models import Member
 from accounts.origin import Origin
@@ -36,6 +37,19 @@ class Call:
     limit: int | None = None
     offset: int = 0
     includes_types: bool = False
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a call was made with, as presented: the name of a user and the value of their key."""
+
+    username: str
+    value: PlainValue
+
+    @classmethod
+    def of(cls, username: str, value: str) -> Self:
+        """Return the pair; from here on its value prints as dots."""
+        return cls(username, PlainValue(value))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from django.db import DatabaseError, OperationalError
 
 from accounts.enums import MemberStatus
 from accounts.models import Account, Event, Member, User
-from keys import usage, verification
+from keys import usage, verification, wsgi
 from keys.models import ClassicKey
 from keys.views import verify as view
 from tests.keys.calls import Answer, basic, call, forgeries
@@ -168,18 +168,18 @@ def test_accents_of_a_name_are_read_however_they_are_sent(key_of, value_of, enco
 
 def test_header_in_url_safe_base64_is_another_alphabet():
     assert (
-        view._credentials("Basic " + encoded("a:\u00ff\u00fe\u00ff>>>???").replace("/", "_").replace("+", "-")) is None
+        wsgi.credentials("Basic " + encoded("a:\u00ff\u00fe\u00ff>>>???").replace("/", "_").replace("+", "-")) is None
     )
 
 
 def test_value_with_colons_is_whole():
-    assert view._credentials("Basic " + encoded("name:a:b::c")) == ("name", "a:b::c")
+    assert wsgi.credentials("Basic " + encoded("name:a:b::c")) == ("name", "a:b::c")
 
 
 def test_header_of_8_kib_is_the_longest():
     token = encoded("n:" + "x" * 6_136)
-    assert view._credentials(f"Basic {token}") == ("n", "x" * 6_136)
-    assert view._credentials("Basic " + " " * (8_193 - len(token)) + token) is None
+    assert wsgi.credentials(f"Basic {token}") == ("n", "x" * 6_136)
+    assert wsgi.credentials("Basic " + " " * (8_193 - len(token)) + token) is None
 
 
 def is_utf8(sent: bytes) -> bool:
@@ -203,7 +203,7 @@ def test_random_headers_are_read_exactly_or_not_at_all():
             token = list("Basic " + encoded(f"{chance.randbytes(3).hex()}:{chance.randbytes(9).hex()}"))
             token[chance.randrange(len(token))] = chance.choice(alphabet)
             header = "".join(token)
-        found = view._credentials(header)
+        found = wsgi.credentials(header)
         if found is not None:
             username, password = found
             token = header.split(" ", 1)[1].strip(" ")

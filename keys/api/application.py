@@ -1,0 +1,251 @@
+"""Everything below ``/rest/`` and ``/xmlrpc/``: answered before Django's handler is reached, always as clients read it.
+
+No session, cookie, form check, redirect or page can be reached from here. A request goes through: limits, credentials,
+the call, the answer; every error on this way has the shape that its client expects.
+"""
+
+import http
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from django.core.signals import request_finished, request_started
+from django.db import InterfaceError, OperationalError
+
+from accounts import queries
+from accounts.origin import Origin, begin
+from accounts.policy import may_work, reason_without_work
+from keys import verification, wsgi
+from keys.api import answers
+from keys.api.calls import Answer, Call, Caller, Credentials
+from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated
+from keys.api.rest import REST
+from keys.api.wire import LONGEST_BODY, Request, Resolve, Transport
+from keys.api.xmlrpc import XMLRPC
+from keys.wsgi import Environ, StartResponse, WSGIApplication
+
+_log = logging.getLogger(__name__)
+
+_VERSIONS = ("v3", "v3.1")
+#: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
+_BLOCK = 64 * 1024
+#: Characters of a path in a line of the log.
+_LOGGED = 200
+#: What browsers say of requests that a person or a page of ours made. *Source:* Fetch Metadata Request Headers.
+_OWN_SITE = {"none", "same-origin"}
+
+
+_TRANSPORTS = {"/rest": REST, "/xmlrpc": XMLRPC}
+
+
+class _Unavailable(Fault):
+    def __init__(self) -> None:
+        text = "Keytree cannot reach its database at the moment. Try again in a few seconds."
+        super().__init__(text, code="SoftLayer_Exception", status=503)
+
+
+class _BrokenOff(Exception):
+    """An answer fails of which a part was sent: the connection is closed, so that nobody takes the part for all."""
+
+
+class ApiApplication:
+    """Answers calls of SoftLayer clients, and passes on what else there is."""
+
+    def __init__(
+        self,
+        next_application: WSGIApplication,
+        *,
+        headers: Mapping[str, str],
+        answer: Callable[[Call, Caller], Answer] = answers.answer,
+        resolve: Resolve = answers.resolve,
+    ) -> None:
+        self._next, self._answer, self._resolve = next_application, answer, resolve
+        self._headers = [*headers.items(), ("Cache-Control", "no-store")]
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        path = environ.get("PATH_INFO", "")
+        transport = _transport(path)
+        if transport is None:
+            # As for /verify: a script name that a client sent must not lead to a page.
+            path = environ.get("SCRIPT_NAME", "") + path
+            transport = _transport(path)
+            if transport is None:
+                return self._next(environ, start_response)
+        origin = begin(environ)
+        request_started.send(type(self), environ=environ)
+        try:
+            reply = self._reply(transport, path, environ, origin)
+            headers = [*self._headers, ("X-Request-ID", origin.request_id), *wsgi.transport_security(environ)]
+            start_response(reply.line, [*headers, *reply.headers])
+        except BaseException:
+            request_finished.send(type(self))
+            raise
+        return _Body(reply)
+
+    def _reply(self, transport: Transport, path: str, environ: Environ, origin: Origin) -> "_Reply":
+        verb = environ["REQUEST_METHOD"]
+        try:
+            answer = self._answered(transport, verb, path, environ, origin)
+            reply = _Reply(200, transport.content_type, transport.written(answer))
+            if answer.total is not None:
+                reply.headers.append(("SoftLayer-Total-Items", str(answer.total)))
+            reply.begin()
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong, clients are told in their own form
+            reply = _refusal(transport, error, f"{verb} {path[:_LOGGED]}", origin)
+        if verb == "HEAD":
+            reply.drop_body()
+        return reply
+
+    def _answered(self, transport: Transport, verb: str, path: str, environ: Environ, origin: Origin) -> Answer:
+        if verb not in transport.verbs:
+            raise _OtherVerb(transport.verbs)
+        if environ.get("HTTP_SEC_FETCH_SITE", "none") not in _OWN_SITE:
+            raise Fault("Pages of other sites may not call.", code="SoftLayer_Exception_PermissionDenied", status=403)
+        if not wsgi.may_carry_credentials(environ):
+            text = "Call by https: a key that is sent in clear can be read on its way."
+            raise Fault(text, code="SoftLayer_Exception_PermissionDenied", status=403)
+        parts = [part for part in path.encode("latin-1").decode(errors="replace").split("/") if part]
+        if len(parts) == 1 or parts[1] not in _VERSIONS:
+            raise Fault("There is nothing at this address: calls are answered below /v3.1/.", status=404)
+        asked = transport.read(Request(verb, tuple(parts[2:]), _body(environ), environ))
+        caller = _caller(asked.credentials, origin)
+        return self._answer(asked.call(self._resolve), caller)
+
+
+def _transport(path: str) -> Transport | None:
+    return next((transport for place, transport in _TRANSPORTS.items() if wsgi.is_below(place, path)), None)
+
+
+class _OtherVerb(Fault):
+    def __init__(self, verbs: tuple[str, ...]) -> None:
+        self.verbs = verbs
+        super().__init__(f"This address is called by {' or '.join(verbs)}.", code=BadCall("").code, status=405)
+
+
+def _body(environ: Environ) -> bytes:
+    """Return the whole body. Raises BadCall for one that is too large, without reading it, and for half of one."""
+    said = environ.get("CONTENT_LENGTH") or ""
+    too_large = Fault("Bad request: the body is larger than 1 MiB.", code=BadCall("").code, status=413)
+    if said:
+        if not (said.isascii() and said.isdecimal()):
+            raise BadCall("Bad request: its length is no number.")
+        if len(said) > len(str(LONGEST_BODY)) or int(said) > LONGEST_BODY:
+            raise too_large
+    elif not environ.get("wsgi.input_terminated"):
+        return b""
+    try:
+        body: bytes = environ["wsgi.input"].read(int(said) if said else LONGEST_BODY + 1)
+    except Exception:  # noqa: BLE001 - whatever servers raise when the other end stops in the middle
+        raise BadCall("Bad request: its body did not arrive.") from None
+    if len(body) > LONGEST_BODY:
+        raise too_large
+    if said and len(body) < int(said):
+        raise BadCall("Bad request: its body did not arrive.")
+    return body
+
+
+def _caller(credentials: Credentials, origin: Origin) -> Caller:
+    """Return who calls, with all that policies ask of them. Raises NotAuthenticated, Denied, Unavailable."""
+    verdict = verification.verify(credentials.username, credentials.value.text, origin.address)
+    member = queries.member_of(verdict.account_id, verdict.member_id) if verdict.accepted else None
+    if member is None:
+        raise NotAuthenticated
+    if not may_work(member):
+        raise Denied(reason_without_work(member))
+    return Caller(member, verdict.key_id, credentials.value, origin)
+
+
+class _Reply:
+    """An answer whose beginning has been made: until then, it can still become another one."""
+
+    def __init__(self, status: int, content_type: str, parts: Iterator[str]) -> None:
+        self.headers = [("Content-Type", content_type)]
+        self.line = f"{status} {http.HTTPStatus(status).phrase}"
+        self.blocks = _blocks(parts)
+        self._first = b""
+
+    def begin(self) -> None:
+        """Make the first block; if it is all there is, its length is known. Raises what making it raises."""
+        self._first = next(self.blocks, b"")
+        if len(self._first) < _BLOCK:
+            self.headers.append(("Content-Length", str(len(self._first))))
+
+    def drop_body(self) -> None:
+        """Keep the headers alone."""
+        self.blocks.close()
+        self._first = b""
+
+    def body(self) -> Iterator[bytes]:
+        """Yield what is sent."""
+        yield self._first
+        yield from self.blocks
+
+
+def _blocks(parts: Iterator[str]) -> Any:
+    """Yield the parts in UTF-8, put together to blocks; the last one alone is smaller than the others."""
+    made, size = [], 0
+    for part in parts:
+        made.append(part.encode())
+        size += len(made[-1])
+        if size >= _BLOCK:
+            yield b"".join(made)
+            made, size = [], 0
+    if made:
+        yield b"".join(made)
+
+
+class _Body:
+    """The body of an answer; ends the request for Django when the server is done with it, sent or not."""
+
+    def __init__(self, reply: _Reply) -> None:
+        self._reply = reply
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from self._reply.body()
+        except Exception as error:  # noqa: BLE001 - it is logged here, in full, and not by the server
+            _note(error, "an answer broke off")
+            raise _BrokenOff from None
+
+    def close(self) -> None:
+        """End the request."""
+        self._reply.blocks.close()
+        request_finished.send(type(self))
+
+
+def _refusal(transport: Transport, error: Exception, what: str, origin: Origin) -> _Reply:
+    """Return the answer to a call that failed."""
+    fault = _as_fault(error, origin)
+    _note(error, f"{fault.code} for {what}")
+    status = fault.status if transport.has_statuses or isinstance(fault, _OtherVerb) else 200
+    reply = _Reply(status, transport.content_type, iter([transport.fault(fault)]))
+    if isinstance(fault, _Unavailable):
+        reply.headers.append(("Retry-After", "5"))
+    if isinstance(fault, _OtherVerb):
+        reply.headers.append(("Allow", ", ".join(fault.verbs)))
+    if status == http.HTTPStatus.UNAUTHORIZED:
+        reply.headers.append(wsgi.CHALLENGE)
+    reply.begin()
+    return reply
+
+
+_AWAY = (verification.Unavailable, OperationalError, InterfaceError)
+
+
+def _as_fault(error: Exception, origin: Origin) -> Fault:
+    if isinstance(error, Fault):
+        return error
+    if isinstance(error, _AWAY):
+        return _Unavailable()
+    text = f"Something went wrong in Keytree. Its log has it under {origin.request_id}."
+    return Fault(text, code="SoftLayer_Exception")
+
+
+def _note(error: Exception, what: str) -> None:
+    if isinstance(error, Fault):
+        _log.warning("%s", what)
+    elif isinstance(error, _AWAY):
+        _log.error("%s: %s", what, type(error.__cause__ or error).__name__)
+    else:
+        _log.error("%s", what, exc_info=error)
