@@ -8,11 +8,10 @@ from itertools import chain
 from django.db.models import QuerySet
 
 from accounts.models import Member
-from accounts.policy import may_work, reason_without_work
 from keys.api import filters, masks
 from keys.api.calls import Answer, Call, Caller, Value
 from keys.api.columns import Rows
-from keys.api.faults import Denied, Fault, shown
+from keys.api.faults import Fault, shown
 from keys.api.masks import Mask
 from keys.api.methods import accounts, keys, users, words
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
@@ -50,9 +49,7 @@ def resolve(service: str, method: str | None, verb: str) -> str:
 
 
 def answer(call: Call, caller: Caller) -> Answer:
-    """Return the result of ``call`` for ``caller``. Raises Fault, always before the first item of a list is given."""
-    if not may_work(caller.member):
-        raise Denied(reason_without_work(caller.member))
+    """Return the result of ``call`` for ``caller``, who may work. Raises Fault, always before the first item."""
     form = Form(caller, call.includes_types)
     match _method(call):
         case Plain(run):
