@@ -11,7 +11,7 @@ from keys import lifecycle, policy
 from keys.api import columns
 from keys.api.calls import Call, Caller
 from keys.api.columns import Rows
-from keys.api.faults import Denied, Fault, InvalidValue, NotFound
+from keys.api.faults import Denied, Fault, InvalidValue, NotFound, shown
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
 from keys.api.methods.subjects import argument, as_number, key_numbered, refusals_recorded, user_of
 from keys.api.records import Form, Record
@@ -147,7 +147,7 @@ def _edit(call: Call, caller: Caller) -> bool:
         if name not in {"userStatusId", "complexType", *USER.relations, *USER.counts} and value != present.get(name)
     ]
     if changed:
-        raise InvalidValue(f"These properties cannot be changed here: {', '.join(sorted(changed))}.")
+        raise InvalidValue(f"These properties cannot be changed here: {', '.join(map(shown, sorted(changed)))}.")
     chosen = as_number(template.get("userStatusId"))
     if template.get("userStatusId") is not None and chosen not in {
         *_CHOSEN,
