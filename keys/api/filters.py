@@ -16,7 +16,7 @@ softlayer-ruby's ``ObjectFilter`` on case.
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -47,7 +47,7 @@ _WITHOUT_CASE = {"_=": "", "!_=": "!="}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}(?:\.[0-9]{1,18})?", re.ASCII)
 _MOST = 2**63
 _MOST_OPTIONS = 10
-_TRUTHS = {"1": True, "true": True, "0": False, "false": False}
+_TRUTHS: Mapping[str | int | None, bool] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
 _NEVER = Q(pk__in=())
 
 
@@ -65,12 +65,14 @@ class Column:
         canonical: where all texts are stored in one form, with their case folded, what brings a text into it. Every
             comparison then ignores case, and equality can use an index.
         order: the field or expression to sort by, if another one than ``field``.
+        known: for which rows the caller may know the value, if not for all. To filters, the others have none.
     """
 
     field: str | Combinable | Q
     kind: type
     canonical: Callable[[str], str] | None = None
     order: str | Combinable | None = None
+    known: Q | None = None
 
     @property
     def value(self) -> Any:
@@ -83,7 +85,23 @@ class Column:
     def sorted_by(self) -> Any:
         """The expression that is sorted by."""
         by = self.value if self.order is None else F(self.order) if isinstance(self.order, str) else self.order
-        return ByCodePoint(by) if self.kind is str else by
+        by = ByCodePoint(by) if self.kind is str else by
+        return by if self.known is None else Case(When(self.known, then=by))
+
+    def where(self, condition: Q) -> Q:
+        """Return the condition, which nothing meets that has no value, for what the caller may know."""
+        return condition if self.known is None else self.known & condition
+
+    @property
+    def is_null(self) -> Q:
+        """The condition "has no value"."""
+        value = self.value if self.known is None else Case(When(self.known, then=self.value))
+        return Q(IsNull(value, rhs=True))
+
+    @property
+    def has_value(self) -> Q:
+        """The condition "has a value"."""
+        return self.where(Q(IsNull(self.value, rhs=False)))
 
 
 @dataclass(frozen=True)
@@ -153,7 +171,7 @@ class _Reader:
     def __init__(self, model: type[Model]) -> None:
         self._model = model
         self._leaves = 0
-        self._orders: list[tuple[int, Any]] = []
+        self._orders: list[tuple[int | Decimal, Any]] = []
 
     def orders(self) -> Iterator[Any]:
         """Yield what to sort by, the most important first: the least number, then what was named first."""
@@ -208,9 +226,11 @@ class _Reader:
         if unknown := [member for member in asked if member not in {"operation", "options"}]:
             raise Fault(f"“{shown(name)}” has no “{shown(unknown[0])}” that can be filtered by.")
         operation, options = asked.get("operation"), _options(asked.get("options"), name)
-        word = operation.strip().lower() if isinstance(operation, str) else ""
+        word = _word(operation)
+        if more := [option for option in options if option not in _OPTIONS.get(word, ())]:
+            raise BadCall(f"The operation on “{shown(name)}” has no option “{shown(more[0])}”.")
         comparison = _Comparison(name, column)
-        if word == "orderby":
+        if word == _ORDER:
             if not sorts:
                 raise Fault(f"One cannot sort by “{shown(name)}” here: there may be several.")
             self._orders.append((_rank(options, name), self._order(column, options, name)))
@@ -222,22 +242,19 @@ class _Reader:
         if word in _OF_DATES:
             dates = _OF_DATES[word].items()
             return reduce(and_, (comparison.with_date(sign, _one(options, option, name)) for option, sign in dates))
-        if options:
-            raise BadCall(f"“{shown(str(operation))}” is no operation with options.")
         return comparison.literal(operation)
 
     def _order(self, column: Column, options: Mapping[str, Sequence[Value]], name: str) -> Any:
-        direction = _one(options, "sort", name) if "sort" in options else "ASC"
+        direction = _word(_one(options, "sort", name)) if "sort" in options else "asc"
         by = column.sorted_by
-        is_never_null = column.order is None and (
-            column.field == "pk"
-            or any(column.field == known.name and not known.null for known in self._model._meta.concrete_fields)
-        )
+        sure = {field.name for field in self._model._meta.concrete_fields if not field.null} | {"pk"}
+        named = column.field if column.order is None else column.order
+        is_never_null = column.known is None and isinstance(named, str) and named in sure
         # Said only where it matters: an index in PostgreSQL does not have this order.
         nulls = None if is_never_null else True
-        if str(direction).strip().upper() == "ASC":
+        if direction == "asc":
             return by.asc(nulls_first=nulls)
-        if str(direction).strip().upper() == "DESC":
+        if direction == "desc":
             return by.desc(nulls_last=nulls)
         raise BadCall(f"“{shown(name)}” is sorted by “ASC” or “DESC” alone.")
 
@@ -260,7 +277,7 @@ class _Comparison:
         text = _clean(operation)
         is_null = _NULLS.get(" ".join(text.lower().split()))
         if is_null is not None:
-            return _Condition(Q(IsNull(self.column.value, is_null)), holds_for_nothing=is_null)
+            return _Condition(self.column.is_null if is_null else self.column.has_value, holds_for_nothing=is_null)
         sign = next((sign for sign in _SIGNS if text.startswith(sign)), "")
         if sign in {"~", "!~"}:
             raise Fault("Regular expressions are not supported. Use “*=” (contains), “^=” (begins) or “$=” (ends).")
@@ -270,14 +287,17 @@ class _Comparison:
 
     def with_value(self, sign: str, value: Value) -> _Condition:
         """Return the condition that a sign makes with a value; no sign for "equal"."""
+        return _Condition(self.column.where(self._compared(sign, value)))
+
+    def _compared(self, sign: str, value: Value) -> Q:
         if self.column.kind is str:
-            return _Condition(self._text(sign, self._as_text(value)))
+            return self._text(sign, self._as_text(value))
         if sign.lstrip("!") in {"*=", "^=", "$="}:
             raise Fault(f"“{sign}” is for texts, which “{shown(self.name)}” is not.")
         sign = _WITHOUT_CASE.get(sign, sign)
         if self.column.kind is bool:
-            return _Condition(self._truth(sign, value))
-        return _Condition(self._span(sign, *self._as_span(value)))
+            return self._truth(sign, value)
+        return self._span(sign, *self._as_span(value))
 
     def with_date(self, sign: str, value: Value) -> _Condition:
         """Return the condition that a sign makes with a date."""
@@ -291,8 +311,7 @@ class _Comparison:
 
     def none_of(self, values: Sequence[Value]) -> _Condition:
         """Return the condition "has a value, and equals none of these"."""
-        has_value = _Condition(Q(IsNull(self.column.value, rhs=False)))
-        return reduce(and_, (self._equal("!=", value) for value in values), has_value)
+        return reduce(and_, (self._equal("!=", value) for value in values), _Condition(self.column.has_value))
 
     def _equal(self, sign: str, value: Value) -> _Condition:
         return self.with_value(sign, _clean(value) if isinstance(value, str) else value)
@@ -331,7 +350,8 @@ class _Comparison:
         return Q(Matches(value, pattern, negated=sign.startswith("!")))
 
     def _truth(self, sign: str, value: Value) -> Q:
-        truth = _TRUTHS.get(str(value).lower()) if isinstance(value, bool | str) or value in {0, 1} else None
+        known = value.lower() if isinstance(value, str) else value if isinstance(value, int) else None
+        truth = _TRUTHS.get(known)
         if truth is None or sign not in {"", "!="}:
             raise BadCall(f"“{shown(self.name)}” is true or false: compare it with one of these, by “!=” or as equal.")
         return Q(Exact(self.column.value, truth is (sign == "")))
@@ -382,6 +402,12 @@ _OF_DATES = {
     "isdate": {"date": ""},
     "betweendate": {"startDate": ">=", "endDate": "<="},
 }
+_ORDER = "orderby"
+_OPTIONS: Mapping[str, Collection[str]] = {
+    _ORDER: ("sort", "sortOrder"),
+    **dict.fromkeys(_OF_SEVERAL, ("data",)),
+    **_OF_DATES,
+}
 
 
 def _members(asked: Value, name: str) -> Mapping[str, Value]:
@@ -394,7 +420,12 @@ def _members(asked: Value, name: str) -> Mapping[str, Value]:
 
 
 def _is_order(leaf: Value) -> bool:
-    return isinstance(leaf, Mapping) and str(leaf.get("operation")).strip().lower() == "orderby"
+    return isinstance(leaf, Mapping) and _word(leaf.get("operation")) == _ORDER
+
+
+def _word(value: Value) -> str:
+    """Return a text in lower case; nothing for what is none."""
+    return value.strip().lower() if isinstance(value, str) else ""
 
 
 def _options(options: Value, name: str) -> Mapping[str, Sequence[Value]]:
@@ -407,8 +438,10 @@ def _options(options: Value, name: str) -> Mapping[str, Sequence[Value]]:
     for option in options:
         if not (isinstance(option, Mapping) and isinstance(option.get("name"), str) and "value" in option):
             raise BadCall(f"Each option of “{shown(name)}” is to have a name and a value.")
-        value = option["value"]
-        found[str(option["name"])] = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        key, value = str(option["name"]), option["value"]
+        if key in found:
+            raise BadCall(f"“{shown(name)}” has the option “{shown(key)}” twice.")
+        found[key] = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
     return found
 
 
@@ -425,9 +458,9 @@ def _one(options: Mapping[str, Sequence[Value]], wanted: str, name: str) -> Valu
     return values[0] if not isinstance(values[0], str) else _clean(values[0])
 
 
-def _rank(options: Mapping[str, Sequence[Value]], name: str) -> int:
+def _rank(options: Mapping[str, Sequence[Value]], name: str) -> int | Decimal:
     """Return the place of an order among others; the last one if it has none."""
-    return math.ceil(_number(_one(options, "sortOrder", name), name)) if "sortOrder" in options else _MOST
+    return _number(_one(options, "sortOrder", name), name) if "sortOrder" in options else _MOST
 
 
 def _clean(text: str) -> str:

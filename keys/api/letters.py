@@ -42,11 +42,11 @@ class ByCodePoint(Func):
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """SQLite's name for it."""
-        return self.as_sql(compiler, connection, template="%(expressions)s COLLATE BINARY", **context)
+        return self.as_sql(compiler, connection, template="(%(expressions)s) COLLATE BINARY", **context)
 
     def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
         """PostgreSQL's name for it."""
-        return self.as_sql(compiler, connection, template='%(expressions)s COLLATE "C"', **context)
+        return self.as_sql(compiler, connection, template='(%(expressions)s) COLLATE "C"', **context)
 
 
 class Matches(Func):

@@ -14,9 +14,9 @@ MOST_CHARACTERS = 10_000
 MOST_LEVELS = 8
 MOST_LEAVES = 200
 
-#: What stands for the root at the beginning of an item. The second also applies the filter to relations, which filters
-#: here do anyway as far as they name them.
-_ROOTS = frozenset({"mask", "filteredMask"})
+#: What stands for the root at the beginning of an item. The others have filters apply to relations in answers as well,
+#: which these filters do not: they choose items of the list.
+_ROOTS = frozenset({"mask", "filteredMask", "filterMask"})
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _NAME_ALONE = re.compile(_NAME)
 # White space may stand between any two of these. A hint says which type a relation has, which is known here anyway.
@@ -69,8 +69,9 @@ class _Level:
 def parse(asked: str | Mapping[str, Value] | None) -> Mask | None:
     """Return what a mask asks for; none where it asks for nothing in particular.
 
-    Whether the names exist is for others to say. A name given twice, an error of the live service, is taken for both
-    together: clients write ``mask.parent.id,mask.parent.username``.
+    Whether the names exist is for others to say. What is asked for twice is asked for together: people write
+    ``mask.parent.id,mask.parent.username``, and the reference one name with two hints. The live service refuses some
+    of this.
 
     Args:
         asked: a text in any of the forms that clients send, or a struct, which is the old form: names for the members,
@@ -114,7 +115,7 @@ class _Reader:
         _outer: for each open bracket the level around it.
         _base: the level at which items begin.
         _here: the level that the item has got to so far; none at its beginning.
-        _last: what came last: "start" of an item, "name", "dot" or "list".
+        _last: what came last: "start" of an item, "name", "hint", "dot" or "list".
     """
 
     def __init__(self) -> None:
@@ -130,8 +131,9 @@ class _Reader:
             self._name(part)
         elif kind == "hint":
             self._expect(part, "name")
+            self._last = "hint"
         elif part == ".":
-            self._expect(part, "name")
+            self._expect(part, "name", "hint")
             self._last = "dot"
         elif part == "[":
             self._open()
@@ -162,13 +164,13 @@ class _Reader:
     def _open(self) -> None:
         if self._here is None and self._base is self._root and len(self._outer) < MOST_LEVELS:
             self._here, self._last = self._root, "name"  # a list of masks: [mask[id],mask.username]
-        self._expect("[", "name")
+        self._expect("[", "name", "hint")
         self._outer.append(self._base)
         self._base, self._here, self._last = self._here or self._base, None, "start"
 
     def _end_item(self, part: str) -> None:
-        self._expect(part, "start", "name", "list")
-        if self._here is not None and self._last == "name":
+        self._expect(part, "start", "name", "hint", "list")
+        if self._here is not None and self._last != "list":
             self._here.is_whole = True
         self._here, self._last = None, "start"
 

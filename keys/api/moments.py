@@ -1,13 +1,13 @@
 """Dates as filters name them: several forms of text, each of which stands for all the moments that it leaves open."""
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from django.utils import timezone as clock
+from django.utils import timezone
 
 _TIME = r"(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{1,2})(?::(?P<second>[0-9]{1,2})(?:\.(?P<fraction>[0-9]{1,9}))?)?"
-_ZONE = r"(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})"
+_ZONE = r"(?P<zone>Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])"
 _CENTURY = 2000  # of years in two digits
 _WRITTEN = re.compile(
     r"(?:(?P<month>[0-9]{1,2})/(?P<day>[0-9]{1,2})/(?P<year>[0-9]{4}|[0-9]{2})"
@@ -40,7 +40,7 @@ def moments(text: str) -> Moments:
     if relative := _RELATIVE.fullmatch(text):
         days = int(relative["days"] or 0)
         return _during(
-            clock.now(), timedelta(days=-days if relative["sign"] == "-" else days), timedelta(microseconds=1)
+            timezone.now(), timedelta(days=-days if relative["sign"] == "-" else days), timedelta(microseconds=1)
         )
     written = _WRITTEN.fullmatch(text)
     if written is None:
@@ -72,7 +72,7 @@ def _offset(zone: str | None) -> timedelta:
     if zone in (None, "Z"):
         return timedelta(0)
     size = timedelta(hours=int(zone[1:3]), minutes=int(zone[-2:]))
-    return timezone(-size if zone[0] == "-" else size).utcoffset(None)
+    return -size if zone[0] == "-" else size
 
 
 def _during(start: datetime, later: timedelta, length: timedelta) -> Moments:
