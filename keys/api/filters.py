@@ -64,7 +64,7 @@ class Column:
         kind: ``str``, ``int``, ``bool``, ``datetime`` or ``Seconds``: what it holds.
         canonical: where all texts are stored in one form, with their case folded, what brings a text into it. Every
             comparison then ignores case, and equality can use an index.
-        order: the field or expression to sort by, if another one than ``field``.
+        order: what to sort by instead: a field or expression that both databases put into the same order.
         known: for which rows the caller may know the value, if not for all. To filters, the others have none.
     """
 
@@ -84,8 +84,10 @@ class Column:
     @property
     def sorted_by(self) -> Any:
         """The expression that is sorted by."""
-        by = self.value if self.order is None else F(self.order) if isinstance(self.order, str) else self.order
-        by = ByCodePoint(by) if self.kind is str else by
+        if self.order is None:
+            by = ByCodePoint(self.value) if self.kind is str else self.value
+        else:
+            by = F(self.order) if isinstance(self.order, str) else self.order
         return by if self.known is None else Case(When(self.known, then=by))
 
     def where(self, condition: Q) -> Q:
