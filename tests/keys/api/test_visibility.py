@@ -54,7 +54,8 @@ class Watched:
                 assert self.numbers[record["userId"]] in branch
                 assert record["id"] == self.key_of[self.numbers[record["userId"]]]
                 assert record["user"]["id"] == record["userId"]
-                assert ("authenticationKey" in record) is (record["userId"] == self.members[viewer].pk)
+                is_named = "timestampKey" not in record
+                assert ("authenticationKey" in record) is (is_named and record["userId"] == self.members[viewer].pk)
             elif record["complexType"] == "SoftLayer_Account" and "userCount" in record:
                 assert record["userCount"] == len(record["users"]) == len(seen)
 
