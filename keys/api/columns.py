@@ -4,10 +4,10 @@ A filter compares only what the caller may be answered: rows are given with cond
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, CharField, F, IntegerField, Model, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, CharField, IntegerField, Model, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from accounts import hierarchy, queries
@@ -31,24 +31,18 @@ class Rows:
     Attributes:
         queryset: all that the caller may see of it.
         load: gives the records of some primary keys, without those that have gone meanwhile, in this order.
-        where_named: for a column that not every row has for this caller, which rows have it.
     """
 
     queryset: QuerySet
     columns: Columns
     load: Callable[[Sequence[int]], list[Record]]
-    where_named: Mapping[str, Q] = field(default_factory=dict)
 
     def narrowed(self, asked: Mapping[str, Asked], root: str) -> QuerySet:
         """Return the rows that fit what is asked for, in the order asked for. Raises Fault.
 
         ``root`` is under which name the filter speaks of them; empty where it speaks of nothing else.
         """
-        rows, named = self.queryset, asked.get(root) if root else asked
-        for name, condition in self.where_named.items():
-            if isinstance(named, Mapping) and name in named:
-                rows = rows.filter(condition)
-        return filters.narrowed(rows, asked, self.columns, root=root or None)
+        return filters.narrowed(self.queryset, asked, self.columns, root=root or None)
 
 
 def in_order(found: Iterable[Model], ids: Sequence[int]) -> list[Record]:
@@ -68,16 +62,15 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
 
     Of their keys, what the caller may know; of their parents likewise.
     """
-    sees_all = sees_whole_account(caller.member)
-    parent = F("parent_id") if sees_all else Case(When(~Q(pk=caller.member.pk), then="parent_id"))
+    parent_is_seen = None if sees_whole_account(caller.member) else ~Q(pk=caller.member.pk)
     columns: Columns = {
         "id": Column("id", int),
-        "username": Column("api_username", str, canonical=canonical_email),
+        "username": Column("api_username", str, canonical=canonical_email, known=username_is_known(caller)),
         "email": Column("user__email", str, canonical=canonical_email),
         "openIdConnectUserName": Column("user__email", str, canonical=canonical_email),
         "displayName": Column(Coalesce("name_here", "user__name"), str, order="sort_name"),
         "createDate": Column("joined_at", datetime),
-        "parentId": Column(parent, int),
+        "parentId": Column("parent_id", int, known=parent_is_seen),
         "userStatusId": Column(_of_status("id", IntegerField()), int),
         "userStatus": {
             "id": Column(_of_status("id", IntegerField()), int),
@@ -93,7 +86,6 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
         members,
         columns,
         lambda ids: in_order(Member.objects.filter(pk__in=ids).select_related("user"), ids),
-        where_named={"username": users_of_known_name(caller)},
     )
 
 
@@ -106,7 +98,7 @@ _KEY_COLUMNS: Columns = {
 }
 
 
-def users_of_known_name(caller: Caller) -> Q:
+def username_is_known(caller: Caller) -> Q:
     """Return the condition for members whose API username the caller, who sees them, may know.
 
     The same as ``keys.api.schema.knows_username``.

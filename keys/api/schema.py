@@ -92,7 +92,7 @@ def moment(at: datetime | None, timespec: str = "seconds") -> str | None:
 def knows_username(caller: Caller, user: Member) -> bool:
     """Whether the caller may know the API username: if it says no more than account and address, whoever sees the user.
 
-    As a condition: ``users_of_known_name``, in ``keys.api.columns``.
+    As a condition: ``keys.api.columns.username_is_known``.
     """
     usual = default_api_username(user.account_id, user.user.email)
     return user.api_username == usual or can(caller.member, MemberAction.VIEW_CARE, user)
@@ -182,7 +182,8 @@ def permissions_of(user: Member, caller: Caller) -> list[Permission]:
     """Return what a user was given, if the caller may know: the console shows it to those who look after them."""
     if not can(caller.member, MemberAction.VIEW_CARE, user):
         return []
-    return [permission for permission in PERMISSIONS if permission in user.granted]
+    held = user.granted
+    return [permission for permission in PERMISSIONS if permission in held]
 
 
 def _logins(*outcomes: str) -> Relation:
