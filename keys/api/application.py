@@ -73,7 +73,6 @@ class ApiApplication:
             if transport is None:
                 return self._next(environ, start_response)
         origin = begin(environ)
-        request_started.send(type(self), environ=environ)
         try:
             reply = self._reply(transport, path, environ, origin)
             headers = [*self._headers, ("X-Request-ID", origin.request_id), *wsgi.transport_security(environ)]
@@ -86,6 +85,7 @@ class ApiApplication:
     def _reply(self, transport: Transport, path: str, environ: Environ, origin: Origin) -> "_Reply":
         verb = environ["REQUEST_METHOD"]
         try:
+            request_started.send(type(self), environ=environ)
             answer = self._answered(transport, verb, path, environ, origin)
             reply = _Reply(200, transport.content_type, transport.written(answer))
             if answer.total is not None:

@@ -78,15 +78,11 @@ def _query(sent: str) -> dict[str, str]:
 
     People who use curl send brackets, braces and other letters as they are.
     """
+    text = sent.encode("latin-1").decode(errors="surrogateescape")
     try:
-        pairs = parse_qsl(
-            sent.encode("latin-1").decode(),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=_MOST_PARAMETERS,
-        )
+        pairs = parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_PARAMETERS)
     except ValueError:
-        raise BadCall("Bad request: the query is not UTF-8, or too long.") from None
+        raise BadCall("Bad request: the query has too many parameters.") from None
     known = [(name, text) for name, text in pairs if name in _PARAMETERS]
     found = dict(known)
     if len(found) < len(known):
