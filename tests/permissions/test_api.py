@@ -262,6 +262,9 @@ def _check_records(world: World, case: Case, found: Any, where: str) -> None:
             is_seen = is_known or (world.actor.is_owner or not case.list_is_restricted)
             assert is_seen, where
             assert found["id"] in world.everybody_here(), where
+        if "authenticationKey" in found:
+            assert found["id"] == world.key_ids[world.actor.pk], where
+            assert found["authenticationKey"] == world.values[world.actor.pk], where
         for name in ("parentId", "objectId"):
             restricted = case.list_is_restricted and not world.actor.is_owner
             allowed = world.seen_by_actor() if restricted or name == "objectId" else world.everybody_here()
