@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
-from accounts.models import Account, Member
+from accounts.models import Account, Event, Member
+from keys.api.records import Form
+from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Login
 from keys.models import ClassicKey
+from tests.conftest import ACME, BOREALIS
 from tests.keys.api.asking import ask, caller_of, everything_in, not_found, refused
 from tests.trees import Model, grow, make_key
 
@@ -139,3 +142,19 @@ def test_objects_by_number(db: None, seed: int) -> None:
             else:
                 fault = refused(caller, "User_Customer_ApiAuthentication::getObject", key.pk)
                 assert fault == not_found(key.pk)
+
+
+def test_every_record_is_asked_about_wherever_it_came_from(cast, key_of) -> None:
+    """The last layer: a method, or a relation, that found too much would not tell it."""
+    Account.objects.filter(pk=ACME).update(restrict_user_list=True)
+    marcus, sam = caller_of(cast["marcus"]), cast["sam"]
+    stranger = Member.objects.select_related("user", "account").get(account_id=BOREALIS, parent=None)
+    event = Event.objects.filter(account_id=BOREALIS).first()
+    hidden = [
+        (USER, [sam, cast["olivia"], stranger]), (KEY, [key_of("sam"), key_of("olivia")]), (ACCOUNT, [stranger.account]),
+        (EVENT, [event]), (LOGIN, [Login(event, sam), Login(event, stranger)]),
+    ]  # fmt: skip
+    for type_, records in hidden:
+        assert SCHEMA.written(records, type_, None, Form(marcus)) == []
+    shown = [len(SCHEMA.written(found, type_, None, Form(caller_of(cast["olivia"])))) for type_, found in hidden]
+    assert shown == [2, 2, 0, 0, 1]
