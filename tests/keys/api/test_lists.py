@@ -190,6 +190,26 @@ def test_what_is_refused_is_refused_before_the_first_item(tree: list[Member], sm
     assert len(ask(tree[0], "Account::getUsers", mask=mask)) == 7
 
 
+def test_what_is_below_the_rows_of_all_batches_counts_together(tree: list[Member], small_batches, monkeypatch) -> None:
+    for most, mask in ((11, "mask[id,childUsers[id,parent[id]]]"), (6, "mask[id,loginAttempts]")):
+        for module in (answers, records):
+            monkeypatch.setattr(module, "MOST_BELOW", most)
+        assert f"more than {most} records" in refused(tree[0], "Account::getUsers", mask=mask).text
+        for module in (answers, records):
+            monkeypatch.setattr(module, "MOST_BELOW", most + 1)
+        assert len(ask(tree[0], "Account::getUsers", mask=mask)) == 7
+
+
+def test_loading_ends_with_the_first_record_too_many(tree: list[Member], monkeypatch) -> None:
+    caller = caller_of(tree[0])
+    monkeypatch.setattr(records, "MOST_BELOW", 3)
+    with CaptureQueriesContext(connection) as queries:
+        mask = "mask[account[users[childUsers[childUsers[parent[id]]]]]]"
+        assert "more than 3 records" in refused(caller, "Account::getCurrentUser", mask=mask).text
+    (loaded,) = queries.captured_queries
+    assert "LIMIT 3" in loaded["sql"]
+
+
 def test_records_that_several_share_count_each_time(tree: list[Member], monkeypatch) -> None:
     """What is loaded once can still be written a million times."""
     for module in (answers, records):

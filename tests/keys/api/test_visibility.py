@@ -151,8 +151,8 @@ def test_every_record_is_asked_about_wherever_it_came_from(cast, key_of) -> None
     stranger = Member.objects.select_related("user", "account").get(account_id=BOREALIS, parent=None)
     event = Event.objects.filter(account_id=BOREALIS).first()
     hidden = [
-        (USER, [sam, cast["olivia"], stranger]), (KEY, [key_of("sam"), key_of("olivia")]), (ACCOUNT, [stranger.account]),
-        (EVENT, [event]), (LOGIN, [Login(event, sam), Login(event, stranger)]),
+        (USER, [sam, cast["olivia"], stranger]), (KEY, [key_of("sam"), key_of("olivia")]),
+        (ACCOUNT, [stranger.account]), (EVENT, [event]), (LOGIN, [Login(event, sam), Login(event, stranger)]),
     ]  # fmt: skip
     for type_, records in hidden:
         assert SCHEMA.written(records, type_, None, Form(marcus)) == []
