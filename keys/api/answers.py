@@ -1,7 +1,7 @@
 """Answers calls: finds the method, asks it, and puts its result into the form that was asked for."""
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import chain
 
@@ -15,7 +15,7 @@ from keys.api.faults import Fault, shown
 from keys.api.masks import Mask
 from keys.api.methods import accounts, keys, users, words
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
-from keys.api.records import MOST_AT_ONCE, MOST_BELOW, Form, Room, TooMany, Type
+from keys.api.records import MOST_AT_ONCE, MOST_BELOW, MOST_BELOW_EACH, Form, Room, TooMany, Type
 from keys.api.schema import SCHEMA
 
 SERVICES: Mapping[str, Methods] = {
@@ -65,7 +65,7 @@ def answer(call: Call, caller: Caller) -> Answer:
             mask = _mask(call, type_)
             _refuse_filter(call, root)
             few = SCHEMA.written(records(call, caller), type_, mask, form)
-            return Answer(_part(few, call), total=len(few))
+            return Answer(few[slice(*_bounds(call))], total=len(few))
         case Many(type_, rows, root):
             mask, seen = _mask(call, type_), rows(call, caller)
             chosen, total = _keys(seen.narrowed(call.object_filter, root), call)
@@ -93,10 +93,10 @@ def _refuse_filter(call: Call, root: str = "") -> None:
     filters.narrowed(Member.objects.none(), call.object_filter, {}, root=root or None)
 
 
-def _part(items: Sequence[Value], call: Call) -> Sequence[Value]:
-    """Return the items that limit and offset leave; a limit of zero is none."""
-    start = max(call.offset, 0)
-    return items[start : start + (call.limit or _NO_LIMIT)]
+def _bounds(call: Call) -> tuple[int, int | None]:
+    """Return where the asked part of a list begins and ends; a limit of zero is none. Every database takes both."""
+    start = min(max(call.offset, 0), _NO_LIMIT)
+    return start, start + min(call.limit, _NO_LIMIT) if call.limit and call.limit > 0 else None
 
 
 def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
@@ -104,11 +104,11 @@ def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
 
     So it is fixed beforehand, by eight bytes for each row, which rows they are and in which order.
     """
-    start, keys = min(max(call.offset, 0), _NO_LIMIT), queryset.values_list("pk", flat=True)
-    if not call.limit or call.limit < 0:
+    (start, end), keys = _bounds(call), queryset.values_list("pk", flat=True)
+    if end is None:
         every = array("q", keys.iterator(chunk_size=_KEYS_AT_ONCE))
         return every[start:], len(every)
-    return array("q", keys[start : start + min(call.limit, _NO_LIMIT)]), queryset.count()
+    return array("q", keys[start:end]), queryset.count()
 
 
 def _items(
@@ -119,9 +119,8 @@ def _items(
     Where the mask does not bound how much is below a row, the whole answer is made at once: it may turn out to be too
     much, and every refusal comes before the first item.
     """
-    below = SCHEMA.most_below(type_, mask)
-    is_at_once = below is None or len(chosen) <= MOST_AT_ONCE
-    if below is None and len(chosen) > MOST_BELOW:
+    below, is_long = SCHEMA.most_below(type_, mask), len(chosen) > MOST_AT_ONCE
+    if len(chosen) > MOST_BELOW if below is None else is_long and below > MOST_BELOW_EACH:
         raise TooMany
     size = min(MOST_AT_ONCE, MOST_BELOW // max(below or 0, 1))
     batches = (
@@ -133,6 +132,6 @@ def _items(
         )
         for start in range(0, len(chosen), size)
     )
-    if is_at_once:
+    if below is None or not is_long:
         return list(chain.from_iterable(batches))
     return chain(next(batches), chain.from_iterable(batches))

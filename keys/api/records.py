@@ -18,6 +18,9 @@ Record = Any
 MOST_BELOW = 10_000
 #: How many rows of a list are loaded and written at a time.
 MOST_AT_ONCE = 1_000
+#: How many records there may be below each row of a list that is longer: what one call costs is bounded, however wide a
+#: mask is. The masks of clients come to seven.
+MOST_BELOW_EACH = 20
 _EVERYTHING_LOCAL = Mask()
 
 

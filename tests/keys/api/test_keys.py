@@ -10,7 +10,7 @@ from keys import lifecycle, material
 from keys.models import ClassicKey
 from keys.verification import verify
 from tests.conftest import ACME
-from tests.keys.api.asking import ORIGIN, ask, caller_of, denied, invalid, not_found, public, refused
+from tests.keys.api.asking import ORIGIN, ask, asked, caller_of, denied, invalid, not_found, public, refused
 
 USER, KEY = "User_Customer", "User_Customer_ApiAuthentication"
 
@@ -39,7 +39,8 @@ def test_key_is_known_to_its_user_and_those_above(cast, key_of, caller: str, hol
         "id": key.pk, "userId": cast[holder].pk, "timestampKey": int(key.created_at.timestamp()),
         "ipAddressRestriction": "",
     }  # fmt: skip
-    assert ask(asking, f"{USER}::getApiAuthenticationKeys", cast[holder].pk) == ([record] if is_known else [])
+    keys = asked(asking, f"{USER}::getApiAuthenticationKeys", cast[holder].pk)
+    assert (list(keys.value), keys.total) == (([record], 1) if is_known else ([], 0)), "not even their number"
     found = ask(asking, f"{USER}::getObject", cast[holder].pk, mask="apiAuthenticationKeys,apiAuthenticationKeyCount")
     assert found["apiAuthenticationKeys"] == ([record] if is_known else [])
     assert found["apiAuthenticationKeyCount"] == int(is_known)

@@ -200,6 +200,15 @@ def test_what_is_below_the_rows_of_all_batches_counts_together(tree: list[Member
         assert len(ask(tree[0], "Account::getUsers", mask=mask)) == 7
 
 
+def test_wide_masks_are_for_short_lists(tree: list[Member], small_batches: None) -> None:
+    each = "parent[id],account[id],userStatus[id],roles[id],permissions[id]"  # 13
+    mask = f"mask[id,{each},apiAuthenticationKeys[user[userStatus[id],account[id]]]]"  # 4 more
+    assert len(ask(tree[0], "Account::getUsers", mask=mask)) == 7
+    wider = mask.replace("parent[id]", "parent[parent[parent[parent[parent[id]]]]]")
+    assert "Ask for fewer at a time" in refused(tree[0], "Account::getUsers", mask=wider).text
+    assert len(ask(tree[0], "Account::getUsers", mask=wider, limit=2)) == 2
+
+
 def test_loading_ends_with_the_first_record_too_many(tree: list[Member], monkeypatch) -> None:
     caller = caller_of(tree[0])
     monkeypatch.setattr(records, "MOST_BELOW", 3)
