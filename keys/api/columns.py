@@ -117,7 +117,8 @@ _EVENT_COLUMNS: Columns = {
     "userId": Column("actor_id", int),
     "username": Column("actor_label", str),
     "ipAddress": Column("address", str),
-    "traceId": Column("request_id", str),
+    # Random here. slcli sorts the log by it, of which only the order in time is of use.
+    "traceId": Column("request_id", str, order="at"),
 }
 _LOGIN_COLUMNS: Columns = {
     "createDate": Column("at", datetime),

@@ -6,6 +6,7 @@ import pytest
 
 from accounts import audit, events
 from accounts.models import Member
+from accounts.origin import Origin
 from keys.api.schema import moment
 from tests.keys.api.asking import ORIGIN, ask, asked, refused
 
@@ -56,7 +57,11 @@ def test_dates_of_the_log_are_as_the_command_line_client_parses_them(cast) -> No
 def test_log_is_filtered_as_the_command_line_client_does(cast, logins) -> None:
     sorted_by = {"traceId": {"operation": "orderBy", "options": [{"name": "sort", "value": ["ASC"]}]}}
     olivia = cast["olivia"]
-    assert len(ask(olivia, LOG, object_filter=sorted_by)) == asked(olivia, LOG).total
+    for request_id in ("z", "a", "m"):
+        audit.record(events.SIGNED_IN, actor=olivia, origin=Origin("17.5.7.8", request_id))
+    found = ask(olivia, LOG, object_filter=sorted_by)
+    assert [event["traceId"] for event in found[-3:]] == ["z", "a", "m"], "the command means by time"
+    assert len(found) == asked(olivia, LOG).total
     priya = cast["priya"].pk
     dates = {
         "operation": "greaterThanDate",
@@ -112,7 +117,7 @@ def test_below_a_user_there_are_the_newest_logins_alone(cast, monkeypatch) -> No
     monkeypatch.setattr("keys.api.schema.MOST_LOGINS", 2)
     for member in (cast["noor"], cast["priya"]):
         for number in range(4):
-            audit.record(events.SIGNED_IN, actor=member, origin=type(ORIGIN)(f"17.5.7.{number}"))
+            audit.record(events.SIGNED_IN, actor=member, origin=Origin(f"17.5.7.{number}"))
     found = ask(cast["marcus"], "Account::getUsers", mask="id,successfulLogins[ipAddress]")
     by_id = {user["id"]: user["successfulLogins"] for user in found}
     for name in ("noor", "priya"):
