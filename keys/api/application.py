@@ -78,14 +78,14 @@ class ApiApplication:
             headers = [*self._headers, ("X-Request-ID", origin.request_id), *wsgi.transport_security(environ)]
             start_response(reply.line, [*headers, *reply.headers])
         except BaseException:
-            request_finished.send(type(self))
+            request_finished.send(ApiApplication)
             raise
         return _Body(reply)
 
     def _reply(self, transport: Transport, path: str, environ: Environ, origin: Origin) -> "_Reply":
         verb = environ["REQUEST_METHOD"]
         try:
-            request_started.send(type(self), environ=environ)
+            request_started.send(ApiApplication, environ=environ)
             answer = self._answered(transport, verb, path, environ, origin)
             reply = _Reply(200, transport.content_type, transport.written(answer))
             if answer.total is not None:
@@ -205,13 +205,13 @@ class _Body:
         try:
             yield from self._reply.body()
         except Exception as error:  # noqa: BLE001 - it is logged here, in full, and not by the server
-            _note(error, "an answer broke off")
+            _note(error, f"an answer broke off by {type(error).__name__}")
             raise _BrokenOff from None
 
     def close(self) -> None:
         """End the request."""
         self._reply.blocks.close()
-        request_finished.send(type(self))
+        request_finished.send(ApiApplication)
 
 
 def _refusal(transport: Transport, error: Exception, what: str, origin: Origin) -> _Reply:

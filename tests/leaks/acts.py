@@ -6,9 +6,13 @@ from typing import Any
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from console.middleware import ALWAYS
 from keys import usage
+from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from keys.views.verify import VerifyApplication
+from tests.keys.api.wired import Reply, document, headed, send
+from tests.keys.calls import basic, django
 
 
 def call_with(username: str, value: str, **environ: str) -> tuple[str, list[tuple[str, str]]]:
@@ -20,15 +24,28 @@ def call_with(username: str, value: str, **environ: str) -> tuple[str, list[tupl
     return told[0], told[1]
 
 
+def call_interface(username: str, value: str) -> list[Reply]:
+    """Call as SoftLayer clients do, the value once in each place where it may be and once where it must not."""
+    application, header = ApiApplication(django, headers=ALWAYS), {"Authorization": basic(username, value)}
+    rest, xmlrpc = "/rest/v3.1/SoftLayer_Account/getCurrentUser", "/xmlrpc/v3.1/SoftLayer_Account"
+    return [
+        send(application, "GET", rest, headers=header),
+        send(application, "GET", f"{rest}?username={username}&apiKey={value}"),
+        send(application, "POST", xmlrpc, document("getCurrentUser", headed(username, value))),
+        send(application, "POST", xmlrpc, document("getCurrentUser", {"headers": {}}), headers=header),
+    ]
+
+
 def use_in_earnest(people: dict[str, Client], known: dict[int, str]) -> None:
     """Make what could leak: every creator sees and downloads their keys, and everybody calls, rightly and wrongly."""
     for key in ClassicKey.objects.select_related("holder", "creator__user"):
         client = people[key.creator.user.name.split()[0].lower()]
         for route in ("keys:classic-show", "keys:classic-download"):
             client.post(reverse(route, args=[key.pk]))
-        call_with(key.holder.api_username, known[key.pk])
-        call_with(key.holder.api_username, known[key.pk][:-1] + "x")
-        call_with("nobody", known[key.pk])
+        for call in (call_with, call_interface):
+            call(key.holder.api_username, known[key.pk])
+            call(key.holder.api_username, known[key.pk][:-1] + "x")
+            call("nobody", known[key.pk])
     usage.flush()
 
 

@@ -19,7 +19,7 @@ from keys import lifecycle
 from keys.material import PlainValue
 from keys.models import ClassicKey
 from tests.conftest import BOREALIS
-from tests.leaks.acts import call_with, fails_holding, use_in_earnest
+from tests.leaks.acts import call_interface, call_with, fails_holding, use_in_earnest
 from tests.leaks.search import VALUE, Seeker, database_cells, everything_kept, parts_of
 from tests.visitors import body_of, visitor
 from tests.web.asking import SESSION
@@ -156,6 +156,18 @@ def test_an_error_while_verifying_does_not_print_the_value(known, seeker, log, m
         status, _ = call_with(ClassicKey.objects.get(pk=pk).holder.api_username, value)
         assert status.startswith("401")
     assert "verification failed" in log.printed.getvalue()
+    assert not seeker.finds(log.printed.getvalue())
+
+
+def test_an_error_in_a_call_does_not_print_the_value_or_tell_it(known, seeker, log, monkeypatch):
+    def fail(username, value, address):
+        raise RuntimeError(f"{username} sent {value}")
+
+    monkeypatch.setattr("keys.verification.verify", fail)
+    for pk, value in known.items():
+        for reply in call_interface(ClassicKey.objects.get(pk=pk).holder.api_username, value):
+            assert not seeker.finds(reply.body)
+    assert "RuntimeError" in log.printed.getvalue()
     assert not seeker.finds(log.printed.getvalue())
 
 

@@ -24,6 +24,7 @@ from django.http import HttpResponse
 from console.middleware import ALWAYS
 from keys.api.application import ApiApplication
 from keys.api.calls import Answer, Call, Caller
+from keys.wsgi import WSGIApplication
 from tests.keys.calls import django
 from tests.web.asking import assert_headers
 
@@ -68,6 +69,43 @@ class Reply:
         return bool(_OF_GO.match(self.body.decode()))
 
 
+def send(
+    application: WSGIApplication,
+    verb: str,
+    address: str,
+    body: bytes | str = b"",
+    *,
+    headers: Mapping[str, str] | None = None,
+    **environ: Any,
+) -> Reply:
+    """Send a request as a server does, and return the answer, having looked at what every answer must have."""
+    path, _, query = address.partition("?")
+    body = body.encode() if isinstance(body, str) else body
+    request: dict[str, Any] = {
+        "REQUEST_METHOD": verb,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
+        "QUERY_STRING": query.encode().decode("latin-1"),
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.input": io.BytesIO(body),
+        **({"CONTENT_LENGTH": str(len(body))} if body else {}),
+        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()},
+        **environ,
+    }
+    setup_testing_defaults(request)
+    if "HTTP_CONTENT_TYPE" in request:  # which servers put where no other header is
+        request["CONTENT_TYPE"] = request.pop("HTTP_CONTENT_TYPE")
+    started: list[Any] = []
+    with connection_kept():
+        answer = validator(application)(request, lambda *said: started.append(said) or io.BytesIO().write)
+        try:
+            sent = b"".join(answer)
+        finally:
+            answer.close()
+    ((line, told),) = started
+    return looked_at(verb, request["SCRIPT_NAME"] + path, Reply(int(line.split()[0]), dict(told), sent))
+
+
 @dataclass(repr=False)
 class Wire:
     """An application whose methods answer ``gives``, or raise it."""
@@ -100,41 +138,9 @@ class Wire:
         self.calls.clear()
         return call
 
-    def send(
-        self,
-        verb: str,
-        address: str,
-        body: bytes | str = b"",
-        *,
-        headers: Mapping[str, str] | None = None,
-        **environ: Any,
-    ) -> Reply:
-        """Send a request and return the answer, having looked at what every answer must have."""
-        path, _, query = address.partition("?")
-        body = body.encode() if isinstance(body, str) else body
-        request: dict[str, Any] = {
-            "REQUEST_METHOD": verb,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": unquote_to_bytes(path).decode("latin-1"),
-            "QUERY_STRING": query.encode().decode("latin-1"),
-            "REMOTE_ADDR": "127.0.0.1",
-            "wsgi.input": io.BytesIO(body),
-            **({"CONTENT_LENGTH": str(len(body))} if body else {}),
-            **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in (headers or {}).items()},
-            **environ,
-        }
-        setup_testing_defaults(request)
-        # The server puts these two where no other header is.
-        request.update({name[5:]: request.pop(name) for name in ("HTTP_CONTENT_TYPE",) if name in request})
-        started: list[Any] = []
-        with connection_kept():
-            answer = validator(self.application)(request, lambda *said: started.append(said) or io.BytesIO().write)
-            try:
-                sent = b"".join(answer)
-            finally:
-                answer.close()
-        ((line, told),) = started
-        return looked_at(verb, request["SCRIPT_NAME"] + path, Reply(int(line.split()[0]), dict(told), sent))
+    def send(self, verb: str, address: str, body: bytes | str = b"", **more: Any) -> Reply:
+        """Send a request to the application."""
+        return send(self.application, verb, address, body, **more)
 
     def rest(self, verb: str, address: str, body: bytes | str = b"", **more: Any) -> Reply:
         """Call below ``/rest/v3.1/``."""
@@ -163,8 +169,8 @@ def looked_at(verb: str, path: str, reply: Reply) -> Reply:
     """Return ``reply``, which must be one that every client can read, whatever was asked."""
     if reply.headers.get("X-Answered-By") == "Django":
         return reply
+    assert_headers(HttpResponse(reply.body, headers=reply.headers, status=reply.status), verb)
     where = f"{verb} {path}: {reply.status}"
-    assert_headers(HttpResponse(reply.body, headers=reply.headers, status=reply.status), where)
     for name, value in reply.headers.items():
         assert not is_hop_by_hop(name)
         assert value.isascii()
