@@ -117,16 +117,16 @@ def _transport(path: str) -> Transport | None:
     return next((transport for place, transport in _TRANSPORTS.items() if wsgi.is_below(place, path)), None)
 
 
-class _OtherVerb(Fault):
+class _OtherVerb(BadCall):
     def __init__(self, verbs: tuple[str, ...]) -> None:
+        super().__init__(f"This address is called by {' or '.join(verbs)}.", status=405)
         self.verbs = verbs
-        super().__init__(f"This address is called by {' or '.join(verbs)}.", code=BadCall("").code, status=405)
 
 
 def _body(environ: Environ) -> bytes:
     """Return the whole body. Raises BadCall for one that is too large, without reading it, and for half of one."""
-    said = environ.get("CONTENT_LENGTH") or ""
-    too_large = Fault("Bad request: the body is larger than 1 MiB.", code=BadCall("").code, status=413)
+    said = environ.get("CONTENT_LENGTH", "")
+    too_large = BadCall("Bad request: the body is larger than 1 MiB.", status=413)
     if said:
         if not (said.isascii() and said.isdecimal()):
             raise BadCall("Bad request: its length is no number.")

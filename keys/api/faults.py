@@ -30,8 +30,8 @@ class Fault(Exception):
 class BadCall(Fault):
     """The request cannot be read, or asks for something that is no part of the interface."""
 
-    def __init__(self, text: str) -> None:
-        super().__init__(text, code="SoftLayer_Exception_WebService_BadRequest", status=400)
+    def __init__(self, text: str, *, status: int = 400) -> None:
+        super().__init__(text, code="SoftLayer_Exception_WebService_BadRequest", status=status)
 
 
 class NotAuthenticated(Fault):
