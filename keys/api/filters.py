@@ -341,7 +341,7 @@ class _Comparison:
         value, is_folded = self.column.value, self.column.canonical is not None
         if sign == "" or (sign == "_=" and is_folded):
             return Q(Exact(value, text))
-        if sign == "!=" or (sign == "!_=" and is_folded):
+        if sign == "!=":
             return ~Q(Exact(value, text))
         if sign in _LESS_OR_MORE:
             return Q(_LESS_OR_MORE[sign](ByCodePoint(value), text))
