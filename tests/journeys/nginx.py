@@ -1,9 +1,10 @@
-"""A real nginx with the configuration that docs/nginx.conf shows, in front of an API that says what it received."""
+"""A real nginx, as documented: in front of an API that says what it received, and in front of Keytree itself."""
 
 import http.client
 import http.server
 import ipaddress
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -23,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from tests.journeys.live import ROOT
 
 CONFIGURATION = ROOT / "docs" / "nginx.conf"
+OPERATIONS = ROOT / "docs" / "operations.md"
 # Not in the path of everybody, but where Debian puts it.
 BINARY = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 _START_SECONDS = 20
@@ -115,9 +117,12 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return certificate_file, key_file
 
 
-def configuration(substitutes: dict[str, str]) -> str:
-    """Return docs/nginx.conf with names, ports and certificates of this test, each of which must stand there once."""
-    text = CONFIGURATION.read_text()
+def configuration(substitutes: dict[str, str], text: str | None = None) -> str:
+    """Return docs/nginx.conf with names, ports and certificates of this test, each of which must stand there once.
+
+    Or ``text``, another configuration that is documented.
+    """
+    text = text or CONFIGURATION.read_text()
     for shown, used in substitutes.items():
         assert text.count(shown) == 1, shown
         text = text.replace(shown, used)
@@ -128,7 +133,7 @@ class Nginx:
     """A running nginx, its API, and the way to call it."""
 
     def __init__(self, port: int, certificate: Path, api: Api) -> None:
-        self.port, self.api = port, api
+        self.port, self.api, self.certificate = port, api, certificate
         self._tls = ssl.create_default_context(cafile=str(certificate))
 
     def call(
@@ -164,22 +169,45 @@ def send(
 
 
 @contextmanager
-def running_nginx(folder: Path, keytree_port: int) -> Iterator[Nginx]:
-    """Start an API, and nginx in front of it which asks the Keytree at that port; stop both at the end."""
+def running_nginx(folder: Path, keytree_port: int, more: str = "") -> Iterator[Nginx]:
+    """Start an API, and nginx in front of it which asks the Keytree at that port; stop both at the end.
+
+    ``more`` goes into nginx's server besides.
+    """
     with Api() as api:
         threading.Thread(target=api.serve_forever, daemon=True).start()
         try:
-            with _nginx(folder, keytree_port, api) as nginx:
+            with _guard(folder, keytree_port, api, more) as nginx:
                 yield nginx
         finally:
             api.shutdown()
 
 
 @contextmanager
-def _nginx(folder: Path, keytree_port: int, api: Api) -> Iterator[Nginx]:
+def nginx_before_the_console(folder: Path, keytree_port: int) -> Iterator[tuple[int, Path]]:
+    """Start nginx as docs/operations.md shows it, in front of that Keytree; give its port and its certificate."""
+    shown = re.search(
+        r"^```nginx\n(upstream keytree_console .+?)^```", OPERATIONS.read_text(), re.MULTILINE | re.DOTALL
+    )
     certificate, key = make_certificate(folder)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = _free_port()
+    text = configuration(
+        {
+            "server unix:/run/keytree.sock;": f"server 127.0.0.1:{keytree_port};",
+            "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+            "/etc/ssl/keys.example.com.pem": str(certificate),
+            "/etc/ssl/private/keys.example.com.key": str(key),
+        },
+        shown[1],
+    )
+    with _nginx(folder, text, port):
+        yield port, certificate
+
+
+@contextmanager
+def _guard(folder: Path, keytree_port: int, api: Api, more: str) -> Iterator[Nginx]:
+    certificate, key = make_certificate(folder)
+    port = _free_port()
     text = configuration(
         {
             "server 127.0.0.1:8000;": f"server 127.0.0.1:{keytree_port};",
@@ -187,8 +215,20 @@ def _nginx(folder: Path, keytree_port: int, api: Api) -> Iterator[Nginx]:
             "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
             "/etc/ssl/api.example.com.pem": str(certificate),
             "/etc/ssl/private/api.example.com.key": str(key),
+            "    location / {": f"{more}    location / {{",
         }
     )
+    with _nginx(folder, text, port):
+        yield Nginx(port, certificate, api)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@contextmanager
+def _nginx(folder: Path, text: str, port: int) -> Iterator[None]:
     (folder / "api.conf").write_text(text)
     # Started by root, nginx would give its workers to a user who may not look into the folder.
     around = _AROUND.format(folder=folder, user="user root;" if os.geteuid() == 0 else "")
@@ -197,7 +237,7 @@ def _nginx(folder: Path, keytree_port: int, api: Api) -> Iterator[Nginx]:
     with (folder / "error.log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
         try:
             _wait(port, process, folder / "error.log")
-            yield Nginx(port, certificate, api)
+            yield
         finally:
             process.terminate()
 
