@@ -1,11 +1,10 @@
 """Queries whose text is built once per process and that are run again with other values.
 
 Django builds the text of a query each time it runs, which for the queries of every request takes several times as long
-as running them. There is no public way to keep the text. This module, and no other, relies on how ``QuerySet`` and
-``SQLCompiler`` work together.
+as running them, and to make models of the results. There is no public way to keep the text. This module, and no other,
+relies on how ``QuerySet`` and ``SQLCompiler`` work together.
 """
 
-import copy
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import connections
 from django.db.models import F, Model, QuerySet
+from django.db.models.base import ModelState
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
 
@@ -74,7 +74,7 @@ class Prepared(Generic[Answer]):
 
     def _parameter(self, made: Any) -> Callable[[Sequence[Any]], Any]:
         """Return a function from the values to a parameter; ``made`` is that parameter for the placeholders."""
-        operations = self._made.compiler.connection.ops
+        operations = connections[self._made.using].ops
         moment, day = operations.adapt_datetimefield_value, operations.adapt_datefield_value
         for number, placeholder in enumerate(self._placeholders):
             if isinstance(placeholder, datetime):
@@ -149,30 +149,80 @@ class Completed(Generic[Row]):
 
 @dataclass(frozen=True)
 class _Made(Generic[Answer]):
-    """A query whose text is built, with everything that is needed to read its results."""
+    """A query whose text is built, with everything that is needed to read its results.
 
-    queryset: QuerySet[Any, Answer]
-    compiler: Any
+    Attributes:
+        using: the name of its connection; each thread has one of its own.
+        statement: its text.
+        parameters: what the query was built with.
+        converters: the functions that convert values from the database, with the column, by its place.
+        answer: makes an answer of the values of a row.
+    """
+
+    using: str
     statement: str
     parameters: Sequence[Any]
-    converters: Mapping[int, Any]
+    converters: Mapping[int, tuple[Sequence[Callable[..., Any]], Any]]
+    answer: Callable[[Sequence[Any]], Answer]
 
     @classmethod
     def of(cls, queryset: QuerySet[Any, Answer]) -> "_Made[Answer]":
-        compiler = queryset.query.get_compiler(using=queryset.db)
+        compiler: Any = queryset.query.get_compiler(using=queryset.db)
         statement, parameters = compiler.as_sql()
-        # How values from the database are converted: finding that out for each result would be a third of the work.
-        converters = compiler.get_converters([column for column, *_ in compiler.select[: compiler.col_count]])
-        return cls(queryset, compiler, statement, parameters, converters)
+        converters = compiler.get_converters([column for column, *_ in compiler.select])
+        return cls(queryset.db, statement, parameters, converters, _answer(queryset, compiler))
 
     def rows(self, statement: str, parameters: Sequence[Any]) -> list[Answer]:
         """Run ``statement``, which selects the same columns as this query, and return the result."""
-        answered = copy.copy(self.compiler)
-        answered.connection = connections[self.queryset.db]  # each thread has its own
-        answered.as_sql = lambda *_, **__: (statement, tuple(parameters))
-        answered.get_converters = lambda _: self.converters
-        query = copy.copy(self.queryset.query)
-        query.get_compiler = lambda *_, **__: answered  # type: ignore[method-assign]  # of this copy alone
-        answer: QuerySet[Any, Any] = QuerySet(self.queryset.model, query=query, using=self.queryset.db)
-        answer._iterable_class = self.queryset._iterable_class  # models, or dicts
-        return list(answer)
+        connection = connections[self.using]
+        with connection.cursor() as cursor:
+            cursor.execute(statement, tuple(parameters))
+            found = [list(row) for row in cursor.fetchall()]
+        for place, (converters, column) in self.converters.items():
+            for row in found:
+                for converter in converters:
+                    row[place] = converter(row[place], column, connection)
+        return [self.answer(row) for row in found]
+
+
+def _answer(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:
+    """Return a function that makes of a row what the queryset makes: a model, or a dict where it has ``values``."""
+    if names := queryset.query.selected:
+        return lambda row: dict(zip(names, row, strict=False))  # what follows is there to sort by
+    return _model(compiler.klass_info, compiler.select, compiler.annotation_col_map, queryset.db)
+
+
+def _model(
+    kind: Mapping[str, Any], columns: Sequence[Any], annotations: Mapping[str, int], using: str
+) -> Callable[[Sequence[Any]], Any]:
+    """Return a function that makes a model of a row, and the models that it is joined to; None where it has no key.
+
+    It fills in what was read and calls no ``__init__``, which takes most of the time that making a model takes, and
+    sends signals that nothing here listens to.
+    """
+    model, places = kind["model"], kind["select_fields"]
+    own = slice(places[0], places[-1] + 1)
+    names = [column.target.attname for column, *_ in columns[own]]
+    key = places[0] + names.index(model._meta.pk.attname)
+    others = [
+        (other["local_setter"], other["remote_setter"], _model(other, columns, {}, using))
+        for other in kind.get("related_klass_infos", ())
+    ]
+
+    def make(row: Sequence[Any]) -> Any:
+        if row[key] is None:
+            return None
+        made = model.__new__(model)
+        made._state = state = ModelState()
+        state.adding, state.db = False, using
+        values = vars(made)
+        values.update(zip(names, row[own], strict=True))
+        for name, place in annotations.items():
+            values[name] = row[place]
+        for set_other, set_back, make_other in others:
+            set_other(made, other := make_other(row))
+            if other is not None:
+                set_back(other, made)
+        return made
+
+    return make

@@ -30,7 +30,8 @@ def people(account_id: int, pk: int):
 def told(member: Member) -> list[object]:
     """All that was loaded of a row and of those it is joined to, and what was not."""
     parent = [member.parent.pk, member.parent.user.name] if member.parent else None
-    return [member, member.is_frozen, member.user.email, parent, sorted(member.get_deferred_fields())]
+    state = [member._state.adding, member._state.db, sorted(member._state.fields_cache)]
+    return [member, member.is_frozen, member.user.email, parent, sorted(member.get_deferred_fields()), state]
 
 
 def test_rows_are_those_of_the_query_for_every_value(cast, origin):
