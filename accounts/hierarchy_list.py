@@ -88,7 +88,8 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folds: Folds) -> Listing[
     if folds.opens:
         children = Q(account_id=viewer.account_id, parent_path__in=folds.opened_paths())
         return Listing(
-            rows=Member.objects.filter(Q(pk=viewer.pk) | children),
+            model=Member,
+            rows=lambda: Member.objects.filter(Q(pk=viewer.pk) | children),
             order=Order("path"),
             branch_path=None,
             path_field="path",
@@ -101,13 +102,14 @@ def user_hierarchy(viewer: Member, asked: ListRequest, folds: Folds) -> Listing[
     rows = _unfolded(queries.filtered(branch, asked), folds.chosen)
     anywhere = _unfolded(queries.of_status(anywhere, asked), folds.chosen)
     return Listing(
-        rows=rows,
+        model=Member,
+        rows=lambda: rows,
         order=Order("path"),
         branch_path=None,
         path_field="path",
         complete=queries.with_parents if queries.is_filtered(asked) else queries.with_people_and_branches,
         is_filtered=queries.is_filtered(asked),
-        among=branch,
+        among=lambda: branch,
         by_index=by_index(anywhere, asked.terms, viewer.account_id),
     )
 

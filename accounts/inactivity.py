@@ -59,13 +59,14 @@ def inactive_users(viewer: Member, asked: ListRequest, made_at: datetime) -> Lis
     unused = signing_in.alias(walled_use=Coalesce(used, used)).filter(walled_use__lt=before)
     by_use = signing_in.alias(used_at=used).filter(words, account_id=viewer.account_id, used_at__lt=before)
     return Listing(
-        rows=unused.filter(words, account_id=viewer.account_id),
+        model=Member,
+        rows=lambda: unused.filter(words, account_id=viewer.account_id),
         order=asked.order(ORDERS, "user"),
         branch_path=None if sees_whole_account_inactive(viewer) else viewer.path,
         path_field="path",
         complete=_with_people,
         is_filtered=True,
-        among=in_account,
+        among=lambda: in_account,
         by_index=by_index(unused, asked.terms, viewer.account_id) or [by_use],
     )
 

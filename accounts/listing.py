@@ -12,7 +12,7 @@ The measurements are in docs/architecture.md, "Lists".
 import base64
 import binascii
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -25,7 +25,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Coalesce
 
 from accounts.hierarchy import path_range
-from accounts.prepared import AnsweredFirst, Completed
+from accounts.prepared import AnsweredFirst, Completed, Statement, Value
 
 Row = TypeVar("Row", bound=Model)
 #: A statement that gives the keys of rows, and its values.
@@ -61,6 +61,19 @@ def _completed(model: type[Row], complete: Callable[[QuerySet[Row]], QuerySet[Ro
 
 def _keys_of(rows: QuerySet[Any], count: int) -> Choice:
     return rows.values("pk")[:count].query.sql_with_params()
+
+
+def kept(make: "Callable[..., Listing[Row]]", *shape: Hashable, values: Sequence[Value]) -> "Listing[Row]":
+    """Return the list ``make(*shape, *values)``, the texts of whose statements are built once per process.
+
+    The list that is made may be given another order, or completed otherwise, but not be of other rows.
+
+    Args:
+        make: a function of the program, which makes a list that is not filtered.
+        shape: arguments that the texts depend on.
+        values: arguments that they do not depend on, such as an account and paths; their number is part of the shape.
+    """
+    return replace(make(*shape, *values), origin=_Origin(make, shape, tuple(values)))
 
 
 @dataclass(frozen=True)
@@ -156,34 +169,47 @@ class Page(Generic[Row]):
 
 
 @dataclass(frozen=True)
+class _Origin:
+    """What a list was made by; see ``kept``."""
+
+    make: "Callable[..., Listing[Any]]"
+    shape: tuple[Hashable, ...]
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
 class Listing(Generic[Row]):
     """A list of rows in one branch.
 
     Attributes:
-        rows: everything that the filters leave, of one account; neither branch nor order applied.
+        model: what the rows are.
+        rows: selects everything that the filters leave, of one account; neither branch nor order applied.
         order: how it is sorted.
         branch_path: the path of the branch's root; none for the whole account.
         path_field: the rows' column with the copy of the path.
         complete: adds to a queryset what showing a row needs (joins): applied to the rows of one page only. A function
             of the program, which adds the same each time.
         is_filtered: whether ``rows`` are filtered by something that no index of the list knows.
-        among: what ``rows`` are filtered from, together with those shown apart; an index can count these.
+        among: selects what ``rows`` are filtered from, together with those shown apart; an index can count these.
         apart: how many of ``among`` are never in ``rows``, because the caller shows them apart.
         sorted_in_branch: the column that the index of paths has beside the path, if any.
         by_index: ``rows`` once more, found by indexes without reading the branch (see accounts.text_index), for large
             branches; a row may occur twice.
+        origin: from ``kept``, if the texts of its statements are.
     """
 
-    rows: QuerySet[Row]
+    model: type[Row]
+    rows: Callable[[], QuerySet[Row]]
     order: Order
     branch_path: str | None
     path_field: str
     complete: Callable[[QuerySet[Row]], QuerySet[Row]]
     is_filtered: bool = False
-    among: QuerySet[Row] | None = None
+    among: Callable[[], QuerySet[Row]] | None = None
     apart: int = 0
     sorted_in_branch: str = ""
     by_index: Sequence[QuerySet[Row]] = ()
+    origin: _Origin | None = None
 
     def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
         """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up, or rows are gone).
@@ -261,15 +287,14 @@ class Listing(Generic[Row]):
 
     def _fits(self, cursor: Cursor) -> bool:
         """Whether the cursor's value is of the order's type: the address may be of another order, or made up."""
-        field = self.rows.model._meta.get_field(self.order.field)
+        field = self.model._meta.get_field(self.order.field)
         expected = {DateTimeField: datetime, PositiveIntegerField: int}.get(type(field), str)
         return isinstance(cursor.value, expected)
 
     def _cursor(self, row: Row, number: int) -> Cursor:
         return Cursor(getattr(row, self.order.field), row.pk, number)
 
-    def _branch(self, rows: QuerySet[Row] | None = None) -> QuerySet[Row]:
-        rows = self.rows if rows is None else rows
+    def _branch(self, rows: QuerySet[Row]) -> QuerySet[Row]:
         if self.branch_path is None:
             return rows
         return rows.filter(path_range(self.branch_path, field=self.path_field))
@@ -277,22 +302,34 @@ class Listing(Generic[Row]):
     def _bounded_count(self) -> int:
         """Count the rows of the branch, COUNTED + 1 at most, from an index alone."""
         # Not ``count()``: the ORM takes longer to put a query of its own around this one than a database to answer it.
-        # With those apart, and without them afterwards: to look for them among so many would take as long again.
-        rows = self.among if self.apart and self.among is not None else self.rows
-        entries, values = self._entries(rows, apart=self.apart)
+        entries, values = self._choose(Listing._entries, None, COUNTED + 1 + self.apart)
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT COUNT(*) FROM ({entries}) AS entries", values)  # noqa: S608 - the ORM's own text
             return max(int(cursor.fetchone()[0]) - self.apart, 0)
 
-    def _entries(self, rows: QuerySet[Row], *, apart: int = 0) -> Choice:
-        """Choose the branch's entries of an index, COUNTED + 1 at most and those apart besides.
+    def _choose(self, way: Callable[..., Choice], cursor: Cursor | None, *counts: int) -> Choice:
+        """Return the statement that chooses so many rows, or entries, in this way from the cursor on."""
+        if self.origin is None:
+            return way(self, cursor, *counts)
+        values = self.origin.values if cursor is None else (*self.origin.values, cursor.value, cursor.pk)
+        statement = _statement(
+            self.origin.make, *self.origin.shape, order=self.order, way=way,
+            backwards=cursor and cursor.backwards, counts=counts, kinds=tuple(map(type, values)),
+        )  # fmt: skip
+        return statement(*values)
 
-        In the order of the index: PostgreSQL would else read the table from its beginning, past whatever other
-        accounts there are. Of each its first column: getting at a later one takes longer than counting.
+    def _entries(self, _: Cursor | None, count: int) -> Choice:
+        """Choose the branch's entries of an index, those apart included.
+
+        To look for those among so many would take as long again. In the order of the index: PostgreSQL would else read
+        the table from its beginning, past whatever other accounts there are. Of each its first column: getting at a
+        later one takes longer than counting.
         """
+        return self._entries_of((self.among if self.apart and self.among is not None else self.rows)(), count)
+
+    def _entries_of(self, rows: QuerySet[Row], count: int) -> Choice:
         column = self.order.field if self.branch_path is None else self.path_field
-        entries = self._branch(rows).order_by(column).values("account_id")[: COUNTED + 1 + apart]
-        return entries.query.sql_with_params()
+        return self._branch(rows).order_by(column).values("account_id")[:count].query.sql_with_params()
 
     def _found(self) -> Sequence[tuple[Any, int]] | None:
         """Return (sort value, key) of the rows that a filter leaves, in no order, COUNTED + 1 at most.
@@ -302,8 +339,8 @@ class Listing(Generic[Row]):
         if not self.is_filtered:
             return None
         if self.among is None or not self.by_index:
-            return list(self._branch().order_by().values_list(self.order.field, "pk")[: COUNTED + 1])
-        found = self.rows.model._default_manager.filter(AnsweredFirst(F("pk"), self._read_or_by_index(self.among)))
+            return list(self._branch(self.rows()).order_by().values_list(self.order.field, "pk")[: COUNTED + 1])
+        found = self.model._default_manager.filter(AnsweredFirst(F("pk"), self._read_or_by_index(self.among())))
         return list(found.order_by().values_list(self.order.field, "pk"))
 
     def _read_or_by_index(self, among: QuerySet[Row]) -> RawSQL:
@@ -312,10 +349,10 @@ class Listing(Generic[Row]):
         Both ways are in one statement, so that a search takes no more queries than a plain page. A limit of 0 keeps the
         database from running the unwanted way.
         """
-        size, size_values = self._entries(among)
+        size, size_values = self._entries_of(among, COUNTED + 1)
         ways: list[str] = []
         values = [*size_values]
-        read = self._branch().order_by().values("pk")
+        read = self._branch(self.rows()).order_by().values("pk")
         others = [
             rows if self.branch_path is None else in_large_branch(rows, self.branch_path, self.path_field)
             for rows in self.by_index
@@ -353,15 +390,15 @@ class Listing(Generic[Row]):
             keys = self._next_of(found, cursor, count)
             return self._load((f"VALUES {', '.join(['(%s)'] * len(keys))}", keys), cursor) if keys else []
         if self.branch_path is None:
-            return self._load(_keys_of(self._in_order(cursor), count), cursor)
+            return self._load(self._choose(Listing._whole, cursor, count), cursor)
         is_in_index = self.order.field == self.sorted_in_branch
         if total > (_SORTED if is_in_index or walk_on else _READ):
             if walk_on:
-                return self._load(_keys_of(self._walk(cursor), count), cursor)
-            rows = self._load(self._short_walk(cursor, count), cursor)
+                return self._load(self._choose(Listing._walk, cursor, count), cursor)
+            rows = self._load(self._choose(Listing._short_walk, cursor, count, _WALKED), cursor)
             if len(rows) == count:
                 return rows
-        return self._load(_keys_of(self._range_and_sort(cursor), count), cursor)
+        return self._load(self._choose(Listing._range_and_sort, cursor, count), cursor)
 
     def _next_of(self, found: Sequence[tuple[Any, int]], cursor: Cursor | None, count: int) -> list[int]:
         """Return the keys of the first ``count`` from the cursor on in reading order."""
@@ -373,7 +410,7 @@ class Listing(Generic[Row]):
 
     def _load(self, choice: Choice, cursor: Cursor | None) -> list[Row]:
         """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
-        rows = _completed(self.rows.model, self.complete)(*choice)
+        rows = _completed(self.model, self.complete)(*choice)
         backwards = cursor is not None and cursor.backwards
         rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
         return rows
@@ -381,30 +418,33 @@ class Listing(Generic[Row]):
     def _in_order(self, cursor: Cursor | None) -> QuerySet[Any]:
         """Return the rows from the cursor on in reading order, whatever branch they are in."""
         backwards = cursor is not None and cursor.backwards
-        rows = self.rows.filter(self._beyond(cursor, self.order.field))
+        rows = self.rows().filter(self._beyond(cursor, self.order.field))
         return rows.order_by(*self.order.names(backwards=backwards))
 
-    def _walk(self, cursor: Cursor | None) -> QuerySet[Any]:
-        rows: QuerySet[Any] = self._in_order(cursor).alias(walked_path=Coalesce(self.path_field, self.path_field))
-        return rows.filter(path_range(self.branch_path or "", field="walked_path"))
+    def _whole(self, cursor: Cursor | None, count: int) -> Choice:
+        return _keys_of(self._in_order(cursor), count)
 
-    def _short_walk(self, cursor: Cursor | None, count: int) -> Choice:
-        """Choose up to ``count`` rows of the branch among the next _WALKED entries of the order.
+    def _walk(self, cursor: Cursor | None, count: int) -> Choice:
+        rows: QuerySet[Any] = self._in_order(cursor).alias(walked_path=Coalesce(self.path_field, self.path_field))
+        return _keys_of(rows.filter(path_range(self.branch_path or "", field="walked_path")), count)
+
+    def _short_walk(self, cursor: Cursor | None, count: int, walked: int) -> Choice:
+        """Choose up to ``count`` rows of the branch among the next ``walked`` entries of the order.
 
         The ORM does not select from a subquery. Both databases read the inner one as it is asked for, and stop.
         """
-        entries = self._in_order(cursor).values("pk", self.path_field)[:_WALKED]
+        entries = self._in_order(cursor).values("pk", self.path_field)[:walked]
         statement, values = entries.query.sql_with_params()
         path = connection.ops.quote_name(self.path_field)
         bounds = [bound for _, bound in cast("list[tuple[str, str]]", path_range(self.branch_path or "").children)]
         walk = f"SELECT pk FROM ({statement}) AS walked"  # noqa: S608 - the ORM's own text, and a column's name
         return f"{walk} WHERE {path} >= %s AND {path} < %s LIMIT %s", [*values, *bounds, count]
 
-    def _range_and_sort(self, cursor: Cursor | None) -> QuerySet[Any]:
+    def _range_and_sort(self, cursor: Cursor | None, count: int) -> Choice:
         backwards = cursor is not None and cursor.backwards
-        rows = self._branch().alias(sorted_by=Coalesce(self.order.field, self.order.field))
+        rows = self._branch(self.rows()).alias(sorted_by=Coalesce(self.order.field, self.order.field))
         rows = rows.filter(self._beyond(cursor, "sorted_by"))
-        return rows.order_by(*replace(self.order, field="sorted_by").names(backwards=backwards))
+        return _keys_of(rows.order_by(*replace(self.order, field="sorted_by").names(backwards=backwards)), count)
 
     def _beyond(self, cursor: Cursor | None, field: str) -> Q:
         """Return the condition "after the cursor's row in reading order"; its first part is what an index can use."""
@@ -414,3 +454,25 @@ class Listing(Generic[Row]):
         return Q(**{f"{field}__{sign}e": cursor.value}) & (
             Q(**{f"{field}__{sign}": cursor.value}) | Q(**{f"pk__{sign}": cursor.pk})
         )
+
+
+@lru_cache(maxsize=200)
+def _statement(
+    make: Callable[..., Listing[Any]],
+    *shape: Hashable,
+    order: Order,
+    way: Callable[..., Choice],
+    backwards: bool | None,
+    counts: Sequence[int],
+    kinds: Sequence[type[Value]],
+) -> Statement:
+    """Return the statement by which a way chooses rows, ``backwards`` or not from a cursor on, if there is one."""
+
+    def choose(*values: Any) -> Choice:
+        cursor = None
+        if backwards is not None:
+            *values, value, pk = values  # type: ignore[assignment]  # a list now
+            cursor = Cursor(value, pk, number=0, backwards=backwards)
+        return way(replace(make(*shape, *values), order=order), cursor, *counts)
+
+    return Statement(choose, kinds)

@@ -13,7 +13,7 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from django.db import connections
+from django.db import connection, connections
 from django.db.models import F, Model, QuerySet
 from django.db.models.base import ModelState
 from django.db.models.expressions import RawSQL
@@ -29,6 +29,8 @@ _DAY = datetime(9000, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
 
 Value = int | str | datetime
+#: A function from the values that are given to a parameter of the statement.
+_Parameter = Callable[[Sequence[Any]], Any]
 
 
 class Prepared(Generic[Answer]):
@@ -47,7 +49,7 @@ class Prepared(Generic[Answer]):
     ) -> None:
         self._make = make
         kinds = [of] * len(inspect.signature(make).parameters) if isinstance(of, type) else of
-        self._placeholders = [_placeholder(kind, number) for number, kind in enumerate(kinds)]
+        self._placeholders = _placeholders(kinds)
 
     def __call__(self, *values: Value) -> list[Answer]:
         """Return the rows for these values: one query, or none for a number that no column can hold.
@@ -69,25 +71,51 @@ class Prepared(Generic[Answer]):
         return _Made.of(self._make(*self._placeholders))
 
     @cached_property
-    def _parameters(self) -> list[Callable[[Sequence[Any]], Any]]:
-        return [self._parameter(made) for made in self._made.parameters]
+    def _parameters(self) -> list[_Parameter]:
+        return _parameters(self._made.parameters, self._placeholders, connections[self._made.using].ops)
 
-    def _parameter(self, made: Any) -> Callable[[Sequence[Any]], Any]:
-        """Return a function from the values to a parameter; ``made`` is that parameter for the placeholders."""
-        operations = connections[self._made.using].ops
-        moment, day = operations.adapt_datetimefield_value, operations.adapt_datefield_value
-        for number, placeholder in enumerate(self._placeholders):
-            if isinstance(placeholder, datetime):
-                if made == moment(placeholder):
-                    return _of(number, lambda at: moment(at.astimezone(UTC)))
-                if made == day(placeholder.date()):
-                    return _of(number, lambda at: day(at.astimezone(UTC).date()))
-            elif isinstance(placeholder, str):
-                if isinstance(made, str) and placeholder in made:
-                    return _of(number, "{0}".join(map(_escaped, made.split(placeholder))).format)
-            elif made == placeholder:
-                return itemgetter(number)
-        return lambda _: made
+
+class Statement:
+    """The text of a statement, built once, with its parameters for values that are given later.
+
+    Args:
+        make: builds text and parameters; each of its arguments is a value, as in ``Prepared``.
+        of: the type of each value.
+    """
+
+    def __init__(self, make: Callable[..., tuple[str, Sequence[Any]]], of: Sequence[type[Value]]) -> None:
+        placeholders = _placeholders(of)
+        self._text, made = make(*placeholders)
+        self._parameters = _parameters(made, placeholders, connection.ops)
+
+    def __call__(self, *values: Value) -> tuple[str, list[Any]]:
+        """Return the text, and its parameters for these values."""
+        return self._text, [parameter(values) for parameter in self._parameters]
+
+
+def _parameters(made: Sequence[Any], placeholders: Sequence[Value], operations: Any) -> list[_Parameter]:
+    """Return functions from values to the parameters that are ``made`` of the placeholders."""
+    return [_parameter(each, placeholders, operations) for each in made]
+
+
+def _parameter(made: Any, placeholders: Sequence[Value], operations: Any) -> _Parameter:
+    moment, day = operations.adapt_datetimefield_value, operations.adapt_datefield_value
+    for number, placeholder in enumerate(placeholders):
+        if isinstance(placeholder, datetime):
+            if made == moment(placeholder):
+                return _of(number, lambda at: moment(at.astimezone(UTC)))
+            if made == day(placeholder.date()):
+                return _of(number, lambda at: day(at.astimezone(UTC).date()))
+        elif isinstance(placeholder, str):
+            if isinstance(made, str) and placeholder in made:
+                return _of(number, "{0}".join(map(_escaped, made.split(placeholder))).format)
+        elif made == placeholder:
+            return itemgetter(number)
+    return lambda _: made
+
+
+def _placeholders(kinds: Sequence[type[Value]]) -> list[Value]:
+    return [_placeholder(kind, number) for number, kind in enumerate(kinds)]
 
 
 def _placeholder(kind: type[Value], number: int) -> Value:
@@ -96,7 +124,7 @@ def _placeholder(kind: type[Value], number: int) -> Value:
     return str(_PLACEHOLDER - number) if kind is str else _PLACEHOLDER - number
 
 
-def _of(number: int, work: Callable[[Any], Any]) -> Callable[[Sequence[Any]], Any]:
+def _of(number: int, work: Callable[[Any], Any]) -> _Parameter:
     return lambda values: work(values[number])
 
 
@@ -174,14 +202,14 @@ class _Made(Generic[Answer]):
 
     def rows(self, statement: str, parameters: Sequence[Any]) -> list[Answer]:
         """Run ``statement``, which selects the same columns as this query, and return the result."""
-        connection = connections[self.using]
-        with connection.cursor() as cursor:
+        asked = connections[self.using]
+        with asked.cursor() as cursor:
             cursor.execute(statement, tuple(parameters))
             found = [list(row) for row in cursor.fetchall()]
         for place, (converters, column) in self.converters.items():
             for row in found:
                 for converter in converters:
-                    row[place] = converter(row[place], column, connection)
+                    row[place] = converter(row[place], column, asked)
         return [self.answer(row) for row in found]
 
 

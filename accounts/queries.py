@@ -125,13 +125,14 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
     members = Member.objects.filter(account_id=viewer.account_id)
     return Listing(
-        rows=filtered(members, asked),
+        model=Member,
+        rows=lambda: filtered(members, asked),
         order=asked.order(ORDERS, "user"),
         branch_path=None if sees_whole_account(viewer) else viewer.path,
         path_field="path",
         complete=_with_people,
         is_filtered=is_filtered(asked),
-        among=members,
+        among=lambda: members,
         by_index=by_index(of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
     )
 
@@ -222,7 +223,7 @@ def possible_parents(actor: Member, member: Member, asked: ListRequest) -> list[
     users = account_users(actor, asked)
     listing = replace(
         users,
-        rows=possible(users.rows),
+        rows=lambda: possible(users.rows()),
         order=Order("sort_name"),
         branch_path=actor.path if is_above and not actor.is_owner else None,
         complete=_with_what_placing_asks,

@@ -17,7 +17,7 @@ from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.inactivity import UNUSED_AFTER
 from accounts.links import link
 from accounts.list_request import ListRequest, number_in
-from accounts.listing import Listing, Order
+from accounts.listing import Listing, Order, kept
 from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.prepared import Prepared
@@ -128,9 +128,35 @@ def keys_below(
 
     With ``branch``, a member below the viewer, those of that member and of everybody below them.
     """
+    root, order, chosen = branch or viewer, order_of(asked), insight.Filter.of(asked)
+    apart = int(own is not None and branch is None)
+    if asked.search or chosen:
+        return _filtered(_but(viewer.path), root, asked, chosen, order, apart=apart)
+    branch_path = () if root.is_owner else (root.path,)
+    return kept(_all_but, order, apart, values=(viewer.account_id, viewer.path, *branch_path))
+
+
+def _but(path: str) -> QuerySet[ClassicKey]:
+    """Return all keys but that of the member at ``path``."""
     # By the path, not the holder: it is in every index of the list, so nothing else has to be read.
-    keys, apart = ClassicKey.objects.exclude(holder_path=viewer.path), int(own is not None and branch is None)
-    return _listing(keys, branch or viewer, asked, insight.Filter.of(asked), order_of(asked), apart=apart)
+    return ClassicKey.objects.exclude(holder_path=path)
+
+
+def _all_but(
+    order: Order, apart: int, account_id: int, own_path: str, branch_path: str | None = None
+) -> Listing[ClassicKey]:
+    """Return the list of all keys of an account or of a branch, but that of the member at ``own_path``."""
+    return Listing(
+        model=ClassicKey,
+        rows=lambda: _but(own_path).filter(account_id=account_id),
+        order=order,
+        branch_path=branch_path,
+        path_field="holder_path",
+        complete=for_list,
+        among=lambda: ClassicKey.objects.filter(account_id=account_id),
+        apart=apart,
+        sorted_in_branch="created_at",
+    )
 
 
 def branch_asked_for(viewer: Member, asked: ListRequest) -> Member | None:
@@ -146,10 +172,10 @@ def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing
     """
     chosen = replace(insight.Filter.of(asked), use=insight.UNUSED, before=before)
     order = asked.order(ORDERS, "created")
-    return _listing(ClassicKey.objects.all(), viewer, asked, chosen, order)
+    return _filtered(ClassicKey.objects.all(), viewer, asked, chosen, order)
 
 
-def _listing(
+def _filtered(
     keys: QuerySet[ClassicKey],
     root: Member,
     asked: ListRequest,
@@ -176,13 +202,14 @@ def _listing(
         rows, parts = insight.narrowed(rows, chosen)
         found = [insight.narrowed(some, chosen)[0] for some in found] or parts
     return Listing(
-        rows=rows,
+        model=ClassicKey,
+        rows=lambda: rows,
         order=order,
         branch_path=None if root.is_owner else root.path,
         path_field="holder_path",
         complete=for_list,
-        is_filtered=bool(asked.search or chosen),
-        among=among,
+        is_filtered=True,
+        among=lambda: among,
         apart=apart,
         sorted_in_branch="created_at",
         by_index=found,

@@ -170,8 +170,9 @@ def _listing(viewer: Member, asked: ListRequest, chosen: _Chosen) -> Listing[Eve
 
 def _newest_first(events: QuerySet[Event], by: str = "number") -> Listing[Event]:
     return Listing(
-        rows=events, order=Order(by, descending=True), branch_path=None, path_field="", complete=_as_they_are
-    )
+        model=Event, rows=lambda: events, order=Order(by, descending=True), branch_path=None, path_field="",
+        complete=_as_they_are,
+    )  # fmt: skip
 
 
 def _as_they_are(events: QuerySet[Event]) -> QuerySet[Event]:

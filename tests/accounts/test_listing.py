@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
+from pytest_django import DjangoAssertNumQueries
 
 from accounts import listing
 from accounts.enums import Relation
@@ -37,8 +38,9 @@ WAYS = {"sort": (10_000, 10_000), "give up": (0, 3), "walk": (0, 20_000)}
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("order", [Order("created_at"), Order("created_at", True), Order("holder_sort_name", True)])
+@pytest.mark.parametrize("is_kept", [True, False])
 def test_pages_forwards_and_backwards_read_as_one_sorted_list(
-    tree: list[Member], monkeypatch: pytest.MonkeyPatch, way: str, order: Order
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch, way: str, order: Order, is_kept: bool
 ) -> None:
     sorted_up_to, walked = WAYS[way]
     monkeypatch.setattr(listing, "_SORTED", sorted_up_to)
@@ -51,7 +53,8 @@ def test_pages_forwards_and_backwards_read_as_one_sorted_list(
             [key for key in rows if relation(viewer, key.holder) in {Relation.SELF, Relation.ANCESTOR}], order
         )
         for pinned in (0, 1):
-            pages = _walk_pages(_listing(viewer, rows, order), per_page=10, pinned=pinned)
+            tested = _kept(viewer, order) if is_kept else _listing(viewer, rows, order)
+            pages = _walk_pages(tested, per_page=10, pinned=pinned)
             assert [key.pk for page in pages for key in page.rows] == [key.pk for key in expected]
             assert [page.first_number for page in pages] == list(
                 range(1, len(expected) + pinned + 1, 10)
@@ -66,7 +69,16 @@ def _keys_of(viewer: Member) -> QuerySet[ClassicKey]:
 
 def _listing(viewer: Member, rows: QuerySet[ClassicKey], order: Order) -> Listing[ClassicKey]:
     path = None if viewer.is_owner else viewer.path
-    return Listing(rows, order, path, "holder_path", _with_holders)
+    return Listing(ClassicKey, lambda: rows, order, path, "holder_path", _with_holders)
+
+
+def _kept(viewer: Member, order: Order) -> Listing[ClassicKey]:
+    return listing.kept(_all, order, values=(viewer.account_id, *(() if viewer.is_owner else (viewer.path,))))
+
+
+def _all(order: Order, account_id: int, branch_path: str | None = None) -> Listing[ClassicKey]:
+    rows = ClassicKey.objects.filter(account_id=account_id)
+    return Listing(ClassicKey, lambda: rows, order, branch_path, "holder_path", _with_holders)
 
 
 def _with_holders(keys: QuerySet[ClassicKey]) -> QuerySet[ClassicKey]:
@@ -202,7 +214,7 @@ def test_what_is_shown_apart_is_counted_once(
     ClassicKey.objects.exclude(pk__in=kept).delete()
     monkeypatch.setattr(listing, "COUNTED", 10 - is_apart)
     rows, among = _keys_of(owner).exclude(pk=own.pk) if is_apart else _keys_of(owner), _keys_of(owner)
-    tested = replace(_listing(owner, rows, Order("created_at")), among=among, apart=int(is_apart))
+    tested = replace(_listing(owner, rows, Order("created_at")), among=lambda: among, apart=int(is_apart))
     assert tested.page(per_page=25, pinned=int(is_apart)).total_text == told
 
 
@@ -220,6 +232,24 @@ def test_branch_whose_rows_would_have_to_be_read_is_walked_sooner(
     with CaptureQueriesContext(connection) as captured:
         tested.page(per_page=1)
     assert ("walked" in captured[1]["sql"]) is is_walked
+
+
+def test_statements_of_a_list_that_is_kept_are_made_once(
+    tree: list[Member], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
+    selected: list[int] = []
+
+    def make(account_id: int) -> Listing[ClassicKey]:
+        rows = lambda: selected.append(account_id) or ClassicKey.objects.filter(account_id=account_id)
+        return Listing(ClassicKey, rows, Order("created_at"), None, "holder_path", _with_holders)
+
+    account_id = tree[0].account_id
+    with django_assert_num_queries(6):
+        pages = [listing.kept(make, values=(some,)).page(per_page=10) for some in (account_id, account_id + 1)]
+        pages.append(listing.kept(make, values=(account_id,)).page(per_page=10, cursor=pages[0].next))
+    assert [len(page.rows) for page in pages] == [10, 0, 10]
+    assert len(selected) == 3  # how many there are, the first page, and what follows a row
+    assert account_id not in selected
 
 
 def _branch_size(member: Member, tree: list[Member]) -> int:
