@@ -39,6 +39,12 @@ def scripts() -> list[str]:
     return _addresses("js", _SCRIPTS, _SCRIPT_BUNDLE)
 
 
+@cache
+def favicon() -> str:
+    """Return the URL of the console's icon."""
+    return static("favicon.svg")
+
+
 def _addresses(kind: str, names: Iterable[str], bundle: str) -> list[str]:
     files = [f"{kind}/{name}.{kind}" for name in names] if settings.DEBUG else [bundle]
     return [static(file) for file in files]

@@ -57,6 +57,11 @@ class Shell:
         return _font_stylesheet()
 
     @property
+    def favicon(self) -> str:
+        """The URL of the console's icon."""
+        return assets.favicon()
+
+    @property
     def style_sheets(self) -> list[str]:
         """The URLs of the style sheets, in order."""
         return assets.style_sheets()

@@ -17,12 +17,18 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts import formats, page_account
+from accounts import formats, links, page_account
 from accounts.actions_menu import MenuItem
 from console import nav
 from console.header import html as header_html
 
 register = template.Library()
+
+
+@register.simple_tag
+def page_url(route: str) -> str:
+    """Return the address of a route without arguments, as ``url`` does, but found only once."""
+    return links.page(route)
 
 
 @register.simple_tag
