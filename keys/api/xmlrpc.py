@@ -135,7 +135,7 @@ def _bounds(entry: Value) -> tuple[int | None, int]:
 
 _INTEGERS = {"int", "i4", "i8"}
 _TYPES = _INTEGERS | {"boolean", "double", "string", "nil", "ex:nil", "dateTime.iso8601"}
-#: What may be directly in each element. Where there is an order, a tuple; a set stands for one of its elements.
+#: What is directly in an element, in this order; the document itself has no name. Parameters may be left out.
 _ORDERS: dict[str, tuple[str, ...]] = {
     "": ("methodCall",),
     "methodCall": ("methodName", "params"),
@@ -143,6 +143,7 @@ _ORDERS: dict[str, tuple[str, ...]] = {
     "array": ("data",),
     "member": ("name", "value"),
 }
+#: What is in an element any number of times.
 _REPEATED = {"params": "param", "data": "value", "struct": "member"}
 _OF_VALUES = _TYPES | {"array", "struct"}
 _TEXTS = _TYPES | {"methodName", "name", "value"}

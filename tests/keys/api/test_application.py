@@ -307,15 +307,17 @@ def test_half_of_a_body_is_none(wire, ways):
     assert wire.calls == []
 
 
-@pytest.mark.parametrize("length", ["x", "-1", "1.5", "٣", "1 1"])
-def test_length_that_is_no_number(wire, value_of, length):
-    """Which servers refuse before."""
+@pytest.mark.parametrize(
+    ("length", "why"),
+    [*((length, b"is no number") for length in ("x", "-1", "1.5", "٣", "1 1")), ("9" * 5_000, b"is larger than 1 MiB")],
+)
+def test_length_that_servers_refuse_before(wire, length, why):
     for path, verb in zip(PATHS, ("GET", "POST"), strict=True):
         environ: dict[str, Any] = {"PATH_INFO": path, "REQUEST_METHOD": verb, "wsgi.url_scheme": "http"}
         environ.update({"CONTENT_LENGTH": length, "wsgi.input": io.BytesIO(b"{}")})
         with connection_kept():
             answer = wire.application(environ, lambda *_: None)
-            assert b"its length is no number" in b"".join(answer)
+            assert why in b"".join(answer)
             answer.close()
 
 
@@ -359,6 +361,7 @@ def test_database_away_is_told_as_what_may_pass(wire, ways, monkeypatch, caplog,
         assert reply.fault[1] == "Keytree cannot reach its database at the moment. Try again in a few seconds."
     assert "secret" not in caplog.text
     assert {record.levelname for record in caplog.records} == {"ERROR"}
+    assert all(record.getMessage().endswith(f": {type(error).__name__}") for record in caplog.records)
 
 
 def test_fault_of_ours_is_told_by_its_number_alone(wire, ways, caplog):
