@@ -63,7 +63,7 @@ def _read(request: Request) -> Asked:
     method, arguments = _document(request.body)
     first = arguments[0] if arguments else None
     headers = first.get("headers") if isinstance(first, dict) else None
-    if headers is None or not isinstance(headers, dict):
+    if not isinstance(headers, dict):
         raise _BadHeaders
     presented = headers.get("authenticate")
     credentials = basic_credentials(request) if presented is None else _credentials(presented)

@@ -177,6 +177,8 @@ WRONG = ("SoftLayer_Exception", "Invalid API token.")
         {"username": NAME, "apiKey": None},
         {"username": None, "apiKey": None},
         {"username": 5, "apiKey": 5},
+        {"username": 5, "apiKey": "0" * 64},
+        {"apiKey": "0" * 64},
         {"username": "nobody", "apiKey": "0" * 64},
         {"username": "apikey", "apiKey": "x" * 44},
         {"complexType": "PortalLoginToken", "userId": 1, "authToken": "x"},
