@@ -7,13 +7,13 @@ and memory in proportion to the file, whose size the caller has limited.
 """
 
 import base64
-import binascii
 import csv
 import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import cast
 
 #: Bytes of the largest file, entries and lines in it.
 LARGEST_FILE = 20 * 1024 * 1024
@@ -69,17 +69,16 @@ class Content:
 
     def add(self, entry: Entry) -> None:
         """Add an entry. Raises FileError when there are too many."""
-        self.require_room()
+        self._require_room()
         self.entries.append(entry)
 
     def refuse(self, line: int, text: str, what: str) -> None:
         """Add what is wrong at a line. Raises FileError when there is too much."""
-        self.require_room()
+        self._require_room()
         self.problems.append(Problem(line, shown(text), what))
 
-    def require_room(self, also: int = 0) -> None:
-        """Raise FileError when nothing more may be in the file, with ``also`` people who are not added yet."""
-        if self.lines + also >= MOST_ENTRIES:
+    def _require_room(self) -> None:
+        if self.lines >= MOST_ENTRIES:
             raise FileError(f"The file has more than {MOST_ENTRIES:,} entries.")
 
 
@@ -121,7 +120,7 @@ def _decoded(data: bytes) -> str:
 
 
 def _read_csv(text: str) -> Content:
-    heading = text.lstrip().partition("\n")[0]
+    heading = cast(re.Match[str], re.match(r"\s*([^\r\n]*)", text))[1]
     delimiter = max(_DELIMITERS, key=heading.count)
     csv.field_size_limit(_LONGEST_CELL)
     content, columns, length = Content(), None, [0]
@@ -196,7 +195,7 @@ class _Record:
 
 
 def _read_ldif(text: str) -> Content:
-    content, people = Content(), list[tuple[_Record, str]]()
+    content, people = Content(), list[tuple[int, str, str]]()  # the line of each, their address, and their manager
     emails: dict[str, str] = {}
     for record in _records(text):
         dn, email = _folded_dn(record.first("dn")), record.first("mail")
@@ -214,16 +213,14 @@ def _read_ldif(text: str) -> Content:
             if dn in emails:
                 content.refuse(record.line, record.first("dn"), "There is another entry with this name (dn) above.")
                 continue
-            content.require_room(also=len(people))
             emails[dn] = email
-            people.append((record, email))
-    for record, email in people:
-        manager = record.first("manager")
+            people.append((record.line, email, record.first("manager")))
+    for line, email, manager in people:
         parent = emails.get(_folded_dn(manager)) if manager else ""
         if parent is None:
-            content.refuse(record.line, email, f"The manager is not in the file: {shown(manager)}")
+            content.refuse(line, email, f"The manager is not in the file: {shown(manager)}")
         else:
-            content.add(Entry(record.line, email, parent))
+            content.add(Entry(line, email, parent))
     return content
 
 
@@ -237,7 +234,7 @@ def _records(text: str) -> Iterator[_Record]:
             record = None
             continue
         record = record or _Record(number)
-        match = re.match(r"([A-Za-z][\w.-]*)(?:;[\w.;-]*)?:([:<]?)[ ]*(.*)$", line)
+        match = re.match(r"([A-Za-z0-9][\w.-]*)(?:;[\w.;-]*)?:([:<]?)(.*)$", line)
         if match is None:
             record.problem = record.problem or f"Line {number} is not an attribute and its value: {shown(line)}"
             continue
@@ -258,12 +255,14 @@ def _value(number: int, kind: str, text: str, *, is_read: bool) -> tuple[str, st
         return "", ""
     if len(text) > _LONGEST_CELL:
         return "", f"Line {number} has a value of more than {_LONGEST_CELL:,} characters."
-    if kind == ":":
-        try:
-            return base64.b64decode(text.strip(), validate=True).decode().strip(), ""
-        except (binascii.Error, ValueError):
-            return text.strip(), f"Line {number} is not text in base64."
-    return text.strip(), ""
+    text = text.strip()
+    if kind != ":":
+        return text, ""
+    try:
+        found = base64.b64decode(text, validate=True).decode().strip()
+    except ValueError:
+        found = "\0"
+    return (found, "") if "\0" not in found else (text, f"Line {number} is not text in base64.")
 
 
 _READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}

@@ -245,6 +245,15 @@ def test_thousand_lines_with_fifty_mistakes_change_nothing_and_corrected_they_go
     assert {row["Mistake"] for row in rows} == {"This address is already invited."}
 
 
+def test_nul_in_base64_is_no_text_and_nobodys_parent(cast):
+    """PostgreSQL takes it for no text: the whole file would come to nothing, without a word about the line."""
+    text = "dn: cn=x\nmail:: YQBAeC5leGFtcGxl\n\ndn: cn=y\nmail: b@x.example\nmanager: cn=x\n"
+    assert mistakes(upload(visitor(cast["olivia"]), text)) == {
+        1: "Line 2 is not text in base64.",
+        4: "The manager is not in the file: cn=x",
+    }
+
+
 def test_whoever_invites_places_users_in_their_own_branch_alone(cast):
     """Of a parent elsewhere they learn no more than of one who does not exist; who may invite nobody gets 403."""
     parents = ("sam", "olivia", "priya", "marcus")
