@@ -47,9 +47,12 @@ class RedactingReporterFilter(SafeExceptionReporterFilter):
         return True
 
     def get_traceback_frame_variables(self, request: Any, tb_frame: Any) -> ItemsView[str, Any]:
-        """Return a frame's variables: those marked as sensitive as stars, all others redacted."""
+        """Return a frame's variables: passwords and those marked as sensitive as stars, all others redacted."""
         variables = super().get_traceback_frame_variables(request, tb_frame)
-        return {str(name): _Redacted(value) for name, value in variables}.items()
+        return {
+            str(name): self.cleansed_substitute if "password" in str(name) else _Redacted(value)
+            for name, value in variables
+        }.items()
 
 
 class RedactingFilter(logging.Filter):

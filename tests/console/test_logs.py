@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import logging
+import re
 
 import pytest
 
@@ -14,6 +15,7 @@ pytestmark = pytest.mark.sqlite_only
 CLASSIC = "0123456789abcdef" * 4
 PLATFORM = "ktp_" + "aB3" * 16
 TOKEN = "aB3-_" * 8  # of an invitation, or of a link for another password
+SIGNS = "ab+/_-" * 4 + "=="
 BASIC = base64.b64encode(f"1234567_olivia@acme.example:{CLASSIC}".encode()).decode()
 
 
@@ -39,6 +41,7 @@ def log():
         PLATFORM,
         f"Authorization: Basic {BASIC}",
         f"authorization: basic   {BASIC}",
+        f"Basic {SIGNS}",
         f"Cookie: keytree_session={CLASSIC[:32]}; a=b",
         f"Cookie: __Host-keytree_csrf={CLASSIC[:32]}; a=b",
         f"GET /invitations/kti_{TOKEN}",
@@ -49,7 +52,7 @@ def test_redact_blots_out_what_looks_like_a_key(secret: str) -> None:
     blotted = redact(f"before {secret} after")
     assert "[redacted]" in blotted
     assert blotted.startswith("before ")
-    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32], TOKEN):
+    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32], TOKEN, SIGNS[2:]):
         assert part not in blotted
 
 
@@ -65,8 +68,7 @@ def test_a_line_says_when_where_and_what(log) -> None:
     finally:
         request_id.reset(token)
     (line,) = log.written()
-    assert line["at"].endswith("+00:00")
-    del line["at"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", line.pop("at"))
     assert line == {
         "level": "WARNING",
         "logger": "keytree.test",
@@ -90,6 +92,15 @@ def test_tracebacks_are_redacted_and_stay_on_their_line(log) -> None:
     assert "ValueError: invalid literal" in line["traceback"]
     assert "[redacted]" in line["traceback"]
     assert CLASSIC not in json.dumps(line)
+
+
+def test_what_was_refused_is_no_fault_and_has_no_traceback(log) -> None:
+    try:
+        int("x")
+    except ValueError:
+        log.warning("refused", exc_info=True)
+    (line,) = log.written()
+    assert (line["message"], "traceback" in line) == ("refused", False)
 
 
 def test_line_breaks_cannot_forge_a_line(log) -> None:

@@ -5,6 +5,7 @@ downloaded, called with. That the search finds what is there is shown in test_se
 """
 
 import re
+import secrets
 import uuid
 from collections.abc import Iterator
 from html import unescape
@@ -195,6 +196,29 @@ def test_an_error_page_does_not_show_the_value(*, place, debug, known, log, sett
     assert not [part for part, data in parts_of(response) if seeker.finds(data)]
     assert not seeker.finds(log.printed.getvalue())
     assert not [place for place, content in everything_kept() if seeker.finds(content)]
+
+
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("place", ["accounts.audit.record", "accounts.models.User.check_password"])
+def test_an_error_page_does_not_show_the_password(place, settings, monkeypatch, cast):
+    """Neither what was sent nor what functions on the way to the error were given, nor why something has no text."""
+    settings.DEBUG, word = True, secrets.token_hex(8)  # the page shows lines of this file
+
+    class Broken:
+        def __repr__(self):
+            raise ValueError(word)
+
+    def fail(*given, **named):
+        broken = Broken()  # noqa: F841 - on the page
+        del given, named
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(place, fail)
+    answer = visitor(raises=False).post("/login", {"username": "priya@acme.example", "password": word})
+    page = answer.content.decode()
+    assert "on purpose" in page
+    assert "&lt;no text: ValueError&gt;" in page
+    assert word not in page
 
 
 def _break_template(patch: Any) -> None:
