@@ -6,9 +6,11 @@ tree and undoes each recorded change that came later, reading only the chains of
 *Source:* docs/rules.md, "Users and the tree".
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from operator import itemgetter
 
 from accounts import events, hierarchy
 from accounts.models import AuditChain, Event, Member
@@ -56,7 +58,7 @@ def stood_above(member: Member, day: date) -> Sequence[Stood] | None:
     # A chain may lead to people who were not loaded yet; their changes are moments to look at, too.
     while fresh := sorted({starts, *past.moments(ends)} - seen):
         for moment in fresh:
-            found.update(dict.fromkeys(past.chain(member.pk, moment)))
+            found |= past.chain(member.pk, moment)
         seen.update(fresh)
     return [Stood(past.name(pk), past.members.get(pk), pk in now) for pk in found]
 
@@ -68,7 +70,9 @@ class _Past:
         self._account_id, self._since = account_id, since
         self._loaded: set[int] = set()
         self.members: dict[int, Member] = {}
-        self._changes: dict[int, list[tuple[datetime, int | None]]] = {}  # when, and the parent before
+        #: When, and the parent before. In the order of the trail; one that says an earlier time than the one before it
+        #: happened at the same moment.
+        self._changes: dict[int, list[tuple[datetime, int | None]]] = {}
         self._labels: dict[int, str] = {}
 
     def load(self, ids: Iterable[int]) -> None:
@@ -81,28 +85,31 @@ class _Past:
             account_id=self._account_id, subject_id__in=ids, action__in=_CHANGES, at__gt=self._since
         )
         for event in happened.order_by("number"):
-            self._changes.setdefault(event.subject_id or 0, []).append((event.at, _parent_before(event)))
+            changes = self._changes.setdefault(event.subject_id or 0, [])
+            at = max(event.at, changes[-1][0]) if changes else event.at
+            changes.append((at, _parent_before(event)))
             self._labels[event.subject_id or 0] = event.subject_label
 
     def moments(self, ends: datetime) -> set[datetime]:
         """Return the moments before ``ends`` at which the parent of a loaded member changed."""
         return {at for changes in self._changes.values() for at, _ in changes if at < ends}
 
-    def chain(self, member_id: int, moment: datetime) -> Sequence[int]:
+    def chain(self, member_id: int, moment: datetime) -> dict[int, None]:
         """Return who stood above at that moment, nearest first."""
-        above: list[int] = []
+        above: dict[int, None] = {}
         parent = self._parent(member_id, moment)
         while parent is not None and parent not in above:
             if parent not in self._loaded:
                 self.load([parent])
-            above.append(parent)
+            above[parent] = None
             parent = self._parent(parent, moment)
         return above
 
     def _parent(self, member_id: int, moment: datetime) -> int | None:
-        for at, before in self._changes.get(member_id, ()):
-            if at > moment:
-                return before
+        changes = self._changes.get(member_id, [])
+        later = bisect_right(changes, moment, key=itemgetter(0))
+        if later < len(changes):
+            return changes[later][1]
         member = self.members.get(member_id)
         return member.parent_id if member is not None else None
 

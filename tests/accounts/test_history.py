@@ -1,18 +1,20 @@
 """Who was above on an earlier day: compared with notes taken of the tree after each change."""
 
+import json
 from datetime import UTC, datetime, timedelta
+from itertools import count
 
 import pytest
 from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from accounts import history, memberships, new_members
+from accounts import audit, events, history, memberships, new_members
 from accounts.enums import MemberStatus
 from accounts.hierarchy import TreeError
-from accounts.models import Member
+from accounts.models import Event, Member
 from accounts.origin import Origin
-from tests.trees import make_user
+from tests.trees import grow, make_user
 from tests.visitors import visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -97,6 +99,45 @@ def assert_like(stood, person, notes, day):
     assert known == expected & set(names)
     assert len(stood) == len(expected)
     assert {each.member.pk for each in stood if each.is_above_now} == expected & set(chains()[person.pk])
+
+
+def test_twice_as_many_moves_in_a_day_are_twice_the_work_and_no_more(monkeypatch):
+    """As when a program moves somebody to and fro."""
+
+    class Moment(datetime):
+        """A time that counts how often any is compared."""
+
+        compared = 0
+
+        def __gt__(self, other):
+            Moment.compared += 1
+            return super().__gt__(other)
+
+        def __lt__(self, other):
+            Moment.compared += 1
+            return super().__lt__(other)
+
+        __hash__ = datetime.__hash__
+
+    owner, one, other, *moved = grow([0, 0, 1, 1])
+    numbers = count(1_000)
+    for member, moves in zip(moved, (100, 200), strict=True):
+        Event.objects.bulk_create(
+            Event(
+                account_id=owner.account_id, number=next(numbers), at=BEGAN + timedelta(seconds=second), link=b"",
+                action=events.PARENT_CHANGED, outcome=audit.SUCCESS, subject_id=member.pk,
+                details=json.dumps({"before_id": (one, other)[second % 2].pk}),
+            )
+            for second in range(moves)
+        )  # fmt: skip
+    moment = Event._meta.get_field("at")
+    monkeypatch.setattr(moment, "from_db_value", lambda at, *_: Moment.combine(at, at.timetz()), raising=False)
+    compared = []
+    for member in moved:
+        Moment.compared = 0
+        assert {stood.member for stood in history.stood_above(member, BEGAN.date())} == {one, other, owner}
+        compared.append(Moment.compared)
+    assert 0 < compared[1] < 3 * compared[0], compared
 
 
 def test_a_key_that_moved_tells_its_holder_who_could_see_it(cast):
