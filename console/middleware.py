@@ -65,7 +65,7 @@ def _is_unreadable(request: HttpRequest) -> bool:
     if request.content_type not in _FORMS:
         return False
     charset = (request.content_params or {}).get("charset", "utf-8")
-    if charset.lower() not in {"utf-8", "utf8"}:
+    if charset.lower() != "utf-8":
         return True
     # A large body is an uploaded file, which is never read into memory; Django itself refuses files in broken base64.
     is_small = uploads.body_size(request) <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE

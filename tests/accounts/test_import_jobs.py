@@ -14,7 +14,8 @@ from django.utils import timezone
 from accounts import import_jobs, importing
 from accounts.enums import Permission
 from accounts.member_files import Content
-from accounts.models import Event, ImportJob, ImportState, Invitation, Mail, Member, User
+from accounts.models import Account, Event, ImportJob, ImportState, Invitation, Mail, Member, User
+from accounts.views.importing import import_members
 from tests.conftest import BOREALIS
 from tests.visitors import visitor
 
@@ -456,6 +457,17 @@ def test_large_files_are_taken_from_those_who_may_import_and_by_this_page_alone(
         Member.objects.filter(pk=cast["marcus"].pk).update(**kept_out)
         assert send(marcus, data).status_code == 413
         Member.objects.filter(pk=cast["marcus"].pk).update(status="active", allowed_addresses="")
+    Account.objects.filter(pk=cast["marcus"].account_id).update(require_second_factor=True)
+    assert send(marcus, data).status_code == 413
+    Account.objects.filter(pk=cast["marcus"].account_id).update(require_second_factor=False)
     assert not ImportJob.objects.exists()
     assert "Invite 1 user" in text(send(marcus, data, follow=True))
     assert send(marcus, large(22 * MiB)).status_code == 413
+
+
+@pytest.mark.sqlite_only
+def test_file_may_be_as_large_as_is_said_whatever_surrounds_it_in_the_request(cast, monkeypatch):
+    monkeypatch.setattr(import_members, "largest_file", 2 * MiB)
+    marcus = visitor(cast["marcus"])
+    assert send(marcus, large(2 * MiB)[: 2 * MiB]).status_code == 302
+    assert send(marcus, large(3 * MiB)).status_code == 413

@@ -131,6 +131,8 @@ def test_static_files_may_be_kept_and_are_for_this_site_alone():
         assert_headers(response, name, may_be_kept=True)
         assert not response.cookies
         body_of(response)
+        again = Client().get(staticfiles_storage.url(name), HTTP_IF_MODIFIED_SINCE=response["Last-Modified"])
+        assert (again.status_code, again["Cache-Control"]) == (304, response["Cache-Control"])
 
 
 @pytest.mark.parametrize("path", ["nothing.css", "../console/settings.py", "css/", "%2e%2e/manage.py", "css/\x00"])
@@ -156,6 +158,24 @@ def test_too_large_and_unreadable_bodies_have_the_headers(cast):
             response = client.generic("POST", "/theme", body, content_type)
             assert response.status_code == expected
             assert_headers(response, expected)
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF-8", '"utf-8"'])
+def test_form_in_utf_8_is_read_however_that_is_written(charset):
+    kind = f"application/x-www-form-urlencoded; charset={charset}"
+    answer = Client().generic("POST", "/theme", b"theme=dark", kind)
+    assert (answer.status_code, answer.cookies["keytree_theme"].value) == (302, "dark")
+
+
+def test_body_as_large_as_any_may_be_is_read_and_one_byte_more_is_not(cast):
+    client, form = visitor(cast["priya"]), "application/x-www-form-urlencoded"
+    read, refused = (
+        client.generic("POST", "/theme", b"theme=dark&x=".ljust(size, b"x"), form) for size in (2**20, 2**20 + 1)
+    )
+    assert (read.status_code, refused.status_code) == (302, 413)
+    page = refused.content.decode()
+    assert "Send less at a time" in page
+    assert "Go back to the form" not in page
 
 
 def test_what_strangers_can_send_at_will_is_no_fault_in_the_log(cast, caplog):
