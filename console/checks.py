@@ -41,7 +41,6 @@ def production_check(check: Callable[[], Iterator[CheckMessage]]) -> Callable[..
     def found(**_: Any) -> list[CheckMessage]:
         return [] if settings.IS_DEMO else list(check())
 
-    found.__name__, found.__doc__ = check.__name__, check.__doc__
     return register(found, deploy=True)
 
 
@@ -51,7 +50,7 @@ def refuse_unsafe_start() -> None:
     Called before the server listens. In the demo only Django's own checks count.
     """
     messages = run_checks(include_deployment_checks=not settings.IS_DEMO)
-    problems = [message for message in messages if message.is_serious() and not message.is_silenced()]
+    problems = [message for message in messages if message.is_serious()]
     if problems:
         sys.exit(_told(sorted(problems, key=lambda problem: problem.id or "")))
 
@@ -112,8 +111,6 @@ def ring_is_usable() -> Iterator[Error]:
 @production_check
 def ring_is_that_of_the_database() -> Iterator[Error]:
     """With the wrong ring every call is refused, and events recorded meanwhile cannot be verified later."""
-    if _data_folder_problem():
-        return
     try:
         is_right = newest_value_opens()
     except (DatabaseError, sealing.RingError, ValueError):
@@ -270,8 +267,6 @@ def database_is_migrated() -> Iterator[Error]:
 @production_check
 def demo_is_not_here() -> Iterator[Error]:
     """The passwords of the demo's people are published."""
-    if _data_folder_problem():
-        return
     try:
         has_demo = Account.objects.filter(is_demo=True).exists()
     except DatabaseError:

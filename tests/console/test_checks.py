@@ -1,6 +1,7 @@
 """Start-up refusals: each provoked alone, all told at once, none in the demo."""
 
 import base64
+import os
 import re
 import shutil
 import socket
@@ -12,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 from django.core.checks import Error, run_checks
 from django.db import OperationalError, connection
-from django.db.migrations.exceptions import InconsistentMigrationHistory
+from django.db.migrations.exceptions import BadMigrationError
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
@@ -52,8 +53,9 @@ def production(db, settings, tmp_path: Path):
 def found() -> list[str]:
     """The ids of our checks that object."""
     messages = run_checks(include_deployment_checks=True)
-    assert all(message.msg and message.hint for message in messages if message.id.startswith("keytree."))
-    return sorted(message.id for message in messages if message.id.startswith("keytree."))
+    ours = [message for message in messages if message.id.startswith("keytree.")]
+    assert all(message.msg and "\n" not in message.msg and message.hint for message in ours)
+    return sorted(message.id for message in ours)
 
 
 def test_nothing_is_wrong(production) -> None:
@@ -75,7 +77,8 @@ def test_demo_is_left_alone(db, settings) -> None:
         ("DEBUG", True, "keytree.E001"),
         ("SECRET_KEY", "", "keytree.E002"),
         ("SECRET_KEY", "s3cret-but-short", "keytree.E003"),
-        ("SECRET_KEY", "ab" * 40, "keytree.E003"),
+        ("SECRET_KEY", SECRET[:49], "keytree.E003"),
+        ("SECRET_KEY", "abcd" * 20, "keytree.E003"),
         ("SECRET_KEY", "django-insecure-" + SECRET, "keytree.E003"),
         (
             "SECRET_KEY",
@@ -109,8 +112,28 @@ def test_setting_is_refused(production, name: str, value: object, expected: str)
     assert expected in str(refusal.value)
 
 
+@pytest.mark.sqlite_only
+@pytest.mark.parametrize("key", [SECRET[:50], "abcde" * 10])
+def test_key_is_strong_enough(production, key: str) -> None:
+    production.SECRET_KEY = key
+    assert found() == []
+
+
+def test_without_https_there_is_no_proxy_to_be_named(production) -> None:
+    production.KEYTREE_PUBLIC_URL, production.IS_HTTPS = "http://keys.example.com", False
+    production.KEYTREE_TRUSTED_PROXIES = ""
+    assert found() == ["keytree.E008"]
+
+
 @pytest.mark.parametrize(
-    ("name", "value"), [("EMAIL_HOST", "127.0.0.1"), ("EMAIL_USE_TLS", True), ("KEYTREE_ALLOW_PLAIN_MAIL", True)]
+    ("name", "value"),
+    [
+        ("EMAIL_HOST", "127.0.0.1"),
+        ("EMAIL_HOST", "localhost"),
+        ("EMAIL_HOST", "::1"),
+        ("EMAIL_USE_TLS", True),
+        ("KEYTREE_ALLOW_PLAIN_MAIL", True),
+    ],
 )
 def test_mail_without_tls_is_accepted_where_nobody_can_read_it(production, name: str, value: object) -> None:
     production.EMAIL_USE_SSL = False
@@ -119,7 +142,7 @@ def test_mail_without_tls_is_accepted_where_nobody_can_read_it(production, name:
 
 
 def test_without_a_mail_server_production_is_warned_and_starts(production) -> None:
-    production.KEYTREE_SENDS_MAIL = False
+    production.KEYTREE_SENDS_MAIL = production.EMAIL_USE_SSL = False
     assert found() == ["keytree.W001"]
     checks.refuse_unsafe_start()
 
@@ -142,12 +165,24 @@ def test_ring_that_is_not_that_of_the_database_is_refused(production, cast) -> N
     assert found() == ["keytree.E020"]
 
 
+def test_ring_that_cannot_be_used_is_not_said_to_be_the_wrong_one(production, cast, tmp_path: Path) -> None:
+    Account.objects.update(is_demo=False)
+    production.KEYTREE_KEY_RING = "no ring at all"
+    assert found() == ["keytree.E005"]
+    file = tmp_path / "ring"
+    file.write_bytes(b"\xff")
+    file.chmod(0o600)
+    production.KEYTREE_KEY_RING, production.KEYTREE_KEY_RING_FILE = "", str(file)
+    assert found() == ["keytree.E005"]
+
+
 @pytest.mark.sqlite_only
 def test_database_file_that_others_can_read_is_warned_of(production, tmp_path: Path, monkeypatch) -> None:
     file = tmp_path / "keytree.sqlite3"
     file.write_bytes(b"")
     monkeypatch.setitem(connection.settings_dict, "NAME", str(file))
-    for mode, expected in ((0o644, ["keytree.W002"]), (0o640, ["keytree.W002"]), (0o600, [])):
+    warned = ["keytree.W002"]
+    for mode, expected in ((0o644, warned), (0o640, warned), (0o602, warned), (0o610, warned), (0o600, [])):
         file.chmod(mode)
         assert [problem.id for problem in checks.database_file_is_private()] == expected
 
@@ -203,18 +238,39 @@ def test_database_over_tcp(
 def test_data_folder_missing(production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     use_sqlite_file(monkeypatch, tmp_path / "nowhere" / "keytree.sqlite3")
     assert found() == ["keytree.E013"]
+    assert f"the folder {tmp_path / 'nowhere'} does not exist" in checks.data_folder_is_writable()[0].msg
     assert not (tmp_path / "nowhere").exists()
 
 
-@pytest.mark.parametrize("which", ["folder", "file"])
-def test_data_folder_not_writable(production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str) -> None:
+@pytest.mark.sqlite_only
+def test_database_file_need_not_be_there_yet(tmp_path: Path, production, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(connection.settings_dict, "NAME", str(tmp_path / "keytree.sqlite3"))
+    assert checks.data_folder_is_writable() == checks.database_file_is_private() == []
+
+
+def test_name_of_a_database_on_a_server_is_not_taken_for_a_file(
+    production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "keytree").touch(0o644)
+    monkeypatch.setattr(checks, "connection", SimpleNamespace(vendor="postgresql", settings_dict={"NAME": "keytree"}))
+    monkeypatch.setattr(checks.os, "access", lambda *_: False)
+    assert checks.data_folder_is_writable() == checks.database_file_is_private() == []
+
+
+@pytest.mark.parametrize(
+    ("which", "denied"), [("folder", os.W_OK), ("folder", os.X_OK), ("file", os.R_OK), ("file", os.W_OK)]
+)
+def test_data_folder_not_writable(
+    production, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str, denied: int
+) -> None:
     file = tmp_path / "keytree.sqlite3"
     sqlite3.connect(file).close()
     file.touch()
     use_sqlite_file(monkeypatch, file)
     locked = file if which == "file" else tmp_path
     # The suite may run as root, to whom no mode says no.
-    monkeypatch.setattr(checks.os, "access", lambda path, _mode: Path(path) != locked)
+    monkeypatch.setattr(checks.os, "access", lambda path, mode: not (Path(path) == locked and mode & denied))
     assert found() == ["keytree.E013"]
 
 
@@ -228,12 +284,18 @@ def test_database_away(production, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(checks, "MigrationLoader", fail)
     monkeypatch.setattr(Account.objects, "filter", fail)
+    monkeypatch.setattr(checks, "newest_value_opens", fail)
     assert found() == ["keytree.E014"]
 
 
-def test_migrations_in_disorder(production, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_migrations_in_disorder(production) -> None:
+    MigrationRecorder(connection).record_unapplied("accounts", "0001_initial")  # others depend on it
+    assert found() == ["keytree.E015"]
+
+
+def test_migrations_that_cannot_be_read(production, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise InconsistentMigrationHistory("0002 before 0001")
+        raise BadMigrationError("Migration 0002 has no Migration class")
 
     monkeypatch.setattr(checks, "MigrationLoader", fail)
     assert found() == ["keytree.E015"]
@@ -275,6 +337,10 @@ def test_everything_is_told_at_once_without_secrets(production) -> None:
 
 def test_a_problem_without_a_remedy_is_told_too() -> None:
     assert checks._told([Error("It rains.", id="sky.E001")]).endswith("  1. It rains. (sky.E001)")
+
+
+def test_what_looks_like_a_key_is_not_told() -> None:
+    assert checks._told([Error("Not ktp_" + "a" * 48, id="sky.E002")]).endswith("  1. Not [redacted] (sky.E002)")
 
 
 # --- The real programs ------------------------------------------------------------------------------------------------

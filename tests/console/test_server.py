@@ -15,12 +15,10 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from gunicorn.config import Config
 
 from accounts.hashers import Argon2Hasher
 from console import demo, server
 from console.middleware import ALWAYS
-from console.worker import Worker
 from tests.console.programs import ROOT, SERVER, Server, environment, prepare_demo, run, serving
 
 # Processes and files: the second database has nothing to add. One worker, so that the installation is made once.
@@ -31,8 +29,8 @@ VALUE = "0123456789abcdef" * 4
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The variables of a demo that has all but the server running."""
-    return prepare_demo(tmp_path_factory.mktemp("demo"))
+    """The variables of a demo that has all but the server running, and a home of its own."""
+    return {**prepare_demo(tmp_path_factory.mktemp("demo")), "HOME": str(tmp_path_factory.mktemp("home"))}
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +99,19 @@ def test_a_busy_port_is_refused_by_name_and_the_first_server_goes_on(
     second = run(*SERVER, **{**installation, "PORT": port})
     assert second.returncode == 1
     assert f"Port {port} of 127.0.0.1 is in use" in second.stderr
-    assert "Set PORT" in second.stderr
+    assert f"such as PORT={int(port) + 1}." in second.stderr
     assert "Traceback" not in second.stderr
     assert get(standing.address, "/healthz").status == 200
+
+
+def test_nothing_is_put_into_anybodys_home(installation: dict[str, str], standing: Server) -> None:
+    assert get(standing.address, "/healthz").status == 200
+    assert list(Path(installation["HOME"]).iterdir()) == []
+
+
+def test_what_proxies_pass_on_fits(standing: Server) -> None:
+    headers = {"X-Long": "a" * 8_000, **{f"X-{number}": "a" for number in range(250)}}
+    assert get(standing.address, f"/healthz?{'a' * 8_000}", **headers).status == 200
 
 
 def test_two_servers_run_side_by_side(installation: dict[str, str], standing: Server, tmp_path: Path) -> None:
@@ -175,19 +183,6 @@ def test_where_there_can_be_no_unix_socket_is_told_by_name(installation: dict[st
         assert done.stderr.count("\n") == 1
 
 
-def test_a_server_whose_backlog_is_full_is_there(tmp_path: Path) -> None:
-    path = tmp_path / "keytree.sock"
-    with ExitStack() as stack:
-        stack.enter_context(socket.socket(socket.AF_UNIX)).bind(str(path))
-        assert server._why_no_socket(path) == ""  # nobody listens: left behind
-        path.unlink()
-        listener = stack.enter_context(socket.socket(socket.AF_UNIX))
-        listener.bind(str(path))
-        listener.listen(0)
-        stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
-        assert server._why_no_socket(path) == "another program listens there"
-
-
 def test_a_server_that_is_stopped_as_soon_as_it_is_started_ends(installation: dict[str, str], tmp_path: Path) -> None:
     """A worker that does not listen to signals yet must not miss them: the server would wait until it may kill it."""
     slow = tmp_path / "slow.py"
@@ -203,23 +198,6 @@ def test_a_server_that_is_stopped_as_soon_as_it_is_started_ends(installation: di
             assert running.process.wait(timeout=60) == 0
         assert "Shutting down: Master" in running.output
         assert "SIGKILL" not in running.output
-
-
-def test_a_second_signal_does_not_hold_up_the_end() -> None:
-    """Ctrl-C reaches a worker twice: from the terminal, and from the server that it reaches too."""
-    worker = Worker(0, 0, [], None, 0, Config(), None)
-    ended = []
-
-    class Threads:
-        def shutdown(self, **_: bool) -> None:
-            ended.append(True)
-            worker.handle_quit(signal.SIGQUIT, None)  # a signal that arrives meanwhile is handled here
-
-    worker.tpool = Threads()
-    with pytest.raises(SystemExit):
-        worker.handle_quit(signal.SIGINT, None)
-    worker.tmp.close()
-    assert ended == [True]
 
 
 def test_a_request_under_way_is_finished_before_the_end(installation: dict[str, str]) -> None:
@@ -290,7 +268,7 @@ UNFINISHED = (
 
 
 def test_unfinished_requests_keep_nobody_from_being_answered(installation: dict[str, str]) -> None:
-    with serving(**installation, WEB_CONCURRENCY="1") as running, ExitStack() as clients:
+    with serving(**installation, WEB_CONCURRENCY="1", KEYTREE_LOG_LEVEL="INFO") as running, ExitStack() as clients:
 
         def connect(beginning: bytes) -> socket.socket:
             client = clients.enter_context(socket.create_connection(running.address, timeout=20))
@@ -322,6 +300,7 @@ def test_unfinished_requests_keep_nobody_from_being_answered(installation: dict[
         running.process.terminate()
         assert running.process.wait(timeout=10) == 0
         assert not re.search("ERROR|Traceback", running.output), running.output
+        assert running.output.count("Booting worker") == 1
 
 
 def test_client_that_waits_to_be_asked_for_the_body_is_asked(standing: Server) -> None:
@@ -419,22 +398,6 @@ def test_static_files_are_served_for_good(standing: Server) -> None:
         assert answer.getheader("Content-Type").startswith("text/css")
 
 
-def test_gunicorn_believes_no_header() -> None:
-    # Left to itself it would take scheme and path from loopback peers, and from any peer on a unix socket.
-    assert (server.forwarded_allow_ips, server.secure_scheme_headers, server.forwarder_headers) == ("", {}, "")
-    assert server.header_map == "drop"
-
-
-def test_the_end_of_a_worker_writes_last_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    from keys import usage
-
-    flushed = []
-    monkeypatch.setattr(usage, "flush", lambda: flushed.append(True))
-    monkeypatch.setattr(server.connections, "close_all", lambda: None)
-    server.worker_exit(None, None)
-    assert flushed
-
-
 @pytest.mark.parametrize(
     ("variables", "said"),
     [
@@ -452,25 +415,8 @@ def test_a_setting_that_cannot_be_read_is_named(tmp_path: Path, variables: dict[
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
-def test_why_not_names_the_variable(host: str) -> None:
-    assert "Set PORT or KEYTREE_BIND" in server._why_not(host, 80, PermissionError(13, "Permission denied"))
-
-
 def test_make_help_lists_every_target() -> None:
     listed = run("make", "help").stdout
     declared = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
     assert sorted(re.findall(r"^  make ([a-z-]+) ", listed, re.MULTILINE)) == sorted(declared)
     assert environment().keys().isdisjoint({"MAKEFLAGS", "MAKELEVEL"})
-
-
-@pytest.mark.django_db
-def test_people_are_named_only_where_they_are(monkeypatch) -> None:
-    """Whoever serves another database as a demo is told no names that nobody there has."""
-    told = server._welcome("http://127.0.0.1:8000/")
-    assert "accounts of its own" in told
-    assert demo.PASSWORD not in told
-    demo.load()
-    told = server._welcome("http://127.0.0.1:8000/")
-    assert "olivia@acme.example" in told
-    assert demo.PASSWORD in told

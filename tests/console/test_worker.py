@@ -329,3 +329,20 @@ def test_signals_that_came_too_early_are_heard_if_they_are_about_the_end(worker,
         worker.noted.put(number)
     worker.init_signals()
     assert heard == raised
+
+
+def test_a_second_signal_does_not_hold_up_the_end() -> None:
+    """Ctrl-C reaches a worker twice: from the terminal, and from the server that it reaches too."""
+    worker = Worker(0, 0, [], None, 0, Config(), None)
+    ended = []
+
+    class Threads:
+        def shutdown(self, **_: bool) -> None:
+            ended.append(True)
+            worker.handle_quit(signal.SIGQUIT, None)  # a signal that arrives meanwhile is handled here
+
+    worker.tpool = Threads()
+    with pytest.raises(SystemExit):
+        worker.handle_quit(signal.SIGINT, None)
+    worker.tmp.close()
+    assert ended == [True]

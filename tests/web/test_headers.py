@@ -12,7 +12,9 @@ from django.core.exceptions import SuspiciousOperation
 from django.db import OperationalError
 from django.test import Client
 
+from accounts.models import Member
 from console import demo
+from console.logs import request_id
 from tests.visitors import METHODS, body_of, routes, undone, visitor
 from tests.web.asking import NOBODYS, SESSION, address_of, assert_headers, log_in
 
@@ -123,6 +125,16 @@ def test_https_is_asked_for_and_remembered(settings):
     assert_headers(secure, "a page by https")
 
 
+def test_address_and_scheme_are_those_that_a_declared_proxy_reports(settings, cast):
+    settings.KEYTREE_TRUSTED_PROXIES, settings.SECURE_SSL_REDIRECT = "192.0.2.1", True
+    Member.objects.filter(pk=cast["priya"].pk).update(allowed_addresses="203.0.113.7")
+    client, page = visitor(cast["priya"]), "/iam/apikeys"
+    said = {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_X_FORWARDED_FOR": "203.0.113.7"}
+    assert client.get(page, REMOTE_ADDR="192.0.2.1", **said).status_code == 200
+    assert client.get(page, REMOTE_ADDR="192.0.2.1", HTTP_X_FORWARDED_PROTO="https").status_code == 403
+    assert client.get(page, REMOTE_ADDR="192.0.2.2", **said).status_code == 301
+
+
 def test_static_files_may_be_kept_and_are_for_this_site_alone():
     for name in ("css/keytree.css", "js/keytree.js", "icons.svg", "favicon.svg"):
         response = Client().get(staticfiles_storage.url(name), HTTP_ORIGIN="https://evil.example")
@@ -176,6 +188,12 @@ def test_body_as_large_as_any_may_be_is_read_and_one_byte_more_is_not(cast):
     page = refused.content.decode()
     assert "Send less at a time" in page
     assert "Go back to the form" not in page
+
+
+def test_lines_of_the_log_name_the_request():
+    """Also those that are written when it has been answered, as Django's are."""
+    for path in ("/login", "/nowhere"):
+        assert Client().get(path)["X-Request-ID"] == request_id.get()
 
 
 def test_what_strangers_can_send_at_will_is_no_fault_in_the_log(cast, caplog):

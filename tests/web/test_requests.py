@@ -76,6 +76,9 @@ def test_405_is_a_page_to_go_on_from(who, cast):
         assert '<a href="/">' in page
         assert ("Log out" in page) is (who != "nobody")
         assert_headers(answer, path)
+        if method == "GET":
+            head = client.head(path, HTTP_ACCEPT="text/html")
+            assert (head.status_code, head["Content-Type"]) == (405, answer["Content-Type"])
         assert not client.generic(method, path, HTTP_ACCEPT="application/json").content
         assert not client.generic("PUT", path).content
 
