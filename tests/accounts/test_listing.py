@@ -1,5 +1,6 @@
 """Pages by keyset: whichever of the two ways is taken, a list reads as if it were sorted and cut in memory."""
 
+import base64
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -136,11 +137,26 @@ def test_page_whose_rows_have_gone_since_is_the_last_one_or_the_first(
         assert (page.first_number, page.last_number, page.total) == (first, count + pinned, count + pinned)
         assert (page.next, page.pinned) == (None, 0)
         assert tested.page(per_page=10, cursor=page.previous, pinned=pinned).last_number == first - 1
-    for cursor in (forwards, backwards):
-        page = leave(5, cursor)
-        assert [key.pk for key in page.rows] == [key.pk for key in below[:5]]
-        assert (page.first_number, page.page_number, page.pages_text, page.pinned) == (1, 1, "of 1", pinned)
-        assert (page.next, page.previous) == (None, None)
+    for left in (10 - pinned, 5):
+        for cursor in (forwards, backwards):
+            page = leave(left, cursor)
+            assert [key.pk for key in page.rows] == [key.pk for key in below[:left]]
+            assert (page.first_number, page.page_number, page.pages_text, page.pinned) == (1, 1, "of 1", pinned)
+            assert (page.next, page.previous) == (None, None)
+
+
+@pytest.mark.parametrize(("number", "first"), [(11, 1), (12, 2)])
+def test_page_before_the_second_is_the_first_whatever_has_come_meanwhile(
+    tree: list[Member], number: int, first: int
+) -> None:
+    owner, order = next(member for member in tree if member.is_owner), Order("created_at")
+    rows = _sorted(list(_keys_of(owner)), order)
+    page = _listing(owner, _keys_of(owner), order).page(
+        per_page=10, cursor=Cursor(rows[30].created_at, rows[30].pk, number, backwards=True), pinned=1
+    )
+    expected = (rows[:9], 1) if first == 1 else (rows[20:30], 0)
+    assert (list(page.rows), page.pinned, page.first_number) == (*expected, first)
+    assert (page.previous is None) is (first == 1)
 
 
 def test_last_page_of_too_many_to_count_is_found_when_its_rows_have_gone(
@@ -153,16 +169,21 @@ def test_last_page_of_too_many_to_count_is_found_when_its_rows_have_gone(
     page = tested.page(per_page=10, cursor=Cursor(last[-1].created_at, last[-1].pk, 51))
     assert [key.pk for key in page.rows] == [key.pk for key in last]
     assert (page.first_number, page.page_number, page.pages_text, page.next) == (41, 5, "", None)
+    page = tested.page(per_page=10, cursor=Cursor(last[-1].created_at, last[-1].pk, 3))  # as nobody was given it
+    assert (page.first_number, page.page_number) == (1, 1)
 
 
-def test_numbers_of_the_last_page_are_counted_when_earlier_rows_have_gone(tree: list[Member]) -> None:
+def test_numbers_of_the_last_page_are_counted_when_earlier_rows_have_gone(
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
     owner = next(member for member in tree if member.is_owner)
     tested, rows = _listing(owner, _keys_of(owner), Order("created_at")), _keys_of(owner).order_by("created_at", "pk")
     pages = _walk_pages(tested, per_page=25, pinned=0)
     ClassicKey.objects.filter(pk__in=[key.pk for key in rows[:3]]).delete()
+    left = rows.count()
+    monkeypatch.setattr(listing, "COUNTED", left)
     page = tested.page(per_page=25, cursor=pages[-2].next)
     assert [key.pk for key in page.rows] == [key.pk for key in pages[-1].rows]
-    left = rows.count()
     assert (page.first_number, page.last_number, page.total) == (left - len(page.rows) + 1, left, left)
     assert (page.page_number, page.pages_text) == (3, "of 3")
 
@@ -177,11 +198,23 @@ def test_everything_reads_the_whole_list_in_chunks(tree: list[Member]) -> None:
     assert [key.pk for key in _listing(middle, rows, order).everything(chunk=7)] == below
 
 
-def test_total_beyond_the_bound_is_said_to_be_more(tree: list[Member], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_filtered", [True, False])
+def test_total_beyond_the_bound_is_said_to_be_more(
+    tree: list[Member], monkeypatch: pytest.MonkeyPatch, is_filtered: bool
+) -> None:
     monkeypatch.setattr(listing, "COUNTED", 20)
-    owner = next(member for member in tree if member.is_owner)
-    page = _listing(owner, _keys_of(owner), Order("created_at")).page(per_page=10)
+    owner, order = next(member for member in tree if member.is_owner), Order("created_at", True)
+    page = replace(_listing(owner, _keys_of(owner), order), is_filtered=is_filtered).page(per_page=10)
     assert page.total_text == "of more than 20 items"
+    assert list(page.rows) == _sorted(list(_keys_of(owner)), order)[:10]
+
+
+@pytest.mark.parametrize(("count", "told"), [(0, "of 0 items"), (1, "of 1 item")])
+def test_list_of_nothing_has_a_page_like_one_of_a_single_row(tree: list[Member], count: int, told: str) -> None:
+    owner = next(member for member in tree if member.is_owner)
+    ClassicKey.objects.exclude(pk__in=[key.pk for key in _keys_of(owner)[:count]]).delete()
+    page = _listing(owner, _keys_of(owner), Order("created_at")).page(per_page=10)
+    assert (page.total_text, page.pages_text, page.page_number, page.last_number) == (told, "of 1", 1, count)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +233,43 @@ def test_total_beyond_the_bound_is_said_to_be_more(tree: list[Member], monkeypat
 )
 def test_cursor_of_another_make_leads_nowhere(text: str) -> None:
     assert Cursor.decode(text) is None
+
+
+def _packed(text: str) -> str:
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize(
+    ("value", "pk", "number", "read"),
+    [
+        ('"a"', "1", "1", "a"),
+        ("0", "0", str(2**63 - 1), 0),
+        ('{"at":"2026-01-01T02:00:00+02:00"}', "1", "1", datetime(2026, 1, 1, tzinfo=UTC)),
+        ('{"at":"0001-01-01T00:00:00+02:00"}', "1", "1", None),  # before there is time
+        ('{"at":"yesterday"}', "1", "1", None),
+        ('{"at":5}', "1", "1", None),
+        ('{"on":"2026-01-01T02:00:00+02:00"}', "1", "1", None),
+        ('"a\\u0000"', "1", "1", None),
+        ('"\\ud800"', "1", "1", None),
+        ('"a"', str(2**63), "1", None),
+        ('"a"', "true", "1", None),
+        ('"a"', "1", "-1", None),
+        ('"a"', "1", "1.0", None),
+        ("1.5", "1", "1", None),
+        ("[]", "1", "1", None),
+    ],
+)
+def test_cursor_is_read_if_a_list_could_have_made_it(value: str, pk: str, number: str, read: object) -> None:
+    cursor = Cursor.decode(_packed(f"[{value},{pk},{number},false]"))
+    assert cursor == (None if read is None else Cursor(read, int(pk), int(number)))
+    assert cursor is None or not isinstance(read, datetime) or cursor.value.tzinfo is UTC
+
+
+def test_cursor_of_many_brackets_leads_nowhere_however_deep_the_program_is() -> None:
+    def decode(deeper: int) -> Cursor | None:
+        return decode(deeper - 1) if deeper else Cursor.decode(_packed("[" * 740))
+
+    assert decode(400) is None
 
 
 @pytest.mark.parametrize(("more", "told"), [(0, "of 10 items"), (1, "of more than 10 items")])
