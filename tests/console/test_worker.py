@@ -151,6 +151,7 @@ def test_request_that_has_arrived_in_part_is_left_for_later(worker, connected, a
 
 def test_connection_that_says_nothing_waits_for_its_first_byte(worker, connected, answered):
     conn, _ = connected
+    conn.sock.settimeout(15)  # as it is while a request is answered: to look is to wait for nothing
     assert worker.handle(conn) is gthread._DEFER
     assert answered == []
 
