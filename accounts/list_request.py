@@ -66,7 +66,7 @@ class ListRequest:
     @property
     def search(self) -> str:
         """What was typed into the search field."""
-        return self.parameters.get("q", "").strip()[:_LONGEST_SEARCH]
+        return self.parameters.get("q", "").strip()
 
     @property
     def words(self) -> list[str]:
