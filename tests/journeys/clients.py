@@ -63,11 +63,17 @@ def cast_of(server: LiveServer) -> Cast:
     return Cast(logins, found["users"], found["keys"])
 
 
-def library(server: LiveServer, transport: str, login: Login) -> SoftLayer.API.BaseClient:
-    """Return the Python library's client, as scripts make it."""
-    return SoftLayer.Client(
-        username=login.name, api_key=login.value, endpoint_url=server.url + ADDRESSES[transport], timeout=30
+def library(url: str, transport: str, login: Login, *, verify: str | bool = True) -> SoftLayer.API.BaseClient:
+    """Return the Python library's client, as scripts make it; ``verify`` is the file of a certificate to trust."""
+    client = SoftLayer.Client(
+        username=login.name,
+        api_key=login.value,
+        endpoint_url=url + ADDRESSES[transport],
+        timeout=30,
+        verify=verify,
     )
+    client.transport.client.trust_env = False  # proxies and certificates that this machine names
+    return client
 
 
 class Said(NamedTuple):

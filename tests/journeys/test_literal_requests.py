@@ -6,14 +6,14 @@ They are what these clients were seen to send, or send by their source; docs/cli
 import http.client
 import json
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 from xmlrpc.client import loads
 
 import pytest
 
-from tests.journeys.clients import A_VALUE, Cast
+from tests.journeys.clients import A_VALUE, Cast, Login
 from tests.journeys.live import LiveServer
 from tests.journeys.visit import verify
 from tests.keys.calls import basic
@@ -69,21 +69,22 @@ class Wire:
 
     server: LiveServer
     people: Cast
-    who: str = "marcus"
-    fill: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def login(self) -> Login:
+        """Whom it calls as."""
+        return self.people.logins["marcus"]
 
     def filled(self, text: str) -> str:
         """Put names, values and numbers in for «these»."""
-        login = self.people.logins[self.who]
-        words = {"name": login.name, "value": login.value}
-        words |= {f"{name}": str(number) for name, number in self.people.users.items()}
+        words = {"name": self.login.name, "value": self.login.value}
+        words |= {name: str(number) for name, number in self.people.users.items()}
         words |= {f"key of {name}": str(number) for name, number in self.people.keys.items()}
         return re.sub("«([^»]+)»", lambda found: words[found[1]], text)
 
     def __call__(self, method: str, target: str, body: str | None = None, **headers: str) -> Answer:
         """Send it and read the answer; headers are named with underscores, and nothing is added to them but lengths."""
-        login = self.people.logins[self.who]
-        sent = {"Authorization": basic(*login)} if target.startswith("/rest") else {}
+        sent = {"Authorization": basic(*self.login)} if target.startswith("/rest") else {}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
         try:

@@ -1,12 +1,11 @@
 """Clients of SoftLayer's API by https, through a real nginx as docs/operations.md sets it up."""
 
 import re
-from pathlib import Path
 
 import pytest
 import SoftLayer
 
-from tests.journeys.clients import ADDRESSES, Cast, cast_of
+from tests.journeys.clients import ADDRESSES, Cast, cast_of, library
 from tests.journeys.live import LiveServer
 from tests.journeys.nginx import BINARY, CONFIGURATION, nginx_before_the_console, running_nginx
 from tests.keys.calls import basic
@@ -45,25 +44,12 @@ def people(keytree) -> Cast:
     return cast_of(keytree)
 
 
-def calling(people: Cast, name: str, port: int, transport: str, certificate: Path) -> SoftLayer.API.BaseClient:
-    """Return somebody's client, which calls nginx and trusts its certificate."""
-    login = people.logins[name]
-    client = SoftLayer.Client(
-        username=login.name,
-        api_key=login.value,
-        endpoint_url=f"https://127.0.0.1:{port}{ADDRESSES[transport]}",
-        timeout=30,
-        verify=str(certificate),
-    )
-    client.transport.client.trust_env = False  # bundles of certificates that this machine names
-    return client
-
-
 @pytest.fixture
 def client(keytree, people, tmp_path):
     """A function that returns somebody's client, which calls nginx in front of the console."""
     with nginx_before_the_console(tmp_path, keytree.port) as (port, certificate):
-        yield lambda name, transport: calling(people, name, port, transport, certificate)
+        url = f"https://127.0.0.1:{port}"
+        yield lambda name, transport: library(url, transport, people.logins[name], verify=str(certificate))
 
 
 @pytest.mark.parametrize("transport", ADDRESSES)
@@ -109,7 +95,8 @@ def test_clients_may_call_by_the_address_of_the_guarded_api_too(keytree, people,
     page = CONFIGURATION.with_name("verification.md").read_text()
     location = re.search(r"^```nginx\n(location ~ \^/\(rest\|xmlrpc\)/ .+?)^```", page, re.MULTILINE | re.DOTALL)[1]
     with running_nginx(tmp_path, keytree.port, location) as nginx:
-        caller = calling(people, "marcus", nginx.port, transport, nginx.certificate)
+        url = f"https://127.0.0.1:{nginx.port}"
+        caller = library(url, transport, people.logins["marcus"], verify=str(nginx.certificate))
         assert caller["Account"].getCurrentUser(mask="email") == {"email": "marcus@acme.example"}
         assert nginx.api.received == []
         wrong = basic(people.logins["marcus"].name, "0" * 64)

@@ -20,7 +20,7 @@ USER, KEY = "SoftLayer_User_Customer", "SoftLayer_User_Customer_ApiAuthenticatio
 @pytest.fixture
 def client(fresh: LiveServer, people: Cast, transport: str):
     """A function that returns somebody's client."""
-    return lambda name: library(fresh, transport, people.logins[name])
+    return lambda name: library(fresh.url, transport, people.logins[name])
 
 
 def fault(call) -> tuple[int | str, str]:
@@ -68,7 +68,7 @@ def test_counts_do_not_narrow(client, people):
 
 def test_mask_as_a_struct_adds_relations_to_what_is_local(fresh, people):
     """Python sends one as such over XML-RPC alone."""
-    client = library(fresh, "xmlrpc", people.logins["marcus"])
+    client = library(fresh.url, "xmlrpc", people.logins["marcus"])
     user = client.call(USER, "getObject", id=people.users["noor"], mask={"userStatus": {}, "parent": {"parent": {}}})
     assert user["userStatus"]["name"] == "Active"
     assert user["parent"]["parent"]["username"] == "1234567_marcus@acme.example"
@@ -316,7 +316,7 @@ def test_of_many_who_add_a_key_at_once_one_does(fresh, client, people, transport
     ],
 )
 def test_wrong_credentials_are_told_alike(fresh, people, transport, name, value):
-    wrong = library(fresh, transport, Login(name, value or people.logins["priya"].value))
+    wrong = library(fresh.url, transport, Login(name, value or people.logins["priya"].value))
     assert fault(wrong["Account"].getUsers) == denied(transport)
     assert fault(wrong["Nothing"].getNothing) == denied(transport)
 
