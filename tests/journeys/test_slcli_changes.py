@@ -1,11 +1,13 @@
 """What ``slcli`` changes, over both transports: keys made, removed and restricted, users suspended and removed."""
 
 import json
+import re
+import shlex
 
 import pytest
 
-from tests.journeys.clients import A_VALUE, DENIED, failure
-from tests.journeys.live import LiveServer
+from tests.journeys.clients import A_VALUE, DENIED, Slcli, failure
+from tests.journeys.live import ROOT, LiveServer
 from tests.journeys.visit import verify
 
 pytest_plugins = ["tests.journeys.callers"]
@@ -24,6 +26,22 @@ print(json.dumps([[event.action, event.actor_label, event.subject_label, event.o
 def events(server: LiveServer, count: int) -> list[list[str]]:
     """The last events but for refused calls, which are written later; the last one first."""
     return json.loads(server.run(_EVENTS.format(count=count)))
+
+
+def test_readme_shows_commands_that_work(fresh, people, tmp_path):
+    text = (ROOT / "README.md").read_text()
+    settings = re.search(r"^    \[softlayer\]\n(?:    .+\n)+", text, re.MULTILINE)[0]
+    commands = [shlex.split(line)[1:] for line in re.findall(r"^    (slcli .+)$", text, re.MULTILINE)]
+    slcli = Slcli(tmp_path, fresh.url)
+    settings = settings.replace("http://127.0.0.1:8000", fresh.url).replace(
+        "<the value>", people.logins["marcus"].value
+    )
+    slcli.config.write_text(re.sub(r"^    ", "", settings, flags=re.MULTILINE))
+    everybody, priya, removed, three = [slcli(*command, form="raw") for command in commands]
+    assert "1234567_noor@acme.example" in everybody.text
+    assert re.search(r"^\s*APIKEY +None\s*$", priya.text, re.MULTILINE)
+    assert removed.whole == (0, [REMOVED])
+    assert len(three.lines) == 4
 
 
 # --- Keys -------------------------------------------------------------------------------------------------------------
