@@ -34,7 +34,7 @@ from keys.api.schema import (
 )
 from keys.models import ClassicKey
 
-#: How many users who stand in the way of a removal are named.
+#: How many users who stand in the way of a removal are named, and how many properties that cannot be changed.
 _MOST_NAMED = 10
 _CHOSEN = {STATUSES[status].id: status for status in CHOSEN_STATUSES}
 
@@ -146,7 +146,8 @@ def _edit(call: Call, caller: Caller) -> bool:
         if name not in {"userStatusId", "complexType", *USER.relations, *USER.counts} and value != present.get(name)
     ]
     if changed:
-        raise InvalidValue(f"These properties cannot be changed here: {', '.join(map(shown, sorted(changed)))}.")
+        named = ", ".join(map(shown, sorted(changed)[:_MOST_NAMED]))
+        raise InvalidValue(f"These properties cannot be changed here: {named}{_and_more(len(changed))}.")
     chosen = as_number(template.get("userStatusId"))
     if template.get("userStatusId") is not None and chosen not in {
         *_CHOSEN,
@@ -172,12 +173,16 @@ def _remove(user: Member, caller: Caller) -> None:
         with refusals_recorded(caller, user, MemberAction.REMOVE.value):
             memberships.remove_member(member=user, by=caller.member, origin=caller.origin)
     except memberships.NotEmpty as error:
-        named = [audit.label(below) for below in error.working[:_MOST_NAMED]]
-        more = f" and {len(error.working) - len(named):,} more" if len(error.working) > len(named) else ""
+        named = ", ".join(audit.label(below) for below in error.working[:_MOST_NAMED])
         raise Fault(
-            f"Users below are neither disabled nor removed: {', '.join(named)}{more}. Give them another parent, or "
-            "remove this user in the console, which hands them over in the same step."
+            f"Users below are neither disabled nor removed: {named}{_and_more(len(error.working))}. Give them another "
+            "parent, or remove this user in the console, which hands them over in the same step."
         ) from error
+
+
+def _and_more(number: int) -> str:
+    """Return how many of so many are not named, for the end of a list; nothing if all are."""
+    return f" and {number - _MOST_NAMED:,} more" if number > _MOST_NAMED else ""
 
 
 def _set_vpn_password(call: Call, caller: Caller) -> bool:

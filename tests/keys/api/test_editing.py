@@ -140,6 +140,8 @@ def test_whole_record_may_be_sent_back(cast) -> None:
         ({"isMasterUserFlag": True}, "isMasterUserFlag"),
         ({"username": "guess"}, "username"),
         ({"x" * 100: 1}, "x" * 59 + "…"),
+        ({f"x{number}": 1 for number in range(10)}, ", ".join(f"x{number}" for number in range(10))),
+        ({f"x{number:04}": 1 for number in range(9_000)}, ", ".join(f"x000{n}" for n in range(10)) + " and 8,990 more"),
     ],
 )
 def test_what_cannot_be_changed_here_is_named_and_nothing_is_changed(cast, template: dict, named: str) -> None:
