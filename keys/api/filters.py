@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 from django.db.models import BooleanField, Case, Exists, F, Model, OuterRef, Q, QuerySet, When
 from django.db.models.expressions import Combinable
-from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, IsNull, LessThan, LessThanOrEqual
+from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, In, IsNull, LessThan, LessThanOrEqual
 
 from keys.api.calls import Value
 from keys.api.faults import BadCall, Fault, shown
@@ -36,6 +36,8 @@ from keys.api.moments import moments
 MOST_CHARACTERS = 1_000  # of one operation
 MOST_LEVELS = 8
 MOST_LEAVES = 200
+#: Each may have to be made with every row there is, which for a text takes some milliseconds in a large account.
+MOST_COMPARISONS = 20
 
 Row = TypeVar("Row", bound=Model)
 
@@ -172,7 +174,7 @@ class _Reader:
 
     def __init__(self, model: type[Model]) -> None:
         self._model = model
-        self._leaves = 0
+        self._leaves = self._comparisons = 0
         self._orders: list[tuple[int | Decimal, Any]] = []
 
     def orders(self) -> Iterator[Any]:
@@ -214,10 +216,16 @@ class _Reader:
             sql |= ~Q(Exists(belonging))
         return _Condition(sql, there.holds_for_nothing)
 
-    def _count(self, leaves: int) -> None:
+    def _count(self, leaves: int, comparisons: int = 0) -> None:
         self._leaves += leaves
+        self._comparisons += comparisons
         if self._leaves > MOST_LEAVES:
             raise BadCall(f"The object filter asks for too much: at most {MOST_LEAVES} values.")
+        if self._comparisons > MOST_COMPARISONS:
+            raise BadCall(
+                f"The object filter asks for too much: at most {MOST_COMPARISONS} comparisons. “in” makes one, with "
+                "many values."
+            )
 
     def _property(self, name: str, leaf: Value, column: Column, *, sorts: bool) -> _Condition:
         """Return the condition that an operation on a property makes; none if it sorts."""
@@ -239,11 +247,13 @@ class _Reader:
             return _nothing_asked()
         if word in _OF_SEVERAL:
             values = _taken(options, "data", name)
-            self._count(len(values))
+            self._count(len(values), comparison.comparisons(word, values))
             return _OF_SEVERAL[word](comparison, values)
         if word in _OF_DATES:
             dates = _OF_DATES[word].items()
+            self._count(0, len(dates))
             return reduce(and_, (comparison.with_date(sign, _one(options, option, name)) for option, sign in dates))
+        self._count(0, 1)
         return comparison.literal(operation)
 
     def _order(self, column: Column, options: Mapping[str, Sequence[Value]], name: str) -> Any:
@@ -307,16 +317,24 @@ class _Comparison:
             raise Fault(f"“{shown(self.name)}” is no date.")
         return self.with_value(sign, value)
 
+    def comparisons(self, word: str, values: Sequence[Value]) -> int:
+        """Return how many comparisons an operation with several values makes."""
+        return 1 if word in _OF_EQUALITY and self.column.kind in {str, int} else len(values)
+
     def one_of(self, values: Sequence[Value]) -> _Condition:
         """Return the condition "equals one of these"."""
-        return reduce(or_, (self._equal("", value) for value in values), _Condition(_NEVER))
+        given = [_clean(value) if isinstance(value, str) else value for value in values]
+        if self.column.kind not in {str, int}:
+            return reduce(or_, (self.with_value("", value) for value in given), _Condition(_NEVER))
+        if self.column.kind is str:
+            equal: list[Any] = [self._as_text(value) for value in given]
+        else:
+            equal = [least for least, above in map(self._as_span, given) if least < above]
+        return _Condition(self.column.where(Q(In(self.column.value, equal))) if equal else _NEVER)
 
     def none_of(self, values: Sequence[Value]) -> _Condition:
         """Return the condition "has a value, and equals none of these"."""
-        return reduce(and_, (self._equal("!=", value) for value in values), _Condition(self.column.has_value))
-
-    def _equal(self, sign: str, value: Value) -> _Condition:
-        return self.with_value(sign, _clean(value) if isinstance(value, str) else value)
+        return _Condition(self.column.has_value & ~self.one_of(values).sql)
 
     def all_of(self, operations: Sequence[Value]) -> _Condition:
         """Return the condition that all of these operations make together."""
@@ -397,6 +415,7 @@ _OF_SEVERAL: Mapping[str, Callable[[_Comparison, Sequence[Value]], _Condition]] 
     "and": _Comparison.all_of,
     "or": _Comparison.any_of,
 }
+_OF_EQUALITY = {"in", "not in"}
 #: Operations on dates: the options that hold dates, and how each is compared.
 _OF_DATES = {
     "greaterthandate": {"date": ">"},
