@@ -58,7 +58,7 @@ def _call(request: Request, resolve: Resolve) -> Call:
         service=service,
         method=resolve(service, further[0] if further else None, request.verb),
         object_id=object_id,
-        arguments=_arguments(request.body),
+        arguments=_arguments(request.verb, request.body),
         mask=query.get("objectMask") or None,
         object_filter=_filter(query.get("objectFilter", "")),
         limit=limit,
@@ -109,9 +109,12 @@ def _filter(text: str) -> Mapping[str, Value]:
     return asked
 
 
-def _arguments(body: bytes) -> Sequence[Value]:
+def _arguments(verb: str, body: bytes) -> Sequence[Value]:
     if not body.strip():
         return ()
+    if verb == "GET":
+        # No client sends one. A template in it would change something by GET, and proxies may drop it.
+        raise BadCall("Bad request: a GET has no body. Send arguments by POST.")
     try:
         sent = from_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError:

@@ -72,7 +72,7 @@ def test_python_makes_a_key_by_get(wire):
 def test_arguments_are_read_whatever_the_type_of_content(wire, content_type):
     """A body is a form to curl, which says so, and Go says nothing."""
     headers = {"Content-Type": content_type} if content_type else {}
-    for verb in ("POST", "PUT", "DELETE", "GET"):
+    for verb in ("POST", "PUT", "DELETE"):
         wire.rest(verb, "SoftLayer_User_Customer/removeApiAuthenticationKey", '{"parameters": [7008]}', headers=headers)
         call = wire.call
         assert (call.method, call.object_id, call.arguments) == ("removeApiAuthenticationKey", None, [7008])
@@ -160,6 +160,20 @@ def test_other_parameters_are_not_looked_at(wire):
 def test_no_arguments_in_any_form(wire, body):
     assert wire.rest("POST", "SoftLayer_Account/getUsers", body).status == 200
     assert list(wire.call.arguments) == []
+
+
+def test_get_has_no_arguments(wire):
+    """By which it could change something."""
+    sent = b'{"parameters": [{"userStatusId": 1005}]}'
+    for path in ("SoftLayer_User_Customer/3/editObject", "SoftLayer_User_Customer/3"):
+        reply = wire.rest("GET", path, sent)
+        assert (reply.status, reply.fault) == (400, (BAD, "Bad request: a GET has no body. Send arguments by POST."))
+        assert wire.calls == []
+        assert wire.rest("GET", path, b" \n").status == 200
+        assert wire.call.arguments == ()
+    for verb in ("POST", "PUT"):
+        assert wire.rest(verb, path, sent).status == 200
+        assert wire.call.arguments == [{"userStatusId": 1005}]
 
 
 # --- What cannot be read ----------------------------------------------------------------------------------------------
