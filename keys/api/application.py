@@ -29,8 +29,6 @@ _log = logging.getLogger(__name__)
 _VERSIONS = ("v3", "v3.1")
 #: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
 _BLOCK = 64 * 1024
-#: Characters of a path in a line of the log.
-_LOGGED = 200
 #: What browsers say of requests that a person or a page of ours made. *Source:* Fetch Metadata Request Headers.
 _OWN_SITE = {"none", "same-origin"}
 
@@ -92,7 +90,7 @@ class ApiApplication:
                 reply.headers.append(("SoftLayer-Total-Items", str(answer.total)))
             reply.begin()
         except Exception as error:  # noqa: BLE001 - whatever goes wrong, clients are told in their own form
-            reply = _refusal(transport, error, f"{verb} {path[:_LOGGED]}", origin)
+            reply = _refusal(transport, error, f"{verb} {path}", origin)
         if verb == "HEAD":
             reply.drop_body()
         return reply

@@ -15,10 +15,14 @@ from django.core.management import call_command
 from accounts import outbox
 from accounts.models import Event, Member, Session
 from console import demo
+from console.middleware import ALWAYS
 from keys import lifecycle
+from keys.api.application import ApiApplication
 from keys.material import PlainValue
 from keys.models import ClassicKey
 from tests.conftest import BOREALIS
+from tests.keys.api.wired import send
+from tests.keys.calls import django
 from tests.leaks.acts import call_interface, call_with, fails_holding, use_in_earnest
 from tests.leaks.search import VALUE, Seeker, database_cells, everything_kept, parts_of
 from tests.visitors import body_of, visitor
@@ -169,6 +173,16 @@ def test_an_error_in_a_call_does_not_print_the_value_or_tell_it(known, seeker, l
             assert not seeker.finds(reply.body)
     assert "RuntimeError" in log.printed.getvalue()
     assert not seeker.finds(log.printed.getvalue())
+
+
+def test_a_value_in_an_address_is_not_printed_even_in_part(known, log):
+    """Where somebody puts it in the wrong place: a piece of it would not be recognised as one."""
+    application = ApiApplication(django, headers=ALWAYS)
+    for value in known.values():
+        for before in range(100, 260, 20):
+            assert send(application, "GET", f"/rest/v3.1/{'x' * before}/{value}").status == 401
+        assert value[:12] not in log.printed.getvalue()
+    assert "x/[redacted]" in log.printed.getvalue()
 
 
 def test_values_are_in_no_event(people, known, seeker):
