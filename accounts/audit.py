@@ -191,6 +191,13 @@ def change(before: str, after: str) -> dict[str, str]:
     return {"before": _shortened(before) or "none", "after": _shortened(after) or "none"}
 
 
+def told_facts(event: Event) -> dict[str, Any]:
+    """Return the facts of an event that readers are told: without numbers of people, whom they may not see."""
+    if event.action == ACTIVITY_TRIMMED:
+        return {"until": event.facts["until"]}  # the link beside it is for whoever verifies the chain
+    return {name: fact for name, fact in event.facts.items() if not name.endswith("_id")}
+
+
 def _shortened(text: str, longest: int = 200) -> str:
     return text if len(text) <= longest else f"{text[:longest]} …"
 

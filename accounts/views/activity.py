@@ -216,9 +216,9 @@ def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:
 
 def _details(event: Event) -> str:
     """Return the facts of an event in words: a change as *from … to …*, the others by name."""
-    facts = {name: fact for name, fact in event.facts.items() if not name.endswith("_id")}
+    facts = audit.told_facts(event)
     if event.action == ACTIVITY_TRIMMED:
-        return f"up to number {facts['until']}"  # the link beside it is for whoever verifies the chain
+        return f"up to number {facts['until']}"
     before, after = facts.pop("before", None), facts.pop("after", None)
     said = [f"{name}: {fact}" for name, fact in facts.items() if fact != 0 or fact is False]
     if event.action == PERMISSIONS_CHANGED:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, CharField, IntegerField, Model, Q, QuerySet, TextField, Value, When
+from django.db.models import Case, CharField, Exists, IntegerField, Model, OuterRef, Q, QuerySet, TextField, Value, When
 from django.db.models.functions import Cast, Coalesce, Concat
 
 from accounts import hierarchy, queries
@@ -19,7 +19,7 @@ from keys.api.calls import Caller
 from keys.api.calls import Value as Asked
 from keys.api.filters import Column, Columns, Related, Seconds
 from keys.api.records import Record
-from keys.api.schema import STATUSES
+from keys.api.schema import STATUSES, Happened
 from keys.models import ClassicKey
 from keys.queries import with_people
 
@@ -114,7 +114,6 @@ _EVENT_COLUMNS: Columns = {
     "objectName": Column(Value("User", output_field=CharField()), str),
     "objectId": Column("subject_id", int),
     "label": Column("subject_label", str),
-    "userId": Column("actor_id", int),
     "username": Column("actor_label", str),
     "ipAddress": Column("address", str),
     # Random here. slcli sorts the log by it, of which only the order in time is of use.
@@ -126,9 +125,18 @@ _LOGIN_COLUMNS: Columns = {
 }
 
 
-def events(visible: QuerySet[Event]) -> Rows:
-    """Return events that the caller sees, to be narrowed."""
-    return Rows(visible, _EVENT_COLUMNS, lambda ids: in_order(Event.objects.filter(pk__in=ids), ids))
+def events(caller: Caller, visible: QuerySet[Event]) -> Rows:
+    """Return events that the caller sees, to be narrowed. Of who did it, the number only where the caller sees them."""
+    seen = queries.visible_members(caller.member)
+
+    def load(ids: Sequence[int]) -> list[Record]:
+        found = in_order(Event.objects.filter(pk__in=ids), ids)
+        actors = {event.actor_id for event in found} - {None}
+        numbers = set(seen.filter(pk__in=actors).values_list("pk", flat=True))
+        return [Happened(event, event.actor_id if event.actor_id in numbers else None) for event in found]
+
+    actor = Column("actor_id", int, known=Q(Exists(seen.filter(pk=OuterRef("actor_id")))))
+    return Rows(visible, {**_EVENT_COLUMNS, "userId": actor}, load)
 
 
 def logins(visible: QuerySet[Event], load: Callable[[Sequence[int]], list[Record]]) -> Rows:

@@ -6,6 +6,7 @@ whatever way it was reached.
 *Source:* SoftLayer API reference, the data types of these names.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,6 +48,14 @@ class Login:
 
     event: Event
     member: Member
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event, and the number of who did it, if the caller sees them."""
+
+    event: Event
+    actor_id: int | None
 
 
 @dataclass(frozen=True)
@@ -345,20 +354,20 @@ ACCOUNT = Type(
 
 EVENT = Type(
     "SoftLayer_Event_Log",
-    is_visible=lambda event, caller: event.account_id == caller.member.account_id,
+    is_visible=lambda happened, caller: happened.event.account_id == caller.member.account_id,
     local={
-        "eventName": lambda event, _: event.action,
-        "eventCreateDate": lambda event, _: moment(event.at, "microseconds"),
+        "eventName": lambda happened, _: happened.event.action,
+        "eventCreateDate": lambda happened, _: moment(happened.event.at, "microseconds"),
         "objectName": lambda *_: "User",
-        "objectId": lambda event, _: event.subject_id,
-        "label": lambda event, _: event.subject_label,
-        # Clients look up whoever is called a customer.
-        "userType": lambda event, _: "SYSTEM" if event.actor_id is None else "CUSTOMER",
-        "userId": lambda event, _: event.actor_id,
-        "username": lambda event, _: event.actor_label,
-        "ipAddress": lambda event, _: event.address,
-        "traceId": lambda event, _: event.request_id,
-        "metaData": lambda event, _: event.details,
+        "objectId": lambda happened, _: happened.event.subject_id,
+        "label": lambda happened, _: happened.event.subject_label,
+        # Clients look up whoever is called a customer, and fail if there is nobody.
+        "userType": lambda happened, _: "SYSTEM" if happened.actor_id is None else "CUSTOMER",
+        "userId": lambda happened, _: happened.actor_id,
+        "username": lambda happened, _: happened.event.actor_label,
+        "ipAddress": lambda happened, _: happened.event.address,
+        "traceId": lambda happened, _: happened.event.request_id,
+        "metaData": lambda happened, _: json.dumps(audit.told_facts(happened.event), sort_keys=True),
     },
 )
 LOGIN = Type(

@@ -19,7 +19,7 @@ from keys.api.schema import (
 
 
 def _events(call: Call, caller: Caller) -> Rows:
-    return columns.events(audit.visible_events(caller.member))
+    return columns.events(caller, audit.visible_events(caller.member))
 
 
 EVENT_METHODS: Methods = {

@@ -68,7 +68,7 @@ def test_filters_are_those_that_there_are(cast, origin):
         "users": users,
         "keys": columns.keys(ClassicKey.objects.none()).columns,
         "logins": columns.logins(Event.objects.none(), list).columns,
-        "events": columns.events(Event.objects.none()).columns,
+        "events": columns.events(caller, Event.objects.none()).columns,
     }
     documented = dict(rows("Object filters", "list"))
     assert documented.keys() == expected.keys()

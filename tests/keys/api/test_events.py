@@ -1,13 +1,15 @@
 """The log of events by the interface, logins, and the lists of words."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
 
-from accounts import audit, events
-from accounts.models import Member
+from accounts import audit, events, memberships
+from accounts.models import Account, Member
 from accounts.origin import Origin
 from keys.api.schema import moment
+from tests.conftest import ACME
 from tests.keys.api.asking import ORIGIN, ask, asked, refused
 
 LOG = "Event_Log::getAllObjects"
@@ -83,6 +85,44 @@ def test_filter_finds_nothing_that_is_hidden(cast, logins) -> None:
     assert refused(cast["priya"], LOG, object_filter={"link": {"operation": "is null"}}).text == (
         "“link” is no property that can be filtered by here."
     )
+
+
+def test_numbers_of_whom_the_caller_does_not_see_are_not_told(cast) -> None:
+    """As on the Activity page, which names them and leads nowhere. Clients look up every user whom they are told."""
+    Account.objects.filter(pk=ACME).update(restrict_user_list=True)
+    noor, priya, marcus, olivia = (cast[name] for name in ("noor", "priya", "marcus", "olivia"))
+    memberships.change_parent(member=noor, parent=marcus, by=olivia, origin=ORIGIN)
+    about = {"eventName": {"operation": events.PARENT_CHANGED}}
+    for caller, is_seen in ((noor, False), (marcus, False), (olivia, True)):
+        (event,) = ask(caller, LOG, object_filter=about)
+        facts = {"before": audit.label(priya), "after": audit.label(marcus)}
+        assert (event["username"], json.loads(event["metaData"])) == (audit.label(olivia), facts)
+        assert event.get("userId") == (olivia.pk if is_seen else None)
+        assert event["userType"] == ("CUSTOMER" if is_seen else "SYSTEM")
+        assert len(ask(caller, LOG, object_filter=about | {"userId": {"operation": olivia.pk}})) == int(is_seen)
+        assert len(ask(caller, LOG, object_filter=about | {"userId": {"operation": "is null"}})) == int(not is_seen)
+
+
+def test_who_did_it_and_left_is_nobody_to_look_up(cast) -> None:
+    olivia, noor = cast["olivia"], cast["noor"]
+    audit.record(events.SIGNED_IN, actor=noor, origin=ORIGIN)
+    memberships.remove_member(member=noor, by=noor, origin=ORIGIN)
+    told = ask(olivia, LOG)
+    by_noor = [event for event in told if event["username"] == audit.label(noor)]
+    assert by_noor
+    assert not [event for event in by_noor if event["userType"] == "CUSTOMER" or "userId" in event]
+    for event in told:
+        assert (event["userType"] == "CUSTOMER") is ("userId" in event)
+        if "userId" in event:
+            assert ask(olivia, "User_Customer::getObject", event["userId"], mask="id") == {"id": event["userId"]}
+
+
+def test_link_of_a_cleared_trail_is_for_whoever_verifies_it(cast) -> None:
+    audit.record(
+        events.ACTIVITY_TRIMMED, actor=None, account_id=ACME, origin=ORIGIN, details={"link": "6b", "until": 7}
+    )
+    (event,) = ask(cast["olivia"], LOG, object_filter={"eventName": {"operation": events.ACTIVITY_TRIMMED}})
+    assert json.loads(event["metaData"]) == {"until": 7}
 
 
 @pytest.mark.parametrize(

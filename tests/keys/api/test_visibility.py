@@ -11,7 +11,7 @@ import pytest
 
 from accounts.models import Account, Event, Member
 from keys.api.records import Form
-from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Login
+from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Happened, Login
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
 from tests.keys.api.asking import ask, caller_of, everything_in, not_found, refused
@@ -152,7 +152,8 @@ def test_every_record_is_asked_about_wherever_it_came_from(cast, key_of) -> None
     event = Event.objects.filter(account_id=BOREALIS).first()
     hidden = [
         (USER, [sam, cast["olivia"], stranger]), (KEY, [key_of("sam"), key_of("olivia")]),
-        (ACCOUNT, [stranger.account]), (EVENT, [event]), (LOGIN, [Login(event, sam), Login(event, stranger)]),
+        (ACCOUNT, [stranger.account]), (EVENT, [Happened(event, None)]),
+        (LOGIN, [Login(event, sam), Login(event, stranger)]),
     ]  # fmt: skip
     for type_, records in hidden:
         assert SCHEMA.written(records, type_, None, Form(marcus)) == []
