@@ -1,6 +1,7 @@
 """How a write runs: in one transaction, which is repeated once if the database aborted it because of another."""
 
 import functools
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec, TypeVar
@@ -16,6 +17,9 @@ R = TypeVar("R")
 #: Deadlock detected, serialisation failure, and a foreign key that fails at the end because what it names moved after
 #: it was read: a branch of the tree, with its paths. Source: PostgreSQL documentation, "Error Codes".
 _GIVE_WAY = frozenset({"40P01", "40001", "23503"})
+_CANCELLED = "57014"
+#: Of SQLite's machine, between two looks at the clock: less than a millisecond, unless texts are long.
+_STEPS = 1_000
 
 
 def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
@@ -58,6 +62,31 @@ def waiting_at_most(milliseconds: int) -> Iterator[None]:
         with connection.cursor() as cursor:
             usual = int(connection.settings_dict["OPTIONS"]["timeout"] * 1000)
             cursor.execute(f"PRAGMA busy_timeout = {usual:d}")
+
+
+class TakesTooLong(Exception):
+    """What was read would have taken too long, and was broken off."""
+
+
+@contextmanager
+def reading_at_most(seconds: float) -> Iterator[None]:
+    """Break off what is read from SQLite in this block after so long; PostgreSQL's own limit is in the settings.
+
+    Raises TakesTooLong where either of them is reached.
+    """
+    connection.ensure_connection()
+    driver, is_sqlite, until = connection.connection, connection.vendor == "sqlite", time.monotonic() + seconds
+    if is_sqlite:
+        driver.set_progress_handler(lambda: time.monotonic() > until, _STEPS)
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", None) == _CANCELLED or (is_sqlite and "interrupted" in str(error)):
+            raise TakesTooLong from error
+        raise
+    finally:
+        if is_sqlite:
+            driver.set_progress_handler(None, 0)
 
 
 def allow_long_statements() -> None:

@@ -8,6 +8,7 @@ from itertools import chain
 from django.db.models import QuerySet
 
 from accounts.models import Member
+from accounts.transactions import TakesTooLong, reading_at_most
 from keys.api import filters, masks
 from keys.api.calls import Answer, Call, Caller, Value
 from keys.api.columns import Rows
@@ -32,6 +33,8 @@ SERVICES: Mapping[str, Methods] = {
 _BY_VERB = {"GET": "getObject", "POST": "createObject", "PUT": "editObject", "DELETE": "deleteObject"}
 #: More than any list is long, and a number that every database takes.
 _NO_LIMIT = 2**31
+#: How long it may take on SQLite to find the rows of a filter; PostgreSQL ends any statement after five seconds.
+_SECONDS = 10.0
 #: How many keys of a list are read from the database at a time.
 _KEYS_AT_ONCE = 10_000
 
@@ -68,7 +71,7 @@ def answer(call: Call, caller: Caller) -> Answer:
             return Answer(few[slice(*_bounds(call))], total=len(few))
         case Many(type_, rows, root):
             mask, seen = _mask(call, type_), rows(call, caller)
-            chosen, total = _keys(seen.narrowed(call.object_filter, root), call)
+            chosen, total = _found(seen.narrowed(call.object_filter, root), call)
             return Answer(_items(chosen, seen, type_, mask, form), total)
 
 
@@ -97,6 +100,17 @@ def _bounds(call: Call) -> tuple[int, int | None]:
     """Return where the asked part of a list begins and ends; a limit of zero is none. Every database takes both."""
     start = min(max(call.offset, 0), _NO_LIMIT)
     return start, start + min(call.limit, _NO_LIMIT) if call.limit and call.limit > 0 else None
+
+
+def _found(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
+    """Return what ``_keys`` does. Raises Fault if a filter takes too long."""
+    if not call.object_filter:
+        return _keys(queryset, call)
+    try:
+        with reading_at_most(_SECONDS):
+            return _keys(queryset, call)
+    except TakesTooLong as error:
+        raise Fault("This takes too long. Filter by fewer properties, or by equality: “in” or a whole text.") from error
 
 
 def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
