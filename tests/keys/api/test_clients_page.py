@@ -106,5 +106,7 @@ def test_limits_are_those_that_there_are():
     assert (masks.MOST_LEVELS, masks.MOST_LEAVES) == (filters.MOST_LEVELS, filters.MOST_LEAVES)
     assert f"{masks.MOST_LEVELS} levels, {masks.MOST_LEAVES} names" in limits
     assert f"{masks.MOST_CHARACTERS:,} characters of a mask, {filters.MOST_CHARACTERS:,} of one operation" in limits
+    assert f"| {filters.MOST_COMPARISONS}; `in`" in limits
+    assert f"on SQLite a filter ends after {answers._SECONDS:.0f} seconds" in limits
     assert f"{records.MOST_BELOW:,} in one answer" in limits
     assert f"a list of more than {records.MOST_AT_ONCE:,} | {records.MOST_BELOW_EACH}," in limits
