@@ -1,5 +1,6 @@
 """What the address of a list asks for, part by part; whatever else stands in it is nothing, and no error."""
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -117,3 +118,5 @@ def test_footer_says_where_one_is_and_leads_on():
     assert footer["next_url"] == f"/list?q=a&per_page=10&at={page.next.encode()}"
     assert footer["previous_url"] == f"/list?q=a&per_page=10&at={page.previous.encode()}"
     assert footer["hidden"] == [("q", "a")]
+    assert asked("").footer(replace(page, next=None))["next_url"] is None
+    assert asked("").footer(replace(page, previous=None))["previous_url"] is None

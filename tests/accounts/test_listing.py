@@ -130,7 +130,7 @@ def test_page_whose_rows_have_gone_since_is_the_last_one_or_the_first(
 
     pages = _walk_pages(tested, per_page=10, pinned=pinned)
     forwards, backwards = pages[-2].next, pages[-1].previous
-    for count, number, first in ((23, 3, 21), (20 - pinned, 2, 11)):
+    for count, number, first in ((23, 3, 21), (20 - pinned, 2, 11), (17 - pinned, 2, 11)):
         page = leave(count, forwards)
         assert [key.pk for key in page.rows] == [key.pk for key in below[first - 1 - pinned : count]]
         assert (page.page_number, page.pages_text) == (number, f"of {number}")
@@ -157,6 +157,16 @@ def test_page_before_the_second_is_the_first_whatever_has_come_meanwhile(
     expected = (rows[:9], 1) if first == 1 else (rows[20:30], 0)
     assert (list(page.rows), page.pinned, page.first_number) == (*expected, first)
     assert (page.previous is None) is (first == 1)
+
+
+@pytest.mark.parametrize("field", ["created_at", "holder_sort_name"])
+def test_place_in_another_order_is_the_first_page(tree: list[Member], field: str) -> None:
+    owner, order = next(member for member in tree if member.is_owner), Order(field)
+    tested, rows = _listing(owner, _keys_of(owner), order), _sorted(list(_keys_of(owner)), order)
+    for value in (rows[20].created_at, rows[20].holder_sort_name, 20):
+        is_its_own = value == getattr(rows[20], field)
+        page = tested.page(per_page=10, cursor=Cursor(value, rows[20].pk, 22))
+        assert list(page.rows) == (rows[21:31] if is_its_own else rows[:10])
 
 
 def test_last_page_of_too_many_to_count_is_found_when_its_rows_have_gone(
