@@ -169,11 +169,19 @@ def test_ring_that_cannot_be_used_is_not_said_to_be_the_wrong_one(production, ca
     Account.objects.update(is_demo=False)
     production.KEYTREE_KEY_RING = "no ring at all"
     assert found() == ["keytree.E005"]
+    assert "Its file is no text" not in checks.ring_is_usable()[0].msg
     file = tmp_path / "ring"
     file.write_bytes(b"\xff")
     file.chmod(0o600)
     production.KEYTREE_KEY_RING, production.KEYTREE_KEY_RING_FILE = "", str(file)
     assert found() == ["keytree.E005"]
+    assert "Its file is no text" in checks.ring_is_usable()[0].msg
+
+
+def test_commands_that_put_things_right_are_not_kept_from_it(production) -> None:
+    """They make the checks of every start; those of a production are made before it serves."""
+    production.DEBUG, production.KEYTREE_KEY_RING = True, ""
+    assert [message.id for message in run_checks() if message.id.startswith("keytree.")] == []
 
 
 @pytest.mark.sqlite_only
