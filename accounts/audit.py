@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -276,7 +276,8 @@ def visible_events(
         of: a member; only events about or by them.
 
     The events of few users are found by an index on users, those of many by going through the events of the account,
-    by the time where there are bounds.
+    by the time where there are bounds. Who narrows them further by their time compares the alias ``time``, and does
+    not change that.
     """
     # The account in each half, and not before them: a database would begin with the account's newest events.
     account = Q(account_id=viewer.account_id)
@@ -290,15 +291,25 @@ def visible_events(
         if len(ids) <= _FEW:
             of_few = account & Q(subject_id__in=ids) | account & Q(actor_id=viewer.pk)
             return _at_a_look(Event.objects.filter(of_few), since, until)
-    return Event.objects.filter(account, _between("at", since, until), is_visible)
+    return Event.objects.alias(time=F("at")).filter(account, _between("at", since, until), is_visible)
+
+
+def events_about(member: Member) -> QuerySet[Event]:
+    """Return the events about one member, as a queryset without an order: found by the member, whatever their time."""
+    return found_by_users(Event.objects.filter(account_id=member.account_id, subject_id=member.pk))
+
+
+def found_by_users(events: QuerySet[Event]) -> QuerySet[Event]:
+    """Return ``events``, which are those of some users, with a ``time`` to compare that no index serves.
+
+    SQLite would read all events of the account of that time.
+    """
+    return events.alias(time=Coalesce("at", "at"))
 
 
 def _at_a_look(events: QuerySet[Event], since: datetime | None, until: datetime | None) -> QuerySet[Event]:
-    """Return those of that time, by looking at each of ``events``, which are those of some users.
-
-    The condition is on an expression, which no index serves: SQLite would read all events of the account of that time.
-    """
-    return events.alias(time=Coalesce("at", "at")).filter(_between("time", since, until))
+    """Return those of that time, by looking at each of ``events``, which are those of some users."""
+    return found_by_users(events).filter(_between("time", since, until))
 
 
 def _between(field: str, since: datetime | None, until: datetime | None) -> Q:

@@ -110,7 +110,7 @@ def username_is_known(caller: Caller) -> Q:
 _EVENT_COLUMNS: Columns = {
     "id": Column("id", int),
     "eventName": Column("action", str),
-    "eventCreateDate": Column("at", datetime),
+    "eventCreateDate": Column("time", datetime, order="at"),
     "objectName": Column(Value("User", output_field=CharField()), str),
     "objectId": Column("subject_id", int),
     "label": Column("subject_label", str),
@@ -120,7 +120,7 @@ _EVENT_COLUMNS: Columns = {
     "traceId": Column("request_id", str, order="at"),
 }
 _LOGIN_COLUMNS: Columns = {
-    "createDate": Column("at", datetime),
+    "createDate": Column("time", datetime, order="at"),
     "ipAddress": Column("address", str),
 }
 

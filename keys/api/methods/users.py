@@ -6,7 +6,7 @@ from accounts import audit, memberships
 from accounts.enums import CHOSEN_STATUSES, INVITED_STATUSES, MemberStatus, Permission
 from accounts.member_forms import VpnPasswordForm
 from accounts.models import Event, Member, User
-from accounts.policy import MemberAction, require
+from accounts.policy import MemberAction, can, require
 from keys import lifecycle, policy
 from keys.api import columns
 from keys.api.calls import Call, Caller
@@ -87,15 +87,14 @@ def _logins(*outcomes: str) -> Callable[[Call, Caller], Rows]:
 
     def logins(call: Call, caller: Caller) -> Rows:
         user = user_of(call, caller)
-        visible = audit.visible_events(caller.member, of=user).filter(
-            subject_id=user.pk, action__in=LOGIN_EVENTS, outcome__in=outcomes
-        )
+        is_known = can(caller.member, MemberAction.VIEW_EVENTS, user)
+        known = audit.events_about(user) if is_known else audit.events_about(user).none()
 
         def load(ids: Sequence[int]) -> list[Login]:
             found = columns.in_order(Event.objects.filter(pk__in=ids), ids)
             return [Login(event, user) for event in found]
 
-        return columns.logins(visible, load)
+        return columns.logins(known.filter(action__in=LOGIN_EVENTS, outcome__in=outcomes), load)
 
     return logins
 

@@ -1,10 +1,13 @@
 """The services that list what there is to choose from, and the log of events."""
 
+from collections.abc import Mapping
+
 from accounts import audit
 from keys.api import columns
-from keys.api.calls import Call, Caller
+from keys.api.calls import Call, Caller, Value
 from keys.api.columns import Rows
 from keys.api.methods.kinds import Few, Many, Methods, Plain
+from keys.api.methods.subjects import as_number
 from keys.api.schema import (
     ACTION,
     CANCEL_PENDING,
@@ -19,7 +22,15 @@ from keys.api.schema import (
 
 
 def _events(call: Call, caller: Caller) -> Rows:
-    return columns.events(caller, audit.visible_events(caller.member))
+    visible = audit.visible_events(caller.member)
+    if any(_names_one(call.object_filter.get(name)) for name in ("userId", "objectId")):
+        visible = audit.found_by_users(visible)
+    return columns.events(caller, visible)
+
+
+def _names_one(leaf: Value) -> bool:
+    """Whether what is asked of a number is that it equals one."""
+    return isinstance(leaf, Mapping) and as_number(leaf.get("operation")) is not None
 
 
 EVENT_METHODS: Methods = {
