@@ -12,7 +12,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 
 from accounts import hierarchy, queries
 from accounts.models import Event, Member
-from accounts.names import canonical_email
+from accounts.names import canonical_email, sort_name
 from accounts.policy import sees_whole_account
 from keys.api import filters
 from keys.api.calls import Caller
@@ -68,7 +68,12 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
         "username": Column("api_username", str, canonical=canonical_email, known=username_is_known(caller)),
         "email": Column("user__email", str, canonical=canonical_email),
         "openIdConnectUserName": Column("user__email", str, canonical=canonical_email),
-        "displayName": Column(Coalesce("name_here", "user__name"), str, order="sort_name"),
+        "displayName": Column(
+            Coalesce("name_here", "user__name"),
+            str,
+            order="sort_name",
+            found_by=lambda name: Q(sort_name=sort_name(name)),
+        ),
         "createDate": Column("joined_at", datetime),
         "parentId": Column("parent_id", int, known=parent_is_seen),
         "userStatusId": Column(_of_status("id", IntegerField()), int),

@@ -68,6 +68,7 @@ class Column:
             comparison then ignores case, and equality can use an index.
         order: what to sort by instead: a field or expression that both databases put into the same order.
         known: for which rows the caller may know the value, if not for all. To filters, the others have none.
+        found_by: what rows with an equal text meet besides, where an index serves that and not the comparison.
     """
 
     field: str | Combinable | Q
@@ -75,6 +76,7 @@ class Column:
     canonical: Callable[[str], str] | None = None
     order: str | Combinable | None = None
     known: Q | None = None
+    found_by: Callable[[str], Q] | None = None
 
     @property
     def value(self) -> Any:
@@ -358,7 +360,7 @@ class _Comparison:
     def _text(self, sign: str, text: str) -> Q:
         value, is_folded = self.column.value, self.column.canonical is not None
         if sign == "" or (sign == "_=" and is_folded):
-            return Q(Exact(value, text))
+            return self._found(text) & Q(Exact(value, text))
         if sign == "!=":
             return ~Q(Exact(value, text))
         if sign in _LESS_OR_MORE:
@@ -367,7 +369,12 @@ class _Comparison:
         if not text and (opens or closes):
             raise BadCall(f"“{sign}” needs a text to look for in “{shown(self.name)}”.")
         pattern = Pattern(text, ignores_case=not is_folded, opens=opens, closes=closes)
-        return Q(Matches(value, pattern, negated=sign.startswith("!")))
+        matches = Q(Matches(value, pattern, negated=sign.startswith("!")))
+        # Of other letters, those that differ by case need not be the same to who made the index.
+        return self._found(text) & matches if sign == "_=" and text.isascii() else matches
+
+    def _found(self, text: str) -> Q:
+        return self.column.found_by(text) if self.column.found_by else Q()
 
     def _truth(self, sign: str, value: Value) -> Q:
         known = value.lower() if isinstance(value, str) else value if isinstance(value, int) else None
