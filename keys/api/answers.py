@@ -35,6 +35,8 @@ _BY_VERB = {"GET": "getObject", "POST": "createObject", "PUT": "editObject", "DE
 _NO_LIMIT = 2**31
 #: How long it may take on SQLite to find the rows of a filter; PostgreSQL ends any statement after five seconds.
 _SECONDS = 10.0
+#: Up to so many rows are sorted for a part of them; more are walked through by their keys.
+_SORTED = 100_000
 #: How many keys of a list are read from the database at a time.
 _KEYS_AT_ONCE = 10_000
 
@@ -122,7 +124,12 @@ def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
     if end is None:
         every = array("q", keys.iterator(chunk_size=_KEYS_AT_ONCE))
         return every[start:], len(every)
-    return array("q", keys[start:end]), queryset.count()
+    total = queryset.count()
+    if start >= total:
+        return array("q"), total
+    if total <= _SORTED:
+        keys = keys.order_by(*queryset.query.order_by[:-1], filters.BY_KEY)
+    return array("q", keys[start:end]), total
 
 
 def _items(

@@ -64,7 +64,7 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
     """
     parent_is_seen = None if sees_whole_account(caller.member) else ~Q(pk=caller.member.pk)
     columns: Columns = {
-        "id": Column("id", int),
+        "id": Column("id", int, order=filters.BY_KEY),
         "username": Column("api_username", str, canonical=canonical_email, known=username_is_known(caller)),
         "email": Column("user__email", str, canonical=canonical_email),
         "openIdConnectUserName": Column("user__email", str, canonical=canonical_email),
@@ -96,7 +96,7 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
 
 #: Never the value: it would be found out digit by digit.
 _KEY_COLUMNS: Columns = {
-    "id": Column("id", int),
+    "id": Column("id", int, order=filters.BY_KEY),
     "userId": Column("holder_id", int),
     "timestampKey": Column("created_at", Seconds),
     "ipAddressRestriction": Column("allowed_addresses", str),
@@ -113,7 +113,7 @@ def username_is_known(caller: Caller) -> Q:
 
 
 _EVENT_COLUMNS: Columns = {
-    "id": Column("id", int),
+    "id": Column("id", int, order=filters.BY_KEY),
     "eventName": Column("action", str),
     "eventCreateDate": Column("time", datetime, order="at"),
     "objectName": Column(Value("User", output_field=CharField()), str),

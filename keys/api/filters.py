@@ -26,6 +26,7 @@ from typing import Any, TypeVar
 
 from django.db.models import BooleanField, Case, Exists, F, Model, OuterRef, Q, QuerySet, When
 from django.db.models.expressions import Combinable
+from django.db.models.functions import Coalesce
 from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, In, IsNull, LessThan, LessThanOrEqual
 
 from keys.api.calls import Value
@@ -51,6 +52,9 @@ _MOST = 2**63
 _MOST_OPTIONS = 10
 _TRUTHS: Mapping[str | int | None, bool] = {"true": True, "1": True, 1: True, "false": False, "0": False, 0: False}
 _NEVER = Q(pk__in=())
+#: The primary key to sort by, as an expression that no index serves. For a part of a list, PostgreSQL would walk
+#: through the keys of all accounts until it has met enough rows of this one.
+BY_KEY = Coalesce("pk", "pk")
 
 
 class Seconds:

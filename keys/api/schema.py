@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.db.models import Count as CountOf
-from django.db.models import F, Window
+from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from accounts import audit, events, queries
@@ -23,9 +23,10 @@ from accounts.hierarchy import relation
 from accounts.models import Account, Event, Member
 from accounts.new_members import default_api_username
 from accounts.policy import MemberAction, can, sees_whole_account
+from accounts.prepared import AnsweredFirst
 from keys import policy as key_policy
 from keys.api.calls import Caller, Value
-from keys.api.records import Record, Relation, Schema, Type
+from keys.api.records import Record, Relation, Schema, TooMany, Type
 from keys.models import ClassicKey
 from keys.policy import KeyAction
 
@@ -155,11 +156,22 @@ def _parents(users: Sequence[Member], caller: Caller, _: int) -> list[list[Membe
 
 
 def _children(users: Sequence[Member], _: Caller, most: int) -> list[list[Member]]:
-    children = Member.objects.filter(parent_id__in=[user.pk for user in users]).select_related("user").order_by("pk")
     below = defaultdict(list)
-    for child in children[: most + 1]:
+    for child in _at_most(most, Member.objects.filter(parent_id__in=[user.pk for user in users])):
         below[child.parent_id].append(child)
     return [below[user.pk] for user in users]
+
+
+def _at_most(most: int, members: QuerySet[Member]) -> list[Member]:
+    """Return the members with their users, by primary key. Raises TooMany.
+
+    They are put in order here: a database would sort all that there are, only for too many to be refused.
+    """
+    chosen = AnsweredFirst(F("pk"), members.values("pk")[: most + 1])
+    found = list(Member.objects.filter(chosen).select_related("user"))
+    if len(found) > most:
+        raise TooMany
+    return sorted(found, key=lambda member: member.pk)
 
 
 def _child_counts(users: Sequence[Member], _: Caller) -> list[int]:
@@ -204,8 +216,10 @@ def _logins(*outcomes: str) -> Relation:
             account_id=caller.member.account_id, subject_id__in=known, action__in=LOGIN_EVENTS, outcome__in=outcomes
         )
         newest = Window(RowNumber(), partition_by=F("subject_id"), order_by=F("number").desc())
+        # Chosen by their keys alone: somebody may have many thousands.
+        chosen = attempts.annotate(place=newest).filter(place__lte=MOST_LOGINS).order_by("-number").values("pk")
         found = defaultdict(list)
-        for event in attempts.annotate(place=newest).filter(place__lte=MOST_LOGINS).order_by("-number")[: most + 1]:
+        for event in Event.objects.filter(pk__in=chosen[: most + 1]).order_by("-number"):
             found[event.subject_id].append(Login(event, known[event.subject_id or 0]))
         return [found[user.pk] for user in users]
 
@@ -308,8 +322,8 @@ KEY = Type(
 
 
 def _users(accounts: Sequence[Account], caller: Caller, most: int) -> list[list[Member]]:
-    users = queries.visible_members(caller.member).select_related("user").order_by("pk")[: most + 1]
-    return [list(users) for _ in accounts]
+    users = _at_most(most, queries.visible_members(caller.member))
+    return [users for _ in accounts]
 
 
 def _owners(accounts: Sequence[Account], *_: object) -> list[list[Member]]:
