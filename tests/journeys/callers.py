@@ -15,8 +15,9 @@ def people(console: LiveServer) -> Cast:
     return cast_of(console)
 
 
+# Plugins know no modules: a fixture here must not be called like one of ``tests.journeys.browser``.
 @pytest.fixture
-def fresh(console: LiveServer, people: Cast) -> LiveServer:
+def restored(console: LiveServer, people: Cast) -> LiveServer:
     """The module's server with the demo as ``people`` describes it, whatever was done before."""
     console.reset()
     return console
@@ -29,12 +30,12 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def slcli(fresh: LiveServer, people: Cast, transport: str, tmp_path: Path) -> Callable[[str], Slcli]:
+def slcli(restored: LiveServer, people: Cast, transport: str, tmp_path: Path) -> Callable[[str], Slcli]:
     """A function that returns the command as somebody has set it up."""
 
     def slcli(name: str) -> Slcli:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        return Slcli(folder, fresh.url + ADDRESSES[transport], people.logins[name])
+        return Slcli(folder, restored.url + ADDRESSES[transport], people.logins[name])
 
     return slcli

@@ -103,9 +103,9 @@ class Wire:
 
 
 @pytest.fixture
-def wire(fresh: LiveServer, people: Cast) -> Wire:
+def wire(restored: LiveServer, people: Cast) -> Wire:
     """The wire to the module's server, with Marcus at this end."""
-    return Wire(fresh, people)
+    return Wire(restored, people)
 
 
 def mask(text: str) -> str:

@@ -27,9 +27,9 @@ EVERYBODY = [
 # --- Setting up -------------------------------------------------------------------------------------------------------
 
 
-def test_setup_with_a_key_tries_it_and_writes_it(fresh, people, transport, tmp_path):
-    slcli, login = Slcli(tmp_path, fresh.url), people.logins["priya"]
-    address = fresh.url + ADDRESSES[transport]
+def test_setup_with_a_key_tries_it_and_writes_it(restored, people, transport, tmp_path):
+    slcli, login = Slcli(tmp_path, restored.url), people.logins["priya"]
+    address = restored.url + ADDRESSES[transport]
     answer = slcli("setup", form="raw", typed=[address, *login, "20", "dark", "y"])
     assert answer.status == 0
     assert answer.text.endswith("Configuration Updated Successfully\n")
@@ -38,16 +38,16 @@ def test_setup_with_a_key_tries_it_and_writes_it(fresh, people, transport, tmp_p
     assert slcli("call-api", "Account", "getCurrentUser", "--mask=id").value == {"id": people.users["priya"]}
 
 
-def test_setup_with_a_wrong_key_does_not_keep_it(fresh, people, transport, tmp_path):
-    slcli, wrong = Slcli(tmp_path, fresh.url), "0" * 64
-    address = fresh.url + ADDRESSES[transport]
+def test_setup_with_a_wrong_key_does_not_keep_it(restored, people, transport, tmp_path):
+    slcli, wrong = Slcli(tmp_path, restored.url), "0" * 64
+    address = restored.url + ADDRESSES[transport]
     slcli("setup", form="raw", typed=[address, people.logins["priya"].name, wrong, "", "", "y"])
     assert "api_key = None" in slcli.config.read_text().splitlines()  # which is how this client says it
 
 
 @pytest.mark.parametrize("value", ["0" * 64, "", "not a key"])
-def test_wrong_key_is_told_by_every_command(fresh, people, transport, tmp_path, value):
-    slcli = Slcli(tmp_path, fresh.url + ADDRESSES[transport], Login(people.logins["priya"].name, value or "-"))
+def test_wrong_key_is_told_by_every_command(restored, people, transport, tmp_path, value):
+    slcli = Slcli(tmp_path, restored.url + ADDRESSES[transport], Login(people.logins["priya"].name, value or "-"))
     for command in (["user", "list"], ["account", "summary"], ["user", "detail", people.users["priya"]]):
         assert slcli(*command).whole == (1, [DENIED])
 
@@ -83,8 +83,8 @@ def test_user_list_as_a_person_reads_it(slcli, people):
     assert found[2] == [number, "1234567_priya@acme.example", "priya@acme.example", "Priya Raman", "-", "yes", "-"]
 
 
-def test_user_list_has_only_those_that_the_account_lets_one_see(fresh, slcli):
-    fresh.run("from accounts.models import Account\nAccount.objects.update(restrict_user_list=True)")
+def test_user_list_has_only_those_that_the_account_lets_one_see(restored, slcli):
+    restored.run("from accounts.models import Account\nAccount.objects.update(restrict_user_list=True)")
     rows = slcli("priya")("user", "list").value
     assert [row["displayName"] for row in rows] == ["Priya Raman", "Noor Haddad"]
     assert len(slcli("olivia")("user", "list").value) == 8
@@ -148,8 +148,8 @@ with transaction.atomic():
 """
 
 
-def test_user_detail_with_all_that_it_can_show(fresh, slcli, people):
-    fresh.run(_LOGINS)
+def test_user_detail_with_all_that_it_can_show(restored, slcli, people):
+    restored.run(_LOGINS)
     answer = slcli("olivia")(
         "user", "detail", people.users["marcus"], "--permissions", "--hardware", "--virtual", "--logins", "--events"
     )
@@ -167,8 +167,8 @@ def test_user_detail_with_all_that_it_can_show(fresh, slcli, people):
     assert [row["Type"] for row in events if "user" in row["Type"]] == ["user.sign_in_refused", "user.signed_in"]
 
 
-def test_user_detail_hides_the_logins_of_those_whose_activity_one_may_not_see(fresh, slcli, people):
-    fresh.run(_LOGINS)
+def test_user_detail_hides_the_logins_of_those_whose_activity_one_may_not_see(restored, slcli, people):
+    restored.run(_LOGINS)
     details, logins, events = slcli("priya")("user", "detail", people.users["marcus"], "--logins", "--events").values
     assert logins == []
     assert [row["Type"] for row in events] == ["member.added"]  # that he invited her
@@ -183,8 +183,8 @@ def test_user_detail_by_name(slcli, people):
     )  # fmt: skip
 
 
-def test_user_who_may_not_be_seen_is_not_there(fresh, slcli, people, transport):
-    fresh.run("from accounts.models import Account\nAccount.objects.update(restrict_user_list=True)")
+def test_user_who_may_not_be_seen_is_not_there(restored, slcli, people, transport):
+    restored.run("from accounts.models import Account\nAccount.objects.update(restrict_user_list=True)")
     command = slcli("priya")
     for number in (people.users["sam"], 99_999_999):
         text = f"Unable to find object with id of '{number}'."
@@ -235,10 +235,10 @@ def test_event_log_between_days(slcli):
     assert len(command("event-log", "get", "-d", "01/01/2001", form="raw").lines) > 5
 
 
-def test_event_log_is_in_order(fresh, slcli):
+def test_event_log_is_in_order(restored, slcli):
     """The command sorts by ``traceId`` and prints the first fifty."""
     for _ in range(3):
-        fresh.run(_LOGINS.replace('"test"', "__import__('secrets').token_hex(8)"))
+        restored.run(_LOGINS.replace('"test"', "__import__('secrets').token_hex(8)"))
     logs = slcli("olivia")("call-api", "Event_Log", "getAllObjects", "--orderBy=traceId=ASC", "--mask=eventCreateDate")
     dates = [event["eventCreateDate"] for event in logs.value]
     assert dates == sorted(dates)

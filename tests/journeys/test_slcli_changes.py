@@ -28,12 +28,12 @@ def events(server: LiveServer, count: int) -> list[list[str]]:
     return json.loads(server.run(_EVENTS.format(count=count)))
 
 
-def test_readme_shows_commands_that_work(fresh, people, tmp_path):
+def test_readme_shows_commands_that_work(restored, people, tmp_path):
     text = (ROOT / "README.md").read_text()
     settings = re.search(r"^    \[softlayer\]\n(?:    .+\n)+", text, re.MULTILINE)[0]
     commands = [shlex.split(line)[1:] for line in re.findall(r"^    (slcli .+)$", text, re.MULTILINE)]
-    slcli = Slcli(tmp_path, fresh.url)
-    settings = settings.replace("http://127.0.0.1:8000", fresh.url).replace(
+    slcli = Slcli(tmp_path, restored.url)
+    settings = settings.replace("http://127.0.0.1:8000", restored.url).replace(
         "<the value>", people.logins["marcus"].value
     )
     slcli.config.write_text(re.sub(r"^    ", "", settings, flags=re.MULTILINE))
@@ -47,50 +47,50 @@ def test_readme_shows_commands_that_work(fresh, people, tmp_path):
 # --- Keys -------------------------------------------------------------------------------------------------------------
 
 
-def test_apikey_remove_ends_the_key_at_once(fresh, slcli, people):
-    assert verify(fresh, *people.logins["priya"]) == 204
+def test_apikey_remove_ends_the_key_at_once(restored, slcli, people):
+    assert verify(restored, *people.logins["priya"]) == 204
     assert slcli("marcus")("user", "apikey", people.users["priya"], "--remove", form="raw").whole == (0, [REMOVED])
-    assert verify(fresh, *people.logins["priya"]) == 401
+    assert verify(restored, *people.logins["priya"]) == 401
     assert slcli("priya")("user", "list").whole == (1, [DENIED])
-    assert events(fresh, 1) == [
+    assert events(restored, 1) == [
         ["classic_key.deleted", "Marcus Lindqvist <marcus@acme.example>", "Priya Raman <priya@acme.example>", "success"]
     ]
 
 
-def test_apikey_remove_of_nothing_says_the_same(fresh, slcli, people):
+def test_apikey_remove_of_nothing_says_the_same(restored, slcli, people):
     """The client asks for the keys, hears of none and makes no call: so it is with a key that one may not know of."""
     for name in ("noor", "sam", "olivia"):
         assert slcli("marcus")("user", "apikey", people.users[name], "--remove", form="raw").whole == (0, [REMOVED])
-    assert verify(fresh, *people.logins["sam"]) == verify(fresh, *people.logins["olivia"]) == 204
+    assert verify(restored, *people.logins["sam"]) == verify(restored, *people.logins["olivia"]) == 204
 
 
-def test_key_that_one_may_not_know_of_is_not_found_like_no_key(fresh, slcli, people, transport):
+def test_key_that_one_may_not_know_of_is_not_found_like_no_key(restored, slcli, people, transport):
     for number in (people.keys["olivia"], people.keys["sam"], 99_999_999):
         answer = slcli("marcus")("call-api", "User_Customer", "removeApiAuthenticationKey", number)
         text = f"Unable to find object with id of '{number}'."
         assert answer.whole == failure(transport, 404, "SoftLayer_Exception_ObjectNotFound", text)
-    assert verify(fresh, *people.logins["sam"]) == verify(fresh, *people.logins["olivia"]) == 204
+    assert verify(restored, *people.logins["sam"]) == verify(restored, *people.logins["olivia"]) == 204
 
 
-def test_apikey_add_for_a_vpn_only_user_below(fresh, slcli, people):
+def test_apikey_add_for_a_vpn_only_user_below(restored, slcli, people):
     command = slcli("marcus")
     command("user", "apikey", people.users["berlin"], "--remove", form="raw")
     answer = command("user", "apikey", people.users["berlin"], "--add", form="raw")
     (line,) = answer.lines
     value = line.removeprefix(ADDED)
     assert A_VALUE.fullmatch(value)
-    assert verify(fresh, people.logins["berlin"].name, value) == 204
-    assert verify(fresh, *people.logins["berlin"]) == 401
-    assert events(fresh, 1)[0][0] == "classic_key.created"
+    assert verify(restored, people.logins["berlin"].name, value) == 204
+    assert verify(restored, *people.logins["berlin"]) == 401
+    assert events(restored, 1)[0][0] == "classic_key.created"
     assert command("user", "detail", people.users["berlin"], "--keys").value["APIKEY"] is None
 
 
-def test_apikey_refresh_of_a_vpn_only_user_below(fresh, slcli, people):
+def test_apikey_refresh_of_a_vpn_only_user_below(restored, slcli, people):
     answer = slcli("marcus")("user", "apikey", people.users["berlin"], "--refresh", form="raw")
     removed, added = answer.lines
     assert removed == REMOVED
-    assert verify(fresh, people.logins["berlin"].name, added.removeprefix(ADDED)) == 204
-    assert verify(fresh, *people.logins["berlin"]) == 401
+    assert verify(restored, people.logins["berlin"].name, added.removeprefix(ADDED)) == 204
+    assert verify(restored, *people.logins["berlin"]) == 401
 
 
 def test_apikey_refresh_of_oneself_ends_halfway(slcli, people):
@@ -99,15 +99,15 @@ def test_apikey_refresh_of_oneself_ends_halfway(slcli, people):
     assert answer.whole == (1, [REMOVED, DENIED])
 
 
-def test_apikey_add_where_there_is_one(fresh, slcli, people, transport):
+def test_apikey_add_where_there_is_one(restored, slcli, people, transport):
     for who, whose in (("priya", "priya"), ("marcus", "berlin")):
         answer = slcli(who)("user", "apikey", people.users[whose], "--add", form="raw")
         text = "Each user can only have a single API key."
         assert answer.whole == failure(transport, 500, "SoftLayer_Exception_Public", text)
-        assert verify(fresh, *people.logins[whose]) == 204
+        assert verify(restored, *people.logins[whose]) == 204
 
 
-def test_apikey_add_for_somebody_who_makes_their_own(fresh, slcli, people, transport):
+def test_apikey_add_for_somebody_who_makes_their_own(restored, slcli, people, transport):
     answer = slcli("marcus")("user", "apikey", people.users["noor"], "--add", form="raw")
     assert answer.whole == failure(
         transport,
@@ -115,7 +115,7 @@ def test_apikey_add_for_somebody_who_makes_their_own(fresh, slcli, people, trans
         "SoftLayer_Exception_PermissionDenied",
         "Users create their own key. You can create one only for a VPN-only user below you, with Manage users.",
     )
-    assert events(fresh, 1)[0] == [
+    assert events(restored, 1)[0] == [
         "permission.refused", "Marcus Lindqvist <marcus@acme.example>", "Noor Haddad <noor@acme.example>", "refused",
     ]  # fmt: skip
 
@@ -130,19 +130,19 @@ def test_apikey_add_for_an_invited_user(slcli, people, transport):
     )
 
 
-def test_restriction_is_edited_and_counts_from_the_next_call(fresh, slcli, people, transport):
+def test_restriction_is_edited_and_counts_from_the_next_call(restored, slcli, people, transport):
     key, command = people.keys["priya"], slcli("marcus")
     service, template = "User_Customer_ApiAuthentication", '{"ipAddressRestriction": "10.0.0.0/8, 192.0.2.1"}'
     assert command("call-api", service, "editObject", f"--id={key}", template).status == 0
     seen = command("call-api", service, "getObject", f"--id={key}", "--mask=id,userId,ipAddressRestriction")
     assert seen.value["ipAddressRestriction"].replace(" ", "") == "10.0.0.0/8,192.0.2.1"
-    assert verify(fresh, *people.logins["priya"]) == 401
+    assert verify(restored, *people.logins["priya"]) == 401
     assert slcli("priya")("account", "summary").whole == (1, [DENIED])
     assert command("call-api", service, "editObject", f"--id={key}", '{"ipAddressRestriction": ""}').status == 0
-    assert verify(fresh, *people.logins["priya"]) == 204
+    assert verify(restored, *people.logins["priya"]) == 204
 
 
-def test_restriction_with_a_mistake_names_it_and_changes_nothing(fresh, slcli, people, transport):
+def test_restriction_with_a_mistake_names_it_and_changes_nothing(restored, slcli, people, transport):
     template = '{"ipAddressRestriction": "10.0.0.0/8, 300.1.2.3"}'
     answer = slcli("marcus")(
         "call-api", "User_Customer_ApiAuthentication", "editObject", f"--id={people.keys['priya']}", template
@@ -150,13 +150,13 @@ def test_restriction_with_a_mistake_names_it_and_changes_nothing(fresh, slcli, p
     assert answer.status == 1
     assert "300.1.2.3" in answer.text
     assert "10.0.0.0/8" not in answer.text
-    assert verify(fresh, *people.logins["priya"]) == 204
+    assert verify(restored, *people.logins["priya"]) == 204
 
 
 # --- Users ------------------------------------------------------------------------------------------------------------
 
 
-def test_edit_details_changes_the_status(fresh, slcli, people):
+def test_edit_details_changes_the_status(restored, slcli, people):
     command = slcli("marcus")
     for status, name, accepted in ((1005, "Suspended", 401), (1001, "Active", 204), (1002, "Disabled", 401)):
         answer = command(
@@ -164,8 +164,8 @@ def test_edit_details_changes_the_status(fresh, slcli, people):
         )
         assert answer.whole == (0, [f"{people.users['priya']} updated successfully"])
         assert command("user", "detail", people.users["priya"]).value["Status"] == name
-        assert verify(fresh, *people.logins["priya"]) == accepted
-    assert events(fresh, 1)[0][:3] == [
+        assert verify(restored, *people.logins["priya"]) == accepted
+    assert events(restored, 1)[0][:3] == [
         "member.status_changed", "Marcus Lindqvist <marcus@acme.example>", "Priya Raman <priya@acme.example>",
     ]  # fmt: skip
 
@@ -179,34 +179,34 @@ def test_edit_details_of_something_else_names_it(slcli, people):
     assert answer.whole == (0, [f"{people.users['priya']} updated successfully"])
 
 
-def test_edit_details_of_somebody_one_does_not_manage(fresh, slcli, people, transport):
+def test_edit_details_of_somebody_one_does_not_manage(restored, slcli, people, transport):
     answer = slcli("priya")("user", "edit-details", people.users["sam"], "-t", '{"userStatusId": 1005}')
     assert answer.status == 1
     assert answer.text.startswith(
         f"SoftLayerAPIError({500 if transport == 'rest' else 'SoftLayer_Exception_PermissionDenied'}): "
     )
-    assert verify(fresh, *people.logins["sam"]) == 204
+    assert verify(restored, *people.logins["sam"]) == 204
 
 
-def test_delete_removes_the_user(fresh, slcli, people):
+def test_delete_removes_the_user(restored, slcli, people):
     command = slcli("marcus")
     answer = command("user", "delete", "1234567_vpn-berlin@acme.example", form="raw")
     assert answer.whole == (0, ["1234567_vpn-berlin@acme.example deleted successfully"])
     assert people.users["berlin"] not in [row["id"] for row in command("user", "list").value]
-    assert verify(fresh, *people.logins["berlin"]) == 401
+    assert verify(restored, *people.logins["berlin"]) == 401
 
 
-def test_delete_of_somebody_with_users_below_names_them(fresh, slcli, people):
+def test_delete_of_somebody_with_users_below_names_them(restored, slcli, people):
     answer = slcli("marcus")("user", "delete", people.users["priya"])
     assert answer.status == 1
     assert "Noor Haddad" in answer.text
-    assert verify(fresh, *people.logins["priya"]) == 204
+    assert verify(restored, *people.logins["priya"]) == 204
 
 
-def test_vpn_password(fresh, slcli, people):
+def test_vpn_password(restored, slcli, people):
     answer = slcli("priya")("user", "vpn-password", people.users["priya"], "--password=a new one for VPN", form="raw")
     assert answer.whole == (0, ["Successfully updated user VPN password."])
-    kept = fresh.run(
+    kept = restored.run(
         "from django.contrib.auth.hashers import check_password\n"
         "from accounts.models import Member\n"
         f"print(check_password('a new one for VPN', Member.objects.get(pk={people.users['priya']}).vpn_password))"
@@ -236,17 +236,17 @@ members = Member.objects.filter(user__email="priya@acme.example", account_id=123
         "ClassicKey.objects.filter(holder__in=members).delete()",
     ],
 )
-def test_refusal_says_the_same_whatever_the_reason(fresh, slcli, change):
+def test_refusal_says_the_same_whatever_the_reason(restored, slcli, change):
     command = slcli("priya")
     assert command("account", "summary").status == 0
-    fresh.run(_PRIYA + change)
+    restored.run(_PRIYA + change)
     assert command("account", "summary").whole == (1, [DENIED])
 
 
-def test_those_who_do_not_work_in_the_account_cannot_use_it(fresh, slcli, people, transport):
+def test_those_who_do_not_work_in_the_account_cannot_use_it(restored, slcli, people, transport):
     """Dmitri is suspended, so his key is refused. Berlin's is for calling with: it is good, but opens nothing here."""
     assert slcli("dmitri")("user", "list").whole == (1, [DENIED])
-    assert verify(fresh, *people.logins["berlin"]) == 204
+    assert verify(restored, *people.logins["berlin"]) == 204
     assert slcli("berlin")("user", "list").whole == failure(
         transport,
         500,

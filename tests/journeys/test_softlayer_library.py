@@ -18,9 +18,9 @@ USER, KEY = "SoftLayer_User_Customer", "SoftLayer_User_Customer_ApiAuthenticatio
 
 
 @pytest.fixture
-def client(fresh: LiveServer, people: Cast, transport: str):
+def client(restored: LiveServer, people: Cast, transport: str):
     """A function that returns somebody's client."""
-    return lambda name: library(fresh.url, transport, people.logins[name])
+    return lambda name: library(restored.url, transport, people.logins[name])
 
 
 def fault(call) -> tuple[int | str, str]:
@@ -66,9 +66,9 @@ def test_counts_do_not_narrow(client, people):
     assert "parent" not in plain
 
 
-def test_mask_as_a_struct_adds_relations_to_what_is_local(fresh, people):
+def test_mask_as_a_struct_adds_relations_to_what_is_local(restored, people):
     """Python sends one as such over XML-RPC alone."""
-    client = library(fresh.url, "xmlrpc", people.logins["marcus"])
+    client = library(restored.url, "xmlrpc", people.logins["marcus"])
     user = client.call(USER, "getObject", id=people.users["noor"], mask={"userStatus": {}, "parent": {"parent": {}}})
     assert user["userStatus"]["name"] == "Active"
     assert user["parent"]["parent"]["username"] == "1234567_marcus@acme.example"
@@ -104,9 +104,9 @@ def test_mask_that_cannot_be_read_is_refused(client, mask):
 # --- Filters, limits, pages -------------------------------------------------------------------------------------------
 
 
-def test_filter_with_accents_is_read_as_it_was_meant(fresh, client, people):
+def test_filter_with_accents_is_read_as_it_was_meant(restored, client, people):
     """Over XML-RPC the client declares Latin-1 and sends UTF-8."""
-    fresh.run(
+    restored.run(
         "from accounts.models import User\nUser.objects.filter(email='noor@acme.example').update(name='Zoë Ünal')"
     )
     asked = {"users": {"displayName": {"operation": "Zoë Ünal"}}}
@@ -195,8 +195,8 @@ def test_keys_and_their_users(client, people):
     }  # fmt: skip
 
 
-def test_who_may_not_be_seen_is_nowhere(fresh, client, people, transport):
-    fresh.run("from accounts.models import Account\nAccount.objects.update(restrict_user_list=True)")
+def test_who_may_not_be_seen_is_nowhere(restored, client, people, transport):
+    restored.run("from accounts.models import Account\nAccount.objects.update(restrict_user_list=True)")
     client, hidden = client("priya"), people.users["marcus"]
     for method in ("getObject", "getParent", "getChildUsers", "getApiAuthenticationKeys", "addApiAuthenticationKey"):
         answers = {fault(lambda method=method, n=n: client.call(USER, method, id=n))[1].replace(str(n), "N")
@@ -258,7 +258,7 @@ def test_own_value_is_there_for_the_asking_alone(client, people):
 # --- Changes ----------------------------------------------------------------------------------------------------------
 
 
-def test_record_sent_back_whole_with_another_restriction(fresh, client, people, transport):
+def test_record_sent_back_whole_with_another_restriction(restored, client, people, transport):
     """As the vendor's example for Python does: what else stands in the record is ignored."""
     caller = client("marcus")
     record = caller[USER].getApiAuthenticationKeys(id=people.users["priya"])[0]
@@ -269,7 +269,7 @@ def test_record_sent_back_whole_with_another_restriction(fresh, client, people, 
         record["ipAddressRestriction"],
     )
     assert caller[KEY].getUser(id=record["id"], mask="id") == {"id": people.users["priya"]}
-    assert verify(fresh, *people.logins["priya"]) == 204
+    assert verify(restored, *people.logins["priya"]) == 204
     assert client("priya")["Account"].getCurrentUser(mask="id") == {"id": people.users["priya"]}
 
 
@@ -290,7 +290,7 @@ def test_removed_key_ends_on_an_open_connection(client, people, transport):
     assert fault(lambda: caller["Account"].getCurrentUser(mask="id")) == denied(transport)
 
 
-def test_of_many_who_add_a_key_at_once_one_does(fresh, client, people, transport):
+def test_of_many_who_add_a_key_at_once_one_does(restored, client, people, transport):
     client("marcus")[USER].removeApiAuthenticationKey(people.keys["berlin"])
 
     def add(_: int) -> str:
@@ -303,7 +303,7 @@ def test_of_many_who_add_a_key_at_once_one_does(fresh, client, people, transport
         answers = list(pool.map(add, range(16)))
     (value,) = [answer for answer in answers if A_VALUE.fullmatch(answer)]
     assert set(answers) == {value, "Each user can only have a single API key."}
-    assert verify(fresh, people.logins["berlin"].name, value) == 204
+    assert verify(restored, people.logins["berlin"].name, value) == 204
 
 
 @pytest.mark.parametrize(
@@ -315,14 +315,14 @@ def test_of_many_who_add_a_key_at_once_one_does(fresh, client, people, transport
         ("é" * 40, "ü"),
     ],
 )
-def test_wrong_credentials_are_told_alike(fresh, people, transport, name, value):
-    wrong = library(fresh.url, transport, Login(name, value or people.logins["priya"].value))
+def test_wrong_credentials_are_told_alike(restored, people, transport, name, value):
+    wrong = library(restored.url, transport, Login(name, value or people.logins["priya"].value))
     assert fault(wrong["Account"].getUsers) == denied(transport)
     assert fault(wrong["Nothing"].getNothing) == denied(transport)
 
 
-def test_password_does_not_log_in(fresh, transport):
-    client = SoftLayer.Client(endpoint_url=fresh.url + ADDRESSES[transport], timeout=30)
+def test_password_does_not_log_in(restored, transport):
+    client = SoftLayer.Client(endpoint_url=restored.url + ADDRESSES[transport], timeout=30)
     _, text = fault(lambda: client.authenticate_with_password("priya@acme.example", "keytree-demo"))
     assert text
     assert not A_VALUE.search(text)
