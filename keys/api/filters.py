@@ -162,13 +162,15 @@ def narrowed(
     Args:
         rows: what there is without the filter, in any order.
         columns: what may be compared, by the names of properties; mappings stand for relations to one.
-        root: the name below which the filter speaks of the rows, if their properties are not its root. Whatever else
-            is named beside it is ignored then: some clients add an order there without being asked.
+        root: the name below which the filter speaks of the rows, if their properties are not its root. An order beside
+            it is ignored then, which some clients add without being asked.
 
     Raises BadCall for what is no filter, and Fault for what these rows cannot be asked.
     """
     named = _members(asked, "The object filter")
     if root is not None:
+        if strange := [name for name, below in named.items() if name != root and not _is_order(below)]:
+            raise Fault(f"The object filter is to speak of “{root}”, and not of “{shown(strange[0])}”.")
         named = _members(named.get(root, {}), root)
     reader = _Reader(rows.model)
     condition = reader.read(named, columns)

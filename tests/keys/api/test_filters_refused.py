@@ -159,6 +159,14 @@ def test_what_cannot_be_asked_is_refused(find: Find, asked: Any, text: str) -> N
         find({"users": asked}, root="users")
 
 
+@pytest.mark.parametrize("beside", [{"name": op("^= p")}, {"user": {}}, {"id": op("5")}, {"hardware": {"id": op("1")}}])
+def test_what_stands_beside_the_list_that_is_meant_is_refused(find: Find, beside: Any) -> None:
+    """Ignoring it would give everybody to somebody who asked for few, and whose script may go on to delete them."""
+    for asked in (beside, {"users": {"name": op("^= p")}, **beside}):
+        with pytest.raises(Fault, match="is to speak of “users”, and not of"):
+            find(asked, root="users")
+
+
 def test_number_of_values_is_bounded_over_the_whole_filter(find: Find) -> None:
     half = ["x"] * (MOST_LEAVES // 2 - 1)
     both = {"name": op("in", data=half), "shownName": op("not in", data=half)}
