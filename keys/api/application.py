@@ -15,7 +15,7 @@ from django.db import InterfaceError, OperationalError
 from accounts import queries
 from accounts.origin import Origin, begin
 from accounts.policy import may_work, reason_without_work
-from keys import verification, wsgi
+from keys import usage, verification, wsgi
 from keys.api import answers
 from keys.api.calls import Answer, Call, Caller, Credentials
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _VERSIONS = ("v3", "v3.1")
 #: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
 _BLOCK = 64 * 1024
+#: Why a call with a key that works elsewhere is refused, in the words of the activity log.
+_NO_WORK = "a SoftLayer client called, but the user's status allows nothing in the account"
 #: What browsers say of requests that a person or a page of ours made. *Source:* Fetch Metadata Request Headers.
 _OWN_SITE = {"none", "same-origin"}
 
@@ -150,6 +152,10 @@ def _caller(credentials: Credentials, origin: Origin) -> Caller:
     if member is None:
         raise NotAuthenticated
     if not may_work(member):
+        usage.collector.refused(
+            key_id=verdict.key_id, account_id=verdict.account_id, holder_id=member.pk, why=_NO_WORK,
+            address=origin.address,
+        )  # fmt: skip
         raise Denied(reason_without_work(member))
     return Caller(member, verdict.key_id, credentials.value, origin)
 

@@ -10,7 +10,7 @@ from django.db import InterfaceError, OperationalError
 
 from accounts import queries
 from accounts.enums import MemberStatus
-from accounts.models import Account, Member
+from accounts.models import Account, Event, Member
 from accounts.origin import request_id
 from keys import verification
 from keys.api.faults import Fault
@@ -99,12 +99,16 @@ def test_key_is_refused_from_the_next_call_on_and_always_alike(wire, ways, key_o
 
 
 @pytest.mark.parametrize("status", [MemberStatus.VPN_ONLY, MemberStatus.INVALID])
-def test_key_that_works_elsewhere_is_told_why_it_can_do_nothing_here(wire, ways, cast, status):
+def test_key_that_works_elsewhere_is_told_why_it_can_do_nothing_here(wire, ways, cast, collector, status):
     Member.objects.filter(pk=cast["priya"].pk).update(status=status)
     for way in ways:
         reply = way()
         assert reply.fault == (DENIED, f"Your status in this account is {status.label}, which allows nothing here.")
     assert wire.calls == []
+    collector.flush()
+    event = Event.objects.get(action="classic_key.call_refused", outcome="refused")
+    told = {"why": "a SoftLayer client called, but the user's status allows nothing in the account", "count": len(ways)}
+    assert (event.subject_id, event.address, json.loads(event.details)) == (cast["priya"].pk, "127.0.0.1", told)
 
 
 def test_member_who_is_gone_between_the_two_looks_is_refused(ways, monkeypatch):
