@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Coalesce, Concat
 from accounts import hierarchy, queries
 from accounts.models import Event, Member
 from accounts.names import canonical_email, sort_name
-from accounts.policy import sees_whole_account
+from accounts.policy import MemberAction, can, sees_whole_account
 from keys.api import filters
 from keys.api.calls import Caller
 from keys.api.calls import Value as Asked
@@ -136,8 +136,9 @@ def events(caller: Caller, visible: QuerySet[Event]) -> Rows:
 
     def load(ids: Sequence[int]) -> list[Record]:
         found = in_order(Event.objects.filter(pk__in=ids), ids)
-        actors = {event.actor_id for event in found} - {None}
-        numbers = set(seen.filter(pk__in=actors).values_list("pk", flat=True))
+        # By their keys alone: with the account beside them SQLite would go through all its members.
+        actors = Member.objects.filter(pk__in={event.actor_id for event in found} - {None})
+        numbers = {actor.pk for actor in actors if can(caller.member, MemberAction.VIEW, actor)}
         return [Happened(event, event.actor_id if event.actor_id in numbers else None) for event in found]
 
     actor = Column("actor_id", int, known=Q(Exists(seen.filter(pk=OuterRef("actor_id")))))

@@ -101,6 +101,18 @@ def test_days_of_the_log_are_found_by_the_time_or_by_few_users(logins, monkeypat
     assert [step for step in found if not re.search(BY_TIME, step)] == []
 
 
+@pytest.mark.parametrize("name", ["olivia", "marcus"])
+def test_those_who_did_it_are_loaded_by_their_keys_alone(logins, name: str) -> None:
+    """Of many keys beside an account, SQLite would rather read all members of the account."""
+    caller = caller_of(logins[name])
+    with CaptureQueriesContext(connection) as queries:
+        ask(caller, LOG, limit=5)
+    loaded = [query["sql"].partition("WHERE")[2] for query in queries if 'FROM "accounts_member"' in query["sql"]]
+    conditions = [condition for condition in loaded if '"accounts_member"."id" IN (' in condition]
+    assert len(conditions) == 1
+    assert "account_id" not in conditions[0]
+
+
 def test_days_leave_the_same_events_by_either_way(logins, monkeypatch) -> None:
     marcus, priya = logins["marcus"], logins["priya"].pk
     days = {"eventCreateDate": since(2020)}
