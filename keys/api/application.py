@@ -6,8 +6,7 @@ the call, the answer; every error on this way has the shape that its client expe
 
 import http
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 from django.core.signals import request_finished, request_started
 from django.db import InterfaceError, OperationalError
@@ -20,13 +19,16 @@ from keys.api import answers
 from keys.api.calls import Answer, Call, Caller, Credentials
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated
 from keys.api.rest import REST
-from keys.api.wire import LONGEST_BODY, Request, Resolve, Transport
+from keys.api.transport import Request, Transport
 from keys.api.xmlrpc import XMLRPC
 from keys.wsgi import Environ, StartResponse, WSGIApplication
 
 _log = logging.getLogger(__name__)
 
+_TRANSPORTS = {"/rest": REST, "/xmlrpc": XMLRPC}
 _VERSIONS = ("v3", "v3.1")
+#: Bytes of a body; a larger one is refused without being read.
+_LONGEST_BODY = 1024 * 1024
 #: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
 _BLOCK = 64 * 1024
 #: Why a call with a key that works elsewhere is refused, in the words of the activity log.
@@ -35,13 +37,16 @@ _NO_WORK = "a SoftLayer client called, but the user's status allows nothing in t
 _OWN_SITE = {"none", "same-origin"}
 
 
-_TRANSPORTS = {"/rest": REST, "/xmlrpc": XMLRPC}
-
-
 class _Unavailable(Fault):
     def __init__(self) -> None:
         text = "Keytree cannot reach its database at the moment. Try again in a few seconds."
         super().__init__(text, code="SoftLayer_Exception", status=503)
+
+
+class _OtherVerb(BadCall):
+    def __init__(self, verbs: tuple[str, ...]) -> None:
+        super().__init__(f"This address is called by {' or '.join(verbs)}.", status=405)
+        self.verbs = verbs
 
 
 class _BrokenOff(Exception):
@@ -57,9 +62,8 @@ class ApiApplication:
         *,
         headers: Mapping[str, str],
         answer: Callable[[Call, Caller], Answer] = answers.answer,
-        resolve: Resolve = answers.resolve,
     ) -> None:
-        self._next, self._answer, self._resolve = next_application, answer, resolve
+        self._next, self._answer = next_application, answer
         self._headers = [*headers.items(), ("Cache-Control", "no-store")]
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -110,17 +114,11 @@ class ApiApplication:
             raise Fault("There is nothing at this address: calls are answered below /v3.1/.", status=404)
         asked = transport.read(Request(verb, tuple(parts[2:]), _body(environ), environ))
         caller = _caller(asked.credentials, origin)
-        return self._answer(asked.call(self._resolve), caller)
+        return self._answer(asked.call(), caller)
 
 
 def _transport(path: str) -> Transport | None:
     return next((transport for place, transport in _TRANSPORTS.items() if wsgi.is_below(place, path)), None)
-
-
-class _OtherVerb(BadCall):
-    def __init__(self, verbs: tuple[str, ...]) -> None:
-        super().__init__(f"This address is called by {' or '.join(verbs)}.", status=405)
-        self.verbs = verbs
 
 
 def _body(environ: Environ) -> bytes:
@@ -130,15 +128,15 @@ def _body(environ: Environ) -> bytes:
     if said:
         if not (said.isascii() and said.isdecimal()):
             raise BadCall("Bad request: its length is no number.")
-        if len(said) > len(str(LONGEST_BODY)) or int(said) > LONGEST_BODY:
+        if len(said) > len(str(_LONGEST_BODY)) or int(said) > _LONGEST_BODY:
             raise too_large
     elif not environ.get("wsgi.input_terminated"):
         return b""
     try:
-        body: bytes = environ["wsgi.input"].read(int(said) if said else LONGEST_BODY + 1)
+        body: bytes = environ["wsgi.input"].read(int(said) if said else _LONGEST_BODY + 1)
     except Exception:  # noqa: BLE001 - whatever servers raise when the other end stops in the middle
         raise BadCall("Bad request: its body did not arrive.") from None
-    if len(body) > LONGEST_BODY:
+    if len(body) > _LONGEST_BODY:
         raise too_large
     if said and len(body) < int(said):
         raise BadCall("Bad request: its body did not arrive.")
@@ -146,7 +144,10 @@ def _body(environ: Environ) -> bytes:
 
 
 def _caller(credentials: Credentials, origin: Origin) -> Caller:
-    """Return who calls, with all that policies ask of them. Raises NotAuthenticated, Denied, Unavailable."""
+    """Return who calls, with all that policies ask of them; two queries.
+
+    Raises NotAuthenticated, Denied, and ``verification.Unavailable``.
+    """
     verdict = verification.verify(credentials.username, credentials.value.text, origin.address)
     member = queries.member_of(verdict.account_id, verdict.member_id) if verdict.accepted else None
     if member is None:
@@ -186,7 +187,7 @@ class _Reply:
         yield from self.blocks
 
 
-def _blocks(parts: Iterator[str]) -> Any:
+def _blocks(parts: Iterator[str]) -> Generator[bytes]:
     """Yield the parts in UTF-8, put together to blocks; the last one alone is smaller than the others."""
     made, size = [], 0
     for part in parts:

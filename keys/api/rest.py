@@ -6,25 +6,17 @@ read does not depend on the type of content.
 *Source:* SoftLayer API reference, "REST"; docs/clients.md says what each client sends.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from json import JSONEncoder
+from typing import Any
 from urllib.parse import parse_qsl
 
+from keys.api.answers import resolve
 from keys.api.calls import Answer, Call, Value
 from keys.api.faults import BadCall, Fault, NotFound
-from keys.api.wire import (
-    MOST_DIGITS,
-    Asked,
-    Request,
-    Resolve,
-    Transport,
-    basic_credentials,
-    check_text,
-    from_json,
-    quoted,
-)
+from keys.api.transport import DEEPEST, MOST, MOST_DIGITS, Asked, Request, Transport, basic_credentials
 
 #: Service, id and method.
 _MOST_PARTS = 3
@@ -33,6 +25,9 @@ _DIGITS = re.compile("[0-9]+").fullmatch
 _LIMIT = re.compile(f"(?:([0-9]{{1,{MOST_DIGITS}}}),)?([0-9]{{1,{MOST_DIGITS}}})").fullmatch
 _PARAMETERS = ("objectMask", "objectFilter", "resultLimit")
 _MOST_PARAMETERS = 100
+_LARGEST = 10**MOST_DIGITS
+#: Characters of a name or a number in an answer that quotes it.
+_QUOTED = 60
 
 
 def _read(request: Request) -> Asked:
@@ -42,7 +37,7 @@ def _read(request: Request) -> Asked:
     return Asked(basic_credentials(request), partial(_call, request))
 
 
-def _call(request: Request, resolve: Resolve) -> Call:
+def _call(request: Request) -> Call:
     *before, last = request.parts
     service, *further = [*before, last.removesuffix(".json")]
     if not _NAME(service):
@@ -51,9 +46,9 @@ def _call(request: Request, resolve: Resolve) -> Call:
     if further and (_DIGITS(further[0]) or len(further) == _MOST_PARTS - 1):
         object_id = _number(further.pop(0))
     if further and not _NAME(further[0]):
-        raise Fault(f'Function ("{quoted(further[0])}") is not a valid method for this service.')
+        raise Fault(f'Function ("{_quoted(further[0])}") is not a valid method for this service.')
     query = _query(request.environ.get("QUERY_STRING", ""))
-    offset, limit = _bounds(query.get("resultLimit", ""))
+    offset, limit = _offset_and_limit(query.get("resultLimit", ""))
     return Call(
         service=service,
         method=resolve(service, further[0] if further else None, request.verb),
@@ -69,7 +64,7 @@ def _call(request: Request, resolve: Resolve) -> Call:
 
 def _number(text: str) -> int:
     if not _DIGITS(text) or len(text) > MOST_DIGITS:
-        raise NotFound(quoted(text))
+        raise NotFound(_quoted(text))
     return int(text)
 
 
@@ -88,11 +83,11 @@ def _query(sent: str) -> dict[str, str]:
     if len(found) < len(known):
         raise BadCall("Bad request: a parameter of the query is there twice.")
     for text in found.values():
-        check_text(text)
+        _check_text(text)
     return found
 
 
-def _bounds(text: str) -> tuple[int, int | None]:
+def _offset_and_limit(text: str) -> tuple[int, int | None]:
     """Return offset and limit of ``OFFSET,LIMIT`` or ``LIMIT``; a limit of 0 is none."""
     if not text:
         return 0, None
@@ -103,7 +98,7 @@ def _bounds(text: str) -> tuple[int, int | None]:
 
 
 def _filter(text: str) -> Mapping[str, Value]:
-    asked = from_json(text) if text else {}
+    asked = _from_json(text) if text else {}
     if not isinstance(asked, dict):
         raise BadCall("Bad request: objectFilter is a JSON object.")
     return asked
@@ -116,7 +111,7 @@ def _arguments(verb: str, body: bytes) -> Sequence[Value]:
         # No client sends one. A template in it would change something by GET, and proxies may drop it.
         raise BadCall("Bad request: a GET has no body. Send arguments by POST.")
     try:
-        sent = from_json(body.decode("utf-8-sig"))
+        sent = _from_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise BadCall("Bad request: the body is not UTF-8.") from None
     arguments = sent.get("parameters") if isinstance(sent, dict) else sent
@@ -127,8 +122,66 @@ def _arguments(verb: str, body: bytes) -> Sequence[Value]:
     return arguments
 
 
+def _quoted(text: str) -> str:
+    """Return what was sent as an answer may repeat it: short, and in ASCII that prints."""
+    return "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in text[:_QUOTED])
+
+
+def _from_json(text: str) -> Value:
+    """Return the value that a text is in JSON. Raises BadCall for what is none, or is more than any call needs."""
+    try:
+        value: Value = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise BadCall("Bad request: that is not JSON.") from None
+    _check(value)
+    return value
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _check(value: Value) -> None:
+    """Raise BadCall if ``value`` is too deep or too large, or holds what no database or document can take."""
+    level, seen = [value], 0
+    for _ in range(DEEPEST):
+        seen += len(level)
+        if seen > MOST:
+            raise BadCall(f"Bad request: more than {MOST:,} values.")
+        below: list[Value] = []
+        for part in level:
+            if isinstance(part, dict):
+                for name in part:
+                    _check_text(name)
+                below += part.values()
+            elif isinstance(part, list):
+                below += part
+            elif isinstance(part, str):
+                _check_text(part)
+            elif isinstance(part, (int, float)) and not abs(part) < _LARGEST:  # so that what is no number fails too
+                raise BadCall("Bad request: a number is too large.")
+        if not below:
+            return
+        level = below
+    raise BadCall(f"Bad request: values lie more than {DEEPEST} deep in each other.")
+
+
+def _check_text(text: str) -> None:
+    """Raise BadCall for a text that no database can take: one with a NUL character, or half of a character."""
+    if "\0" in text or not _is_whole(text):
+        raise BadCall("Bad request: a text has characters that are none.")
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 # Escaped, so that neither half of a character nor a line separator comes out as it is.
-_encode = JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
+_encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
 
 
 def _written(answer: Answer) -> Iterator[str]:

@@ -20,17 +20,7 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from keys.api.calls import Answer, Call, Credentials, Value
 from keys.api.faults import BadCall, Fault, NotAuthenticated
-from keys.api.wire import (
-    DEEPEST,
-    MOST,
-    MOST_DIGITS,
-    Asked,
-    Request,
-    Resolve,
-    Transport,
-    basic_credentials,
-    whole_number,
-)
+from keys.api.transport import DEEPEST, MOST, MOST_DIGITS, Asked, Request, Transport, basic_credentials
 
 
 class _NotWellFormed(Fault):
@@ -79,8 +69,8 @@ def _credentials(presented: Value) -> Credentials:
     return Credentials.of(username, value)
 
 
-def _call(service: str, method: str, headers: Mapping[str, Value], arguments: list[Value], _: Resolve) -> Call:
-    limit, offset = _bounds(headers.get("resultLimit"))
+def _call(service: str, method: str, headers: Mapping[str, Value], arguments: list[Value]) -> Call:
+    offset, limit = _offset_and_limit(headers.get("resultLimit"))
     return Call(
         service=service,
         method=method,
@@ -109,7 +99,7 @@ def _object_id(entry: Value) -> int | None:
     given = _struct(entry).get("id")
     if isinstance(given, str) and re.fullmatch(f"[0-9]{{1,{MOST_DIGITS}}}", given):
         given = int(given)
-    number = whole_number(given)
+    number = _whole_number(given)
     if number is None:
         raise _BadHeaders
     return number
@@ -122,13 +112,20 @@ def _mask(entry: Value) -> str | Mapping[str, Value] | None:
     return asked or None
 
 
-def _bounds(entry: Value) -> tuple[int | None, int]:
-    """Return limit and offset of ``{limit, offset}``; a limit of 0 is none."""
+def _offset_and_limit(entry: Value) -> tuple[int, int | None]:
+    """Return offset and limit of ``{limit, offset}``; a limit of 0 is none."""
     asked = _struct(entry)
-    limit, offset = (whole_number(asked.get(name) or 0) for name in ("limit", "offset"))
-    if limit is None or offset is None:
+    offset, limit = (_whole_number(asked.get(name) or 0) for name in ("offset", "limit"))
+    if offset is None or limit is None:
         raise BadCall("Bad request: limit and offset of resultLimit are whole numbers.")
-    return limit or None, offset
+    return offset, limit or None
+
+
+def _whole_number(value: Value) -> int | None:
+    """Return a whole number from 0; none for anything else."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < 10**MOST_DIGITS else None
 
 
 # --- Documents --------------------------------------------------------------------------------------------------------

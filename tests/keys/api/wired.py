@@ -116,7 +116,7 @@ class Wire:
     callers: list[Caller] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.application = ApiApplication(django, headers=ALWAYS, answer=self._answer, resolve=self._resolve)
+        self.application = ApiApplication(django, headers=ALWAYS, answer=self._answer)
 
     def _answer(self, call: Call, caller: Caller) -> Answer:
         self.calls.append(call)
@@ -124,12 +124,6 @@ class Wire:
         if isinstance(self.gives, Exception):
             raise self.gives
         return Answer(self.gives, self.total)
-
-    def _resolve(self, service: str, method: str | None, verb: str) -> str:
-        by_verb = {"GET": "getObject", "POST": "createObject", "PUT": "editObject", "DELETE": "deleteObject"}
-        if method is None:
-            return by_verb[verb]
-        return f"get{method}" if method[0].isupper() else method
 
     @property
     def call(self) -> Call:
