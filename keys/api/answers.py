@@ -16,7 +16,7 @@ from keys.api.faults import Fault, shown
 from keys.api.masks import Mask
 from keys.api.methods import accounts, keys, users, words
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
-from keys.api.records import MOST_AT_ONCE, MOST_BELOW, MOST_BELOW_EACH, Form, Room, TooMany, Type
+from keys.api.records import MOST_AT_ONCE, MOST_BELOW, MOST_BELOW_EACH, Budget, Context, TooMany, Type
 from keys.api.schema import SCHEMA
 
 SERVICES: Mapping[str, Methods] = {
@@ -55,7 +55,7 @@ def resolve(service: str, method: str | None, verb: str) -> str:
 
 def answer(call: Call, caller: Caller) -> Answer:
     """Return the result of ``call`` for ``caller``, who may work. Raises Fault, always before the first item."""
-    form = Form(caller, call.includes_types)
+    context = Context(caller, call.includes_types)
     match _method(call):
         case Plain(run):
             value = run(call, caller)
@@ -64,17 +64,17 @@ def answer(call: Call, caller: Caller) -> Answer:
             mask = _mask(call, type_)
             _refuse_filter(call)
             record = find(call, caller)
-            found = [] if record is None else SCHEMA.written([record], type_, mask, form)
+            found = [] if record is None else SCHEMA.written([record], type_, mask, context)
             return Answer(found[0] if found else None)
         case Few(type_, records, root):
             mask = _mask(call, type_)
             _refuse_filter(call, root)
-            few = SCHEMA.written(records(call, caller), type_, mask, form)
+            few = SCHEMA.written(records(call, caller), type_, mask, context)
             return Answer(few[slice(*_bounds(call))], total=len(few))
         case Many(type_, rows, root):
             mask, seen = _mask(call, type_), rows(call, caller)
             chosen, total = _found(seen.narrowed(call.object_filter, root), call)
-            return Answer(_items(chosen, seen, type_, mask, form), total)
+            return Answer(_items(chosen, seen, type_, mask, context), total)
 
 
 def _method(call: Call) -> Method:
@@ -133,23 +133,26 @@ def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
 
 
 def _items(
-    chosen: "array[int]", rows: Rows, type_: Type, mask: Mask | None, form: Form
+    chosen: "array[int]", rows: Rows, type_: Type, mask: Mask | None, context: Context
 ) -> Iterable[Mapping[str, Value]]:
     """Return the items of a list; those of a long one in batches, which are loaded and written while it is sent.
 
-    Where the mask does not bound how much is below a row, the whole answer is made at once: it may turn out to be too
-    much, and every refusal comes before the first item.
+    Where the mask does not bound how much is below a row, the whole answer is made at once, within one budget: it may
+    turn out to be too much, and every refusal comes before the first item. Raises TooMany.
     """
     below, is_long = SCHEMA.most_below(type_, mask), len(chosen) > MOST_AT_ONCE
-    if len(chosen) > MOST_BELOW if below is None else is_long and below > MOST_BELOW_EACH:
+    if below is None:
+        is_too_much, size = len(chosen) > MOST_BELOW, MOST_AT_ONCE
+    else:
+        is_too_much, size = is_long and below > MOST_BELOW_EACH, min(MOST_AT_ONCE, MOST_BELOW // max(below, 1))
+    if is_too_much:
         raise TooMany
-    size = min(MOST_AT_ONCE, MOST_BELOW // max(below or 0, 1))
     batches = (
         SCHEMA.written(
             rows.load(chosen[start : start + size].tolist()),
             type_,
             mask,
-            form if below is None else replace(form, room=Room()),
+            context if below is None else replace(context, budget=Budget()),
         )
         for start in range(0, len(chosen), size)
     )

@@ -77,7 +77,7 @@ class Type:
     is_open: bool = False
 
 
-class Room:
+class Budget:
     """How many records may still be written below those that are asked for."""
 
     def __init__(self) -> None:
@@ -91,12 +91,12 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Form:
+class Context:
     """For whom records are written, whether each begins with its type, and how many there may be below them."""
 
     caller: Caller
-    with_types: bool = False
-    room: Room = field(default_factory=Room)
+    includes_types: bool = False
+    budget: Budget = field(default_factory=Budget)
 
 
 class Schema:
@@ -132,15 +132,15 @@ class Schema:
         return total
 
     def written(
-        self, records: Sequence[Record], type_: Type, mask: Mask | None, form: Form
+        self, records: Sequence[Record], type_: Type, mask: Mask | None, context: Context
     ) -> list[Mapping[str, Value]]:
         """Return those of ``records`` that the caller may know of, with what the mask asks for; it has been checked.
 
         Raises TooMany.
         """
-        seen = [record for record in records if type_.is_visible(record, form.caller)]
-        made = _Writing(self._types, form).level(seen, type_, mask or _EVERYTHING_LOCAL)
-        form.room.take(sum(one.size - 1 for one in made))
+        seen = [record for record in records if type_.is_visible(record, context.caller)]
+        made = _Writing(self._types, context).level(seen, type_, mask or _EVERYTHING_LOCAL)
+        context.budget.take(sum(one.size - 1 for one in made))
         return [one.value for one in made]
 
 
@@ -155,11 +155,11 @@ class _Written:
 class _Writing:
     """Writes records level by level, and counts what is loaded."""
 
-    def __init__(self, types: Mapping[str, Type], form: Form) -> None:
+    def __init__(self, types: Mapping[str, Type], context: Context) -> None:
         self._types = types
-        self._caller = form.caller
-        self._with_types = form.with_types
-        self._left = form.room.left
+        self._caller = context.caller
+        self._includes_types = context.includes_types
+        self._left = context.budget.left
 
     def level(self, records: Sequence[Record], type_: Type, mask: Mask) -> list[_Written]:
         """Return the records with all that is below them. Raises TooMany."""
@@ -175,7 +175,7 @@ class _Writing:
         }
         made = []
         for place, record in enumerate(records):
-            value: dict[str, Value] = {"complexType": type_.name} if self._with_types else {}
+            value: dict[str, Value] = {"complexType": type_.name} if self._includes_types else {}
             size = 1
             for name, read in reads.items():
                 if (found := read(record, caller)) is not None:

@@ -8,7 +8,7 @@ whatever way it was reached.
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -35,8 +35,8 @@ MOST_LOGINS = 100
 
 
 @dataclass(frozen=True)
-class Status:
-    """A user's status as SoftLayer numbers and names it."""
+class Named:
+    """Something that SoftLayer numbers and names: a user's status, or a group of permissions."""
 
     id: int
     key_name: str
@@ -59,29 +59,21 @@ class Happened:
     actor_id: int | None
 
 
-@dataclass(frozen=True)
-class Department:
-    """A group of permissions; there is one."""
-
-    id: int = 1
-    key_name: str = "ACCOUNT"
-    name: str = "Account"
-
-
-_PENDING = Status(1004, "PENDING", "Pending")
+_PENDING = Named(1004, "PENDING", "Pending")
 STATUSES = {
-    MemberStatus.ACTIVE: Status(1001, "ACTIVE", "Active"),
-    MemberStatus.DISABLED_CLASSIC: Status(1002, "DISABLED", "Disabled"),
+    MemberStatus.ACTIVE: Named(1001, "ACTIVE", "Active"),
+    MemberStatus.DISABLED_CLASSIC: Named(1002, "DISABLED", "Disabled"),
     MemberStatus.PENDING: _PENDING,
     MemberStatus.PROCESSING: _PENDING,
-    MemberStatus.SUSPENDED: Status(1005, "SUSPENDED", "Suspended"),
-    MemberStatus.INVALID: Status(1006, "IAMID_INVALID", "Invalid"),
-    MemberStatus.VPN_ONLY: Status(1022, "VPN_ONLY", "VPN-only"),
+    MemberStatus.SUSPENDED: Named(1005, "SUSPENDED", "Suspended"),
+    MemberStatus.INVALID: Named(1006, "IAMID_INVALID", "Invalid"),
+    MemberStatus.VPN_ONLY: Named(1022, "VPN_ONLY", "VPN-only"),
 }
 #: What a user is set to, to be removed from the account.
-CANCEL_PENDING = Status(1021, "CANCEL_PENDING", "Cancel pending")
+CANCEL_PENDING = Named(1021, "CANCEL_PENDING", "Cancel pending")
 PERMISSIONS = tuple(PERMISSION_LABELS)
-DEPARTMENT = Department()
+#: The group of all permissions; there is no other.
+ONLY_DEPARTMENT = Named(1, "ACCOUNT", "Account")
 LOGIN_EVENTS = (events.SIGNED_IN, events.SIGN_IN_REFUSED)
 
 _USER, _KEY, _ACCOUNT = "SoftLayer_User_Customer", "SoftLayer_User_Customer_ApiAuthentication", "SoftLayer_Account"
@@ -145,14 +137,19 @@ def _accounts(records: Sequence[Record], caller: Caller, _: int) -> list[list[Ac
     return [[caller.member.account] for _ in records]  # whoever is seen is in it
 
 
-def _statuses(users: Sequence[Member], *_: object) -> list[list[Status]]:
+def _statuses(users: Sequence[Member], *_: object) -> list[list[Named]]:
     return [[STATUSES[MemberStatus(user.status)]] for user in users]
 
 
 def _parents(users: Sequence[Member], caller: Caller, _: int) -> list[list[Member]]:
-    ids = {user.parent_id for user in users if user.parent_id is not None and sees_parent(caller, user)}
-    found = {parent.pk: parent for parent in Member.objects.filter(pk__in=ids).select_related("user")}
-    return [[found[user.parent_id]] if user.parent_id in found else [] for user in users]
+    return _one_each([user.parent_id if sees_parent(caller, user) else None for user in users])
+
+
+def _one_each(ids: Sequence[int | None]) -> list[list[Member]]:
+    """Return for each id the member who has it, if there is one; one query."""
+    members = Member.objects.filter(pk__in={pk for pk in ids if pk is not None}).select_related("user")
+    found = {member.pk: member for member in members}
+    return [[found[pk]] if pk in found else [] for pk in ids]
 
 
 def _children(users: Sequence[Member], _: Caller, most: int) -> list[list[Member]]:
@@ -299,9 +296,7 @@ def _value(key: ClassicKey, caller: Caller) -> Value:
 
 
 def _holders(keys: Sequence[ClassicKey], _: Caller, __: int) -> list[list[Member]]:
-    ids = {key.holder_id for key in keys}
-    found = {holder.pk: holder for holder in Member.objects.filter(pk__in=ids).select_related("user")}
-    return [[found[key.holder_id]] if key.holder_id in found else [] for key in keys]
+    return _one_each([key.holder_id for key in keys])
 
 
 KEY = Type(
@@ -397,16 +392,14 @@ LOGIN = Type(
 )
 
 
-# Words
+# What there is to choose from
 
-STATUS = Type(
-    _STATUS,
-    local={
-        "id": lambda status, _: status.id,
-        "keyName": lambda status, _: status.key_name,
-        "name": lambda status, _: status.name,
-    },
-)
+_NAMES: Mapping[str, Callable[[Record, Caller], Value]] = {
+    "id": lambda named, _: named.id,
+    "keyName": lambda named, _: named.key_name,
+    "name": lambda named, _: named.name,
+}
+STATUS = Type(_STATUS, local=_NAMES)
 
 
 def _of_permissions(name: str) -> Type:
@@ -424,13 +417,9 @@ def _of_permissions(name: str) -> Type:
 
 
 PERMISSION, ACTION, ROLE = _of_permissions(_PERMISSION), _of_permissions(_ACTION), _of_permissions(_ROLE)
-DEPARTMENT_TYPE = Type(
+DEPARTMENT = Type(
     "SoftLayer_User_Permission_Department",
-    local={
-        "id": lambda department, _: department.id,
-        "keyName": lambda department, _: department.key_name,
-        "name": lambda department, _: department.name,
-    },
+    local=_NAMES,
     relations={
         "permissions": Relation(
             _ACTION, lambda records, *_: [PERMISSIONS for _ in records], is_list=True, most=len(PERMISSIONS)
@@ -440,5 +429,5 @@ DEPARTMENT_TYPE = Type(
 ANYTHING = Type(_ANYTHING, is_open=True)
 
 SCHEMA = Schema(
-    USER, KEY, ACCOUNT, EVENT, LOGIN, STATUS, PERMISSION, ACTION, ROLE, DEPARTMENT_TYPE, ANYTHING,
+    USER, KEY, ACCOUNT, EVENT, LOGIN, STATUS, PERMISSION, ACTION, ROLE, DEPARTMENT, ANYTHING,
 )  # fmt: skip

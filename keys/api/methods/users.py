@@ -14,7 +14,7 @@ from keys.api.columns import Rows
 from keys.api.faults import Denied, Fault, InvalidValue, NotFound, shown
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
 from keys.api.methods.subjects import argument, as_number, key_numbered, refusals_recorded, user_of
-from keys.api.records import Form, Record
+from keys.api.records import Context, Record
 from keys.api.schema import (
     ACCOUNT,
     ANYTHING,
@@ -29,7 +29,7 @@ from keys.api.schema import (
     STATUSES,
     USER,
     Login,
-    Status,
+    Named,
     permissions_of,
 )
 from keys.models import ClassicKey
@@ -52,7 +52,7 @@ def _account(call: Call, caller: Caller) -> Record:
     return caller.member.account
 
 
-def _status(call: Call, caller: Caller) -> Status:
+def _status(call: Call, caller: Caller) -> Named:
     return STATUSES[MemberStatus(user_of(call, caller).status)]
 
 
@@ -138,7 +138,7 @@ def _edit(call: Call, caller: Caller) -> bool:
     user, template = user_of(call, caller), argument(call, 0)
     if not isinstance(template, Mapping):
         raise InvalidValue("Please provide a record with the properties to change.")
-    present = SCHEMA.written([user], USER, None, Form(caller))[0]
+    present = SCHEMA.written([user], USER, None, Context(caller))[0]
     changed = [
         name
         for name, value in template.items()

@@ -12,8 +12,8 @@ from keys.api.schema import (
     ACTION,
     CANCEL_PENDING,
     DEPARTMENT,
-    DEPARTMENT_TYPE,
     EVENT,
+    ONLY_DEPARTMENT,
     PERMISSION,
     PERMISSIONS,
     STATUS,
@@ -42,4 +42,4 @@ STATUS_METHODS: Methods = {
 }
 ACTION_METHODS: Methods = {"getAllObjects": Few(ACTION, lambda *_: PERMISSIONS)}
 PERMISSION_METHODS: Methods = {"getAllObjects": Few(PERMISSION, lambda *_: PERMISSIONS)}
-DEPARTMENT_METHODS: Methods = {"getAllObjects": Few(DEPARTMENT_TYPE, lambda *_: [DEPARTMENT])}
+DEPARTMENT_METHODS: Methods = {"getAllObjects": Few(DEPARTMENT, lambda *_: [ONLY_DEPARTMENT])}

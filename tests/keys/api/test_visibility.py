@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from accounts.models import Account, Event, Member
-from keys.api.records import Form
+from keys.api.records import Context
 from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Happened, Login
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
@@ -156,6 +156,6 @@ def test_every_record_is_asked_about_wherever_it_came_from(cast, key_of) -> None
         (LOGIN, [Login(event, sam), Login(event, stranger)]),
     ]  # fmt: skip
     for type_, records in hidden:
-        assert SCHEMA.written(records, type_, None, Form(marcus)) == []
-    shown = [len(SCHEMA.written(found, type_, None, Form(caller_of(cast["olivia"])))) for type_, found in hidden]
+        assert SCHEMA.written(records, type_, None, Context(marcus)) == []
+    shown = [len(SCHEMA.written(found, type_, None, Context(caller_of(cast["olivia"])))) for type_, found in hidden]
     assert shown == [2, 2, 0, 0, 1]
