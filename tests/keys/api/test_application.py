@@ -15,39 +15,13 @@ from accounts.origin import request_id
 from keys import verification
 from keys.api.faults import Fault
 from keys.models import ClassicKey
-from tests.keys.api.wired import Wire, connection_kept, document, headed
+from tests.keys.api.wired import PATHS, PRIYA, connection_kept, document, headed, raising
 from tests.keys.calls import basic, forgeries
 
 pytestmark = pytest.mark.django_db
 
-NAME = "1234567_priya@acme.example"
-PATHS = ("/rest/v3.1/SoftLayer_Account/getObject", "/xmlrpc/v3.1/SoftLayer_Account")
 WRONG = ("SoftLayer_Exception", "Invalid API token.")
 DENIED = "SoftLayer_Exception_PermissionDenied"
-
-
-@pytest.fixture
-def wire(cast) -> Wire:
-    return Wire()
-
-
-@pytest.fixture
-def ways(wire, value_of):
-    """The same call in every way in which a key can come with it: each a function of what else the request has."""
-    value = value_of("priya")
-    header, call = {"Authorization": basic(NAME, value)}, document("getObject", headed(NAME, value))
-    without = document("getObject", {"headers": {}})
-
-    def rest(headers=None, **environ):
-        return wire.send("GET", PATHS[0], headers={**header, **(headers or {})}, **environ)
-
-    def xmlrpc(headers=None, **environ):
-        return wire.send("POST", PATHS[1], call, headers=headers, **environ)
-
-    def xmlrpc_with_header(headers=None, **environ):
-        return wire.send("POST", PATHS[1], without, headers={**header, **(headers or {})}, **environ)
-
-    return [rest, xmlrpc, xmlrpc_with_header]
 
 
 def is_refused(reply) -> bool:
@@ -121,7 +95,7 @@ def test_member_who_is_gone_between_the_two_looks_is_refused(ways, monkeypatch):
     [
         (None, ("SoftLayer_Exception", "No valid authentication headers found.")),
         ("", ("SoftLayer_Exception", "No valid authentication headers found.")),
-        ("Basic", WRONG), ("Basic x", WRONG), ("Bearer eyJ", WRONG), (basic(NAME, "0" * 64), WRONG),
+        ("Basic", WRONG), ("Basic x", WRONG), ("Bearer eyJ", WRONG), (basic(PRIYA, "0" * 64), WRONG),
         (basic("apikey", "x" * 44), WRONG), (basic("", ""), WRONG), (basic("12", "token"), WRONG),
     ],
 )  # fmt: skip
@@ -133,8 +107,8 @@ def test_rest_without_a_key_that_works_is_401(wire, header, fault):
 
 
 def test_credentials_in_the_query_or_in_other_headers_are_not_read(wire, value_of):
-    header, value = basic(NAME, value_of("priya")), value_of("priya")
-    for query in (f"username={NAME}&apiKey={value}", f"Authorization={header}", f"user={NAME}&password={value}"):
+    header, value = basic(PRIYA, value_of("priya")), value_of("priya")
+    for query in (f"username={PRIYA}&apiKey={value}", f"Authorization={header}", f"user={PRIYA}&password={value}"):
         assert wire.rest("GET", f"SoftLayer_Account?{query}").status == 401
     for name in ("Proxy-Authorization", "X-Authorization", "Cookie", "IAM-ApiKey"):
         assert wire.rest("GET", "SoftLayer_Account", headers={name: header}).status == 401
@@ -202,7 +176,7 @@ def test_request_that_a_person_makes_is_answered(ways, site):
 
 @pytest.mark.parametrize("verb", ["HEAD", "OPTIONS", "PATCH", "TRACE"])
 def test_other_verbs_run_nothing(wire, value_of, verb):
-    header = {"Authorization": basic(NAME, value_of("priya"))}
+    header = {"Authorization": basic(PRIYA, value_of("priya"))}
     for path, allowed in zip(PATHS, ("GET, POST, PUT, DELETE", "POST"), strict=True):
         reply = wire.send(verb, path, headers={**header, "X-HTTP-Method-Override": "POST"})
         assert (reply.status, reply.headers["Allow"]) == (405, allowed)
@@ -216,7 +190,7 @@ def test_xmlrpc_is_posted(wire, ways, verb):
 
 
 def test_head_tells_nothing_of_what_get_would_have_made(wire, value_of):
-    header = {"Authorization": basic(NAME, value_of("priya"))}
+    header = {"Authorization": basic(PRIYA, value_of("priya"))}
     for path in ("/rest/v3.1/SoftLayer_User_Customer/1/addApiAuthenticationKey", "/rest/", "/xmlrpc/"):
         reply = wire.send("HEAD", path, headers=header)
         assert (reply.status, wire.calls) == (405, [])
@@ -291,14 +265,14 @@ def test_body_without_a_length_is_read_up_to_the_limit(wire, ways, value_of):
         reply = way(CONTENT_LENGTH="", **{"wsgi.input": body, "wsgi.input_terminated": True})
         assert reply.fault[1] == "Bad request: the body is larger than 1 MiB."
         assert body.tell() == MEBIBYTE + 1
-    sent = document("getObject", headed(NAME, value_of("priya")))
+    sent = document("getObject", headed(PRIYA, value_of("priya")))
     more: dict[str, Any] = {"CONTENT_LENGTH": "", "wsgi.input": Body(sent), "wsgi.input_terminated": True}
     assert not is_refused(wire.send("POST", PATHS[1], **more))
 
 
 def test_body_of_1_mib_is_read(wire, value_of):
     sent = json.dumps({"parameters": ["x" * (MEBIBYTE - 20)]})
-    header = {"Authorization": basic(NAME, value_of("priya"))}
+    header = {"Authorization": basic(PRIYA, value_of("priya"))}
     assert len(sent) == MEBIBYTE
     assert wire.rest("POST", "SoftLayer_Account/getUsers", sent, headers=header).status == 200
     assert wire.rest("POST", "SoftLayer_Account/getUsers", sent + " ", headers=header).status == 413
@@ -336,13 +310,6 @@ def test_connection_that_ends_in_the_body_is_no_fault_of_ours(ways, caplog):
 
 
 # --- What goes wrong --------------------------------------------------------------------------------------------------
-
-
-def raising(error: Exception):
-    def fail(*_: object, **__: object):
-        raise error
-
-    return fail
 
 
 @pytest.mark.parametrize("error", [OperationalError("secret"), InterfaceError("secret")])
@@ -394,8 +361,8 @@ def test_log_names_refused_calls_without_what_they_were_made_with(wire, ways, va
     wire.gives = Fault("text")
     for way in ways:
         way(QUERY_STRING=f"apiKey={value}")
-    wire.rest("GET", f"SoftLayer_Account?apiKey={value}", headers={"Authorization": basic(NAME, value + "x")})
-    wire.xmlrpc("SoftLayer_Account", document("getObject", headed(NAME, value + "x")))
+    wire.rest("GET", f"SoftLayer_Account?apiKey={value}", headers={"Authorization": basic(PRIYA, value + "x")})
+    wire.xmlrpc("SoftLayer_Account", document("getObject", headed(PRIYA, value + "x")))
     messages = [record.getMessage() for record in caplog.records if record.name == "keys.api.application"]
     assert messages == [
         f"SoftLayer_Exception_Public for GET {PATHS[0]}",

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.enums import MemberStatus
 from accounts.models import Event
-from keys.api import answers, columns, filters, masks, records, schema, wire
+from keys.api import answers, application, columns, filters, masks, records, schema, transport
 from keys.api.calls import Caller, Credentials
 from keys.models import ClassicKey
 
@@ -101,8 +101,8 @@ def test_statuses_are_those_that_there_are():
 
 def test_limits_are_those_that_there_are():
     limits = section("Limits")
-    assert (1024 * 1024, re.search(r"body of a request \| (1 MiB)", limits)[1]) == (wire.LONGEST_BODY, "1 MiB")
-    assert f"{wire.DEEPEST} levels and {wire.MOST:,} elements" in limits
+    assert (1024 * 1024, re.search(r"body of a request \| (1 MiB)", limits)[1]) == (application._LONGEST_BODY, "1 MiB")
+    assert f"{transport.DEEPEST} levels and {transport.MOST:,} elements" in limits
     assert (masks.MOST_LEVELS, masks.MOST_LEAVES) == (filters.MOST_LEVELS, filters.MOST_LEAVES)
     assert f"{masks.MOST_LEVELS} levels, {masks.MOST_LEAVES} names" in limits
     assert f"{masks.MOST_CHARACTERS:,} characters of a mask, {filters.MOST_CHARACTERS:,} of one operation" in limits

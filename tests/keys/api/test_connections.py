@@ -3,13 +3,9 @@
 import pytest
 from django.db import connection, connections
 
-from tests.keys.api.wired import Wire, document, headed
-from tests.keys.calls import basic
 from tests.trail import without_triggers
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-NAME = "1234567_priya@acme.example"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -23,21 +19,6 @@ def events_can_go(django_db_setup, django_db_blocker):
 def cast(transactional_db, load_cast):
     """As everywhere, but so that other connections see them."""
     return load_cast()
-
-
-@pytest.fixture
-def wire(cast) -> Wire:
-    return Wire()
-
-
-@pytest.fixture
-def ways(wire, value_of):
-    value = value_of("priya")
-    call = document("getObject", headed(NAME, value))
-    return [
-        lambda: wire.rest("GET", "SoftLayer_Account", headers={"Authorization": basic(NAME, value)}),
-        lambda: wire.xmlrpc("SoftLayer_Account", call),
-    ]
 
 
 def lose() -> None:

@@ -127,9 +127,10 @@ def test_what_is_answered_is_what_is_filtered_by(
 def test_no_list_is_filtered_by_a_value(cast: dict[str, Member], name: str, method: Many) -> None:
     caller = caller_of(cast["olivia"])
     for listed in lists_of(caller, name, method):
-        for leaf in (op("^= a"), op("orderBy"), op("is null"), op(caller.value.text)):
-            for path in (("authenticationKey",), ("apiAuthenticationKeys", "authenticationKey"), ("sealed_value",)):
-                with pytest.raises(Fault, match="no property"):
-                    listed.items(leaf, path)
+        for leaf in (op("^= a"), op("orderBy"), op("is null"), op("in", data=["a"]), op(caller.value.text)):
+            for hidden in ("authenticationKey", "sealedValue", "sealed_value", "digest", "holder"):
+                for path in ((hidden,), ("apiAuthenticationKeys", hidden)):
+                    with pytest.raises(Fault, match="no property"):
+                        listed.items(leaf, path)
         for _, column in properties(listed.columns):
             assert column.field not in {"sealed_value", "digest", "vpn_password", "user__password"}

@@ -11,7 +11,7 @@ from keys.api.filters import MOST_CHARACTERS, MOST_LEAVES, Column, narrowed
 from tests.keys.api.filtering import found, op
 from tests.trees import grow
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 Find = Callable[..., list[int]]
 

@@ -6,19 +6,17 @@ import math
 import pytest
 
 from keys.api.faults import Fault, NotFound
-from tests.keys.api.wired import Wire, items
+from tests.keys.api.wired import PRIYA, Wire, items
 from tests.keys.calls import basic
 
-pytestmark = pytest.mark.django_db
-
-NAME = "1234567_priya@acme.example"
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 
 @pytest.fixture
 def wire(value_of) -> Wire:
     """The application, called as Priya."""
     made = Wire()
-    header = basic(NAME, value_of("priya"))
+    header = basic(PRIYA, value_of("priya"))
     send = made.send
 
     def as_priya(verb, address, body=b"", *, headers=None, **environ):

@@ -10,25 +10,10 @@ from django.db import OperationalError
 from keys import verification
 from keys.api import application
 from keys.api.faults import Fault
-from tests.keys.api.wired import Wire, connection_kept, document, headed, items
+from tests.keys.api.wired import PATHS, PRIYA, Wire, connection_kept, document, headed, items, raising
 from tests.keys.calls import basic
 
-pytestmark = pytest.mark.django_db
-
-NAME = "1234567_priya@acme.example"
-PATHS = ("/rest/v3.1/SoftLayer_Account/getObject", "/xmlrpc/v3.1/SoftLayer_Account")
-
-
-@pytest.fixture
-def wire(cast) -> Wire:
-    return Wire()
-
-
-def raising(error: Exception):
-    def fail(*_: object, **__: object):
-        raise error
-
-    return fail
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 
 @pytest.fixture
@@ -51,10 +36,10 @@ def ends(monkeypatch) -> list[str]:
 
 def opened(wire: Wire, path: str, value: str) -> tuple[str, dict[str, str], Any]:
     """Ask for a list and return status line, headers and the body, of which nothing has been read yet."""
-    body = document("getUsers", headed(NAME, value)) if "xmlrpc" in path else b""
+    body = document("getUsers", headed(PRIYA, value)) if "xmlrpc" in path else b""
     environ: dict[str, Any] = {
         "PATH_INFO": path, "REQUEST_METHOD": "POST", "wsgi.url_scheme": "http", "CONTENT_LENGTH": str(len(body)),
-        "wsgi.input": io.BytesIO(body), "HTTP_AUTHORIZATION": basic(NAME, value), "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.input": io.BytesIO(body), "HTTP_AUTHORIZATION": basic(PRIYA, value), "REMOTE_ADDR": "127.0.0.1",
     }  # fmt: skip
     told: list[Any] = []
     answer = wire.application(environ, lambda *said: told.extend(said))
@@ -142,7 +127,7 @@ def test_error_after_a_few_items_is_still_an_error(wire, value_of, path):
 
 
 def test_every_request_begins_and_ends_for_django(wire, value_of, ends, monkeypatch):
-    call = document("getObject", headed(NAME, value_of("priya")))
+    call = document("getObject", headed(PRIYA, value_of("priya")))
     for error in (None, Fault("text"), RuntimeError("on purpose")):
         wire.gives = error
         wire.send("POST", PATHS[1], call)

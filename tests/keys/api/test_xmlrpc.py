@@ -5,24 +5,18 @@ import xmlrpc.client
 import pytest
 
 from keys.api.faults import Denied, Fault, NotFound
-from tests.keys.api.wired import DECLARATION, Wire, document, headed, items
+from tests.keys.api.wired import DECLARATION, PRIYA, document, headed, items
 from tests.keys.calls import basic
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
-NAME = "1234567_priya@acme.example"
 PARSE, SPEC, NO_METHOD, HEADERS = "-32700", "-32600", "-32601", "-32602"
-
-
-@pytest.fixture
-def wire(cast) -> Wire:
-    return Wire()
 
 
 @pytest.fixture
 def headers(value_of):
     """The header struct with Priya's key, and more members."""
-    return lambda **members: headed(NAME, value_of("priya"), **members)
+    return lambda **members: headed(PRIYA, value_of("priya"), **members)
 
 
 @pytest.fixture
@@ -91,10 +85,10 @@ def test_python_with_basic_credentials_sends_empty_headers(wire, value_of, versi
             "POST",
             f"/xmlrpc/{version}/SoftLayer_Account",
             document("getObject", headers),
-            headers={"Authorization": basic(NAME, value_of("priya"))},
+            headers={"Authorization": basic(PRIYA, value_of("priya"))},
         )
         assert wire.call.method == "getObject"
-        assert wire.callers[-1].member.api_username == NAME
+        assert wire.callers[-1].member.api_username == PRIYA
 
 
 def test_go_sends_its_own_name_and_null(wire, value_of):
@@ -105,7 +99,7 @@ def test_go_sends_its_own_name_and_null(wire, value_of):
         "<param><value><struct><member><name>headers</name><value><struct>"
         "<member><name>authenticate</name><value><struct>"
         f"<member><name>apiKey</name><value><string>{value_of('priya')}</string></value></member>"
-        f"<member><name>username</name><value><string>{NAME}</string></value></member></struct></value></member>"
+        f"<member><name>username</name><value><string>{PRIYA}</string></value></member></struct></value></member>"
         "<member><name>User-Agent</name><value><string>softlayer-go/v1.2.0 (go1.21)</string></value></member>"
         "<member><name>SoftLayer_User_CustomerInitParameters</name><value><struct><member><name>id</name>"
         "<value><int>101</int></value></member></struct></value></member>"
@@ -127,7 +121,7 @@ def test_ruby_sends_i4_and_lines(wire, value_of):
         "SoftLayer_Account",
         '<?xml version="1.0" ?><methodCall><methodName>getUsers</methodName><params><param><value><struct><member>'
         "<name>headers</name><value><struct><member><name>authenticate</name><value><struct><member><name>username</name>"
-        f"<value><string>{NAME}</string></value></member><member><name>apiKey</name>"
+        f"<value><string>{PRIYA}</string></value></member><member><name>apiKey</name>"
         f"<value><string>{value_of('priya')}</string></value></member></struct></value></member><member>"
         "<name>SoftLayer_ObjectMask</name><value><struct><member><name>mask</name><value><string>[mask[id],mask.username]"
         "</string></value></member></struct></value></member><member><name>resultLimit</name><value><struct><member>"
@@ -171,10 +165,10 @@ WRONG = ("SoftLayer_Exception", "Invalid API token.")
 @pytest.mark.parametrize(
     "presented",
     [
-        {"username": NAME, "apiKey": "0" * 64},
-        {"username": NAME, "apiKey": ""},
-        {"username": NAME},
-        {"username": NAME, "apiKey": None},
+        {"username": PRIYA, "apiKey": "0" * 64},
+        {"username": PRIYA, "apiKey": ""},
+        {"username": PRIYA},
+        {"username": PRIYA, "apiKey": None},
         {"username": None, "apiKey": None},
         {"username": 5, "apiKey": 5},
         {"username": 5, "apiKey": "0" * 64},
@@ -187,7 +181,7 @@ WRONG = ("SoftLayer_Exception", "Invalid API token.")
 )  # fmt: skip
 def test_wrong_credentials_look_the_same_whatever_is_wrong(wire, value_of, presented):
     """Credentials in the document are those that count, right ones in the header or not."""
-    for header in ({}, {"Authorization": basic(NAME, value_of("priya"))}):
+    for header in ({}, {"Authorization": basic(PRIYA, value_of("priya"))}):
         call = document("getObject", {"headers": {"authenticate": presented}})
         reply = wire.xmlrpc("SoftLayer_Account", call, headers=header)
         assert (reply.status, reply.fault, wire.calls) == (200, WRONG, [])
@@ -196,7 +190,7 @@ def test_wrong_credentials_look_the_same_whatever_is_wrong(wire, value_of, prese
 def test_no_credentials_are_told_apart(wire):
     reply = wire.xmlrpc("SoftLayer_Account", document("getObject", {"headers": {}}))
     assert reply.fault == ("SoftLayer_Exception", "No valid authentication headers found.")
-    for header in ("Basic x", "Bearer eyJ", "Basic", basic(NAME, "x")):
+    for header in ("Basic x", "Bearer eyJ", "Basic", basic(PRIYA, "x")):
         reply = wire.xmlrpc(
             "SoftLayer_Account", document("getObject", {"headers": {}}), headers={"Authorization": header}
         )

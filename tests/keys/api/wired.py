@@ -8,7 +8,7 @@ import io
 import json
 import re
 import xmlrpc.client
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +28,9 @@ from keys.wsgi import WSGIApplication
 from tests.keys.calls import django
 from tests.web.asking import assert_headers
 
+#: Priya's API username, and a call over each transport.
+PRIYA = "1234567_priya@acme.example"
+PATHS = ("/rest/v3.1/SoftLayer_Account/getObject", "/xmlrpc/v3.1/SoftLayer_Account")
 #: The whole of what every answer over XML-RPC begins with.
 DECLARATION = '<?xml version="1.0" encoding="utf-8"?>'
 _OF_GO = re.compile(r'^<\?xml version="1.0" encoding=".+"\?>\s*<params>\s*<param>\s*<value>\s*<array>')
@@ -213,3 +216,12 @@ def items(number: int) -> Iterator[dict[str, Any]]:
     """Yield records, one after the other."""
     for pk in range(number):
         yield {"id": pk, "username": f"{pk}_somebody@example.com"}
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    """Return a function that raises, whatever it is called with."""
+
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
