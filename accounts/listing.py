@@ -72,7 +72,7 @@ def kept(make: "Callable[..., Listing[Row]]", *shape: Hashable, values: Sequence
         shape: arguments that the texts depend on.
         values: arguments that they do not depend on, such as an account and paths; their number is part of the shape.
     """
-    return replace(make(*shape, *values), origin=_Origin(make, shape, tuple(values)))
+    return replace(make(*shape, *values), recipe=_Recipe(make, shape, tuple(values)))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Page(Generic[Row]):
 
 
 @dataclass(frozen=True)
-class _Origin:
+class _Recipe:
     """What a list was made by; see ``kept``."""
 
     make: "Callable[..., Listing[Any]]"
@@ -194,7 +194,7 @@ class Listing(Generic[Row]):
         sorted_in_branch: the column that the index of paths has beside the path, if any.
         by_index: ``rows`` once more, found by indexes without reading the branch (see accounts.text_index), for large
             branches; a row may occur twice.
-        origin: from ``kept``, if the texts of its statements are.
+        recipe: from ``kept``, if the texts of its statements are.
     """
 
     model: type[Row]
@@ -208,7 +208,7 @@ class Listing(Generic[Row]):
     apart: int = 0
     sorted_in_branch: str = ""
     by_index: Sequence[QuerySet[Row]] = ()
-    origin: _Origin | None = None
+    recipe: _Recipe | None = None
 
     def page(self, *, per_page: int, cursor: Cursor | None = None, pinned: int = 0) -> Page[Row]:
         """Return the page at ``cursor``, else the first, in two queries (three where a walk gave up, or rows are gone).
@@ -308,11 +308,11 @@ class Listing(Generic[Row]):
 
     def _choose(self, way: Callable[..., Choice], cursor: Cursor | None, *counts: int) -> Choice:
         """Return the statement that chooses so many rows, or entries, in this way from the cursor on."""
-        if self.origin is None:
+        if self.recipe is None:
             return way(self, cursor, *counts)
-        values = self.origin.values if cursor is None else (*self.origin.values, cursor.value, cursor.pk)
+        values = self.recipe.values if cursor is None else (*self.recipe.values, cursor.value, cursor.pk)
         statement = _statement(
-            self.origin.make, *self.origin.shape, order=self.order, way=way,
+            self.recipe.make, *self.recipe.shape, order=self.order, way=way,
             backwards=cursor and cursor.backwards, counts=counts, kinds=tuple(map(type, values)),
         )  # fmt: skip
         return statement(*values)

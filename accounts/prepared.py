@@ -99,16 +99,17 @@ def _parameters(made: Sequence[Any], placeholders: Sequence[Value], operations: 
 
 
 def _parameter(made: Any, placeholders: Sequence[Value], operations: Any) -> _Parameter:
+    """Return the function that gives what stands for a placeholder, or the parameter as it was made if none does."""
     moment, day = operations.adapt_datetimefield_value, operations.adapt_datefield_value
     for number, placeholder in enumerate(placeholders):
         if isinstance(placeholder, datetime):
             if made == moment(placeholder):
-                return _of(number, lambda at: moment(at.astimezone(UTC)))
+                return _given(number, lambda at: moment(at.astimezone(UTC)))
             if made == day(placeholder.date()):
-                return _of(number, lambda at: day(at.astimezone(UTC).date()))
+                return _given(number, lambda at: day(at.astimezone(UTC).date()))
         elif isinstance(placeholder, str):
             if isinstance(made, str) and placeholder in made:
-                return _of(number, "{0}".join(map(_escaped, made.split(placeholder))).format)
+                return _given(number, "{0}".join(map(_escaped, made.split(placeholder))).format)
         elif made == placeholder:
             return itemgetter(number)
     return lambda _: made
@@ -124,7 +125,8 @@ def _placeholder(kind: type[Value], number: int) -> Value:
     return str(_PLACEHOLDER - number) if kind is str else _PLACEHOLDER - number
 
 
-def _of(number: int, work: Callable[[Any], Any]) -> _Parameter:
+def _given(number: int, work: Callable[[Any], Any]) -> _Parameter:
+    """Return the function that gives one of the values, worked into what the database takes."""
     return lambda values: work(values[number])
 
 
