@@ -13,6 +13,7 @@ from keys.api import filters, masks
 from keys.api.calls import Answer, Call, Caller, Value
 from keys.api.columns import Rows
 from keys.api.faults import Fault, shown
+from keys.api.filter_conditions import BY_KEY
 from keys.api.masks import Mask
 from keys.api.methods import accounts, keys, users, words
 from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
@@ -128,7 +129,7 @@ def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
     if start >= total:
         return array("q"), total
     if total <= _SORTED:
-        keys = keys.order_by(*queryset.query.order_by[:-1], filters.BY_KEY)
+        keys = keys.order_by(*queryset.query.order_by[:-1], BY_KEY)
     return array("q", keys[start:end]), total
 
 

@@ -17,7 +17,8 @@ from accounts.policy import MemberAction, can, sees_whole_account
 from keys.api import filters
 from keys.api.calls import Caller
 from keys.api.calls import Value as Asked
-from keys.api.filters import Column, Columns, Related, Seconds
+from keys.api.filter_conditions import BY_KEY, Column, Seconds
+from keys.api.filters import Columns, Related
 from keys.api.records import Record
 from keys.api.schema import STATUSES, Happened
 from keys.models import ClassicKey
@@ -64,7 +65,7 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
     """
     parent_is_seen = None if sees_whole_account(caller.member) else ~Q(pk=caller.member.pk)
     columns: Columns = {
-        "id": Column("id", int, order=filters.BY_KEY),
+        "id": Column("id", int, order=BY_KEY),
         "username": Column("api_username", str, canonical=canonical_email, known=username_is_known(caller)),
         "email": Column("user__email", str, canonical=canonical_email),
         "openIdConnectUserName": Column("user__email", str, canonical=canonical_email),
@@ -96,7 +97,7 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
 
 #: Never the value: it would be found out digit by digit.
 _KEY_COLUMNS: Columns = {
-    "id": Column("id", int, order=filters.BY_KEY),
+    "id": Column("id", int, order=BY_KEY),
     "userId": Column("holder_id", int),
     "timestampKey": Column("created_at", Seconds),
     "ipAddressRestriction": Column("allowed_addresses", str),
@@ -113,7 +114,7 @@ def username_is_known(caller: Caller) -> Q:
 
 
 _EVENT_COLUMNS: Columns = {
-    "id": Column("id", int, order=filters.BY_KEY),
+    "id": Column("id", int, order=BY_KEY),
     "eventName": Column("action", str),
     "eventCreateDate": Column("time", datetime, order="at"),
     "objectName": Column(Value("User", output_field=CharField()), str),

@@ -8,7 +8,8 @@ from django.db.models import Q
 
 from accounts.models import Member
 from accounts.names import canonical_email
-from keys.api.filters import Column, Columns, Related, Seconds, narrowed
+from keys.api.filter_conditions import Column, Seconds
+from keys.api.filters import Columns, Related, narrowed
 from keys.models import ClassicKey
 
 Leaf = Mapping[str, Any]

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.enums import MemberStatus
 from accounts.models import Event
-from keys.api import answers, application, columns, filters, masks, records, schema, transport
+from keys.api import answers, application, columns, filter_conditions, filters, masks, records, schema, transport
 from keys.api.calls import Caller, Credentials
 from keys.models import ClassicKey
 
@@ -83,8 +83,8 @@ def test_operations_of_filters_are_those_that_there_are():
         sign for operation, _ in rows("Object filters", "operation") for sign in re.findall(r"`([^`]+)`", operation)
     }
     signs = {sign.removesuffix(" x") for sign in described} - {"x", "!"}
-    known = {sign for sign in filters._SIGNS if not sign.startswith("!") or sign == "!="} - {"~"}
-    words = {*filters._NULLS, *filters._OF_SEVERAL, *filters._OF_DATES, filters._ORDER}
+    known = {sign for sign in filter_conditions.SIGNS if not sign.startswith("!") or sign == "!="} - {"~"}
+    words = {*filter_conditions.NULLS, *filters._OF_SEVERAL, *filters._OF_DATES, filters._ORDER}
     assert {sign.lower() for sign in signs} - {"data", "sort", "sortorder"} == known | words
 
 
@@ -105,7 +105,10 @@ def test_limits_are_those_that_there_are():
     assert f"{transport.DEEPEST} levels and {transport.MOST:,} elements" in limits
     assert (masks.MOST_LEVELS, masks.MOST_LEAVES) == (filters.MOST_LEVELS, filters.MOST_LEAVES)
     assert f"{masks.MOST_LEVELS} levels, {masks.MOST_LEAVES} names" in limits
-    assert f"{masks.MOST_CHARACTERS:,} characters of a mask, {filters.MOST_CHARACTERS:,} of one operation" in limits
+    assert (
+        f"{masks.MOST_CHARACTERS:,} characters of a mask, {filter_conditions.MOST_CHARACTERS:,} of one operation"
+        in limits
+    )
     assert f"| {filters.MOST_COMPARISONS}; `in`" in limits
     assert f"on SQLite a filter ends after {answers._SECONDS:.0f} seconds" in limits
     assert f"{records.MOST_BELOW:,} in one answer" in limits

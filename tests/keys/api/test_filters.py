@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from accounts.models import Member
 from keys.api.faults import Fault
-from keys.api.filters import MOST_CHARACTERS, Column, narrowed
+from keys.api.filter_conditions import MOST_CHARACTERS, Column
+from keys.api.filters import narrowed
 from tests.keys.api.filtering import Leaf, columns, found, op
 from tests.trees import grow, make_key
 

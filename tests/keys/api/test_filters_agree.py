@@ -12,7 +12,8 @@ from accounts.models import Account, Member
 from keys.api.answers import SERVICES
 from keys.api.calls import Call, Caller
 from keys.api.faults import Fault
-from keys.api.filters import Column, Columns, Related
+from keys.api.filter_conditions import Column
+from keys.api.filters import Columns, Related
 from keys.api.methods.kinds import Many
 from tests.keys.api.asking import ORIGIN, ask, caller_of
 from tests.keys.api.filtering import op

@@ -7,7 +7,8 @@ import pytest
 
 from accounts.models import Member
 from keys.api.faults import BadCall, Fault
-from keys.api.filters import MOST_CHARACTERS, MOST_LEAVES, Column, narrowed
+from keys.api.filter_conditions import MOST_CHARACTERS, Column
+from keys.api.filters import MOST_LEAVES, narrowed
 from tests.keys.api.filtering import found, op
 from tests.trees import grow
 
