@@ -11,24 +11,24 @@ from accounts.models import Member
 from accounts.transactions import TakesTooLong, reading_at_most
 from keys.api import filters, masks
 from keys.api.calls import Answer, Call, Caller, Value
-from keys.api.columns import Rows
 from keys.api.faults import Fault, shown
 from keys.api.filter_conditions import BY_KEY
+from keys.api.lists import Rows
 from keys.api.masks import Mask
-from keys.api.methods import accounts, keys, users, words
-from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
+from keys.api.methods import accounts, choices, events, keys, users
+from keys.api.methods.method_kinds import Few, Many, Method, Methods, One, Plain
 from keys.api.records import MOST_AT_ONCE, MOST_BELOW, MOST_BELOW_EACH, Budget, Context, TooMany, Type
 from keys.api.schema import SCHEMA
 
 SERVICES: Mapping[str, Methods] = {
     "SoftLayer_Account": accounts.ACCOUNT_METHODS,
-    "SoftLayer_Event_Log": words.EVENT_METHODS,
+    "SoftLayer_Event_Log": events.EVENT_METHODS,
     "SoftLayer_User_Customer": users.USER_METHODS,
     "SoftLayer_User_Customer_ApiAuthentication": keys.KEY_METHODS,
-    "SoftLayer_User_Customer_CustomerPermission_Permission": words.PERMISSION_METHODS,
-    "SoftLayer_User_Customer_Status": words.STATUS_METHODS,
-    "SoftLayer_User_Permission_Action": words.ACTION_METHODS,
-    "SoftLayer_User_Permission_Department": words.DEPARTMENT_METHODS,
+    "SoftLayer_User_Customer_CustomerPermission_Permission": choices.PERMISSION_METHODS,
+    "SoftLayer_User_Customer_Status": choices.STATUS_METHODS,
+    "SoftLayer_User_Permission_Action": choices.ACTION_METHODS,
+    "SoftLayer_User_Permission_Department": choices.DEPARTMENT_METHODS,
 }
 #: What a request over REST means that names no method.
 _BY_VERB = {"GET": "getObject", "POST": "createObject", "PUT": "editObject", "DELETE": "deleteObject"}

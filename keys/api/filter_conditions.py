@@ -5,7 +5,7 @@ Both databases give the same result, because nothing is left to their ideas of l
 * An item without a value matches ``is null`` and nothing else, ``!=`` and the like included.
 * Texts are equal, greater and less by their code points. ``*=``, ``^=`` and ``$=`` (contains, begins, ends) and ``_=``
   (equal) ignore the case of letters, those beyond ASCII too: the vendor's own clients document them so.
-* Dates and times equal what is as exact as they are written: see ``keys.api.moments``.
+* Dates and times equal what is as exact as they are written: see ``keys.api.filter_dates``.
 
 *Source:* SoftLayer API reference, "Object Filters"; the comments of softlayer-python's ``utils.query_filter`` and of
 softlayer-ruby's ``ObjectFilter`` on case.
@@ -29,8 +29,8 @@ from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, In,
 
 from keys.api.calls import Value
 from keys.api.faults import BadCall, Fault, shown
-from keys.api.letters import ByCodePoint, Matches, Pattern
-from keys.api.moments import moments
+from keys.api.filter_dates import moments
+from keys.api.filter_texts import ByCodePoint, Matches, Pattern
 
 MOST_CHARACTERS = 1_000  # of one operation
 #: All numbers that are compared lie below this, and above its negative: no column holds others.

@@ -52,7 +52,7 @@ class Login:
 
 
 @dataclass(frozen=True)
-class Happened:
+class ToldEvent:
     """An event, and the number of who did it, if the caller sees them."""
 
     event: Event
@@ -94,7 +94,7 @@ def moment(at: datetime | None, timespec: str = "seconds") -> str | None:
 def knows_username(caller: Caller, user: Member) -> bool:
     """Whether the caller may know the API username: if it says no more than account and address, whoever sees the user.
 
-    As a condition: ``keys.api.columns.username_is_known``.
+    As a condition: ``keys.api.lists.username_is_known``.
     """
     usual = default_api_username(user.account_id, user.user.email)
     return user.api_username == usual or can(caller.member, MemberAction.VIEW_CARE, user)
@@ -363,20 +363,20 @@ ACCOUNT = Type(
 
 EVENT = Type(
     "SoftLayer_Event_Log",
-    is_visible=lambda happened, caller: happened.event.account_id == caller.member.account_id,
+    is_visible=lambda told, caller: told.event.account_id == caller.member.account_id,
     local={
-        "eventName": lambda happened, _: happened.event.action,
-        "eventCreateDate": lambda happened, _: moment(happened.event.at, "microseconds"),
+        "eventName": lambda told, _: told.event.action,
+        "eventCreateDate": lambda told, _: moment(told.event.at, "microseconds"),
         "objectName": lambda *_: "User",
-        "objectId": lambda happened, _: happened.event.subject_id,
-        "label": lambda happened, _: happened.event.subject_label,
+        "objectId": lambda told, _: told.event.subject_id,
+        "label": lambda told, _: told.event.subject_label,
         # Clients look up whoever is called a customer, and fail if there is nobody.
-        "userType": lambda happened, _: "SYSTEM" if happened.actor_id is None else "CUSTOMER",
-        "userId": lambda happened, _: happened.actor_id,
-        "username": lambda happened, _: happened.event.actor_label,
-        "ipAddress": lambda happened, _: happened.event.address,
-        "traceId": lambda happened, _: happened.event.request_id,
-        "metaData": lambda happened, _: json.dumps(audit.told_facts(happened.event), sort_keys=True),
+        "userType": lambda told, _: "SYSTEM" if told.actor_id is None else "CUSTOMER",
+        "userId": lambda told, _: told.actor_id,
+        "username": lambda told, _: told.event.actor_label,
+        "ipAddress": lambda told, _: told.event.address,
+        "traceId": lambda told, _: told.event.request_id,
+        "metaData": lambda told, _: json.dumps(audit.told_facts(told.event), sort_keys=True),
     },
 )
 LOGIN = Type(

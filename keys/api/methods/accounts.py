@@ -2,11 +2,11 @@
 
 from accounts import queries
 from accounts.models import Member
-from keys.api import columns
+from keys.api import lists
 from keys.api.calls import Call, Caller
-from keys.api.columns import Rows
-from keys.api.methods.kinds import Many, Methods, One
-from keys.api.methods.subjects import account_of
+from keys.api.lists import Rows
+from keys.api.methods.method_kinds import Many, Methods, One
+from keys.api.methods.objects import account_of
 from keys.api.schema import ACCOUNT, USER
 
 
@@ -22,7 +22,7 @@ def _master_user(call: Call, caller: Caller) -> Member | None:
 
 def _users(call: Call, caller: Caller) -> Rows:
     account_of(call, caller)
-    return columns.users(caller, queries.visible_members(caller.member))
+    return lists.users(caller, queries.visible_members(caller.member))
 
 
 ACCOUNT_METHODS: Methods = {

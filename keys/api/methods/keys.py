@@ -7,8 +7,9 @@ from accounts.models import Member
 from keys import lifecycle, policy
 from keys.api.calls import Call, Caller
 from keys.api.faults import InvalidValue, NotFound
-from keys.api.methods.kinds import Methods, One
-from keys.api.methods.subjects import argument, key_of, refusals_recorded
+from keys.api.methods.method_kinds import Methods, One
+from keys.api.methods.objects import argument, key_of
+from keys.api.methods.refusals import refusals_recorded
 from keys.api.schema import KEY, USER
 from keys.models import ClassicKey
 from keys.policy import KeyAction

@@ -8,12 +8,13 @@ from accounts.member_forms import VpnPasswordForm
 from accounts.models import Event, Member, User
 from accounts.policy import MemberAction, can, require
 from keys import lifecycle, policy
-from keys.api import columns
+from keys.api import lists
 from keys.api.calls import Call, Caller
-from keys.api.columns import Rows
 from keys.api.faults import Denied, Fault, InvalidValue, NotFound, shown
-from keys.api.methods.kinds import Few, Many, Method, Methods, One, Plain
-from keys.api.methods.subjects import argument, as_number, key_numbered, refusals_recorded, user_of
+from keys.api.lists import Rows
+from keys.api.methods.method_kinds import Few, Many, Method, Methods, One, Plain
+from keys.api.methods.objects import argument, as_number, key_numbered, user_of
+from keys.api.methods.refusals import refusals_recorded
 from keys.api.records import Context, Record
 from keys.api.schema import (
     ACCOUNT,
@@ -62,14 +63,14 @@ def _is_owner(call: Call, caller: Caller) -> bool:
 
 def _children(call: Call, caller: Caller) -> Rows:
     """Return those directly below. Whoever sees a user sees them too."""
-    return columns.users(caller, Member.objects.filter(parent=user_of(call, caller)))
+    return lists.users(caller, Member.objects.filter(parent=user_of(call, caller)))
 
 
 def _keys(call: Call, caller: Caller) -> Rows:
     """Return the user's key, if there is one that the caller may know of."""
     user = user_of(call, caller)
     is_known = policy.can_see_keys_of(caller.member, user)
-    return columns.keys(ClassicKey.objects.filter(holder=user) if is_known else ClassicKey.objects.none())
+    return lists.keys(ClassicKey.objects.filter(holder=user) if is_known else ClassicKey.objects.none())
 
 
 def _permissions(call: Call, caller: Caller) -> Sequence[Permission]:
@@ -91,10 +92,10 @@ def _logins(*outcomes: str) -> Callable[[Call, Caller], Rows]:
         known = audit.events_about(user) if is_known else audit.events_about(user).none()
 
         def load(ids: Sequence[int]) -> list[Login]:
-            found = columns.in_order(Event.objects.filter(pk__in=ids), ids)
+            found = lists.in_order(Event.objects.filter(pk__in=ids), ids)
             return [Login(event, user) for event in found]
 
-        return columns.logins(known.filter(action__in=LOGIN_EVENTS, outcome__in=outcomes), load)
+        return lists.logins(known.filter(action__in=LOGIN_EVENTS, outcome__in=outcomes), load)
 
     return logins
 

@@ -8,7 +8,7 @@ import pytest
 
 from accounts.enums import MemberStatus
 from accounts.models import Event
-from keys.api import answers, application, columns, filter_conditions, filters, masks, records, schema, transport
+from keys.api import answers, application, filter_conditions, filters, lists, masks, records, schema, transport
 from keys.api.calls import Caller, Credentials
 from keys.models import ClassicKey
 
@@ -63,12 +63,12 @@ def test_records_are_those_that_there_are():
 
 def test_filters_are_those_that_there_are(cast, origin):
     caller = Caller(cast["marcus"], 0, Credentials.of("", "").value, origin)
-    users = columns.users(caller, type(cast["marcus"]).objects.none()).columns
+    users = lists.users(caller, type(cast["marcus"]).objects.none()).columns
     expected = {
         "users": users,
-        "keys": columns.keys(ClassicKey.objects.none()).columns,
-        "logins": columns.logins(Event.objects.none(), list).columns,
-        "events": columns.events(caller, Event.objects.none()).columns,
+        "keys": lists.keys(ClassicKey.objects.none()).columns,
+        "logins": lists.logins(Event.objects.none(), list).columns,
+        "events": lists.events(caller, Event.objects.none()).columns,
     }
     documented = dict(rows("Object filters", "list"))
     assert documented.keys() == expected.keys()

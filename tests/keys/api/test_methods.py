@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import Member
 from keys.api.answers import SERVICES, resolve
-from keys.api.methods.kinds import Few, Many, Plain
+from keys.api.methods.method_kinds import Few, Many, Plain
 from tests.conftest import ACME, BOREALIS
 from tests.keys.api.asking import ask, everything_in, not_found, public, refused
 

@@ -11,7 +11,7 @@ import pytest
 
 from accounts.models import Account, Event, Member
 from keys.api.records import Context
-from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Happened, Login
+from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Login, ToldEvent
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
 from tests.keys.api.asking import ask, caller_of, everything_in, not_found, refused
@@ -152,7 +152,7 @@ def test_every_record_is_asked_about_wherever_it_came_from(cast, key_of) -> None
     event = Event.objects.filter(account_id=BOREALIS).first()
     hidden = [
         (USER, [sam, cast["olivia"], stranger]), (KEY, [key_of("sam"), key_of("olivia")]),
-        (ACCOUNT, [stranger.account]), (EVENT, [Happened(event, None)]),
+        (ACCOUNT, [stranger.account]), (EVENT, [ToldEvent(event, None)]),
         (LOGIN, [Login(event, sam), Login(event, stranger)]),
     ]  # fmt: skip
     for type_, records in hidden:

@@ -7,7 +7,7 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keys.api.moments import moments
+from keys.api.filter_dates import moments
 
 pytestmark = pytest.mark.sqlite_only
 

@@ -20,7 +20,7 @@ from keys.api.calls import Value as Asked
 from keys.api.filter_conditions import BY_KEY, Column, Seconds
 from keys.api.filters import Columns, Related
 from keys.api.records import Record
-from keys.api.schema import STATUSES, Happened
+from keys.api.schema import STATUSES, ToldEvent
 from keys.models import ClassicKey
 from keys.queries import with_people
 
@@ -140,7 +140,7 @@ def events(caller: Caller, visible: QuerySet[Event]) -> Rows:
         # By their keys alone: with the account beside them SQLite would go through all its members.
         actors = Member.objects.filter(pk__in={event.actor_id for event in found} - {None})
         numbers = {actor.pk for actor in actors if can(caller.member, MemberAction.VIEW, actor)}
-        return [Happened(event, event.actor_id if event.actor_id in numbers else None) for event in found]
+        return [ToldEvent(event, event.actor_id if event.actor_id in numbers else None) for event in found]
 
     actor = Column("actor_id", int, known=Q(Exists(seen.filter(pk=OuterRef("actor_id")))))
     return Rows(visible, {**_EVENT_COLUMNS, "userId": actor}, load)

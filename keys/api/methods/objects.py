@@ -1,14 +1,11 @@
-"""What a call is about: found if the caller may know of it, else the same fault as for nothing at all."""
+"""Finds what a call is about, if the caller may know of it, else the same fault as for nothing; and its arguments."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-from accounts import audit, queries
+from accounts import queries
 from accounts.models import Account, Member
-from accounts.policy import MemberAction, NotAllowed, can
+from accounts.policy import MemberAction, can
 from keys import queries as key_queries
 from keys.api.calls import Call, Caller, Value
-from keys.api.faults import Denied, Fault, NotFound
+from keys.api.faults import Fault, NotFound
 from keys.models import ClassicKey
 
 _DIGITS = 19  # of the largest number that a database holds
@@ -61,13 +58,3 @@ def as_number(value: Value) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= _DIGITS:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-@contextmanager
-def refusals_recorded(caller: Caller, subject: Member, what: str) -> Iterator[None]:
-    """Turn a NotAllowed from the block into an event and a fault with the reason."""
-    try:
-        yield
-    except NotAllowed as error:
-        audit.record_not_allowed(actor=caller.member, subject=subject, origin=caller.origin, what=what, why=error)
-        raise Denied(str(error)) from error

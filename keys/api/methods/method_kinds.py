@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from keys.api.calls import Call, Caller, Value
-from keys.api.columns import Rows
+from keys.api.lists import Rows
 from keys.api.records import Record, Type
 
 
