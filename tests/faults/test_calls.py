@@ -14,7 +14,7 @@ from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from tests.conftest import ACME
 from tests.faults.failing import MOST_STATEMENTS, failing, stored
-from tests.keys.api.wired import Reply, document, headed, send
+from tests.keys.api.calling import Reply, document, headed, send
 from tests.keys.calls import basic, django
 
 pytestmark = pytest.mark.django_db(transaction=True)

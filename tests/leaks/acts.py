@@ -11,7 +11,7 @@ from keys import usage
 from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from keys.views.verify import VerifyApplication
-from tests.keys.api.wired import Reply, document, headed, send
+from tests.keys.api.calling import Reply, document, headed, send
 from tests.keys.calls import basic, django
 
 

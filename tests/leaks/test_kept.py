@@ -21,7 +21,7 @@ from keys.api.application import ApiApplication
 from keys.material import PlainValue
 from keys.models import ClassicKey
 from tests.conftest import BOREALIS
-from tests.keys.api.wired import send
+from tests.keys.api.calling import send
 from tests.keys.calls import django
 from tests.leaks.acts import call_interface, call_with, fails_holding, use_in_earnest
 from tests.leaks.search import VALUE, Seeker, database_cells, everything_kept, parts_of

@@ -14,7 +14,7 @@ from keys.api.answers import SERVICES
 from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from tests import matrix
-from tests.keys.api.wired import Reply, Wire
+from tests.keys.api.calling import Reply, Wire
 from tests.keys.calls import basic, django
 from tests.matrix import Act, Case, Stand, may
 from tests.permissions.checker import FURTHER, TRAIL

@@ -10,7 +10,7 @@ from keys import events
 from keys.api.faults import Fault
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.keys.api.asking import ask, caller_of, not_found
+from tests.keys.api.calling import ask, caller_of, not_found
 from tests.threads import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from accounts.models import Member
-from tests.keys.api.wired import PATHS, PRIYA, Reply, Wire, document, headed
+from tests.keys.api.calling import PATHS, PRIYA, Reply, Wire, document, headed
 from tests.keys.calls import basic
 
 

@@ -15,7 +15,7 @@ from accounts.origin import request_id
 from keys import verification
 from keys.api.faults import Fault
 from keys.models import ClassicKey
-from tests.keys.api.wired import PATHS, PRIYA, connection_kept, document, headed, raising
+from tests.keys.api.calling import PATHS, PRIYA, connection_kept, document, headed, raising
 from tests.keys.calls import basic, forgeries
 
 pytestmark = pytest.mark.django_db

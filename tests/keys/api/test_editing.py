@@ -9,7 +9,7 @@ from accounts.enums import Permission
 from accounts.models import Account, Event, Member
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.keys.api.asking import ORIGIN, ask, caller_of, denied, invalid, not_found, public, refused
+from tests.keys.api.calling import ORIGIN, ask, caller_of, denied, invalid, not_found, public, refused
 from tests.trees import grow
 
 EDIT, VPN = "User_Customer::editObject", "User_Customer::updateVpnPassword"

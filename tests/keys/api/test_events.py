@@ -10,7 +10,7 @@ from accounts.models import Account, Member
 from accounts.origin import Origin
 from keys.api.schema import moment
 from tests.conftest import ACME
-from tests.keys.api.asking import ORIGIN, ask, asked, refused
+from tests.keys.api.calling import ORIGIN, ask, asked, refused
 
 LOG = "Event_Log::getAllObjects"
 

@@ -8,8 +8,7 @@ from accounts.transactions import TakesTooLong, reading_at_most
 from keys.api import answers
 from keys.api.faults import BadCall
 from keys.api.filters import MOST_COMPARISONS, MOST_LEAVES, narrowed
-from tests.keys.api.asking import ask, caller_of, public, refused
-from tests.keys.api.filtering import columns, op
+from tests.keys.api.calling import ask, caller_of, columns, op, public, refused
 from tests.trees import grow
 
 

@@ -17,7 +17,7 @@ from accounts.models import Member
 from accounts.names import canonical_email
 from keys.api.faults import Fault
 from keys.api.filters import narrowed
-from tests.keys.api.filtering import Leaf, columns, found, op
+from tests.keys.api.calling import Leaf, columns, found, op
 from tests.trees import grow
 
 pytestmark = pytest.mark.django_db

@@ -13,7 +13,7 @@ from accounts.models import Member
 from keys.api.faults import Fault
 from keys.api.filter_conditions import MOST_CHARACTERS, Column
 from keys.api.filters import narrowed
-from tests.keys.api.filtering import Leaf, columns, found, op
+from tests.keys.api.calling import Leaf, columns, found, op
 from tests.trees import grow, make_key
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,7 @@ from keys.api.faults import Fault
 from keys.api.filter_conditions import Column
 from keys.api.filters import Columns, Related
 from keys.api.methods.method_kinds import Many
-from tests.keys.api.asking import ORIGIN, ask, caller_of
-from tests.keys.api.filtering import op
+from tests.keys.api.calling import ORIGIN, ask, caller_of, op
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from accounts.models import Member
 from keys.api.faults import BadCall, Fault
 from keys.api.filter_conditions import MOST_CHARACTERS, Column
 from keys.api.filters import MOST_LEAVES, narrowed
-from tests.keys.api.filtering import found, op
+from tests.keys.api.calling import found, op
 from tests.trees import grow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]

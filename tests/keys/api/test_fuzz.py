@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from keys.api.calls import Answer
 from keys.api.rest import REST
 from keys.api.xmlrpc import XMLRPC
-from tests.keys.api.wired import PRIYA, Wire, document, headed
+from tests.keys.api.calling import PRIYA, Wire, document, headed
 from tests.keys.calls import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]

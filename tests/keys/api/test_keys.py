@@ -10,7 +10,7 @@ from keys import lifecycle, material
 from keys.models import ClassicKey
 from keys.verification import verify
 from tests.conftest import ACME
-from tests.keys.api.asking import ORIGIN, ask, asked, caller_of, denied, invalid, not_found, public, refused
+from tests.keys.api.calling import ORIGIN, ask, asked, caller_of, denied, invalid, not_found, public, refused
 
 USER, KEY = "User_Customer", "User_Customer_ApiAuthentication"
 

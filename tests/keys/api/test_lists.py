@@ -12,7 +12,7 @@ from accounts.models import Account, Member
 from keys.api import answers, records
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.keys.api.asking import ask, asked, caller_of, public, refused
+from tests.keys.api.calling import ask, asked, caller_of, public, refused
 from tests.trees import grow, make_key
 
 #: An owner; below them 1 with 3 and 4, and 2; below 4 is 5, below 5 is 6.

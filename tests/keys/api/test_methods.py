@@ -8,7 +8,7 @@ from accounts.models import Member
 from keys.api.answers import SERVICES, resolve
 from keys.api.methods.method_kinds import Few, Many, Plain
 from tests.conftest import ACME, BOREALIS
-from tests.keys.api.asking import ask, everything_in, not_found, public, refused
+from tests.keys.api.calling import ask, everything_in, not_found, public, refused
 
 
 @pytest.mark.parametrize(

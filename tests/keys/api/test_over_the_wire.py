@@ -10,7 +10,7 @@ from keys.api import answers, records
 from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.keys.api.wired import Reply, Wire, document, headed
+from tests.keys.api.calling import Reply, Wire, document, headed
 from tests.keys.calls import basic, django
 
 USER, KEY = "SoftLayer_User_Customer", "SoftLayer_User_Customer_ApiAuthentication"

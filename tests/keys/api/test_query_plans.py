@@ -17,7 +17,7 @@ from accounts.names import sort_name
 from keys.api import answers
 from keys.api.calls import Caller
 from keys.api.filters import MOST_LEAVES
-from tests.keys.api.asking import ORIGIN, ask, asked, caller_of, refused
+from tests.keys.api.calling import ORIGIN, ask, asked, caller_of, refused
 
 pytestmark = pytest.mark.django_db
 LOG = "Event_Log::getAllObjects"

@@ -6,7 +6,7 @@ import math
 import pytest
 
 from keys.api.faults import Fault, NotFound
-from tests.keys.api.wired import PRIYA, Wire, items
+from tests.keys.api.calling import PRIYA, Wire, items
 from tests.keys.calls import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]

@@ -10,7 +10,7 @@ from django.db import OperationalError
 from keys import verification
 from keys.api import application
 from keys.api.faults import Fault
-from tests.keys.api.wired import PATHS, PRIYA, Wire, connection_kept, document, headed, items, raising
+from tests.keys.api.calling import PATHS, PRIYA, Wire, connection_kept, document, headed, items, raising
 from tests.keys.calls import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]

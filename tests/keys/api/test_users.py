@@ -9,7 +9,7 @@ from accounts.enums import MemberStatus, Permission
 from accounts.models import Account, Member
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
-from tests.keys.api.asking import ORIGIN, ask, caller_of, not_found, refused
+from tests.keys.api.calling import ORIGIN, ask, caller_of, not_found, refused
 
 SLCLI_LIST = """mask[id, username, displayName, userStatus[name], hardwareCount, virtualGuestCount,
                      email, roles, externalBindingCount,apiAuthenticationKeyCount, sslVpnAllowedFlag]"""

@@ -8,7 +8,7 @@ from keys import material
 from keys.api.calls import Caller
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.keys.api.asking import ask, caller_of, everything_in, refused
+from tests.keys.api.calling import ask, caller_of, everything_in, refused
 
 pytestmark = pytest.mark.sqlite_only
 

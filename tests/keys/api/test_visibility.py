@@ -14,7 +14,7 @@ from keys.api.records import Context
 from keys.api.schema import ACCOUNT, EVENT, KEY, LOGIN, SCHEMA, USER, Login, ToldEvent
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
-from tests.keys.api.asking import ask, caller_of, everything_in, not_found, refused
+from tests.keys.api.calling import ask, caller_of, everything_in, not_found, refused
 from tests.trees import Model, grow, make_key
 
 _KEY = "apiAuthenticationKeys[id,userId,authenticationKey,user[id]]"

@@ -5,7 +5,7 @@ import xmlrpc.client
 import pytest
 
 from keys.api.faults import Denied, Fault, NotFound
-from tests.keys.api.wired import DECLARATION, PRIYA, document, headed, items
+from tests.keys.api.calling import DECLARATION, PRIYA, document, headed, items
 from tests.keys.calls import basic
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]

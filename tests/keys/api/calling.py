@@ -1,16 +1,17 @@
-"""The interface without its methods: what is asked of them is kept, and their answer is what a test says.
+"""What tests of the interface share: ways to ask its methods, to write filters, and to send requests.
 
-Requests go through the WSGI application as a server sends them, and every answer is looked at as clients would:
-headers, status, shape.
+Requests go through the WSGI application as a server sends them, to methods that answer what a test says. Every answer
+is looked at as clients would: headers, status, shape.
 """
 
 import io
 import json
 import re
 import xmlrpc.client
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import is_hop_by_hop, setup_testing_defaults
@@ -19,14 +20,152 @@ from xml.parsers.expat import ExpatError
 
 from django.core.signals import request_finished, request_started
 from django.db import close_old_connections, connection
+from django.db.models import Q
 from django.http import HttpResponse
 
+from accounts import queries
+from accounts.models import Member
+from accounts.names import canonical_email
+from accounts.origin import Origin
 from console.middleware import ALWAYS
+from keys import material
+from keys.api.answers import answer
 from keys.api.application import ApiApplication
 from keys.api.calls import Answer, Call, Caller
+from keys.api.faults import Fault
+from keys.api.filter_conditions import Column, Seconds
+from keys.api.filters import Columns, Related, narrowed
+from keys.material import PlainValue
+from keys.models import ClassicKey
 from keys.wsgi import WSGIApplication
 from tests.keys.calls import django
 from tests.web.asking import assert_headers
+
+# --- Methods, asked as a transport asks them --------------------------------------------------------------------------
+
+ORIGIN = Origin("17.5.7.8", "asked")
+
+
+def caller_of(member: Member) -> Caller:
+    """The member as the caller with their own key, or as if there had been one that was deleted meanwhile."""
+    key = ClassicKey.objects.filter(holder=member).first()
+    value = material.take(key) if key else PlainValue("0" * 64)
+    present = queries.member_of(member.account_id, member.pk)
+    assert present is not None
+    return Caller(present, key.pk if key else 0, value, ORIGIN)
+
+
+def ask(caller: Caller | Member, method: str, object_id: int | None = None, *arguments: Any, **more: Any) -> Any:
+    """What a call gives; ``method`` is like ``User_Customer::getObject``. Lists are complete."""
+    found = asked(caller, method, object_id, *arguments, **more)
+    return found.value if found.total is None else list(found.value)
+
+
+def asked(caller: Caller | Member, method: str, object_id: int | None = None, *arguments: Any, **more: Any) -> Answer:
+    """The answer as transports get it."""
+    service, name = method.split("::")
+    call = Call(f"SoftLayer_{service}", name, object_id=object_id, arguments=arguments, **more)
+    return answer(call, caller_of(caller) if isinstance(caller, Member) else caller)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A fault, as far as clients see it."""
+
+    code: str
+    text: str
+    status: int
+
+
+def refused(
+    caller: Caller | Member, method: str, object_id: int | None = None, *arguments: Any, **more: Any
+) -> Refusal:
+    """The fault that a call ends with, before anything of its answer is there."""
+    try:
+        found = asked(caller, method, object_id, *arguments, **more)
+    except Fault as fault:
+        return Refusal(fault.code, str(fault), fault.status)
+    raise AssertionError(f"{method} is not refused, but answers {found}")
+
+
+def not_found(object_id: object) -> Refusal:
+    """What is answered for something that is not there, or that the caller may not know of."""
+    text = f"Unable to find object with id of '{object_id}'."
+    return Refusal("SoftLayer_Exception_ObjectNotFound", text, 404)
+
+
+def public(text: str) -> Refusal:
+    return Refusal("SoftLayer_Exception_Public", text, 500)
+
+
+def denied(text: str) -> Refusal:
+    return Refusal("SoftLayer_Exception_PermissionDenied", text, 500)
+
+
+def invalid(text: str) -> Refusal:
+    return Refusal("SoftLayer_Exception_InvalidValue", text, 500)
+
+
+def everything_in(value: Any) -> Iterator[dict[str, Any]]:
+    """Each record of an answer, however deep."""
+    if isinstance(value, dict):
+        yield value
+        for below in value.values():
+            yield from everything_in(below)
+    elif isinstance(value, list):
+        for item in value:
+            yield from everything_in(item)
+
+
+# --- Filters ----------------------------------------------------------------------------------------------------------
+
+Leaf = Mapping[str, Any]
+
+
+def op(operation: Any, **options: Any) -> Leaf:
+    """An operation as clients write it."""
+    if not options:
+        return {"operation": operation}
+    return {"operation": operation, "options": [{"name": name, "value": value} for name, value in options.items()]}
+
+
+def own_columns(prefix: str = "") -> dict[str, Column | Related | Columns]:
+    """Columns of each kind, none of which a member must have; ``prefix`` leads to them from elsewhere."""
+    return {
+        "id": Column(f"{prefix}pk", int),
+        "username": Column(f"{prefix}api_username", str, canonical=canonical_email),
+        "name": Column(f"{prefix}name_here", str),
+        "number": Column(f"{prefix}notifications_read", int),
+        "date": Column(f"{prefix}signed_in_at", datetime),
+        "seconds": Column(f"{prefix}joined_at", Seconds),
+        "flag": Column(f"{prefix}user_managed_login", bool),
+        "shownName": Column(f"{prefix}name_here", str, known=Q(**{f"{prefix}user_managed_login": True})),
+        "isMasterUserFlag": Column(Q(**{f"{prefix}parent": None}), bool),
+    }
+
+
+def columns() -> Columns:
+    """All that is filtered by in these tests: a member's own, the parent's, and those of children and keys."""
+    return {
+        **own_columns(),
+        "parent": own_columns("parent__"),
+        "childUsers": Related(
+            Member.objects.all(),
+            "parent",
+            {**own_columns(), "childUsers": Related(Member.objects.all(), "parent", own_columns())},
+        ),
+        "apiAuthenticationKeys": Related(ClassicKey.objects.all(), "holder", {"id": Column("pk", int)}),
+    }
+
+
+def found(members: Sequence[Member], asked: Any, *, root: str | None = None) -> list[int]:
+    """The places in ``members`` of those that a filter finds, in its order."""
+    places = {member.pk: place for place, member in enumerate(members)}
+    rows = Member.objects.filter(account=members[0].account_id)
+    return [places[pk] for pk in narrowed(rows, asked, columns(), root=root).values_list("pk", flat=True)]
+
+
+# --- Requests, and the application without its methods ----------------------------------------------------------------
 
 #: Priya's API username, and a call over each transport.
 PRIYA = "1234567_priya@acme.example"
