@@ -348,11 +348,11 @@ def right(whole: Whole, everyone: Sequence[Values]) -> list[int]:
     return places
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(everyone=EVERYONE, data=st.data())
 def test_any_filter_finds_what_plain_python_finds(members, everyone, data) -> None:
     with holding(members, everyone):
-        for _ in range(4):
+        for _ in range(6):
             whole = data.draw(filters(everyone))
             assert found(members, whole.asked) == right(whole, everyone)
 
