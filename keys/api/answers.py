@@ -96,7 +96,7 @@ def _mask(call: Call, type_: Type) -> Mask | None:
 
 def _refuse_filter(call: Call, root: str = "") -> None:
     """Raise Fault for a filter where there is nothing to filter by: ignoring it would give more than was asked for."""
-    filters.narrowed(Member.objects.none(), call.object_filter, {}, root=root or None)
+    filters.narrowed(Member.objects.none(), call.object_filter, {}, root=root)
 
 
 def _bounds(call: Call) -> tuple[int, int | None]:

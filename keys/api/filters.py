@@ -54,21 +54,19 @@ def _nothing_asked() -> Condition:
     return Condition(holds_for_nothing=True)
 
 
-def narrowed(
-    rows: QuerySet[Row], asked: Mapping[str, Value], columns: Columns, *, root: str | None = None
-) -> QuerySet[Row]:
+def narrowed(rows: QuerySet[Row], asked: Mapping[str, Value], columns: Columns, *, root: str = "") -> QuerySet[Row]:
     """Return those of ``rows`` that a filter asks for, in the order that it asks for; at last by primary key.
 
     Args:
         rows: what there is without the filter, in any order.
         columns: what may be compared, by the names of properties; mappings stand for relations to one.
-        root: the name below which the filter speaks of the rows, if their properties are not its root. An order beside
-            it is ignored then, which some clients add without being asked.
+        root: the name below which the filter speaks of the rows; empty where it begins with their properties. An order
+            beside the name is ignored, which some clients add without being asked.
 
     Raises BadCall for what is no filter, and Fault for what these rows cannot be asked.
     """
     named = _members(asked, "The object filter")
-    if root is not None:
+    if root:
         if strange := [name for name, below in named.items() if name != root and not _is_order(below)]:
             raise Fault(f"The object filter is to speak of “{root}”, and not of “{shown(strange[0])}”.")
         named = _members(named.get(root, {}), root)

@@ -1,6 +1,7 @@
-"""What lists are filtered and sorted by: for each name of the interface the column that stands for it.
+"""The lists that methods give: which rows they have, how these are loaded, and what they are filtered and sorted by.
 
-A filter compares only what the caller may be answered: rows are given with conditions and columns of this caller.
+For each name of the interface there is the column that stands for it. A filter compares only what the caller may be
+answered: rows are given with conditions and columns of this caller.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -30,7 +31,8 @@ class Rows:
     """A list in the database.
 
     Attributes:
-        queryset: all that the caller may see of it.
+        queryset: all that the caller may see of it, in any order.
+        columns: what it is filtered and sorted by.
         load: gives the records of some primary keys, without those that have gone meanwhile, in this order.
     """
 
@@ -39,11 +41,8 @@ class Rows:
     load: Callable[[Sequence[int]], list[Record]]
 
     def narrowed(self, asked: Mapping[str, Asked], root: str) -> QuerySet:
-        """Return the rows that fit what is asked for, in the order asked for. Raises Fault.
-
-        ``root`` is under which name the filter speaks of them; empty where it speaks of nothing else.
-        """
-        return filters.narrowed(self.queryset, asked, self.columns, root=root or None)
+        """Return the rows that a filter asks for, in its order; ``root`` as in ``filters.narrowed``. Raises Fault."""
+        return filters.narrowed(self.queryset, asked, self.columns, root=root)
 
 
 def in_order(found: Iterable[Model], ids: Sequence[int]) -> list[Record]:
@@ -56,6 +55,24 @@ def _of_status(part: str, output: IntegerField | CharField) -> Case:
     """Return the expression for what a user's status is called in the interface."""
     names = [When(status=status, then=Value(getattr(name, part))) for status, name in STATUSES.items()]
     return Case(*names, output_field=output)
+
+
+def username_is_known(caller: Caller) -> Q:
+    """Return the condition for members whose API username the caller, who sees them, may know.
+
+    The same as ``keys.api.schema.knows_username``.
+    """
+    usual = Concat(Cast("account_id", CharField()), Value("_"), "user__email", output_field=TextField())
+    return queries.in_care(caller.member) | Q(api_username=usual)
+
+
+#: Never the value: it would be found out digit by digit.
+_KEY_COLUMNS: Columns = {
+    "id": Column("id", int, order=BY_KEY),
+    "userId": Column("holder_id", int),
+    "timestampKey": Column("created_at", Seconds),
+    "ipAddressRestriction": Column("allowed_addresses", str),
+}
 
 
 def users(caller: Caller, members: QuerySet[Member]) -> Rows:
@@ -93,24 +110,6 @@ def users(caller: Caller, members: QuerySet[Member]) -> Rows:
         columns,
         lambda ids: in_order(Member.objects.filter(pk__in=ids).select_related("user"), ids),
     )
-
-
-#: Never the value: it would be found out digit by digit.
-_KEY_COLUMNS: Columns = {
-    "id": Column("id", int, order=BY_KEY),
-    "userId": Column("holder_id", int),
-    "timestampKey": Column("created_at", Seconds),
-    "ipAddressRestriction": Column("allowed_addresses", str),
-}
-
-
-def username_is_known(caller: Caller) -> Q:
-    """Return the condition for members whose API username the caller, who sees them, may know.
-
-    The same as ``keys.api.schema.knows_username``.
-    """
-    usual = Concat(Cast("account_id", CharField()), Value("_"), "user__email", output_field=TextField())
-    return queries.in_care(caller.member) | Q(api_username=usual)
 
 
 _EVENT_COLUMNS: Columns = {

@@ -158,7 +158,7 @@ def columns() -> Columns:
     }
 
 
-def found(members: Sequence[Member], asked: Any, *, root: str | None = None) -> list[int]:
+def found(members: Sequence[Member], asked: Any, *, root: str = "") -> list[int]:
     """The places in ``members`` of those that a filter finds, in its order."""
     places = {member.pk: place for place, member in enumerate(members)}
     rows = Member.objects.filter(account=members[0].account_id)
