@@ -63,6 +63,15 @@ def cast_of(server: LiveServer) -> Cast:
     return Cast(logins, found["users"], found["keys"])
 
 
+def rename(server: LiveServer, email: str, name: str) -> None:
+    """Give a user another name, as accepting an invitation does: with the copy that lists are sorted and found by."""
+    server.run(
+        "from accounts.models import Member, User\nfrom accounts.names import sort_name\n"
+        f"User.objects.filter(email={email!r}).update(name={name!r})\n"
+        f"Member.objects.filter(user__email={email!r}).update(sort_name=sort_name({name!r}))"
+    )
+
+
 def library(url: str, transport: str, login: Login, *, verify: str | bool = True) -> SoftLayer.API.BaseClient:
     """Return the Python library's client, as scripts make it; ``verify`` is the file of a certificate to trust."""
     client = SoftLayer.Client(

@@ -13,7 +13,7 @@ from xmlrpc.client import loads
 
 import pytest
 
-from tests.journeys.clients import A_VALUE, Cast, Login
+from tests.journeys.clients import A_VALUE, Cast, Login, rename
 from tests.journeys.live import LiveServer
 from tests.journeys.visit import verify
 from tests.keys.calls import basic
@@ -400,9 +400,7 @@ def test_texts_without_a_type_and_an_id_as_text(wire, people):
 
 
 def test_python_declares_latin_1_and_sends_utf_8(wire, people):
-    wire.server.run(
-        "from accounts.models import User\nUser.objects.filter(email='noor@acme.example').update(name='Zoë')"
-    )
+    rename(wire.server, "noor@acme.example", "Zoë")
     asked = (
         "<member><name>SoftLayer_AccountObjectFilter</name><value><struct><member><name>users</name><value><struct>"
         "<member><name>displayName</name><value><struct><member><name>operation</name><value><string>Zoë</string></value>"

@@ -7,7 +7,7 @@ import pytest
 import SoftLayer
 from SoftLayer import SoftLayerAPIError, utils
 
-from tests.journeys.clients import A_VALUE, ADDRESSES, Cast, Login, library
+from tests.journeys.clients import A_VALUE, ADDRESSES, Cast, Login, library, rename
 from tests.journeys.live import LiveServer
 from tests.journeys.visit import verify
 
@@ -106,9 +106,7 @@ def test_mask_that_cannot_be_read_is_refused(client, mask):
 
 def test_filter_with_accents_is_read_as_it_was_meant(restored, client, people):
     """Over XML-RPC the client declares Latin-1 and sends UTF-8."""
-    restored.run(
-        "from accounts.models import User\nUser.objects.filter(email='noor@acme.example').update(name='Zoë Ünal')"
-    )
+    rename(restored, "noor@acme.example", "Zoë Ünal")
     asked = {"users": {"displayName": {"operation": "Zoë Ünal"}}}
     assert client("olivia").call("Account", "getUsers", mask="id,displayName", filter=asked) == [
         {"id": people.users["noor"], "displayName": "Zoë Ünal"}
