@@ -15,7 +15,7 @@ from django.db.models import BooleanField, CharField, Func
 _LETTERS = 0x20000
 
 
-def folded(char: str) -> str:
+def _folded(char: str) -> str:
     """Return a letter in lower case: the one that stands for all which differ only by case, and are one letter too."""
     return next((lower for lower in (char.casefold(), char.lower()) if len(lower) == 1), char)
 
@@ -25,7 +25,7 @@ def _by_lower_case() -> Mapping[str, str]:
     """Return all letters that have the same lower case, by each of them."""
     groups: dict[str, str] = {}
     for char in map(chr, range(_LETTERS)):
-        lower = folded(char)
+        lower = _folded(char)
         if lower != char:
             groups[lower] = groups.get(lower, lower) + char
     return {char: group for group in groups.values() for char in group}

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl
 from keys.api.answers import resolve
 from keys.api.calls import Answer, Call, Value
 from keys.api.faults import BadCall, Fault, NotFound
-from keys.api.transport import DEEPEST, MOST, MOST_DIGITS, Asked, Request, Transport, basic_credentials
+from keys.api.transport import MOST_DIGITS, MOST_LEVELS, MOST_VALUES, Asked, Request, Transport, basic_credentials
 
 #: Service, id and method.
 _MOST_PARTS = 3
@@ -28,6 +28,9 @@ _MOST_PARAMETERS = 100
 _LARGEST = 10**MOST_DIGITS
 #: Characters of a name or a number in an answer that quotes it.
 _QUOTED = 60
+
+
+# --- Requests ---------------------------------------------------------------------------------------------------------
 
 
 def _read(request: Request) -> Asked:
@@ -127,6 +130,9 @@ def _quoted(text: str) -> str:
     return "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in text[:_QUOTED])
 
 
+# --- JSON -------------------------------------------------------------------------------------------------------------
+
+
 def _from_json(text: str) -> Value:
     """Return the value that a text is in JSON. Raises BadCall for what is none, or is more than any call needs."""
     try:
@@ -144,10 +150,10 @@ def _no_number(name: str) -> Any:
 def _check(value: Value) -> None:
     """Raise BadCall if ``value`` is too deep or too large, or holds what no database or document can take."""
     level, seen = [value], 0
-    for _ in range(DEEPEST):
+    for _ in range(MOST_LEVELS):
         seen += len(level)
-        if seen > MOST:
-            raise BadCall(f"Bad request: more than {MOST:,} values.")
+        if seen > MOST_VALUES:
+            raise BadCall(f"Bad request: more than {MOST_VALUES:,} values.")
         below: list[Value] = []
         for part in level:
             if isinstance(part, dict):
@@ -163,7 +169,7 @@ def _check(value: Value) -> None:
         if not below:
             return
         level = below
-    raise BadCall(f"Bad request: values lie more than {DEEPEST} deep in each other.")
+    raise BadCall(f"Bad request: values lie more than {MOST_LEVELS} deep in each other.")
 
 
 def _check_text(text: str) -> None:
@@ -179,6 +185,8 @@ def _is_whole(text: str) -> bool:
         return False
     return True
 
+
+# --- Answers ----------------------------------------------------------------------------------------------------------
 
 # Escaped, so that neither half of a character nor a line separator comes out as it is.
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode

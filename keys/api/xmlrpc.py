@@ -20,7 +20,7 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from keys.api.calls import Answer, Call, Credentials, Value
 from keys.api.faults import BadCall, Fault, NotAuthenticated
-from keys.api.transport import DEEPEST, MOST, MOST_DIGITS, Asked, Request, Transport, basic_credentials
+from keys.api.transport import MOST_DIGITS, MOST_LEVELS, MOST_VALUES, Asked, Request, Transport, basic_credentials
 
 
 class _NotWellFormed(Fault):
@@ -200,10 +200,10 @@ class _Handler(ContentHandler):
     def startElement(self, name: str, attrs: object) -> None:  # noqa: N802 - named by the SAX interface
         """Begin an element, if it may stand here."""
         self._seen += 1
-        if self._seen > MOST:
-            raise _NotXMLRPC(f": more than {MOST:,} elements")
-        if len(self._open) > DEEPEST:
-            raise _NotXMLRPC(f": elements lie more than {DEEPEST} deep in each other")
+        if self._seen > MOST_VALUES:
+            raise _NotXMLRPC(f": more than {MOST_VALUES:,} elements")
+        if len(self._open) > MOST_LEVELS:
+            raise _NotXMLRPC(f": elements lie more than {MOST_LEVELS} deep in each other")
         if not _may_stand(name, self._open[-1]):
             raise _NotXMLRPC
         self._open.append(_Element(name))

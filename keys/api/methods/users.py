@@ -9,7 +9,7 @@ from accounts.models import Event, Member, User
 from accounts.policy import MemberAction, can, require
 from keys import lifecycle, policy
 from keys.api import lists
-from keys.api.calls import Call, Caller
+from keys.api.calls import Call, Caller, Value
 from keys.api.faults import Denied, Fault, InvalidValue, NotFound, shown
 from keys.api.lists import Rows
 from keys.api.methods.method_kinds import Few, Many, Method, Methods, One, Plain
@@ -140,27 +140,33 @@ def _edit(call: Call, caller: Caller) -> bool:
     if not isinstance(template, Mapping):
         raise InvalidValue("Please provide a record with the properties to change.")
     present = SCHEMA.written([user], USER, None, Context(caller))[0]
-    changed = [
-        name
-        for name, value in template.items()
-        if name not in {"userStatusId", "complexType", *USER.relations, *USER.counts} and value != present.get(name)
-    ]
-    if changed:
-        named = ", ".join(map(shown, sorted(changed)[:_MOST_NAMED]))
-        raise InvalidValue(f"These properties cannot be changed here: {named}{_and_more(len(changed))}.")
-    chosen = as_number(template.get("userStatusId"))
-    if template.get("userStatusId") is not None and chosen not in {
-        *_CHOSEN,
-        CANCEL_PENDING.id,
-        present["userStatusId"],
-    }:
-        raise InvalidValue(f"A user's status can be set to {_choices()}, and {CANCEL_PENDING.id} removes the user.")
+    _refuse_other_changes(template, present)
+    chosen = _chosen_status(template.get("userStatusId"), present["userStatusId"])
     if chosen == CANCEL_PENDING.id:
         _remove(user, caller)
-    elif chosen is not None and chosen != present["userStatusId"]:
+    elif chosen is not None:
         with refusals_recorded(caller, user, MemberAction.CHANGE_STATUS.value):
             memberships.change_status(member=user, status=_CHOSEN[chosen], by=caller.member, origin=caller.origin)
     return True
+
+
+def _refuse_other_changes(template: Mapping[str, Value], present: Mapping[str, Value]) -> None:
+    """Raise InvalidValue if a property besides the status is to be another one than at present."""
+    ignored = {"userStatusId", "complexType", *USER.relations, *USER.counts}
+    changed = [name for name, value in template.items() if name not in ignored and value != present.get(name)]
+    if changed:
+        named = ", ".join(map(shown, sorted(changed)[:_MOST_NAMED]))
+        raise InvalidValue(f"These properties cannot be changed here: {named}{_and_more(len(changed))}.")
+
+
+def _chosen_status(asked: Value, present: Value) -> int | None:
+    """Return the number of the status to set; none if it stays. Raises InvalidValue for one that cannot be chosen."""
+    number = as_number(asked)
+    if asked is None or number == present:
+        return None
+    if number not in {*_CHOSEN, CANCEL_PENDING.id}:
+        raise InvalidValue(f"A user's status can be set to {_choices()}, and {CANCEL_PENDING.id} removes the user.")
+    return number
 
 
 def _choices() -> str:

@@ -102,7 +102,7 @@ def test_statuses_are_those_that_there_are():
 def test_limits_are_those_that_there_are():
     limits = section("Limits")
     assert (1024 * 1024, re.search(r"body of a request \| (1 MiB)", limits)[1]) == (application._LONGEST_BODY, "1 MiB")
-    assert f"{transport.DEEPEST} levels and {transport.MOST:,} elements" in limits
+    assert f"{transport.MOST_LEVELS} levels and {transport.MOST_VALUES:,} elements" in limits
     assert (masks.MOST_LEVELS, masks.MOST_LEAVES) == (filters.MOST_LEVELS, filters.MOST_LEAVES)
     assert f"{masks.MOST_LEVELS} levels, {masks.MOST_LEAVES} names" in limits
     assert (
