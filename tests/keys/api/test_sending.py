@@ -81,6 +81,20 @@ def test_long_list_is_made_while_it_is_sent(wire, value_of, path):
 
 
 @pytest.mark.parametrize("path", PATHS)
+def test_answer_that_ends_with_a_block_is_whole(wire, value_of, path):
+    wire.gives = "x" * 64 * 1024
+    with connection_kept():
+        _, headers, answer = opened(wire, path, value_of("priya"))
+        blocks = list(answer)
+        answer.close()
+    assert all(blocks), "an empty one would end the answer of a server that sends it in chunks"
+    sent = b"".join(blocks)
+    assert sent.count(b"x" * 64 * 1024) == 1
+    assert sent.endswith(b'"' if "rest" in path else b"</params>\n")
+    assert "Content-Length" not in headers
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_answer_that_nobody_reads_is_given_up(wire, value_of, path, ends):
     for read in (0, 1, 2):
         records = Counted(20_000)
