@@ -74,7 +74,7 @@ def answer(call: Call, caller: Caller) -> Answer:
             return Answer(few[slice(*_bounds(call))], total=len(few))
         case Many(type_, rows, root):
             mask, seen = _mask(call, type_), rows(call, caller)
-            chosen, total = _found(seen.narrowed(call.object_filter, root), call)
+            chosen, total = _keys_in_time(seen.narrowed(call.object_filter, root), call)
             return Answer(_items(chosen, seen, type_, mask, context), total)
 
 
@@ -102,11 +102,13 @@ def _refuse_filter(call: Call, root: str = "") -> None:
 def _bounds(call: Call) -> tuple[int, int | None]:
     """Return where the asked part of a list begins and ends; a limit of zero is none. Every database takes both."""
     start = min(max(call.offset, 0), _NO_LIMIT)
-    return start, start + min(call.limit, _NO_LIMIT) if call.limit and call.limit > 0 else None
+    if not call.limit or call.limit < 0:
+        return start, None
+    return start, start + min(call.limit, _NO_LIMIT)
 
 
-def _found(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
-    """Return what ``_keys`` does. Raises Fault if a filter takes too long."""
+def _keys_in_time(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
+    """Return what ``_keys`` does. Raises Fault if that takes too long because of a filter."""
     if not call.object_filter:
         return _keys(queryset, call)
     try:
@@ -121,7 +123,8 @@ def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
 
     So it is fixed beforehand, by eight bytes for each row, which rows they are and in which order.
     """
-    (start, end), keys = _bounds(call), queryset.values_list("pk", flat=True)
+    start, end = _bounds(call)
+    keys = queryset.values_list("pk", flat=True)
     if end is None:
         every = array("q", keys.iterator(chunk_size=_KEYS_AT_ONCE))
         return every[start:], len(every)
@@ -129,7 +132,8 @@ def _keys(queryset: QuerySet, call: Call) -> "tuple[array[int], int]":
     if start >= total:
         return array("q"), total
     if total <= _SORTED:
-        keys = keys.order_by(*queryset.query.order_by[:-1], BY_KEY)
+        *asked, _ = queryset.query.order_by  # the last is the primary key: see ``filters.narrowed``
+        keys = keys.order_by(*asked, BY_KEY)
     return array("q", keys[start:end]), total
 
 
