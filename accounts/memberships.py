@@ -60,7 +60,9 @@ def _there(found: Member | None) -> Member:
 
 def locked_member(member: Member) -> Member:
     """Return the member as it is now, its row locked to the end of the transaction. Raises NotAllowed if it is gone."""
-    return _there(_of_policies(Member.objects.select_for_update(of=("self",)).filter(pk=member.pk)).first())
+    # Rows that name the member may come meanwhile: else who makes a key and who deletes one would wait for each other.
+    locked = Member.objects.select_for_update(of=("self",), no_key=True)
+    return _there(_of_policies(locked.filter(pk=member.pk)).first())
 
 
 @one_transaction
