@@ -60,9 +60,11 @@ def serving(
 ) -> Iterator[Server]:  # fmt: skip
     """Serve a WSGI application by gunicorn with sync workers. Raises LoadFailed.
 
-    Everything else is as gunicorn comes, or as ``config`` says: what an application is served with by itself.
+    Everything else is as gunicorn comes, or as ``config`` says: what an application is served with by itself. But for
+    threads: workers that have some keep connections, and one of two gets all of the load now and then.
     """
-    command = [python, "-m", "gunicorn", "--bind=127.0.0.1:0", f"--workers={workers}", "--worker-class=sync"]
+    command = [python, "-m", "gunicorn", "--bind=127.0.0.1:0", f"--workers={workers}"]
+    command += ["--worker-class=sync", "--threads=1"]
     command += ["--no-control-socket", *([f"--config={config}"] if config else []), application]
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
