@@ -468,10 +468,10 @@ def _statement(
     """Return the statement by which a way chooses rows, ``backwards`` or not from a cursor on, if there is one."""
 
     def choose(*values: Any) -> Choice:
-        cursor = None
-        if backwards is not None:
-            *values, value, pk = values  # type: ignore[assignment]  # a list now
-            cursor = Cursor(value, pk, number=0, backwards=backwards)
-        return way(replace(make(*shape, *values), order=order), cursor, *counts)
+        if backwards is None:
+            return way(replace(make(*shape, *values), order=order), None, *counts)
+        *given, value, pk = values
+        cursor = Cursor(value, pk, number=0, backwards=backwards)
+        return way(replace(make(*shape, *given), order=order), cursor, *counts)
 
     return Statement(choose, kinds)

@@ -3,9 +3,7 @@
 from typing import Any
 
 import pytest
-from django.db import connection
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import invariant, run_state_machine_as_test
+from hypothesis.stateful import invariant
 
 from accounts import memberships
 from accounts.memberships import NotEmpty
@@ -15,7 +13,7 @@ from keys.api.faults import Denied, Fault, NotFound
 from keys.api.schema import STATUSES
 from keys.material import PlainValue
 from tests.keys.api.calling import ask, caller_of
-from tests.test_random_trees import Histories
+from tests.test_random_trees import Histories, try_out
 
 USER, KEY = "User_Customer", "User_Customer_ApiAuthentication"
 MASK = (
@@ -137,13 +135,4 @@ class Calls(Histories):
 
 @pytest.mark.django_db
 def test_random_calls_agree_with_the_oracle():
-    run_state_machine_as_test(
-        Calls,
-        settings=settings(
-            max_examples=8 if connection.vendor == "sqlite" else 4,
-            stateful_step_count=25,
-            deadline=None,
-            phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-        ),
-    )
+    try_out(Calls, on_sqlite=8, elsewhere=4)

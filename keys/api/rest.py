@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from keys.api.answers import resolve
 from keys.api.calls import Answer, Call, Value
-from keys.api.faults import BadCall, Fault, NotFound
+from keys.api.faults import BadCall, Fault, NotFound, shown
 from keys.api.transport import MOST_DIGITS, MOST_LEVELS, MOST_VALUES, Asked, Request, Transport, basic_credentials
 
 #: Service, id and method.
@@ -26,8 +26,6 @@ _LIMIT = re.compile(f"(?:([0-9]{{1,{MOST_DIGITS}}}),)?([0-9]{{1,{MOST_DIGITS}}})
 _PARAMETERS = ("objectMask", "objectFilter", "resultLimit")
 _MOST_PARAMETERS = 100
 _LARGEST = 10**MOST_DIGITS
-#: Characters of a name or a number in an answer that quotes it.
-_QUOTED = 60
 
 
 # --- Requests ---------------------------------------------------------------------------------------------------------
@@ -49,7 +47,7 @@ def _call(request: Request) -> Call:
     if further and (_DIGITS(further[0]) or len(further) == _MOST_PARTS - 1):
         object_id = _number(further.pop(0))
     if further and not _NAME(further[0]):
-        raise Fault(f'Function ("{_quoted(further[0])}") is not a valid method for this service.')
+        raise Fault(f'Function ("{shown(further[0])}") is not a valid method for this service.')
     query = _query(request.environ.get("QUERY_STRING", ""))
     offset, limit = _offset_and_limit(query.get("resultLimit", ""))
     return Call(
@@ -67,7 +65,7 @@ def _call(request: Request) -> Call:
 
 def _number(text: str) -> int:
     if not _DIGITS(text) or len(text) > MOST_DIGITS:
-        raise NotFound(_quoted(text))
+        raise NotFound(shown(text))
     return int(text)
 
 
@@ -123,11 +121,6 @@ def _arguments(verb: str, body: bytes) -> Sequence[Value]:
     if not isinstance(sent, dict) or not isinstance(arguments, list):
         raise BadCall('Bad request: the body is a JSON object like {"parameters": [1, 2]}.')
     return arguments
-
-
-def _quoted(text: str) -> str:
-    """Return what was sent as an answer may repeat it: short, and in ASCII that prints."""
-    return "".join(sign if sign.isascii() and sign.isprintable() else "?" for sign in text[:_QUOTED])
 
 
 # --- JSON -------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,9 @@ from typing import NamedTuple
 from urllib.parse import unquote
 from wsgiref.util import is_hop_by_hop
 
+from accounts.enums import MemberStatus
+from accounts.models import Account, Member
+from keys.models import ClassicKey
 from keys.views.verify import VerifyApplication
 
 
@@ -43,6 +46,19 @@ application = VerifyApplication(django)
 def basic(username: str, password: str) -> str:
     """Return the header that names them."""
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+#: Changes of a key, or of whom it belongs to, after which calls with it are refused.
+REFUSING = [
+    lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.SUSPENDED),
+    lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.DISABLED_CLASSIC),
+    lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.PENDING),
+    lambda key: ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="10.0.0.0/8"),
+    lambda key: ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="damaged"),
+    lambda key: Account.objects.filter(pk=key.account_id).update(allowed_addresses="10.0.0.0/8"),
+    lambda key: ClassicKey.objects.filter(pk=key.pk).update(ring_key_id="lost"),
+    lambda key: key.delete(),
+]
 
 
 def forgeries(office: str, proxy: str) -> list[dict[str, str]]:

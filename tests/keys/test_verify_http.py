@@ -8,12 +8,11 @@ from urllib.parse import unquote
 import pytest
 from django.db import DatabaseError, OperationalError
 
-from accounts.enums import MemberStatus
-from accounts.models import Account, Event, Member, User
+from accounts.models import Event, Member, User
 from keys import usage, verification, wsgi
 from keys.models import ClassicKey
 from keys.views import verify as view
-from tests.keys.calls import Answer, basic, call, forgeries
+from tests.keys.calls import REFUSING, Answer, basic, call, forgeries
 
 NAME = "1234567_priya@acme.example"
 REFUSED = Answer(
@@ -79,19 +78,7 @@ def test_refused_without_credentials_asks_for_them():
     assert call() == REFUSED
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.SUSPENDED),
-        lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.DISABLED_CLASSIC),
-        lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.PENDING),
-        lambda key: ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="10.0.0.0/8"),
-        lambda key: ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="damaged"),
-        lambda key: Account.objects.filter(pk=key.account_id).update(allowed_addresses="10.0.0.0/8"),
-        lambda key: ClassicKey.objects.filter(pk=key.pk).update(ring_key_id="lost"),
-        lambda key: key.delete(),
-    ],
-)
+@pytest.mark.parametrize("change", REFUSING)
 def test_refused_for_any_reason_looks_the_same(good, key_of, change):
     assert is_accepted(call(headers=good))
     change(key_of("priya"))

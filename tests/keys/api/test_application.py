@@ -10,13 +10,13 @@ from django.db import InterfaceError, OperationalError
 
 from accounts import queries
 from accounts.enums import MemberStatus
-from accounts.models import Account, Event, Member
+from accounts.models import Event, Member
 from accounts.origin import request_id
 from keys import verification
 from keys.api.faults import Fault
 from keys.models import ClassicKey
 from tests.keys.api.calling import PATHS, PRIYA, connection_kept, document, headed, raising
-from tests.keys.calls import basic, forgeries
+from tests.keys.calls import REFUSING, basic, forgeries
 
 pytestmark = pytest.mark.django_db
 
@@ -52,18 +52,7 @@ def test_caller_is_whose_key_it_is(wire, ways, cast, key_of, value_of):
         assert value_of("priya") not in repr(caller)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.SUSPENDED),
-        lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.DISABLED_CLASSIC),
-        lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.PENDING),
-        lambda key: ClassicKey.objects.filter(pk=key.pk).update(allowed_addresses="10.0.0.0/8"),
-        lambda key: Account.objects.filter(pk=key.account_id).update(allowed_addresses="10.0.0.0/8"),
-        lambda key: ClassicKey.objects.filter(pk=key.pk).update(ring_key_id="lost"),
-        lambda key: key.delete(),
-    ],
-)
+@pytest.mark.parametrize("change", REFUSING)
 def test_key_is_refused_from_the_next_call_on_and_always_alike(wire, ways, key_of, change):
     assert not any(is_refused(way()) for way in ways)
     change(key_of("priya"))

@@ -232,15 +232,15 @@ def test_query_that_cannot_be_read_is_400(wire, query):
     [
         ("SoftLayer_User_Customer/9999999999999999999999/getObject", 404, "id of '9999999999999999999999'."),
         ("SoftLayer_User_Customer/five/getObject", 404, "id of 'five'."),
-        ("SoftLayer_User_Customer/%C3%A9%00%FF'<x>/getObject", 404, "id of '???'<x>'."),
-        ("SoftLayer_User_Customer/" + "7" * 7_000 + "/getObject", 404, "id of '" + "7" * 60 + "'."),
+        ("SoftLayer_User_Customer/%C3%A9%00%FF'<x>/getObject", 404, "id of 'é\ufffd\ufffd'<x>'."),
+        ("SoftLayer_User_Customer/" + "7" * 7_000 + "/getObject", 404, "id of '" + "7" * 59 + "…'."),
         ("SoftLayer_Account/get-users", 500, 'Function ("get-users") is not a valid method for this service.'),
         ("SoftLayer_Account/.json", 500, 'Function ("") is not a valid method for this service.'),
         ("SoftLayer_Account/getUsers.xml", 500, 'Function ("getUsers.xml") is not a valid method for this service.'),
         (
             "SoftLayer_Account/%3Cscript%3E%0D%0A",
             500,
-            'Function ("<script>??") is not a valid method for this service.',
+            'Function ("<script>\ufffd\ufffd") is not a valid method for this service.',
         ),
         ("SoftLayer_%C3%84ccount", 500, "Service does not exist"),
         ("..", 500, "Service does not exist"),
