@@ -1,4 +1,4 @@
-"""Registers keys with Django, its audit events and its receivers."""
+"""Registers keys with Django, their audit events and their receivers."""
 
 from django.apps import AppConfig
 
@@ -11,3 +11,4 @@ class KeysConfig(AppConfig):
     def ready(self) -> None:
         """Connect what must be in place before the first request."""
         from keys import events, receivers  # noqa: F401, PLC0415 - models are loaded only now
+        from keys.platform import events as platform_events  # noqa: F401, PLC0415 - likewise

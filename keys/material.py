@@ -4,18 +4,28 @@ Everything else holds a ``PlainValue``, which prints as dots wherever it ends up
 value is handed to the user who created the key.
 """
 
+import binascii
 import hmac
+import re
 import secrets
+import string
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from accounts import sealing
 from accounts.sealing import SealError as SealError  # noqa: PLC0414 - what ``take`` raises, handed on with it
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 
 _VALUE = "classic-key-value"
 _LOOKUP = "classic-key-lookup"
 _VALUE_BYTES = 32  # printed as 64 hexadecimal characters, which is how the usual clients tell a key from a password
+
+_PLATFORM_LOOKUP = "platform-key-lookup"
+_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
+_PREFIX = "ktp_"
+_RANDOM_LENGTH, _CHECKSUM_LENGTH = 43, 6  # letters: 256 random bits, and the 32 of a checksum
+_PLATFORM_FORM = re.compile(rf"{_PREFIX}[0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSUM_LENGTH}}}")
 _MASK: Final = "•" * 12
 
 
@@ -81,3 +91,46 @@ def rewrap(key: ClassicKey) -> bool:
             sealed_value=key.sealed_value, digest=key.digest, ring_key_id=key.ring_key_id
         )
     )
+
+
+# --- IBM Cloud API keys -----------------------------------------------------------------------------------------------
+
+
+def new_platform_value() -> PlainValue:
+    """Return a fresh value of an IBM Cloud API key: ``ktp_``, 43 random letters and a checksum of six.
+
+    So that one regular expression finds leaked values in source code, and a mistyped one is refused without a query.
+    """
+    random = _PREFIX + "".join(secrets.choice(_LETTERS) for _ in range(_RANDOM_LENGTH))
+    return PlainValue(random + _checksum(random))
+
+
+def _checksum(text: str) -> str:
+    """Return the CRC-32 of ``text`` as six letters of base 62, the highest first."""
+    rest, letters = binascii.crc32(text.encode()), ""
+    for _ in range(_CHECKSUM_LENGTH):
+        rest, digit = divmod(rest, len(_LETTERS))
+        letters = _LETTERS[digit] + letters
+    return letters
+
+
+def is_platform_value(presented: str) -> bool:
+    """Whether ``presented`` has the form of an IBM Cloud API key's value, and the right checksum."""
+    if _PLATFORM_FORM.fullmatch(presented) is None:
+        return False
+    return presented[-_CHECKSUM_LENGTH:] == _checksum(presented[:-_CHECKSUM_LENGTH])
+
+
+def put_platform(key: PlatformKey, value: PlainValue) -> None:
+    """Set the digest of ``key`` (not saved), by which it will be found, under the ring's current master key."""
+    key.ring_key_id, key.digest = next(platform_digests(value.text))
+
+
+def platform_digests(presented: str) -> Iterator[tuple[str, bytes]]:
+    """Yield the digests under which a presented value may be stored, each with its master key, the current one first.
+
+    A value is not stored, so its digest can be made anew only when somebody presents it: until then it is that of the
+    master key which was current when the key was created or last used.
+    """
+    for ring_key_id in sealing.configured_ring().keys:
+        yield ring_key_id, sealing.keyed_digest(presented.encode(), purpose=_PLATFORM_LOOKUP, key_id=ring_key_id)

@@ -1,14 +1,21 @@
-"""The table of classic infrastructure API keys; its constraints hold whatever the program does."""
+"""The tables of keys; their constraints hold whatever the program does."""
+
+import uuid
 
 from django.db import models
 from django.db.models import F
 from django.db.models.functions import Length, Right
 from django.db.models.lookups import Exact
+from django.utils import timezone
 
-from accounts.models import Account, Member
+from accounts.models import Account, Member, User
 from accounts.models.fields import Code, CompositeForeignKey, PathField
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH
-from accounts.names import SORT_NAME_LENGTH
+from accounts.names import NAME_LENGTH, SORT_NAME_LENGTH
+
+#: How many IBM Cloud API keys a user has at most, in all accounts. Source: docs/rules.md, "IBM Cloud API keys".
+MOST_PLATFORM_KEYS = 20
+DESCRIPTION_LENGTH = 500  # characters
 
 
 class ClassicKey(models.Model):
@@ -85,3 +92,71 @@ class KeptRestriction(models.Model):
 
     def __str__(self) -> str:
         return f"Restriction of the next classic infrastructure API key of {self.holder}"
+
+
+class LeakedAction(models.TextChoices):
+    """What becomes of an IBM Cloud API key when its value is reported as leaked; the labels are IBM Cloud's."""
+
+    DISABLE = "disable", "Disable the leaked key"
+    DELETE = "delete", "Delete the leaked key"
+    NOTHING = "nothing", "Nothing"
+
+
+class PlatformKey(models.Model):
+    """One of a user's IBM Cloud API keys, which acts as them in the account where they created it.
+
+    The value is in no column: it existed in the answer that created the key. A call's value is found by its digest.
+    """
+
+    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="What clients call the key by.")
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
+    holder = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="platform_keys")
+    # The holder's user: the number of keys is limited for each user, in whichever accounts.
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+", db_index=False)
+    slot = models.PositiveSmallIntegerField(help_text="Which of the user's keys it is: there are so many places.")
+    name = models.CharField(max_length=NAME_LENGTH)
+    description = models.CharField(max_length=DESCRIPTION_LENGTH, blank=True)
+    sort_name = PathField(max_length=SORT_NAME_LENGTH, editable=False, help_text="Made of the name, for lists.")
+    search_text = models.TextField(editable=False, help_text="Folded name and description.")
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True, help_text="From then on it is refused; none is never.")
+    expiry_told_at = models.DateTimeField(null=True, help_text="When the holder was told that it is about to expire.")
+    is_enabled = models.BooleanField(default=True)
+    is_locked = models.BooleanField(default=False, help_text="It can be neither edited nor deleted.")
+    leaked_action = models.CharField(max_length=10, choices=LeakedAction.choices, default=LeakedAction.DISABLE)
+    leaked_at = models.DateTimeField(null=True, help_text="When its value was first reported as leaked.")
+    digest = models.BinaryField(max_length=32, unique=True)
+    ring_key_id = models.CharField(max_length=16, help_text="Master key that the digest was made with.")
+    last_used_at = models.DateTimeField(null=True)
+    last_used_from = models.CharField(max_length=45, blank=True)
+    last_used_day = models.DateField(null=True, help_text="The day (UTC) of ``last_used_at``: what an index knows.")
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(name="platform_key_user_slot", fields=("user", "slot")),
+            models.CheckConstraint(
+                name="platform_key_slot_in_range", condition=models.Q(slot__gte=1, slot__lte=MOST_PLATFORM_KEYS)
+            ),
+        )
+        indexes = (
+            models.Index(name="platform_key_by_name_idx", fields=("account", "sort_name", "id")),
+            models.Index(name="platform_key_by_date_idx", fields=("account", "created_at", "id")),
+            models.Index(name="platform_key_by_use_idx", fields=("account", "last_used_day", "created_at")),
+            models.Index(name="platform_key_ring_idx", fields=("ring_key_id", "id")),
+            models.Index(
+                name="platform_key_expiry_idx", fields=("expires_at",), condition=models.Q(expires_at__isnull=False)
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def record_id(self) -> str:
+        """The id by which clients call the key: ``ApiKey-`` and a UUID. *Source:* docs/clients.md."""
+        return f"ApiKey-{self.uuid}"
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether its time is over."""
+        return self.expires_at is not None and self.expires_at <= timezone.now()

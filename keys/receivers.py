@@ -11,6 +11,7 @@ from accounts.origin import Origin
 from accounts.signals import branch_moved, member_leaving, status_changed
 from keys import lifecycle
 from keys.models import ClassicKey
+from keys.platform.lifecycle import delete_keys_of_leaving
 
 
 @receiver(branch_moved)
@@ -21,9 +22,10 @@ def move_keys(*, account_id: int, old_path: str, new_path: str, **_: Any) -> Non
 
 
 @receiver(member_leaving)
-def delete_key(*, member: Member, by: Member | None, origin: Origin, **_: Any) -> None:
-    """Delete a member's key with the member."""
+def delete_keys(*, member: Member, by: Member | None, origin: Origin, **_: Any) -> None:
+    """Delete a member's keys with the member."""
     lifecycle.delete_key_of_leaving(member=member, by=by, origin=origin)
+    delete_keys_of_leaving(member=member, by=by, origin=origin)
 
 
 @receiver(status_changed)

@@ -42,6 +42,12 @@ class Account(models.Model):
         db_default=False,
         help_text="Nobody is let in whom no pattern fits.",
     )
+    restrict_key_creation = models.BooleanField(
+        "Restrict API key creation",
+        default=False,
+        db_default=False,
+        help_text="IBM Cloud API keys are created only by users with the permission User API key creator.",
+    )
     session_hours = models.PositiveSmallIntegerField(
         "Active sessions", null=True, help_text="Hours until a session ends; none leaves it to the installation."
     )
