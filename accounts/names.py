@@ -103,10 +103,31 @@ def clean_name(name: str) -> str:
         raise ValidationError("Enter a name.", code="required")
     if len(composed) > NAME_LENGTH:
         raise ValidationError(f"Enter a name of at most {NAME_LENGTH} characters.", code="too_long")
-    if any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDI_CONTROLS for char in composed):
+    if any(map(_is_control, composed)):
         raise ValidationError("Enter a name without control characters.", code="control")
     if _WEB_ADDRESS.search(composed):
         raise ValidationError("Enter a name without a web address.", code="address")
+    return composed
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} or char in _BIDI_CONTROLS
+
+
+def clean_description(text: str, longest: int) -> str:
+    """Return what somebody says about a thing, composed (NFC), in one line with single spaces; empty for nothing.
+
+    Raises ValidationError when it is longer than ``longest`` characters, or holds what a name must not hold; the address
+    of a page it may.
+    """
+    too_long = ValidationError(f"Enter a text of at most {longest} characters.", code="too_long")
+    if len(text) > _TYPED:
+        raise too_long
+    composed = " ".join(unicodedata.normalize("NFC", text).split())
+    if len(composed) > longest:
+        raise too_long
+    if any(map(_is_control, composed)):
+        raise ValidationError("Enter a text without control characters.", code="control")
     return composed
 
 

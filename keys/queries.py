@@ -23,7 +23,7 @@ from accounts.models.member import MAX_MEMBER_ID
 from accounts.prepared import Prepared
 from accounts.text_index import by_index
 from keys import insight, policy
-from keys.models import ClassicKey, KeptRestriction
+from keys.models import ClassicKey, KeptRestriction, PlatformKey
 from keys.policy import KeyAction
 
 #: What the list sorts by: the name in the address to the column.
@@ -248,7 +248,7 @@ def why_refused(key: ClassicKey) -> str:
     return "" if is_accepted else MemberStatus(key.holder.status).label.partition(" ")[0].lower()
 
 
-def is_in_use(key: ClassicKey) -> bool:
+def is_in_use(key: ClassicKey | PlatformKey) -> bool:
     """Whether a key was used so recently that calls would fail without it."""
     return key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from keys.views import branch, classic, inactive, restrictions
+from keys.views import branch, classic, inactive, platform, restrictions
 
 app_name = "keys"
 urlpatterns = [
@@ -13,9 +13,16 @@ urlpatterns = [
     path("iam/apikeys/classic/<int:key_id>/download", classic.download, name="classic-download"),
     path("iam/apikeys/classic/<int:key_id>/restriction", classic.restrict, name="classic-restrict"),
     path("iam/apikeys/classic/<int:key_id>/delete", classic.delete, name="classic-delete"),
+    path("iam/apikeys/platform/<int:key_id>/edit", platform.edit, name="platform-edit"),
+    path("iam/apikeys/platform/<int:key_id>/lock", platform.lock, name="platform-lock"),
+    path("iam/apikeys/platform/<int:key_id>/unlock", platform.unlock, name="platform-unlock"),
+    path("iam/apikeys/platform/<int:key_id>/enable", platform.enable, name="platform-enable"),
+    path("iam/apikeys/platform/<int:key_id>/disable", platform.disable, name="platform-disable"),
+    path("iam/apikeys/platform/<int:key_id>/delete", platform.delete, name="platform-delete"),
     path("iam/inactive", inactive.index, name="inactive"),
     path("iam/inactive.csv", inactive.export, name="inactive-csv"),
     path("iam/users/<int:member_id>/classic_key", classic.create, name="classic-create"),
+    path("iam/users/<int:member_id>/platform_key", platform.create, name="platform-create"),
     path("iam/users/<int:member_id>/revoke_keys", branch.revoke, name="revoke-branch"),
     path("iam/users/<int:member_id>/restrictions", restrictions.save, name="restrictions"),
 ]

@@ -36,6 +36,10 @@ class TooManyKeys(Exception):
     """The user has as many keys as there may be; nothing was changed."""
 
 
+class CreatedAlready(Exception):
+    """The same request has created a key before; nothing was changed."""
+
+
 class KeyGone(Exception):
     """The key was deleted meanwhile, or the actor may not know of it: the same answer for both."""
 
@@ -67,16 +71,29 @@ class Description:
 
 @one_transaction
 def create_platform_key(
-    *, description: Description, by: Member, origin: Origin, is_locked: bool = False, is_enabled: bool = True
+    *,
+    description: Description,
+    by: Member,
+    origin: Origin,
+    is_locked: bool = False,
+    is_enabled: bool = True,
+    newest: int | None = None,
 ) -> tuple[PlatformKey, material.PlainValue]:
     """Create a key of ``by`` and return it with its value in plain, for this one answer: it is stored nowhere.
 
-    Raises NotAllowed, TooManyKeys, or ExpiryPassed.
+    Raises NotAllowed, TooManyKeys, ExpiryPassed, or CreatedAlready.
+
+    Args:
+        newest: the highest id of the user's keys when the request was prepared, 0 for none. A newer one of the same
+            name says that the request comes for the second time.
     """
     by = present_member(by)
     policy.require_create(by)
     now = timezone.now()
     _require_future(description.expires_at, now)
+    _lock_keys_of(by.user_id)
+    if newest is not None:
+        _require_first(by.user_id, description.name, newest)
     key = PlatformKey(
         account_id=by.account_id,
         holder=by,
@@ -99,13 +116,21 @@ def _require_future(expires_at: datetime | None, now: datetime) -> None:
         raise ExpiryPassed
 
 
-def _free_slot(user_id: int) -> int:
-    """Return the first of the user's places that is free. Raises TooManyKeys.
+def _lock_keys_of(user_id: int) -> None:
+    """Lock the user's row to the end of the transaction, so that their keys are created one after the other.
 
-    The user's row is locked to the end of the transaction; without that the unique index would refuse the second of
-    two keys made at once, although there may be room for both.
+    Without that the unique index would refuse the second of two keys made at once, although there may be room for both.
     """
     User.objects.select_for_update(no_key=True).get(pk=user_id)
+
+
+def _require_first(user_id: int, name: str, newest: int) -> None:
+    if PlatformKey.objects.filter(user_id=user_id, pk__gt=newest, name=name).exists():
+        raise CreatedAlready
+
+
+def _free_slot(user_id: int) -> int:
+    """Return the first of the user's places that is free. Raises TooManyKeys."""
     taken = set(PlatformKey.objects.filter(user_id=user_id).values_list("slot", flat=True))
     free = next((slot for slot in range(1, MOST_PLATFORM_KEYS + 1) if slot not in taken), None)
     if free is None:

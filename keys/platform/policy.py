@@ -13,6 +13,10 @@ from accounts.policy import NotAllowed, may_work, reason_without_work
 from keys.models import PlatformKey
 
 
+class NotNow(NotAllowed):
+    """Nobody can do it with the key as it is now; it has nothing to do with who asks."""
+
+
 class PlatformAction(enum.Enum):
     """What one member may do with an IBM Cloud API key; the words complete "You may not …"."""
 
@@ -56,9 +60,14 @@ def can(actor: Member, action: PlatformAction, key: PlatformKey) -> bool:
 
 
 def require(actor: Member, action: PlatformAction, key: PlatformKey) -> None:
-    """Raise NotAllowed, with the reason in words, unless ``actor`` may do ``action`` with ``key``."""
-    if not can(actor, action, key):
-        raise NotAllowed(_reason(actor, action, key))
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may do ``action`` with ``key``.
+
+    Raises NotNow where the actor might do it, if the key were in another state.
+    """
+    if not can_see_keys_of(actor, key.holder):
+        raise NotAllowed(_reason(actor, action))
+    if why := _why_not_now(action, key):
+        raise NotNow(why)
 
 
 def _why_not_now(action: PlatformAction, key: PlatformKey) -> str:
@@ -74,12 +83,10 @@ def _why_not_now(action: PlatformAction, key: PlatformKey) -> str:
     return ""
 
 
-def _reason(actor: Member, action: PlatformAction, key: PlatformKey) -> str:
+def _reason(actor: Member, action: PlatformAction) -> str:
     if not may_work(actor):
         return reason_without_work(actor)
-    if not can_see_keys_of(actor, key.holder):
-        return f"Only its user and an IAM identity Administrator may {action.value}."
-    return _why_not_now(action, key)
+    return f"Only its user and an IAM identity Administrator may {action.value}."
 
 
 def can_create(actor: Member) -> bool:
