@@ -117,8 +117,8 @@ def _is_control(char: str) -> bool:
 def clean_description(text: str, longest: int) -> str:
     """Return what somebody says about a thing, composed (NFC), in one line with single spaces; empty for nothing.
 
-    Raises ValidationError when it is longer than ``longest`` characters, or holds what a name must not hold; the address
-    of a page it may.
+    Raises ValidationError when it is longer than ``longest`` characters, or holds control characters or marks that turn
+    the direction of text. It may hold the address of a page.
     """
     too_long = ValidationError(f"Enter a text of at most {longest} characters.", code="too_long")
     if len(text) > _TYPED:

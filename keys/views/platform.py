@@ -100,18 +100,18 @@ def _created(request: MemberRequest, key: PlatformKey, value: str, behind: PageB
 
 
 @form_or_post
-def edit(request: MemberRequest, key_id: int) -> HttpResponse:
+def edit(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Edit name, description, expiry and leaked action of a key."""
-    key = _key_or_404(request, key_id)
+    key = _key_or_404(request, platform_id)
     form = EditPlatformKeyForm(request.POST if request.method == "POST" else None, key=key)
     behind = _page_behind(request, key.holder)
     try:
         with _allowed(request, key, PlatformAction.EDIT):
             if form.is_valid():
-                lifecycle.edit_platform_key(
+                saved = lifecycle.edit_platform_key(
                     key=key, description=form.description_of_key, by=request.member, origin=request.origin
                 )
-                messages.success(request, f"API key saved\nThe changes to {_named(request, key)} apply at once.")
+                messages.success(request, f"API key saved\nThe changes to {_named(request, saved)} apply at once.")
                 return redirect(behind.url)
     except _OutOfDate as error:
         return _nothing(request, error, behind)
@@ -122,32 +122,32 @@ def edit(request: MemberRequest, key_id: int) -> HttpResponse:
 
 
 @form_or_post
-def lock(request: MemberRequest, key_id: int) -> HttpResponse:
+def lock(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to lock a key, and do it."""
-    return _switch(request, key_id, PlatformAction.LOCK, "can be neither edited nor deleted until it is unlocked")
+    return _switch(request, platform_id, PlatformAction.LOCK, "can be neither edited nor deleted until it is unlocked")
 
 
 @form_or_post
-def unlock(request: MemberRequest, key_id: int) -> HttpResponse:
+def unlock(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to unlock a key, and do it."""
-    return _switch(request, key_id, PlatformAction.UNLOCK, "can be edited and deleted again")
+    return _switch(request, platform_id, PlatformAction.UNLOCK, "can be edited and deleted again")
 
 
 @form_or_post
-def enable(request: MemberRequest, key_id: int) -> HttpResponse:
+def enable(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to enable a key, and do it."""
-    return _switch(request, key_id, PlatformAction.ENABLE, "can be used again")
+    return _switch(request, platform_id, PlatformAction.ENABLE, "can be used again")
 
 
 @sensitive_post_parameters("password", "proof_code")
 @form_or_post
-def disable(request: MemberRequest, key_id: int) -> HttpResponse:
+def disable(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to disable a key, and do it; somebody else's after a proof of identity."""
-    return _switch(request, key_id, PlatformAction.DISABLE, "has stopped working")
+    return _switch(request, platform_id, PlatformAction.DISABLE, "has stopped working")
 
 
-def _switch(request: MemberRequest, key_id: int, action: PlatformAction, effect: str) -> HttpResponse:
-    key = _key_or_404(request, key_id)
+def _switch(request: MemberRequest, platform_id: int, action: PlatformAction, effect: str) -> HttpResponse:
+    key = _key_or_404(request, platform_id)
     word = policy.SWITCHES[action][2]
 
     def write() -> None:
@@ -159,9 +159,9 @@ def _switch(request: MemberRequest, key_id: int, action: PlatformAction, effect:
 
 @sensitive_post_parameters("password", "proof_code")
 @form_or_post
-def delete(request: MemberRequest, key_id: int) -> HttpResponse:
+def delete(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to delete a key, and delete it; somebody else's after a proof of identity."""
-    key = _key_or_404(request, key_id)
+    key = _key_or_404(request, platform_id)
 
     def write() -> None:
         lifecycle.delete_platform_key(key=key, by=request.member, origin=request.origin)
@@ -191,10 +191,10 @@ def _ask_or_do(
     return redirect(behind.url)
 
 
-def _key_or_404(request: MemberRequest, key_id: int) -> PlatformKey:
+def _key_or_404(request: MemberRequest, platform_id: int) -> PlatformKey:
     """Return the key if the viewer may know of it; 404 is the same for one they may not and for none at all."""
     here = PlatformKey.objects.filter(account_id=request.member.account_id)
-    key = here.filter(pk=key_id).select_related("holder__user", "holder__account").first()
+    key = here.filter(pk=platform_id).select_related("holder__user", "holder__account").first()
     if key is None or not policy.can_see_keys_of(request.member, key.holder):
         raise NoSuchKey
     return key
@@ -241,7 +241,11 @@ def _page_behind(request: MemberRequest, holder: Member) -> PageBehind:
     ``next`` can be made up by anybody, so it counts only if it is one of these.
     """
     asked, list_url = request.GET.get("next", ""), reverse("keys:classic-list")
-    pages = (page_of_user(holder), PageBehind(reverse("keys:inactive"), "Inactive identities"), PageBehind(list_url, "API keys"))
+    pages = (
+        page_of_user(holder),
+        PageBehind(reverse("keys:inactive"), "Inactive identities"),
+        PageBehind(list_url, "API keys"),
+    )
     for page in pages:
         if page.url == asked.partition("?")[0]:
             return page._replace(url=asked, way=way_back(asked))
