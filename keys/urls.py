@@ -2,12 +2,14 @@
 
 from django.urls import path
 
-from keys.views import branch, classic, inactive, platform, restrictions
+from keys.views import branch, classic, inactive, platform, platform_lists, restrictions
 
 app_name = "keys"
 urlpatterns = [
-    path("iam/apikeys", classic.index, name="classic-list"),
+    path("iam/apikeys", platform_lists.index, name="classic-list"),
     path("iam/apikeys/classic.csv", classic.export, name="classic-csv"),
+    path("iam/apikeys/my.csv", platform_lists.export_my, name="platform-csv-my"),
+    path("iam/apikeys/all.csv", platform_lists.export_all, name="platform-csv-all"),
     path("iam/apikeys/classic/<int:key_id>", classic.details, name="classic-details"),
     path("iam/apikeys/classic/<int:key_id>/show", classic.show, name="classic-show"),
     path("iam/apikeys/classic/<int:key_id>/download", classic.download, name="classic-download"),

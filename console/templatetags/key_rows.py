@@ -4,13 +4,15 @@ Nothing is escaped by itself here.
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from html import escape
 
 from django import template
 from django.utils.safestring import SafeString
 
-from console.templatetags.ui import actions_menu, ago, when
+from accounts import formats
+from console.templatetags.ui import actions_menu, ago, icon, when
+from keys.platform.queries import PlatformKeyRow
 from keys.queries import KeyRow
 
 register = template.Library()
@@ -34,3 +36,57 @@ def _key_row(row: KeyRow, made_at: datetime) -> str:
               <td class="table__menu">{actions_menu(row.id, row.name, row.menu)}</td>
             </tr>
           """
+
+
+@register.simple_tag
+def platform_key_rows(rows: Iterable[PlatformKeyRow], made_at: datetime, *, is_all: bool) -> SafeString:
+    """Return the rows of a list of IBM Cloud API keys, with their owners where it is the list of all."""
+    return SafeString("".join(_platform_key_row(row, made_at, is_all=is_all) for row in rows))
+
+
+def _platform_key_row(row: PlatformKeyRow, made_at: datetime, *, is_all: bool) -> str:
+    status = f"{icon('locked')} Locked" if row.is_locked else f"{icon('unlocked')} Unlocked"
+    return f"""
+            <tr>
+              <td data-label="Status">{status}</td>
+              <td data-label="Name" class="break"><bdi>{escape(row.name)}</bdi>{key_tags(row)}</td>{_owner(row) if is_all else ""}
+              <td data-label="Description" class="break">{escape(row.description)}</td>
+              <td data-label="Date created" class="nowrap">{when(row.created_at)}</td>
+              <td data-label="Expires" class="nowrap">{_last_day(row.last_day)}</td>
+              <td data-label="Enabled">{_switch(row)}</td>
+              <td data-label="Last used" class="nowrap">{ago(row.last_used_at, made_at)}</td>
+              <td class="table__menu">{actions_menu(row.id, row.name, row.menu)}</td>
+            </tr>
+          """
+
+
+@register.simple_tag
+def key_tags(row: PlatformKeyRow) -> SafeString:
+    """Return the red tags of an IBM Cloud API key."""
+    words = [word for word, is_so in (("Leaked", row.is_leaked), ("Expired", row.is_expired)) if is_so]
+    return SafeString("".join(f' <span class="tag tag--red">{word}</span>' for word in words))
+
+
+def _owner(row: PlatformKeyRow) -> str:
+    name = f"<bdi>{escape(row.owner)}</bdi>"
+    linked = f'<a href="{escape(row.owner_url)}">{name}</a>' if row.owner_url else name
+    is_own = ' <span class="tag tag--blue">self</span>' if row.is_own else ""
+    return f"""
+              <td data-label="Owner" class="break">{linked}{is_own}</td>"""
+
+
+def _last_day(day: date | None) -> str:
+    return "Never" if day is None else f'<time datetime="{day.isoformat()}">{formats.day(day)}</time>'
+
+
+def _switch(row: PlatformKeyRow) -> str:
+    """Return the switch, which asks before it turns off; the word alone where the viewer may not turn it."""
+    word = "Yes" if row.is_enabled else "No"
+    if not row.switch_url:
+        return word
+    form, state = ("disabling", "true") if row.is_enabled else ("enabling", "false")
+    return (
+        f'<button type="submit" class="switch" role="switch" aria-checked="{state}" '
+        f'aria-label="Enabled: {escape(row.name)}" form="{form}" formaction="{escape(row.switch_url)}">'
+        f'<span class="switch__track"></span> <span aria-hidden="true">{word}</span></button>'
+    )

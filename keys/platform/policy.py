@@ -47,6 +47,14 @@ def can_see_all(actor: Member) -> bool:
     return may_work(actor) and Permission.IDENTITY_ADMINISTRATOR in actor.granted
 
 
+def require_see_all(actor: Member) -> None:
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may see the keys of all users of the account."""
+    if not may_work(actor):
+        raise NotAllowed(reason_without_work(actor))
+    if not can_see_all(actor):
+        raise NotAllowed("You need the role IAM identity: Administrator to see the IBM Cloud API keys of all users.")
+
+
 def can_see_keys_of(actor: Member, holder: Member) -> bool:
     """Whether ``actor`` may know of the keys of ``holder``: their own, or as an administrator of identities."""
     if holder.account_id != actor.account_id or not may_work(actor):
@@ -91,16 +99,17 @@ def _reason(actor: Member, action: PlatformAction) -> str:
 
 def can_create(actor: Member) -> bool:
     """Whether ``actor`` may create an IBM Cloud API key, which is always their own. How many there are is not asked."""
-    return _why_not_create(actor) == ""
+    return why_not_create(actor) == ""
 
 
 def require_create(actor: Member) -> None:
     """Raise NotAllowed, with the reason in words, unless ``actor`` may create an IBM Cloud API key."""
-    if why := _why_not_create(actor):
+    if why := why_not_create(actor):
         raise NotAllowed(why)
 
 
-def _why_not_create(actor: Member) -> str:
+def why_not_create(actor: Member) -> str:
+    """Return why ``actor`` may not create a key, in a sentence for them; empty if they may."""
     if not may_work(actor):
         return reason_without_work(actor)
     if actor.status != MemberStatus.ACTIVE:

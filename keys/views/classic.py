@@ -29,12 +29,10 @@ from keys import insight, lifecycle, openings, policy, queries
 from keys.forms import KeyRestrictionForm
 from keys.material import PlainValue, SealError
 from keys.models import ClassicKey
+from keys.platform.queries import CLASSIC, VIEWS, carried_to_view, views_open_to
 from keys.policy import KeyAction
 
 _log = logging.getLogger(__name__)
-
-#: The views of the API keys page that there are, by their name in the address.
-VIEWS = {"classic": "Classic infrastructure API keys"}
 
 
 class NoSuchKey(Http404):
@@ -56,14 +54,14 @@ def index(request: MemberRequest) -> HttpResponse:
     context = {
         "title": "API keys",
         "asked": asked,
-        "views": VIEWS.items(),
-        "view_hidden": asked.but("view"),
+        "views": views_open_to(viewer),
+        "view_hidden": carried_to_view(asked),
         "rows": [queries.row(key, viewer, way=way) for key in shown],
         "made_at": timezone.now(),
         "is_listed": bool(shown or is_filtered),
         "is_filtered": is_filtered,
         "list_in_words": asked.in_words(
-            VIEWS["classic"],
+            VIEWS[CLASSIC],
             branch=branch.name if branch else "",
             last_used=insight.USES.get(chosen.use, ""),
             restriction=insight.RESTRICTIONS.get(chosen.restriction, ""),

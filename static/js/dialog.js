@@ -1,5 +1,5 @@
 // Dialogs in place: a link with data-dialog opens the dialog of its page over this page, and a form with data-dialog-
-// form shows its answer there. If anything is not as expected, the browser navigates instead, which always works.
+// form shows its answer there; with the method GET it asks first, as a link does. If anything is not as expected, the browser navigates instead, which always works.
 const parse = async (answer) => new DOMParser().parseFromString(await answer.text(), "text/html");
 const addressOf = (dialog) => dialog?.dataset.address ?? location.href;
 
@@ -13,14 +13,14 @@ async function ask(...request) {
   }
 }
 
-async function open(link, old) {
-  const answer = await ask(link.href);
+async function open(address, opener, old) {
+  const answer = await ask(address);
   const dialog = answer.ok && (await parse(answer)).querySelector("dialog");
-  if (!dialog) return location.assign(link.href);
+  if (!dialog) return location.assign(address);
   // When the dialog closes, the focus returns to what has it now; of a menu that is the button, as the menu is closed.
-  const menu = link.closest("[popover]");
-  if (!old) (menu ? document.querySelector(`[popovertarget="${menu.id}"]`) : link).focus();
-  show(dialog, link.href, old);
+  const menu = opener.closest("[popover]");
+  if (!old) (menu ? document.querySelector(`[popovertarget="${menu.id}"]`) : opener).focus();
+  show(dialog, address, old);
 }
 
 async function send(form, button, old) {
@@ -85,7 +85,7 @@ document.addEventListener("click", (event) => {
   if (link.matches("[data-dialog-close]")) return leave(event, dialog);
   event.preventDefault();
   link.closest("[popover]")?.hidePopover();
-  open(link, dialog).catch(() => location.assign(link.href));
+  open(link.href, link, dialog).catch(() => location.assign(link.href));
 });
 
 document.addEventListener("submit", (event) => {
@@ -93,6 +93,10 @@ document.addEventListener("submit", (event) => {
   const dialog = form.closest("dialog");
   if (!form.matches("[data-dialog-form]") || dialog?.matches(":not(:modal)")) return;
   event.preventDefault();
+  if (form.method === "get") {
+    const address = `${event.submitter.formAction}?${new URLSearchParams(new FormData(form, event.submitter))}`;
+    return open(address, event.submitter, dialog).catch(() => location.assign(address));
+  }
   if (form.dataset.sent) return; // a double click sends it once
   form.dataset.sent = "yes";
   send(form, event.submitter, dialog).catch(() => location.assign(addressOf(dialog)));

@@ -1,0 +1,207 @@
+"""What a viewer can see of IBM Cloud API keys: their own, or those of the whole account. No writes.
+
+Rows come as plain values, ready to print.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from django.db.models import QuerySet
+
+from accounts import formats
+from accounts.actions_menu import MenuItem
+from accounts.links import link
+from accounts.list_request import ListRequest
+from accounts.listing import Listing, Order, kept
+from accounts.models import Member
+from accounts.policy import MemberAction, can
+from accounts.prepared import Prepared
+from keys.models import PlatformKey
+from keys.platform import policy
+from keys.platform.policy import PlatformAction
+
+MINE, ALL, CLASSIC = "my", "all", "classic"
+#: The views of the API keys page, by their name in the address.
+VIEWS = {
+    MINE: "My IBM Cloud API keys",
+    ALL: "All user IBM Cloud API keys",
+    CLASSIC: "Classic infrastructure API keys",
+}
+#: What the lists sort by: the name in the address to the column.
+ORDERS = {"name": "sort_name", "created": "created_at"}
+DEFAULT_ORDER = "name"
+#: What a menu offers as far as the policy allows it: the action, its label, its route.
+_ENTRIES = (
+    (PlatformAction.EDIT, "Edit", "keys:platform-edit"),
+    (PlatformAction.LOCK, "Lock", "keys:platform-lock"),
+    (PlatformAction.UNLOCK, "Unlock", "keys:platform-unlock"),
+    (PlatformAction.DELETE, "Delete", "keys:platform-delete"),
+)
+_UNREAD = ("digest", "search_text")  # by no page
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformKeyRow:
+    """A row of a list, ready to print. ``switch_url`` is empty where the viewer may not enable or disable the key."""
+
+    id: int
+    name: str
+    description: str
+    owner: str
+    owner_url: str  # empty for somebody whom the viewer may not see among the users
+    is_own: bool
+    is_locked: bool
+    is_enabled: bool
+    is_expired: bool
+    is_leaked: bool
+    created_at: datetime
+    last_day: date | None
+    last_used_at: datetime | None
+    switch_url: str
+    menu: list[MenuItem]
+
+
+def views_open_to(viewer: Member) -> list[tuple[str, str]]:
+    """Return name and label of the views that ``viewer``, who may work, may choose from. Takes no query."""
+    sees_all = policy.can_see_all(viewer)
+    return [(name, label) for name, label in VIEWS.items() if name != ALL or sees_all]
+
+
+def carried_to_view(asked: ListRequest) -> list[tuple[str, str]]:
+    """Return the parameters that another view keeps: how long a page is. A filter is about what the view lists."""
+    return [(name, value) for name, value in asked.parameters.items() if name == "per_page"]
+
+
+def _plain(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
+    return keys.defer(*_UNREAD)
+
+
+def _with_owners(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
+    return keys.select_related("holder__user").defer(*_UNREAD)
+
+
+_held = Prepared(lambda holder_id: _plain(PlatformKey.objects.filter(holder_id=holder_id)).order_by("sort_name", "pk"))
+_of_user = Prepared(lambda user_id: _plain(PlatformKey.objects.filter(user_id=user_id)).order_by("sort_name", "pk"))
+
+
+def keys_of(holder: Member) -> list[PlatformKey]:
+    """Return a member's keys by name; one query. The caller asks the policy who may know."""
+    return _held_by(holder, _held(holder.pk))
+
+
+def own_keys(viewer: Member) -> tuple[list[PlatformKey], int]:
+    """Return the viewer's keys by name, and how many their user has in all accounts; one query."""
+    found = _of_user(viewer.user_id)
+    return _held_by(viewer, [key for key in found if key.holder_id == viewer.pk]), len(found)
+
+
+def _held_by(holder: Member, keys: list[PlatformKey]) -> list[PlatformKey]:
+    for key in keys:
+        key.holder = holder
+    return keys
+
+
+def count_of_user(user_id: int) -> int:
+    """Return how many keys a user has in all their accounts; one query."""
+    return PlatformKey.objects.filter(user_id=user_id).count()
+
+
+def my_keys(viewer: Member, asked: ListRequest) -> Listing[PlatformKey]:
+    """Return the list of the keys of ``viewer`` in this account, searched and sorted as asked."""
+    return _listed(_of_holder, viewer.pk, asked)
+
+
+def all_keys(viewer: Member, asked: ListRequest) -> Listing[PlatformKey]:
+    """Return the list of the keys of all users of the account; the caller asks the policy who may see them."""
+    return _listed(_of_account, viewer.account_id, asked)
+
+
+def _of_holder(order: Order, holder_id: int) -> Listing[PlatformKey]:
+    # Not by the account: SQLite would go through all its keys in their order to find up to twenty.
+    return _listing(PlatformKey.objects.filter(holder_id=holder_id), order)
+
+
+def _of_account(order: Order, account_id: int) -> Listing[PlatformKey]:
+    return replace(_listing(PlatformKey.objects.filter(account_id=account_id), order), complete=_with_owners)
+
+
+def _listing(rows: QuerySet[PlatformKey], order: Order) -> Listing[PlatformKey]:
+    return Listing(
+        model=PlatformKey, rows=lambda: rows, order=order, branch_path=None, path_field="", complete=_plain
+    )
+
+
+def _listed(make: Callable[[Order, int], Listing[PlatformKey]], value: int, asked: ListRequest) -> Listing[PlatformKey]:
+    order = asked.order(ORDERS, DEFAULT_ORDER)
+    if not asked.search:
+        return kept(make, order, values=(value,))
+    listing = make(order, value)
+    found = listing.rows().filter(asked.search_condition("search_text"))
+    return replace(listing, rows=lambda: found, is_filtered=True)
+
+
+def last_day(expires_at: datetime | None) -> date | None:
+    """Return the last day, by GMT, on which a key that expires then works."""
+    return (expires_at - timedelta(microseconds=1)).date() if expires_at else None
+
+
+def menu(viewer: Member, key: PlatformKey, *, way: str = "") -> list[MenuItem]:
+    """Return exactly the entries that ``viewer`` may use on ``key`` now.
+
+    ``way`` is the query of their addresses, which says what page they lead back to.
+    """
+    return [
+        MenuItem(label, link(route, key.pk) + way, is_dialog=True, is_danger=action is PlatformAction.DELETE)
+        for action, label, route in _ENTRIES
+        if policy.can(viewer, action, key)
+    ]
+
+
+def row(key: PlatformKey, viewer: Member, *, way: str = "") -> PlatformKeyRow:
+    """Return a key, whose holder is loaded, as lists print it; ``way`` as in ``menu``. Takes no query."""
+    holder = key.holder
+    switch, switch_url = (
+        (PlatformAction.DISABLE, link("keys:platform-disable", key.pk))  # a form that asks first has its query of its own
+        if key.is_enabled
+        else (PlatformAction.ENABLE, link("keys:platform-enable", key.pk) + way)
+    )
+    return PlatformKeyRow(
+        id=key.pk,
+        name=key.name,
+        description=key.description,
+        owner=holder.name,
+        owner_url=link("accounts:user", holder.pk) if can(viewer, MemberAction.VIEW, holder) else "",
+        is_own=holder.pk == viewer.pk,
+        is_locked=key.is_locked,
+        is_enabled=key.is_enabled,
+        is_expired=key.is_expired,
+        is_leaked=key.leaked_at is not None,
+        created_at=key.created_at,
+        last_day=last_day(key.expires_at),
+        last_used_at=key.last_used_at,
+        switch_url=switch_url if policy.can(viewer, switch, key) else "",
+        menu=menu(viewer, key, way=way),
+    )
+
+
+def csv_rows(listing: Listing[PlatformKey]) -> Iterator[list[object]]:
+    """Yield heading and rows of a list as a file: never a value, nor what one could be known by."""
+    yield [
+        "Owner", "Email", "Name", "Description", "Date created", "Expires", "Enabled", "Locked", "Leaked", "Last used",
+        "Last used from",
+    ]  # fmt: skip
+    for key in replace(listing, complete=_with_owners).everything():
+        yield [
+            key.holder.name, key.holder.user.email, key.name, key.description, formats.iso(key.created_at),
+            _moment(key.expires_at), _yes_or_no(key.is_enabled), _yes_or_no(key.is_locked), _moment(key.leaked_at),
+            _moment(key.last_used_at), key.last_used_from,
+        ]  # fmt: skip
+
+
+def _moment(at: datetime | None) -> str:
+    return formats.iso(at) if at else ""
+
+
+def _yes_or_no(is_so: bool) -> str:
+    return "Yes" if is_so else "No"
