@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from itertools import count
+from typing import Any
 
 from django.utils import timezone
 
@@ -11,7 +12,8 @@ from accounts.models import Account, Member, User
 from accounts.names import sort_name
 from accounts.new_members import default_api_username, search_text
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
+from keys.platform.lifecycle import Description
 
 _serial = count(1)
 
@@ -53,6 +55,26 @@ def make_key(holder: Member, creator: Member | None = None) -> ClassicKey:
     )
     material.put(key, material.new_value())
     key.save(force_insert=True)
+    return key
+
+
+def make_platform_key(holder: Member, name: str = "Key", **fields: Any) -> PlatformKey:
+    """An IBM Cloud API key in the first place that is free, with its value in plain as the attribute ``value``."""
+    taken = set(PlatformKey.objects.filter(user_id=holder.user_id).values_list("slot", flat=True))
+    key = PlatformKey(
+        account_id=holder.account_id,
+        holder=holder,
+        user_id=holder.user_id,
+        slot=next(slot for slot in count(1) if slot not in taken),
+        created_at=timezone.now(),
+    )
+    Description(name).put(key)
+    for field, value in fields.items():
+        setattr(key, field, value)
+    plain = material.new_platform_value()
+    material.put_platform(key, plain)
+    key.save(force_insert=True)
+    key.value = plain.text
     return key
 
 
