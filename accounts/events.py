@@ -28,6 +28,10 @@ class Notice:
     is_about_oneself: bool = False
     #: Told even if the user did it themselves: it may have been somebody with their session.
     is_about_identity: bool = False
+    #: Those of the event's details that the mail tells, in this order.
+    facts: tuple[str, ...] = ("before", "after", "reason")
+    #: What to do about it, where nobody logs in differently from before.
+    advice: str = "If this should not have happened, ask the person who did it or the account owner."
 
 
 #: The events that are told by mail; ``accounts.notices`` posts them.

@@ -34,25 +34,37 @@ register(
     groups={"platform_key": "API keys"},
 )
 
+#: Which of a user's keys it is, and what became of it.
+_FACTS = ("name", "key", "new name", "description", "expires", "leaked action", "source", "action")
 tell_by_mail(
     {
-        EDITED: Notice("Your API key was changed", "One of your IBM Cloud API keys was edited."),
+        EDITED: Notice("Your API key was changed", "One of your IBM Cloud API keys was edited.", facts=_FACTS),
         DISABLED: Notice(
             "Your API key was disabled",
             "One of your IBM Cloud API keys was disabled. Calls made with it are refused from now on.",
+            facts=_FACTS,
+        ),
+        ENABLED: Notice(
+            "Your API key was enabled",
+            "One of your IBM Cloud API keys was enabled. Calls made with it are accepted again.",
+            facts=_FACTS,
         ),
         DELETED: Notice(
             "Your API key was deleted",
             "One of your IBM Cloud API keys was deleted. Calls made with it are refused from now on.",
+            facts=_FACTS,
         ),
         LEAKED: Notice(
             "Your API key was leaked",
-            "The value of one of your IBM Cloud API keys was reported as leaked. Create another key, and replace it "
-            "wherever it is used.",
+            "The value of one of your IBM Cloud API keys was reported as leaked.",
+            facts=_FACTS,
+            advice="Create another key and replace this one wherever it is used. If it is still there, delete it.",
         ),
         EXPIRES_SOON: Notice(
             "Your API key expires soon",
             "One of your IBM Cloud API keys is about to expire. Calls made with it will be refused then.",
+            facts=_FACTS,
+            advice="If it is still in use, let it expire later, or create another key and replace this one.",
         ),
     }
 )

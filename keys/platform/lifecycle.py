@@ -87,6 +87,7 @@ def create_platform_key(
         newest: the highest id of the user's keys when the request was prepared, 0 for none. A newer one of the same
             name says that the request comes for the second time.
     """
+    audit.lock_chain(by.account_id)  # before the user's row: see _lock_keys_of
     by = present_member(by)
     policy.require_create(by)
     now = timezone.now()
@@ -120,6 +121,8 @@ def _lock_keys_of(user_id: int) -> None:
     """Lock the user's row to the end of the transaction, so that their keys are created one after the other.
 
     Without that the unique index would refuse the second of two keys made at once, although there may be room for both.
+    The account's chain must be locked already: a sign-in holds it when it writes the user's row, and the two must not
+    wait for each other.
     """
     User.objects.select_for_update(no_key=True).get(pk=user_id)
 
@@ -175,7 +178,7 @@ def _changes(before: Description, after: Description) -> dict[str, str]:
     if after.text != before.text:
         changed["description"] = "changed"
     if after.expires_at != before.expires_at:
-        changed["expires"] = formats.iso(after.expires_at) if after.expires_at else "never"
+        changed["expires"] = formats.moment(after.expires_at) if after.expires_at else "never"
     if after.leaked_action != before.leaked_action:
         changed["leaked action"] = after.leaked_action.label
     return changed
@@ -213,7 +216,8 @@ def delete_keys_of_leaving(*, member: Member, by: Member | None, origin: Origin)
     """Delete all keys of a member who is being removed, locked ones too, inside the transaction of the removal.
 
     It takes no right to the keys, because a key cannot outlive its holder. If ``by`` may not know of the keys, the
-    events name them, but not as their actor, so that they are not among those they see.
+    events name them, but not as their actor, so that they are not among those they see. The mail about the removal
+    says that keys stopped working: there is not one more for each.
     """
     knows = by is not None and policy.can_see_keys_of(by, member)
     for key in PlatformKey.objects.select_for_update().filter(holder=member).order_by("pk"):
@@ -225,6 +229,7 @@ def delete_keys_of_leaving(*, member: Member, by: Member | None, origin: Origin)
             subject=member,
             origin=origin,
             details={**_facts(key), "why": "user removed"},
+            is_told=False,
         )
 
 
@@ -263,20 +268,24 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
 
 def tell_expiring(*, now: datetime, origin: Origin) -> int:
     """Tell the holders of keys that are about to expire, each once; return how many keys that were."""
-    soon = PlatformKey.objects.filter(
+    return sum(_tell_expiring(pk, now, origin) for pk in list(_to_be_told(now).values_list("pk", flat=True)))
+
+
+def _to_be_told(now: datetime) -> QuerySet[PlatformKey]:
+    """Return the keys that are about to expire, whose holders were not told of it yet."""
+    return PlatformKey.objects.filter(
         expires_at__gt=now, expires_at__lte=now + TOLD_BEFORE, expiry_told_at=None, is_enabled=True
     )
-    return sum(_tell_expiring(pk, now, origin) for pk in list(soon.values_list("pk", flat=True)))
 
 
 @one_transaction
 def _tell_expiring(pk: int, now: datetime, origin: Origin) -> bool:
-    key = _for_change(PlatformKey.objects.filter(pk=pk, expiry_told_at=None, expires_at__gt=now)).first()
+    key = _for_change(_to_be_told(now).filter(pk=pk)).first()
     if key is None or key.expires_at is None:
-        return False  # another process told it, or it was edited
+        return False  # another process told it, or it was edited, perhaps to expire much later
     key.expiry_told_at = now
     key.save(update_fields=["expiry_told_at"])
-    facts = {**_facts(key), "expires": formats.iso(key.expires_at)}
+    facts = {**_facts(key), "expires": formats.moment(key.expires_at)}
     audit.record(
         events.EXPIRES_SOON, actor=None, actor_label="Keytree", subject=key.holder, origin=origin, details=facts
     )
