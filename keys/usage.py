@@ -1,9 +1,12 @@
 """When keys were last used and which calls were refused: noted in memory by each process, and written a little later.
 
+A classic key goes by its number here, an IBM Cloud API key by the hexadecimal digits of its UUID. With the latter's use
+comes the move of its digest to the current master key, which is possible only when somebody presents the value.
+
 No call waits for a write, and the time of an answer does not tell whether there was anything to write. A process that
 is killed loses the last second of what is noted here; one that is stopped loses nothing.
 
-*Source:* docs/rules.md, "Whose key works"; docs/security.md, "Audit".
+*Source:* docs/rules.md, "Whose key works"; docs/security.md, "Audit" and "Secrets at rest".
 """
 
 import atexit
@@ -16,6 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from itertools import islice
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -23,6 +28,7 @@ from accounts import audit, formats
 from accounts.models import Member
 from accounts.origin import Origin
 from keys import events
+from keys.models import PlatformKey
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +42,23 @@ _MOST_KEYS = 2_000  # whose refusals are kept; where there are more, the account
 _MOST_ADDRESSES = 20  # of one key's refusals; those from further addresses are counted together
 _MOST_EVENTS = 50  # in one go; each has its own transaction, so that other events of the account get in between
 _MOST_USED = 20_000  # keys remembered as used within the last minute
+_MOST_MOVED = 500  # digests in one go
 
+_NO_FACTS: Mapping[str, str] = {}
 #: Stands for the addresses beyond _MOST_ADDRESSES.
 _FURTHER = "further addresses"
+
+#: The number of a classic key, or the UUID of an IBM Cloud API key in hexadecimal digits.
+KeyId = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A digest, and what it is under the current master key, which the value was presented for."""
+
+    old: bytes
+    new: bytes
+    ring_key_id: str
 
 
 @dataclass(slots=True)
@@ -67,6 +87,8 @@ class _RefusedKey:
 
     account_id: int
     holder_id: int
+    action: str
+    facts: Mapping[str, str]
     places: dict[str | None, _Refused] = field(default_factory=dict)
 
 
@@ -77,9 +99,10 @@ class Collector:
         self._clock = clock
         self._lock = threading.Lock()  # over what is noted: held for moments, never during a query
         self._writing = threading.Lock()
-        self._used: dict[int, tuple[float, str]] = {}
-        self._next_use: dict[int, float] = {}
-        self._refused: dict[int, _RefusedKey] = {}
+        self._used: dict[KeyId, tuple[float, str]] = {}
+        self._next_use: dict[KeyId, float] = {}
+        self._moved: dict[bytes, Moved] = {}  # by the digest that is in the row
+        self._refused: dict[KeyId, _RefusedKey] = {}
         self._held: Counter[int] = Counter()  # how many of these keys each account has
         self._dropped = 0
         self._noted = threading.Event()
@@ -88,8 +111,12 @@ class Collector:
 
     # --- Noting: on the way of every call, so without a query --------------------------------------------------------
 
-    def accepted(self, key_id: int, address: str | None) -> None:
-        """Note that a call was accepted, unless one with the same key was noted within the last minute."""
+    def accepted(self, key_id: KeyId, address: str | None, moved: Moved | None = None) -> None:
+        """Note that a call was accepted, unless one with the same key was noted within the last minute.
+
+        Args:
+            moved: the digest under the current master key, of an IBM Cloud API key that is stored with another one.
+        """
         now = self._clock()
         if now < self._next_use.get(key_id, 0.0):
             return
@@ -98,12 +125,28 @@ class Collector:
                 self._next_use.clear()  # notes more than necessary; the statement writes once a minute all the same
             self._next_use[key_id] = now + _MINUTE
             self._used[key_id] = now, address or ""
+            if moved is not None:
+                self._moved[moved.old] = moved
         self._wake()
 
-    def refused(self, *, key_id: int, account_id: int, holder_id: int, why: str, address: str | None) -> None:
+    def refused(
+        self,
+        *,
+        key_id: KeyId,
+        account_id: int,
+        holder_id: int,
+        why: str,
+        address: str | None,
+        action: str = events.CALL_REFUSED,
+        facts: Mapping[str, str] = _NO_FACTS,
+    ) -> None:
         """Note that a call with a known key was refused.
 
         Whoever tries the keys of one account without end must not keep those of another out of its activity log.
+
+        Args:
+            action: the name of the event that it becomes.
+            facts: which key it is, where its holder has more than one.
         """
         now = self._clock()
         with self._lock:
@@ -112,7 +155,7 @@ class Collector:
                 if len(self._refused) >= _MOST_KEYS and not self._make_room(account_id):
                     self._dropped += 1
                     return
-                key = self._refused[key_id] = _RefusedKey(account_id, holder_id)
+                key = self._refused[key_id] = _RefusedKey(account_id, holder_id, action, facts)
                 self._held[account_id] += 1
             if address not in key.places and len(key.places) >= _MOST_ADDRESSES:
                 address = _FURTHER
@@ -132,7 +175,7 @@ class Collector:
         self._dropped += sum(noted.whys.total() for noted in self._forget(newest).places.values())
         return True
 
-    def _forget(self, key_id: int) -> _RefusedKey:
+    def _forget(self, key_id: KeyId) -> _RefusedKey:
         key = self._refused.pop(key_id)
         self._held[key.account_id] -= 1
         if not self._held[key.account_id]:
@@ -144,7 +187,7 @@ class Collector:
     def flush(self, *, last: bool = False) -> None:
         """Write what is due on this thread's connection; what cannot be written stays noted.
 
-        One statement for all the keys used, one transaction for each event. Raises the database's errors.
+        One statement for all the keys used of a kind, one transaction for each event. Raises the database's errors.
 
         Args:
             last: whether the process ends, so that refusals must not be left for the next minute.
@@ -152,11 +195,12 @@ class Collector:
         with self._writing:
             self._write_used()
             self._write_refused(last=last)
+            self._write_moved(last=last)
 
     def _write_used(self) -> None:
         with self._lock:
             used, self._used = self._used, {}
-        left: Iterable[int] = used
+        left: Iterable[KeyId] = used
         try:
             left = _write_last_used(used) if used else ()
         finally:
@@ -164,23 +208,32 @@ class Collector:
                 for key_id in left:
                     self._used.setdefault(key_id, used[key_id])
 
+    def _write_moved(self, *, last: bool) -> None:
+        with self._lock:
+            due = list(islice(self._moved.values(), None if last else _MOST_MOVED))
+        for moved in due:
+            # Compare and swap: the key may have been deleted, or another process may have moved it.
+            PlatformKey.objects.filter(digest=moved.old).update(digest=moved.new, ring_key_id=moved.ring_key_id)
+            with self._lock:
+                self._moved.pop(moved.old, None)
+
     def _write_refused(self, *, last: bool) -> None:
         now = self._clock()
         minute = int(now) // _MINUTE
-        for key_id, holder_id, address, noted in self._due(minute, last=last):
+        for key_id, key, address, noted in self._due(minute, last=last):
             with self._lock:
-                whys, details = noted.whys.copy(), noted.facts(now)
+                whys, details = noted.whys.copy(), {**key.facts, **noted.facts(now)}
             # At the end of the process the count must not be lost because this minute has its event already: it is
             # written as that of the next free minute.
             slots = range(minute, minute + (_MINUTE if last else 1))
-            written = any(_write_event(f"{key_id}:{address}:{slot}", holder_id, address, details) for slot in slots)
+            written = any(_write_event(f"{key_id}:{address}:{slot}", key, address, details) for slot in slots)
             with self._lock:
                 noted.minute = minute
                 if written:
                     noted.whys -= whys
                     noted.first = now  # of those that came since
 
-    def _due(self, minute: int, *, last: bool) -> list[tuple[int, int, str | None, _Refused]]:
+    def _due(self, minute: int, *, last: bool) -> list[tuple[KeyId, _RefusedKey, str | None, _Refused]]:
         """Return the refusals to write in this minute, and forget keys without any for a whole minute.
 
         What waits longest goes first: else keys that are tried again every minute would keep all others waiting.
@@ -192,7 +245,7 @@ class Collector:
                 if not key.places:
                     self._forget(key_id)
             due = [
-                (key_id, key.holder_id, address, noted)
+                (key_id, key, address, noted)
                 for key_id, key in self._refused.items()
                 for address, noted in key.places.items()
                 if noted.whys and (last or noted.minute < minute)
@@ -222,7 +275,7 @@ class Collector:
 
     def _write_always(self) -> None:
         while True:
-            if not (self._used or self._refused or self._noted.wait(_IDLE)):
+            if not (self._used or self._refused or self._moved or self._noted.wait(_IDLE)):
                 connection.close()
                 self._noted.wait()
             self._noted.clear()
@@ -262,37 +315,47 @@ def flush() -> None:
 # one would keep the others locked, and could deadlock with the move of a branch.
 _POSTGRESQL = """
     WITH used AS (
-        SELECT * FROM unnest(%s::bigint[], %s::timestamptz[], %s::timestamptz[], %s::date[], %s::text[])
-            AS used (id, used_at, not_after, used_day, used_from)
+        SELECT * FROM unnest(%s::{type}[], %s::timestamptz[], %s::timestamptz[], %s::date[], %s::text[])
+            AS used ({id}, used_at, not_after, used_day, used_from)
     ), due AS (
-        SELECT key.id FROM keys_classickey AS key JOIN used USING (id)
+        SELECT key.{id} FROM {table} AS key JOIN used USING ({id})
         WHERE key.last_used_at IS NULL OR key.last_used_at <= used.not_after
     ), free AS (
-        SELECT key.id FROM keys_classickey AS key JOIN used USING (id)
+        SELECT key.{id} FROM {table} AS key JOIN used USING ({id})
         WHERE key.last_used_at IS NULL OR key.last_used_at <= used.not_after
         FOR NO KEY UPDATE OF key SKIP LOCKED
     ), written AS (
-        UPDATE keys_classickey AS key
+        UPDATE {table} AS key
         SET last_used_at = used.used_at, last_used_day = used.used_day, last_used_from = used.used_from
-        FROM used JOIN free USING (id) WHERE key.id = used.id RETURNING key.id
+        FROM used JOIN free USING ({id}) WHERE key.{id} = used.{id} RETURNING key.{id}
     )
-    SELECT id FROM due EXCEPT SELECT id FROM written
+    SELECT {id} FROM due EXCEPT SELECT {id} FROM written
 """
 _SQLITE = """
-    UPDATE keys_classickey
+    UPDATE {table}
     SET last_used_at = used.used_at, last_used_day = used.used_day, last_used_from = used.used_from
     FROM (
-        SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS used_at,
+        SELECT json_extract(value, '$[0]') AS {id}, json_extract(value, '$[1]') AS used_at,
             json_extract(value, '$[2]') AS not_after, json_extract(value, '$[3]') AS used_day,
             json_extract(value, '$[4]') AS used_from
         FROM json_each(%s)
     ) AS used
-    WHERE keys_classickey.id = used.id AND (last_used_at IS NULL OR last_used_at <= used.not_after)
+    WHERE {table}.{id} = used.{id} AND (last_used_at IS NULL OR last_used_at <= used.not_after)
 """
+#: How the keys of each kind are found.
+_CLASSIC = {"table": "keys_classickey", "id": "id", "type": "bigint"}
+_PLATFORM = {"table": "keys_platformkey", "id": "uuid", "type": "uuid"}
 
 
-def _write_last_used(used: Mapping[int, tuple[float, str]]) -> list[int]:
-    """Write when and from where keys were last used, in one statement; return those that are to be tried again."""
+def _write_last_used(used: Mapping[KeyId, tuple[float, str]]) -> list[KeyId]:
+    """Write when and from where keys were last used, in one statement for each kind; return those to be tried again."""
+    classic = {key_id: use for key_id, use in used.items() if isinstance(key_id, int)}
+    platform = {key_id: use for key_id, use in used.items() if isinstance(key_id, str)}
+    left = _write_kind(classic, _CLASSIC) if classic else []
+    return left + [key_id.hex for key_id in (_write_kind(platform, _PLATFORM) if platform else ())]
+
+
+def _write_kind(used: Mapping[Any, tuple[float, str]], kind: Mapping[str, str]) -> list[Any]:
     rows = []
     for key_id, (at, address) in used.items():
         moment = datetime.fromtimestamp(at, UTC)
@@ -301,22 +364,22 @@ def _write_last_used(used: Mapping[int, tuple[float, str]]) -> list[int]:
         rows.append((key_id, *moments, connection.ops.adapt_datefield_value(moment.date()), address))
     with connection.cursor() as cursor:
         if connection.vendor == "sqlite":
-            cursor.execute(_SQLITE, [json.dumps(rows)])
+            cursor.execute(_SQLITE.format_map(kind), [json.dumps(rows)])
             return []
-        cursor.execute(_POSTGRESQL, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(_POSTGRESQL.format_map(kind), [list(column) for column in zip(*rows, strict=True)])
         return [key_id for (key_id,) in cursor.fetchall()]
 
 
-def _write_event(place: str, holder_id: int, address: str | None, details: Mapping[str, str | int]) -> bool:
+def _write_event(place: str, key: _RefusedKey, address: str | None, details: Mapping[str, str | int]) -> bool:
     """Record refusals as the one event of their key, address and minute; return whether it was this call that did."""
-    holder = Member.objects.select_related("user").filter(pk=holder_id).first()
+    holder = Member.objects.select_related("user").filter(pk=key.holder_id).first()
     if holder is None:
         return True  # removed meanwhile, with the key: there is nothing to record
     if address == _FURTHER:
         details, address = {**details, "from": _FURTHER}, None
     with transaction.atomic():
         event = audit.record(
-            events.CALL_REFUSED,
+            key.action,
             actor=None,
             actor_label="somebody calling",
             subject=holder,

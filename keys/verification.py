@@ -1,30 +1,37 @@
 """Whether a key works: API username, value and client's address in, a verdict out. No request, no answer to a caller.
 
-It is the most frequent question, so it is one statement by a unique index, given straight to the database's driver.
-Nothing is cached: what was deleted, suspended or restricted is refused from the next call on. Callers are told only
-``accepted``; the reason is for the activity log.
+It is the most frequent question, so it is one statement by a unique index, given straight to the database's driver. A
+classic key is found by its holder's API username, an IBM Cloud API key, whose callers all send the same name, by the
+digest of its value. Nothing is cached: what was deleted, suspended or restricted is refused from the next call on.
+Callers are told only ``accepted``; the reason is for the activity log.
 
-*Source:* docs/rules.md, "Whose key works"; the figures are in docs/performance.md.
+*Source:* docs/rules.md, "Whose key works" and "IBM Cloud API keys"; the figures are in docs/performance.md.
 """
 
 import enum
+import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from itertools import count
 from typing import Any
+from uuid import UUID
 from weakref import WeakSet
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 
 from accounts import hierarchy, sealing
 from accounts.addresses import stored
 from accounts.enums import CALLING_STATUSES
-from accounts.names import EMAIL_BYTES, canonical_email
+from accounts.names import EMAIL_BYTES, PLATFORM_USERNAME, canonical_email
 from keys import material, usage
-from keys.models import ClassicKey
+from keys.models import ClassicKey, KeptRestriction, PlatformKey
+from keys.platform.events import CALL_REFUSED
 
 _CALLING = frozenset(status.value for status in CALLING_STATUSES)
 #: Characters of the longest API username there can be: ten digits, an underscore and an e-mail address.
@@ -42,9 +49,12 @@ class Reason(enum.StrEnum):
 
     UNKNOWN = "no such key"
     WRONG_VALUE = "wrong value"
+    EXPIRED = "the key has expired"
+    DISABLED = "the key is disabled"
     STATUS = "the user's status"
     FROZEN = "the user's branch is frozen"
     KEY_ADDRESS = "the key's address restriction"
+    USER_ADDRESS = "the user's address restriction for classic infrastructure"
     ACCOUNT_ADDRESS = "the account's address restriction"
     NO_MASTER_KEY = "its master key is not in the key ring"
 
@@ -66,21 +76,43 @@ class Verdict:
         return self.reason is None
 
 
+@dataclass(frozen=True, slots=True)
+class PlatformVerdict(Verdict):
+    """The verdict on a known IBM Cloud API key; ``key_id`` is the number of a ``PlatformKey``.
+
+    Attributes:
+        uuid: of the key, in hexadecimal digits.
+        name: of the key.
+    """
+
+    uuid: str = ""
+    name: str = ""
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """Which key it is, as in all events about such keys."""
+        return {"name": self.name, "key": PlatformKey(uuid=UUID(self.uuid)).record_id}
+
+
 _UNKNOWN = Verdict(Reason.UNKNOWN)
 
 
 def verify(username: str, secret: str, address: str | None) -> Verdict:
     """Decide whether a call with this API username and value, from this address, is accepted.
 
-    One query. An acceptance and a refusal of a known key are noted in memory for ``keys.usage`` to write later; nothing
-    is written here. Raises Unavailable when the database does not answer, after one new connection.
+    One query; none for what cannot be the value of an IBM Cloud API key. An acceptance and a refusal of a known key are
+    noted in memory for ``keys.usage`` to write later; nothing is written here. Raises Unavailable when the database
+    does not answer, after one new connection.
 
     Args:
-        username: as presented; case and Unicode form do not matter.
+        username: as presented; case and Unicode form do not matter. ``apikey`` for an IBM Cloud API key.
         secret: the presented value, any text.
         address: the client's, as ``accounts.addresses.client_address`` gives it; None when unknown.
     """
-    row = _find(_canonical(username))
+    name = _canonical(username)
+    if name == PLATFORM_USERNAME:
+        return verify_platform(secret, address)
+    row = _find(_classic(), (name,))
     if row is None:
         material.matches(secret, _NO_DIGEST, sealing.configured_ring().current)
         return _UNKNOWN
@@ -112,6 +144,66 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
     return Verdict(reason, key_id, member_id, account_id, api_username, email)
 
 
+def verify_platform(secret: str, address: str | None) -> Verdict:
+    """Decide whether a call with this value of an IBM Cloud API key, from this address, is accepted.
+
+    As ``verify`` does for the user name ``apikey``. A key expires by the time in its row and the clock of this machine.
+    """
+    if not material.is_platform_value(secret):
+        return _UNKNOWN
+    digests = dict(material.platform_digests(secret))
+    row = _find(_platform(len(digests)), tuple(digests.values()))
+    if row is None:
+        return _UNKNOWN
+    (key_id, uuid, name, digest, ring_key_id, is_enabled, expires_at, user_addresses, member_id, status, api_username,
+     account_id, account_addresses, email, is_frozen) = row  # fmt: skip
+    is_expired = expires_at is not None and expires_at <= _now()
+    passes_user = stored(user_addresses or "").allows(address)
+    passes_account = stored(account_addresses).allows(address)
+    if not hmac.compare_digest(digests.get(ring_key_id, _NO_DIGEST), digest):
+        return _UNKNOWN  # the row names another master key than its digest was made with
+    failing = {
+        Reason.EXPIRED: is_expired,
+        Reason.DISABLED: not is_enabled,
+        Reason.STATUS: status not in _CALLING,
+        Reason.FROZEN: is_frozen,
+        Reason.USER_ADDRESS: not passes_user,
+        Reason.ACCOUNT_ADDRESS: not passes_account,
+    }
+    reason = next((reason for reason, fails in failing.items() if fails), None)
+    verdict = PlatformVerdict(reason, key_id, member_id, account_id, api_username, email, uuid, name)
+    if reason is None:
+        usage.collector.accepted(uuid, address, _moved(digests, ring_key_id))
+    else:
+        note_refused(verdict, reason.value, address)
+    return verdict
+
+
+def _now() -> datetime:
+    """Return the time in UTC, as the rows have it."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _moved(digests: Mapping[str, bytes], found: str) -> usage.Moved | None:
+    """Return the digest that takes the place of the one found; none if that is the current master key's."""
+    current = next(iter(digests))
+    return None if found == current else usage.Moved(digests[found], digests[current], current)
+
+
+def note_refused(verdict: Verdict, why: str, address: str | None) -> None:
+    """Note that a call with the known key of ``verdict`` was refused, for the activity log."""
+    account_id, holder_id = verdict.account_id, verdict.member_id
+    if isinstance(verdict, PlatformVerdict):
+        usage.collector.refused(
+            key_id=verdict.uuid, account_id=account_id, holder_id=holder_id, why=why, address=address,
+            action=CALL_REFUSED, facts=verdict.facts,
+        )  # fmt: skip
+    else:
+        usage.collector.refused(
+            key_id=verdict.key_id, account_id=account_id, holder_id=holder_id, why=why, address=address
+        )
+
+
 def _canonical(username: str) -> str:
     """Return the form under which API usernames are stored; empty, which is nobody's, for what cannot be one."""
     # Most names are plain ASCII, where the two Unicode normalisations change nothing.
@@ -122,36 +214,37 @@ def _canonical(username: str) -> str:
     return name
 
 
-def _find(username: str) -> tuple[Any, ...] | None:
-    """Return the row of the key with this API username; tries again on a new connection if the first was lost."""
+def _find(question: "_Question", values: tuple[str | bytes, ...]) -> tuple[Any, ...] | None:
+    """Return the row of the key that is found by ``values``; tries again on a new connection if the first was lost."""
     wrapper = connections[DEFAULT_DB_ALIAS]
     try:
-        return _ask(wrapper, username)
+        return _ask(wrapper, question, values)
     except Error as error:
         if wrapper.in_atomic_block:
             raise Unavailable from error  # the caller's transaction cannot go on by another connection
     try:
         wrapper.close()
-        return _ask(wrapper, username)
+        return _ask(wrapper, question, values)
     except Error as error:
         raise Unavailable from error
 
 
-def _ask(wrapper: BaseDatabaseWrapper, username: str) -> tuple[Any, ...] | None:
+def _ask(
+    wrapper: BaseDatabaseWrapper, question: "_Question", values: tuple[str | bytes, ...]
+) -> tuple[Any, ...] | None:
     """Run the statement by the driver beneath Django's connection; raises what Django makes of the driver's errors."""
     wrapper.ensure_connection()
     driver = wrapper.connection
     with wrapper.wrap_database_errors:
         if wrapper.vendor == "postgresql":
-            return _ask_postgresql(driver, username)
-        statement, constants = _statement("?")
+            return _ask_postgresql(driver, question, values)
         # All rows, though there is one at most: a result that is not read to its end keeps the database state that it
         # began with, and the next verification would see nothing newer.
-        rows = driver.execute(statement, (*constants, username)).fetchall()
+        rows = driver.execute(question.marked, (*question.constants, *values)).fetchall()
     return rows[0] if rows else None
 
 
-def _ask_postgresql(driver: Any, username: str) -> tuple[Any, ...] | None:
+def _ask_postgresql(driver: Any, question: "_Question", values: tuple[str | bytes, ...]) -> tuple[Any, ...] | None:
     """Run the statement, prepared once on each connection, by libpq: a cursor takes four times as long around it.
 
     *Source:* PostgreSQL documentation, "Extended Query" and "Binary Format"; psycopg, "psycopg.pq".
@@ -159,54 +252,93 @@ def _ask_postgresql(driver: Any, username: str) -> tuple[Any, ...] | None:
     import psycopg  # noqa: PLC0415 - where there is PostgreSQL alone
 
     session = driver.pgconn
-    statement, constants = _postgresql_statement()
-    if driver not in _prepared:
-        result = session.prepare(_NAME, statement)
+    if driver not in question.prepared:
+        result = session.prepare(question.name, question.numbered)
         if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
             raise psycopg.errors.error_from_result(result)
-        _prepared.add(driver)
-    result = session.exec_prepared(_NAME, [*constants, username.encode()], None, psycopg.pq.Format.BINARY)
+        question.prepared.add(driver)
+    sent = [*question.sent, *map(question.send, values)]
+    result = session.exec_prepared(question.name, sent, None, psycopg.pq.Format.BINARY)
     if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result)
     if not result.ntuples:
         return None
-    return tuple(read(result.get_value(0, place)) for place, read in enumerate(_READERS))
+    return tuple(read(result.get_value(0, place)) for place, read in enumerate(question.readers))
+
+
+class _Question:
+    """The one statement that asks for a key, as the ORM writes it: tables and columns are named by the models alone.
+
+    What PostgreSQL answers it sends in its binary form, and what it is asked it takes as texts.
+
+    Attributes:
+        constants: what goes into the statement before the values that keys are found by; numbers.
+        prepared: the connections on which PostgreSQL has it prepared under ``name``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        keys: QuerySet[Any, Any],
+        *,
+        values: int,
+        send: Callable[[Any], bytes],
+        readers: Sequence[Callable[[Any], Any]],
+    ) -> None:
+        self.statement, constants = keys.query.sql_with_params()
+        self.constants = tuple(constants[:-values])
+        self.marked = self.statement.replace("%s", "?")
+        self.name, self.send, self.readers = name.encode(), send, readers
+        numbers = count(1)
+        self.numbered = re.sub("%s", lambda _: f"${next(numbers)}", self.statement).encode()
+        self.sent = tuple(str(int(constant)).encode() for constant in self.constants)
+        self.prepared: WeakSet[Any] = WeakSet()
 
 
 def _number(value: bytes) -> int:
     return int.from_bytes(value, "big", signed=True)
 
 
-_NAME = b"keytree_verify"
-#: The connections on which the statement is prepared.
-_prepared: WeakSet[Any] = WeakSet()
-#: How the columns of the statement are read that PostgreSQL sends in its binary form, in their order.
-_READERS: tuple[Callable[[bytes], Any], ...] = (
-    _number, bytes, bytes.decode, bytes.decode, _number, bytes.decode, bytes.decode,
-    _number, bytes.decode, bytes.decode, any,
-)  # fmt: skip
+def _moment(value: bytes | None) -> datetime | None:
+    """Return a time in UTC, as SQLite's driver gives it; PostgreSQL counts microseconds."""
+    return None if value is None else datetime(2000, 1, 1) + timedelta(microseconds=_number(value))  # noqa: DTZ001
+
+
+def _text(value: bytes | None) -> str:
+    return "" if value is None else value.decode()
 
 
 @cache
-def _statement(mark: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the one statement, as the ORM writes it, and the numbers that go into it before the API username.
-
-    ``mark`` stands in it where a value goes.
-
-    Tables and columns are named by the models alone, and what a frozen branch is by the tree.
-    """
+def _classic() -> _Question:
+    """Return the question for the classic key of an API username."""
     keys = ClassicKey.objects.filter(holder__api_username="any").values_list(
         "id", "digest", "ring_key_id", "allowed_addresses", "holder_id", "holder__status", "holder__api_username",
         "account_id", "account__allowed_addresses", "holder__user__email", hierarchy.frozen("holder_path"),
     )  # fmt: skip
-    statement, (*constants, _) = keys.query.sql_with_params()
-    return statement.replace("%s", mark), tuple(constants)
+    readers = (
+        _number, bytes, bytes.decode, bytes.decode, _number, bytes.decode, bytes.decode,
+        _number, bytes.decode, bytes.decode, any,
+    )  # fmt: skip
+    return _Question("keytree_verify", keys, values=1, send=str.encode, readers=readers)
 
 
 @cache
-def _postgresql_statement() -> tuple[bytes, tuple[bytes, ...]]:
-    """Return the same as libpq takes it: its marks are numbered, and values are texts."""
-    statement, constants = _statement("%s")
-    numbers = count(1)
-    numbered = re.sub("%s", lambda _: f"${next(numbers)}", statement)
-    return numbered.encode(), tuple(str(int(constant)).encode() for constant in constants)
+def _platform(digests: int) -> _Question:
+    """Return the question for the IBM Cloud API key with one of so many digests: one for each master key."""
+    kept = KeptRestriction.objects.filter(holder_id=OuterRef("holder_id")).values("allowed_addresses")
+    keys = PlatformKey.objects.filter(digest__in=[bytes([number]) for number in range(digests)]).values_list(
+        "id", "uuid", "name", "digest", "ring_key_id", "is_enabled", "expires_at",
+        Coalesce("holder__classic_key__allowed_addresses", Subquery(kept)), "holder_id", "holder__status",
+        "holder__api_username", "account_id", "account__allowed_addresses", "holder__user__email",
+        hierarchy.frozen("holder__path"),
+    )  # fmt: skip
+    readers = (
+        _number, bytes.hex, bytes.decode, bytes, bytes.decode, any, _moment, _text, _number, bytes.decode,
+        bytes.decode, _number, bytes.decode, bytes.decode, any,
+    )  # fmt: skip
+    name = f"keytree_verify_platform_{digests}"
+    return _Question(name, keys, values=digests, send=_bytea, readers=readers)
+
+
+def _bytea(value: bytes) -> bytes:
+    return rb"\x" + value.hex().encode()

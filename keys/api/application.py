@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from accounts import queries
 from accounts.origin import Origin, begin
 from accounts.policy import may_work, reason_without_work
-from keys import usage, verification, wsgi
+from keys import verification, wsgi
 from keys.api import answers
 from keys.api.calls import Answer, Call, Caller, Credentials
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated
@@ -153,11 +153,10 @@ def _caller(credentials: Credentials, origin: Origin) -> Caller:
     if member is None:
         raise NotAuthenticated
     if not may_work(member):
-        usage.collector.refused(
-            key_id=verdict.key_id, account_id=verdict.account_id, holder_id=member.pk, why=_NO_WORK,
-            address=origin.address,
-        )  # fmt: skip
+        verification.note_refused(verdict, _NO_WORK, origin.address)
         raise Denied(reason_without_work(member))
+    if isinstance(verdict, verification.PlatformVerdict):
+        return Caller(member, None, None, origin)  # both are of classic keys alone
     return Caller(member, verdict.key_id, credentials.value, origin)
 
 

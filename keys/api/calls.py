@@ -57,13 +57,13 @@ class Caller:
     """Who calls: a member whose key was accepted, loaded with all that the policies ask.
 
     Attributes:
-        key_id: of the key that the call was made with.
-        value: that key's value, as presented.
+        key_id: of the classic key that the call was made with; none if it was made with an IBM Cloud API key.
+        value: that classic key's value, as presented.
     """
 
     member: Member
-    key_id: int
-    value: PlainValue
+    key_id: int | None
+    value: PlainValue | None
     origin: Origin
 
 

@@ -291,8 +291,9 @@ def _value(key: ClassicKey, caller: Caller) -> Value:
 
     No other value leaves by this interface, and none is opened for it.
     """
-    is_presented = key.pk == caller.key_id
-    return caller.value.text if is_presented and key_policy.can(caller.member, KeyAction.SHOW_VALUE, key) else None
+    if caller.value is None or key.pk != caller.key_id:
+        return None
+    return caller.value.text if key_policy.can(caller.member, KeyAction.SHOW_VALUE, key) else None
 
 
 def _holders(keys: Sequence[ClassicKey], _: Caller, __: int) -> list[list[Member]]:

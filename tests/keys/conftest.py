@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import pytest
 
 from accounts.models import Member
+from accounts.origin import Origin
 from keys import material, usage
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
+from keys.platform.lifecycle import Description, create_platform_key
 from keys.usage import Collector
 from tests.keys.noting import HERE
 
@@ -59,3 +61,15 @@ def refuse(key_of: Callable[[str], ClassicKey]) -> Callable[..., None]:
             )
 
     return refuse
+
+
+@pytest.fixture
+def platform_key_of(cast: dict[str, Member], origin: Origin) -> Callable[..., tuple[PlatformKey, str]]:
+    """A function that creates an IBM Cloud API key of a member, and returns it with its value in plain."""
+
+    def create(name: str, **more: bool) -> tuple[PlatformKey, str]:
+        described = Description(f"Key of {name}")
+        key, value = create_platform_key(description=described, by=cast[name], origin=origin, **more)
+        return key, value.text
+
+    return create

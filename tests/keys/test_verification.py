@@ -1,6 +1,7 @@
 """Whose key works: the rule against an oracle, its effect at once, and what it is when the database is away."""
 
 import itertools
+import re
 from pathlib import Path
 
 import pytest
@@ -193,17 +194,27 @@ def test_verify_notes_known_keys_alone(cast, key_of, value_of, noted):
 # --- The statement ----------------------------------------------------------------------------------------------------
 
 
-def test_statement_finds_its_row_by_unique_indexes(cast):
+@pytest.mark.parametrize(
+    ("question", "found_by", "values"),
+    [
+        (verification._classic, "api_username", ["1234567_priya@acme.example"]),
+        (lambda: verification._platform(1), "digest", [bytes(32)]),
+        (lambda: verification._platform(3), "digest", [bytes(32)] * 3),
+    ],
+    ids=["classic", "platform", "platform with three master keys"],
+)
+def test_statement_finds_its_row_by_unique_indexes(cast, question, found_by, values):
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             # Of tables this small it would rather read all.
             cursor.execute("SET LOCAL enable_seqscan = off")
         prefix = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
-        statement, constants = verification._statement("%s")
-        cursor.execute(f"{prefix} {statement}", [*constants, "1234567_priya@acme.example"])
+        asked = question()
+        cursor.execute(f"{prefix} {asked.statement}", [*asked.constants, *values])
         plan = "\n".join(str(row) for row in cursor.fetchall())
-    assert "api_username" in plan
-    assert "SCAN" not in plan.replace("Index Scan", "").upper(), plan
+    assert found_by in plan
+    by_index = re.compile("(Bitmap )?(Index|Heap) Scan")
+    assert "SCAN" not in by_index.sub("", plan).upper(), plan
 
 
 # --- The database away; with a real one, see tests/journeys/test_verification.py --------------------------------------
