@@ -46,6 +46,17 @@ def restrict_user_list(*, is_on: bool, by: Member, origin: Origin) -> None:
 
 
 @one_transaction
+def restrict_key_creation(*, is_on: bool, by: Member, origin: Origin) -> None:
+    """Let only users with *User API key creator* create IBM Cloud API keys, or everybody again. Raises NotAllowed."""
+    by, account = _decided_by(by)
+    if is_on != account.restrict_key_creation:
+        account.restrict_key_creation = is_on
+        account.save(update_fields=["restrict_key_creation"])
+        details = {"before": "off" if is_on else "on", "after": "on" if is_on else "off"}
+        audit.record(events.KEY_CREATION_CHANGED, actor=by, origin=origin, details=details)
+
+
+@one_transaction
 def require_second_factor(*, is_on: bool, by: Member, origin: Origin) -> None:
     """Let users of the account do nothing before they have a second factor, or no longer ask for one.
 

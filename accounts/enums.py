@@ -77,7 +77,7 @@ PERMISSION_LABELS = {
     ),
     Permission.IDENTITY_ADMINISTRATOR: (
         "IAM identity: Administrator",
-        "Change the settings of the account, see inactive identities",
+        "Change the settings of the account, see inactive identities, and manage all IBM Cloud API keys",
     ),
     Permission.API_KEY_CREATOR: ("User API key creator", "Create IBM Cloud API keys while creation is restricted"),
 }
@@ -91,7 +91,3 @@ def together(permissions: Iterable[Permission]) -> Permission:
 def permission_names(granted: Permission) -> str:
     """Return the permissions as pages and events name them."""
     return ", ".join(label for permission, (label, _) in PERMISSION_LABELS.items() if permission in granted) or "none"
-
-
-#: Permissions that can be held and that no form offers: what they are for does not exist yet.
-NOT_OFFERED = Permission.API_KEY_CREATOR

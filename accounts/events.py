@@ -93,6 +93,7 @@ ADDRESSES_CHANGED = "account.addresses_changed"
 DOMAINS_CHANGED = "account.domains_changed"
 SESSION_LIMITS_CHANGED = "account.session_limits_changed"
 SECOND_FACTOR_REQUIRED = "account.second_factor_changed"
+KEY_CREATION_CHANGED = "account.key_creation_changed"
 MEMBER_ADDED = "member.added"
 PERMISSION_REFUSED = "permission.refused"
 CONSOLE_REFUSED = "console.refused"
@@ -139,6 +140,7 @@ register(
         DOMAINS_CHANGED: "Restrict user domains changed",
         SESSION_LIMITS_CHANGED: "Login session settings changed",
         SECOND_FACTOR_REQUIRED: "Require a second factor changed",
+        KEY_CREATION_CHANGED: "Restrict API key creation changed",
         MEMBER_ADDED: "User added",
         PERMISSION_REFUSED: "Action refused",
         CONSOLE_REFUSED: "Use of the console refused",

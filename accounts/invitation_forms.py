@@ -6,7 +6,7 @@ from django import forms
 from django.contrib.auth import password_validation
 
 from accounts import invitees
-from accounts.enums import NOT_OFFERED, PERMISSION_LABELS, Permission, together
+from accounts.enums import PERMISSION_LABELS, Permission, together
 from accounts.forms import (
     PASSWORD_HELP,
     UNSEEN_PASSWORD_HELP,
@@ -34,8 +34,7 @@ class InviteForm(forms.Form):
 
     def __init__(self, *args: Any, grantable: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        offered = grantable & ~NOT_OFFERED
-        choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in offered]
+        choices = [(int(each), label) for each, (label, _) in PERMISSION_LABELS.items() if each in grantable]
         self.fields["permissions"].choices = choices  # type: ignore[attr-defined]  # a field of ours, with choices
         widget = self.fields["permissions"].widget = forms.CheckboxSelectMultiple(choices=choices)
         asked = widget.value_from_datadict(self.data, self.files, "permissions") or ()

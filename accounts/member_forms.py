@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.utils import timezone
 
-from accounts.enums import CHOSEN_STATUSES, NOT_OFFERED, PERMISSION_LABELS, MemberStatus, Permission, together
+from accounts.enums import CHOSEN_STATUSES, PERMISSION_LABELS, MemberStatus, Permission, together
 from accounts.forms import UNSEEN_PASSWORD_HELP, ReasonField, helper
 from accounts.meanwhile import MeanwhileForm
 from accounts.models.member import MAX_MEMBER_ID
@@ -47,7 +47,7 @@ class PermissionsForm(MeanwhileForm):
 
     def __init__(self, *args: Any, action: str, grantable: Permission, held: Permission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._grantable, self._held = grantable & ~NOT_OFFERED, held
+        self._grantable, self._held = grantable, held
         #: Submitted permissions that the viewer lacks, which are therefore not among the fields.
         self.lacked = together(
             each for each in PERMISSION_LABELS if each not in grantable | held and _field(each) in self.data

@@ -177,7 +177,8 @@ def change_owner(*, member: Member, origin: Origin) -> Member:
     """Make the member the owner of their account, the former owner directly below, and return them as they then are.
 
     For those who run the installation: nobody in an account may do it. The former owner has no permissions until they
-    are given some. Raises NotAllowed for somebody who does not work in the account, TreeError for the owner.
+    are given some, whatever they held before they owned the account; the new one keeps *User API key creator*, if they
+    hold it. Raises NotAllowed for somebody who does not work in the account, TreeError for the owner.
     """
     hierarchy.lock_account(member.account_id)
     member = present_member(member)
@@ -187,6 +188,7 @@ def change_owner(*, member: Member, origin: Origin) -> Member:
         )
     before, parent_id = Member.objects.select_related("user").get(account=member.account, parent=None), member.parent_id
     hierarchy.make_owner(member)
+    Member.objects.filter(pk=before.pk).update(permissions=0)
     owner = present_member(member)
     details = {
         "before": audit.label(before), "after": audit.label(owner),
@@ -217,6 +219,23 @@ def change_permissions(*, member: Member, granted: Permission, by: Member, origi
         details = {"before": permission_names(held), "after": permission_names(after)}
         audit.record(events.PERMISSIONS_CHANGED, actor=by, subject=member, origin=origin, details=details)
     return after
+
+
+@one_transaction
+def grant_key_creation_to_oneself(*, is_on: bool, by: Member, origin: Origin) -> None:
+    """Give the owner *User API key creator*, the one permission that they do not have anyway, or take it from them.
+
+    Nobody is above the owner who could. Raises NotAllowed for everybody else.
+    """
+    by = locked_member(by)
+    require(by, MemberAction.GRANT_TO_ONESELF, by)
+    held, asked_for = Permission(by.permissions), Permission.API_KEY_CREATOR
+    if is_on is not (asked_for in held):
+        by.permissions = int(held | asked_for if is_on else held & ~asked_for)
+        by.save(update_fields=["permissions"])
+        without, everything = f"all but {permission_names(asked_for)}", "all"
+        details = audit.change(*((without, everything) if is_on else (everything, without)))
+        audit.record(events.PERMISSIONS_CHANGED, actor=by, subject=by, origin=origin, details=details)
 
 
 @one_transaction

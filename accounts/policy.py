@@ -32,6 +32,7 @@ class MemberAction(enum.Enum):
     END_SESSIONS = "end this user's login sessions"  # those in this account
     CHANGE_SETTINGS = "change the account's settings"  # the target is the actor
     VIEW_INACTIVE = "see which users and keys are not used"  # likewise
+    GRANT_TO_ONESELF = "give yourself a permission"  # likewise; the one that the owner does not have anyway
 
 
 _ABOUT_ONES_PLACE = frozenset(
@@ -135,6 +136,11 @@ def _changes_settings(actor: Member, target: Member) -> bool:
     return actor.pk == target.pk and Permission.IDENTITY_ADMINISTRATOR in actor.granted
 
 
+def _grants_to_oneself(actor: Member, target: Member) -> bool:
+    """Whether the actor is the owner, above whom there is nobody who could give them what they lack."""
+    return actor.pk == target.pk and actor.is_owner
+
+
 def _sees_inactive(actor: Member, target: Member) -> bool:
     """Whether the report would list anybody for the actor: users of the account, or those below."""
     is_administrator = Permission.IDENTITY_ADMINISTRATOR in actor.granted
@@ -167,6 +173,7 @@ _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.END_SESSIONS: _ends_sessions,
     MemberAction.CHANGE_SETTINGS: _changes_settings,
     MemberAction.VIEW_INACTIVE: _sees_inactive,
+    MemberAction.GRANT_TO_ONESELF: _grants_to_oneself,
 }
 
 
@@ -192,8 +199,8 @@ def sees_whole_account_inactive(actor: Member) -> bool:
     return Permission.IDENTITY_ADMINISTRATOR in actor.granted and sees_whole_account(actor)
 
 
-#: Actions that concern nobody who is in the account already.
-_NOBODYS = frozenset({MemberAction.INVITE, MemberAction.ADD_VPN_USER})
+#: Actions that concern nobody who is in the account already, but for the actor.
+_NOBODYS = frozenset({MemberAction.INVITE, MemberAction.ADD_VPN_USER, MemberAction.GRANT_TO_ONESELF})
 
 
 def rights_over(actor: Member, member: Member) -> list[str]:
@@ -304,14 +311,23 @@ def reason(actor: Member, action: MemberAction, target: Member) -> str:
     return special or f"You need the permission Manage users, and be above this user, to {action.value}."
 
 
+#: Why the actor may not, for actions that have one reason.
+_OWN_REASONS = {
+    MemberAction.CHANGE_SETTINGS: "You need the role IAM identity: Administrator to change the account's settings.",
+    MemberAction.GRANT_TO_ONESELF: (
+        "Only the owner of the account may give themselves a permission. Ask somebody who manages users."
+    ),
+    MemberAction.VIEW_INACTIVE: (
+        "You need the role IAM identity: Administrator, or users below you, to see who is inactive."
+    ),
+    MemberAction.VIEW_EVENTS: "Only the user and those above them may see the events about this user.",
+}
+
+
 def _special_reason(actor: Member, action: MemberAction, target: Member) -> str:
     """Return why the actor may not, where the usual reason does not fit; empty where it does."""
-    if action is MemberAction.CHANGE_SETTINGS:
-        return "You need the role IAM identity: Administrator to change the account's settings."
-    if action is MemberAction.VIEW_INACTIVE:
-        return "You need the role IAM identity: Administrator, or users below you, to see who is inactive."
-    if action is MemberAction.VIEW_EVENTS:
-        return "Only the user and those above them may see the events about this user."
+    if action in _OWN_REASONS:
+        return _OWN_REASONS[action]
     if action is MemberAction.END_SESSIONS and relation(actor, target) is Relation.SELF:
         return "Your own sessions are listed under Login sessions, in the profile menu."
     if action is MemberAction.END_SESSIONS and target.status not in SIGN_IN_STATUSES:

@@ -139,6 +139,7 @@ class Act(enum.Enum):
     SEE_SESSION = "see one of the user's sessions, and end it"
     CHANGE_SETTINGS = "change the account's settings"
     SEE_INACTIVE = "see which users and keys are not used"
+    GRANT_TO_ONESELF = "give oneself the permission to create keys while that is restricted"
 
 
 def _always(_: Case) -> bool:
@@ -242,6 +243,9 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
         (OWNERS, _always),
         (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
     ),
+    # "nobody grants one they lack, or to themselves"; but creation "needs an explicit permission, the account owner
+    # included", and above the owner there is nobody.
+    Act.GRANT_TO_ONESELF: ((OWNERS, _always),),
     # "IAM identity: Administrator: … inactive identities"; and whoever has users below, for their branch.
     Act.SEE_INACTIVE: (
         (OWNERS | SELF | ABOVE | WITH_USERS_BELOW, _always),

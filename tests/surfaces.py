@@ -203,6 +203,16 @@ SURFACES = (
         "accounts:settings-user-list", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
         data={"is_on": "{other_list}", "is_confirmed": "on"}, changes="accounts_account",
     ),
+    Surface("accounts:settings-key-creation", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
+    Surface(
+        "accounts:settings-key-creation", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,
+        data={"is_on": "true", "is_confirmed": "on"}, changes="accounts_account",
+    ),
+    Surface("accounts:settings-own-key-creation", "GET", 302, allowed_by=Act.GRANT_TO_ONESELF),
+    Surface(
+        "accounts:settings-own-key-creation", "POST", 302, allowed_by=Act.GRANT_TO_ONESELF,
+        data={"is_on": "true", "is_confirmed": "on"}, changes="accounts_member",
+    ),
     Surface("accounts:settings-second-factor", "GET", 302, allowed_by=Act.CHANGE_SETTINGS),
     Surface(
         "accounts:settings-second-factor", "POST", 302, allowed_by=Act.CHANGE_SETTINGS,

@@ -10,11 +10,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from accounts import account_settings, formats
+from accounts import account_settings, formats, memberships
 from accounts.access import refusals_recorded, require
 from accounts.account_settings import SessionSettings
 from accounts.dialogs import PageBehind, dialog
 from accounts.domains import PatternError
+from accounts.enums import Permission
 from accounts.factors import FactorRefused
 from accounts.forms import focus_first_mistake
 from accounts.models import Account
@@ -36,9 +37,14 @@ def _require(request: MemberRequest) -> Account:
     return request.member.account
 
 
-def _write(request: MemberRequest, change: Callable[[], object], told: str) -> HttpResponse:
+def _write(
+    request: MemberRequest,
+    change: Callable[[], object],
+    told: str,
+    action: MemberAction = MemberAction.CHANGE_SETTINGS,
+) -> HttpResponse:
     """Run a write that asks the policy once more, say what was done, and go back to the page."""
-    with refusals_recorded(request, request.member, MemberAction.CHANGE_SETTINGS.value):
+    with refusals_recorded(request, request.member, action.value):
         change()
     messages.success(request, told)
     return redirect("accounts:settings")
@@ -67,6 +73,7 @@ def _page(request: MemberRequest, account: Account, domains_form: DomainsForm) -
         "patterns": _patterns(account),
         "domains_form": domains_form,
         "sessions": _sessions_in_words(account),
+        "may_create_keys": Permission.API_KEY_CREATOR in Permission(request.member.permissions),
     }
     return render(request, "accounts/settings.html", context)
 
@@ -110,17 +117,19 @@ def _turn(
     change: Callable[..., object],
     told: Callable[[str], str],
     first: tuple[str, str] | tuple[()] = (),
+    action: MemberAction = MemberAction.CHANGE_SETTINGS,
 ) -> HttpResponse:
     """Ask, in these words, before a setting is turned on or off, and do it once that is confirmed.
 
     Args:
-        request: the viewer may change settings.
+        request: the viewer may do it.
         title: of the question.
         on: what is asked before it is turned on.
         off: and off.
         change: the write.
         told: makes the sentence about what was done, given "" or "no longer ".
         first: where the viewer goes, and in which words, before they can turn it on; none where they can.
+        action: what the viewer needs to be allowed.
     """
     form = QuestionForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
@@ -134,6 +143,7 @@ def _turn(
         request,
         lambda: change(is_on=is_on, by=request.member, origin=request.origin),
         told("" if is_on else "no longer "),
+        action,
     )
 
 
@@ -149,6 +159,38 @@ def user_list(request: MemberRequest) -> HttpResponse:
         off="Show every user all users of the account, with name and status?",
         change=account_settings.restrict_user_list,
         told="User list visibility is {}restricted".format,
+    )
+
+
+@form_or_post
+def key_creation(request: MemberRequest) -> HttpResponse:
+    """Ask whether to restrict who creates IBM Cloud API keys, or no longer, and do it."""
+    _require(request)
+    return _turn(
+        request,
+        "Restrict API key creation",
+        on="Let only users with the permission User API key creator create IBM Cloud API keys? This is about the owner "
+        "of the account as well. Keys that exist keep working.",
+        off="Let every active user create IBM Cloud API keys of their own?",
+        change=account_settings.restrict_key_creation,
+        told="API key creation is {}restricted".format,
+    )
+
+
+@form_or_post
+def own_key_creation(request: MemberRequest) -> HttpResponse:
+    """Ask the owner whether to give themselves the permission to create keys, or to take it back, and do it."""
+    action = MemberAction.GRANT_TO_ONESELF
+    require(request, action)
+    return _turn(
+        request,
+        "User API key creator",
+        on="Give yourself the permission User API key creator? You can then create IBM Cloud API keys of your own "
+        "while the account restricts it.",
+        off="Take the permission User API key creator back from yourself? Your keys keep working.",
+        change=memberships.grant_key_creation_to_oneself,
+        told="You may {}create API keys while creation is restricted".format,
+        action=action,
     )
 
 

@@ -59,6 +59,7 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "ends_sessions": can(viewer, MemberAction.END_SESSIONS, member),
         "permissions_form": _permissions_form(viewer, member),
         "permission_names": permission_names(member.granted),
+        "may_create_keys": Permission.API_KEY_CREATOR in Permission(member.permissions),
         "invitation": getattr(member, "invitation", None) if sees_care else None,
         "mail_problem": mail_problem(member) if sees_care else "",
         "menu": page_menu(member, viewer),

@@ -276,19 +276,6 @@ def test_a_tree_too_deep_is_refused_with_the_reason(cast, monkeypatch):
 # --- Permissions and login --------------------------------------------------------------------------------------------
 
 
-def test_permission_for_what_does_not_exist_is_not_offered_and_not_taken(cast):
-    """Not even by the owner, who has all."""
-    olivia, sam = visitor(cast["olivia"]), cast["sam"]
-    Member.objects.filter(pk=sam.pk).update(permissions=int(Permission.API_KEY_CREATOR))
-    shown = page(olivia, f"/iam/users/{sam.pk}?tab=access")
-    offered = ["manage_users", "user_editor", "user_administrator", "identity_administrator"]
-    assert re.findall(r'<input type="checkbox" name="(\w+)"', shown) == offered
-    olivia.post(f"/iam/users/{sam.pk}/permissions", {"manage_users": "on"})
-    held = Permission(Member.objects.get(pk=sam.pk).permissions)
-    assert held == Permission.MANAGE_USERS | Permission.API_KEY_CREATOR
-    assert "User API key creator" not in page(olivia, "/iam/users/invite_users")
-
-
 def test_boxes_that_were_left_keep_what_others_gave_or_took_meanwhile(cast):
     olivia, sam = visitor(cast["olivia"]), cast["sam"]
     url, page_url = f"/iam/users/{sam.pk}/permissions", f"/iam/users/{sam.pk}?tab=access"

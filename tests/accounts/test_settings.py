@@ -51,7 +51,7 @@ def test_page_is_for_the_owner_and_identity_administrators(cast, olivia):
     assert "You need the role IAM identity: Administrator" in text(marcus.post("/iam/settings/user_list"))
 
 
-@pytest.mark.parametrize("path", ["user_list", "addresses", "domains"])
+@pytest.mark.parametrize("path", ["user_list", "key_creation", "addresses", "domains"])
 def test_a_switch_asks_before_anything_changes(olivia, path):
     Account.objects.filter(pk=ACME).update(allowed_addresses="127.0.0.1", user_domains="acme.example")
     for is_on in ("true", "false"):

@@ -127,6 +127,8 @@ FIELDS = {
     "accounts:remove-passkey": ("password",),
     "accounts:login-passkey": ("credential",),
     "accounts:settings-user-list": ("is_on",),
+    "accounts:settings-key-creation": ("is_on",),
+    "accounts:settings-own-key-creation": ("is_on",),
     "accounts:settings-second-factor": ("is_on",),
     "accounts:settings-addresses": ("addresses",),
     "accounts:settings-domains": ("domains",),

@@ -5,8 +5,9 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from accounts.enums import MemberStatus
+from accounts.enums import MemberStatus, Permission
 from accounts.models import Event, Mail, Member
+from keys.platform.policy import may_create_while_restricted
 from keys.policy import can_see_keys_of
 from tests.conftest import ACME
 
@@ -62,6 +63,19 @@ def test_what_cannot_be_is_refused_with_the_reason(email, account, why, cast):
         change_owner(email, account)
     assert list(Member.objects.order_by("pk").values_list("pk", "parent_id", "path")) == before
     assert not Event.objects.filter(action="account.owner_changed").exists()
+
+
+def test_new_owner_keeps_the_permission_to_create_keys_and_the_former_one_nothing(cast):
+    """Not even what they held before they owned the account."""
+    olivia, marcus = cast["olivia"], cast["marcus"]
+    Member.objects.filter(pk=olivia.pk).update(permissions=int(Permission.API_KEY_CREATOR))
+    Member.objects.filter(pk=marcus.pk).update(permissions=int(Permission.MANAGE_USERS | Permission.API_KEY_CREATOR))
+    change_owner("marcus@acme.example")
+    assert may_create_while_restricted(fresh(marcus))
+    assert not may_create_while_restricted(fresh(olivia))
+    change_owner("olivia@acme.example")
+    assert not fresh(marcus).granted
+    assert not may_create_while_restricted(fresh(olivia))
 
 
 def test_somebody_whose_key_is_disabled_may_own_the_account(cast):

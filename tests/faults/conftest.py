@@ -316,6 +316,18 @@ def writes(transactional_db, load_cast) -> list[Write]:
             ["user.recovery_codes_made"] * 2,
         ),
         Write(
+            "restrict_key_creation",
+            plain(account_settings.restrict_key_creation, is_on=True, **from_above),
+            {"Account"},
+            ["account.key_creation_changed"],
+        ),
+        Write(
+            "grant_key_creation_to_oneself",
+            plain(memberships.grant_key_creation_to_oneself, is_on=True, **from_above),
+            {"Member"},
+            ["member.permissions_changed"],
+        ),
+        Write(
             "require_second_factor",
             lambda: require_second_factor(olivia),
             {"Account"},

@@ -27,12 +27,16 @@ ClassicKey.objects.filter(holder__user__email="noor@acme.example").delete()
 """ + PROVED.format("noor", "time.time()")
 ALLOW_EVERYTHING = """
 from accounts.models import Account
-Account.objects.update(allowed_addresses="", user_domains="", restrict_user_domains=False)
+Account.objects.update(
+    allowed_addresses="", user_domains="", restrict_user_domains=False, restrict_key_creation=False
+)
 """
 RESTRICT_EVERYTHING = """
 from accounts.models import Account
 patterns = "**\\n*.acme.example\\n" + "long" * 20 + ".example"
-Account.objects.update(allowed_addresses="127.0.0.0/8, ::1", user_domains=patterns, restrict_user_domains=True)
+Account.objects.update(
+    allowed_addresses="127.0.0.0/8, ::1", user_domains=patterns, restrict_user_domains=True, restrict_key_creation=True
+)
 """
 FREEZE_PRIYA = """
 from accounts.memberships import freeze_branch
@@ -389,6 +393,11 @@ def switched(setting: str) -> Callable[[Visit], None]:
         expect(visit.dialog(setting)).to_be_visible()
 
     return act
+
+
+def grant_to_oneself(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Give yourself the permission").click()
+    expect(visit.dialog("User API key creator")).to_be_visible()
 
 
 def answer_wrongly(setting: str, field: str, text: str) -> Callable[[Visit], None]:

@@ -157,6 +157,13 @@ STATES = (
     State("settings, second factor, none of one's own", "olivia", SETTINGS, acts.switched("Require a second factor")),
     State("settings, question", "olivia", SETTINGS, acts.switched("Restrict user list visibility")),
     State(
+        "settings, a permission for oneself",
+        "olivia",
+        SETTINGS,
+        acts.grant_to_oneself,
+        before=acts.RESTRICT_EVERYTHING,
+    ),
+    State(
         "settings, domains off",
         "olivia",
         SETTINGS,

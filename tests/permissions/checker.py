@@ -188,8 +188,17 @@ class Checker:
             case "accounts:end-all-sessions":
                 assert row_key(self.world.session_key) not in kept, where
                 assert (row_key(self.world.others_key) in kept) is (actor.pk != self.world.target.pk), where
+            case "accounts:settings-own-key-creation":
+                assert Permission.API_KEY_CREATOR in Permission(Member.objects.get(pk=actor.pk).permissions), where
+            case _:
+                self._check_settings(surface, account, where)
+
+    def _check_settings(self, surface: Surface, account: Account, where: str) -> None:
+        match surface.route:
             case "accounts:settings-user-list":
                 assert account.restrict_user_list is not self.case.list_is_restricted, where
+            case "accounts:settings-key-creation":
+                assert account.restrict_key_creation, where
             case "accounts:settings-second-factor":
                 assert account.require_second_factor, where
             case "accounts:settings-addresses":

@@ -164,7 +164,7 @@ RIGHTS = {
 }
 OF_A_KEY = {Act.SEE_KEY, Act.SHOW_VALUE, Act.RESTRICT_KEY, Act.DELETE_KEY}
 #: What concerns nobody who is in the account, and what a user alone may do.
-NOT_TOLD = {Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION}
+NOT_TOLD = {Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION, Act.GRANT_TO_ONESELF}
 
 
 def look_at_managers(world: World, case: Case, body: str, where: str) -> None:

@@ -64,6 +64,7 @@ QUESTIONS = {
         lambda w: policy.can(w.actor, MemberAction.VIEW_INACTIVE, w.actor),
         lambda w: nav.sees_inactive(w.actor),
     ],
+    Act.GRANT_TO_ONESELF: [lambda w: policy.can(w.actor, MemberAction.GRANT_TO_ONESELF, w.actor)],
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
         lambda w: key_policy.can(w.actor, KeyAction.VIEW, w.key),
@@ -122,6 +123,7 @@ def test_every_action_of_the_policies_is_in_the_table():
         "VIEW", "VIEW_CARE", "EDIT_RESTRICTION", "EDIT_VPN_PASSWORD", "CHANGE_STATUS", "CHANGE_PARENT",
         "CHANGE_PERMISSIONS", "CHANGE_LOGIN", "REMOVE", "INVITE", "ADD_VPN_USER", "RESEND_INVITE", "CANCEL_INVITE",
         "END_SESSIONS", "CHANGE_SETTINGS", "VIEW_INACTIVE", "FREEZE_BRANCH", "VIEW_EVENTS",
+        "GRANT_TO_ONESELF",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)

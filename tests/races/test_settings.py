@@ -37,6 +37,8 @@ def test_setting_that_many_make_at_once_is_recorded_once(origin):
     about = {"by": owner, "origin": origin}
     changes = [
         partial(account_settings.restrict_user_list, is_on=True, **about),
+        partial(account_settings.restrict_key_creation, is_on=True, **about),
+        partial(memberships.grant_key_creation_to_oneself, is_on=True, **about),
         partial(account_settings.restrict_addresses, addresses_text="17.0.0.0/8", **about),
         partial(account_settings.limit_sessions, chosen=SessionSettings(4, 30, 2), **about),
         partial(account_settings.restrict_domains, patterns_text="tree.example", **about),
