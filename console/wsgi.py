@@ -8,6 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 django_application = get_wsgi_application()
 
 from accounts import import_jobs, outbox  # noqa: E402 - models exist only after Django has been set up
+from console.hourly import HourlyApplication  # noqa: E402 - likewise
 from console.middleware import ALWAYS  # noqa: E402
 from keys import usage  # noqa: E402 - models exist only after Django has been set up
 from keys.api.application import ApiApplication  # noqa: E402
@@ -16,4 +17,4 @@ from keys.views.verify import VerifyApplication  # noqa: E402
 usage.run_in_background()
 outbox.run_in_background()
 import_jobs.run_in_background()
-application = VerifyApplication(ApiApplication(django_application, headers=ALWAYS))
+application = HourlyApplication(VerifyApplication(ApiApplication(django_application, headers=ALWAYS)))

@@ -87,6 +87,9 @@ def test_sessions_and_counts_that_are_over_go_and_others_stay(cast):
     throttle.count_attempt("a@b.example", "192.0.2.1")
     AttemptCount.objects.update(window_ends_at=timezone.now() - timedelta(days=2))
     throttle.count_attempt("c@d.example", "192.0.2.2")
-    assert tidy() == "Cleared away: 1 sessions, 3 counts of attempts, 0 invitations.\n"
+    assert tidy() == (
+        "Cleared away: 1 sessions, 3 counts of attempts, 0 invitations, 0 expired keys. Told of keys that are about to "
+        "expire: 0.\n"
+    )
     assert [row.session_key for row in Session.objects.all()] == [row_key(going_on)]
     assert AttemptCount.objects.count() == 3

@@ -13,17 +13,19 @@ from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console import arguments
 from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from keys.platform import lifecycle
 
 _MOST_DAYS = 36_500  # a hundred years
 
 
 class Command(MaintenanceCommand):
-    """Deletes expired sessions, old counts and requests, expired invitations and old activity."""
+    """Deletes expired sessions and keys, old counts and requests, expired invitations and old activity."""
 
     help = (
         "Clear away what is over: login sessions that have ended, counts of attempts to log in, requests for another "
-        "password, files that nobody came back for, invited users who never came, and activity that is older than "
-        "KEYTREE_ACTIVITY_DAYS; without that setting activity is kept for good. May run at any time, beside the "
+        "password, files that nobody came back for, invited users who never came, IBM Cloud API keys that expired 90 "
+        "days ago, and activity that is older than KEYTREE_ACTIVITY_DAYS; without that setting activity is kept for "
+        "good. Also tells the holders of IBM Cloud API keys that are about to expire. May run at any time, beside the "
         "server and beside itself."
     )
 
@@ -45,7 +47,13 @@ class Command(MaintenanceCommand):
             resets.forget_old()
             import_jobs.forget_old()
             ended = invitations.end_expired(days=options["invitations_after"], origin=COMMAND_LINE)
-        self.stdout.write(f"Cleared away: {sessions:,} sessions, {counts:,} counts of attempts, {ended:,} invitations.")
+            now = timezone.now()
+            told = lifecycle.tell_expiring(now=now, origin=COMMAND_LINE)
+            expired = lifecycle.delete_expired(now=now, origin=COMMAND_LINE)
+        self.stdout.write(
+            f"Cleared away: {sessions:,} sessions, {counts:,} counts of attempts, {ended:,} invitations, {expired:,} "
+            f"expired keys. Told of keys that are about to expire: {told:,}."
+        )
         if settings.KEYTREE_ACTIVITY_DAYS:
             self._trim(settings.KEYTREE_ACTIVITY_DAYS)
 
