@@ -23,6 +23,19 @@ def is_below(place: str, path: str) -> bool:
     return path.startswith(place) and path[len(place) : len(place) + 1] in {"", "/"}
 
 
+def found_below(places: Iterable[str], environ: Environ) -> tuple[str, str] | None:
+    """Return which of ``places`` the request's path is at or below, and the path; none if it is below none of them.
+
+    Also where a client sent a part of it as script name: that must not lead to a page.
+    """
+    path = environ.get("PATH_INFO", "")
+    for way in (path, environ.get("SCRIPT_NAME", "") + path):
+        for place in places:
+            if is_below(place, way):
+                return place, way
+    return None
+
+
 def credentials(header: str) -> tuple[str, str] | None:
     """Return user name and password of a Basic header; none for any other text.
 

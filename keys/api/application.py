@@ -14,7 +14,7 @@ from django.db import InterfaceError, OperationalError
 from accounts import queries
 from accounts.origin import Origin, begin
 from accounts.policy import may_work, reason_without_work
-from keys import verification, wsgi
+from keys import sent, verification, wsgi
 from keys.api import answers
 from keys.api.calls import Answer, Call, Caller, Credentials
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated
@@ -27,14 +27,10 @@ _log = logging.getLogger(__name__)
 
 _TRANSPORTS = {"/rest": REST, "/xmlrpc": XMLRPC}
 _VERSIONS = ("v3", "v3.1")
-#: Bytes of a body; a larger one is refused without being read.
-_LONGEST_BODY = 1024 * 1024
 #: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
 _BLOCK = 64 * 1024
 #: Why a call with a key that works elsewhere is refused, in the words of the activity log.
 _NO_WORK = "a SoftLayer client called, but the user's status allows nothing in the account"
-#: What browsers say of requests that a person or a page of ours made. *Source:* Fetch Metadata Request Headers.
-_OWN_SITE = {"none", "same-origin"}
 
 
 class _Unavailable(Fault):
@@ -68,14 +64,11 @@ class ApiApplication:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        path = environ.get("PATH_INFO", "")
-        transport = _transport(path)
-        if transport is None:
-            # As for /verify: a script name that a client sent must not lead to a page.
-            path = environ.get("SCRIPT_NAME", "") + path
-            transport = _transport(path)
-            if transport is None:
-                return self._next(environ, start_response)
+        found = wsgi.found_below(_TRANSPORTS, environ)
+        if found is None:
+            return self._next(environ, start_response)
+        place, path = found
+        transport = _TRANSPORTS[place]
         origin = begin(environ)
         try:
             reply = self._reply(transport, path, environ, origin)
@@ -104,7 +97,7 @@ class ApiApplication:
     def _answered(self, transport: Transport, verb: str, path: str, environ: Environ, origin: Origin) -> Answer:
         if verb not in transport.verbs:
             raise _OtherVerb(transport.verbs)
-        if environ.get("HTTP_SEC_FETCH_SITE", "none") not in _OWN_SITE:
+        if sent.is_from_other_site(environ):
             raise Fault("Pages of other sites may not call.", code="SoftLayer_Exception_PermissionDenied", status=403)
         if not wsgi.may_carry_credentials(environ):
             text = "Call by https: a key that is sent in clear can be read on its way."
@@ -112,35 +105,9 @@ class ApiApplication:
         parts = [part for part in path.encode("latin-1").decode(errors="replace").split("/") if part]
         if len(parts) == 1 or parts[1] not in _VERSIONS:
             raise Fault("There is nothing at this address: calls are answered below /v3.1/.", status=404)
-        asked = transport.read(Request(verb, tuple(parts[2:]), _body(environ), environ))
+        asked = transport.read(Request(verb, tuple(parts[2:]), sent.body(environ), environ))
         caller = _caller(asked.credentials, origin)
         return self._answer(asked.call(), caller)
-
-
-def _transport(path: str) -> Transport | None:
-    return next((transport for place, transport in _TRANSPORTS.items() if wsgi.is_below(place, path)), None)
-
-
-def _body(environ: Environ) -> bytes:
-    """Return the whole body. Raises BadCall for one that is too large, without reading it, and for half of one."""
-    said = environ.get("CONTENT_LENGTH", "")
-    too_large = BadCall("Bad request: the body is larger than 1 MiB.", status=413)
-    if said:
-        if not (said.isascii() and said.isdecimal()):
-            raise BadCall("Bad request: its length is no number.")
-        if len(said) > len(str(_LONGEST_BODY)) or int(said) > _LONGEST_BODY:
-            raise too_large
-    elif not environ.get("wsgi.input_terminated"):
-        return b""
-    try:
-        body: bytes = environ["wsgi.input"].read(int(said) if said else _LONGEST_BODY + 1)
-    except Exception:  # noqa: BLE001 - whatever servers raise when the other end stops in the middle
-        raise BadCall("Bad request: its body did not arrive.") from None
-    if len(body) > _LONGEST_BODY:
-        raise too_large
-    if said and len(body) < int(said):
-        raise BadCall("Bad request: its body did not arrive.")
-    return body
 
 
 def _caller(credentials: Credentials, origin: Origin) -> Caller:
@@ -240,6 +207,8 @@ _AWAY = (verification.Unavailable, OperationalError, InterfaceError)
 def _as_fault(error: Exception, origin: Origin) -> Fault:
     if isinstance(error, Fault):
         return error
+    if isinstance(error, sent.Unreadable):
+        return BadCall(f"Bad request: {error}", status=error.status)
     if isinstance(error, _AWAY):
         return _Unavailable()
     text = f"Something went wrong in Keytree. Its log has it under {origin.request_id}."
@@ -247,7 +216,7 @@ def _as_fault(error: Exception, origin: Origin) -> Fault:
 
 
 def _note(error: Exception, what: str) -> None:
-    if isinstance(error, Fault):
+    if isinstance(error, (Fault, sent.Unreadable)):
         _log.warning("%s", what)
     elif isinstance(error, _AWAY):
         _log.error("%s: %s", what, type(error.__cause__ or error).__name__)

@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
 from urllib.parse import parse_qsl
 
 from keys.api.answers import resolve
 from keys.api.calls import Answer, Call, Value
 from keys.api.faults import BadCall, Fault, NotFound, shown
-from keys.api.transport import MOST_DIGITS, MOST_LEVELS, MOST_VALUES, Asked, Request, Transport, basic_credentials
+from keys.api.transport import Asked, Request, Transport, basic_credentials
+from keys.sent import MOST_DIGITS, check_text, from_json
 
 #: Service, id and method.
 _MOST_PARTS = 3
@@ -25,7 +25,6 @@ _DIGITS = re.compile("[0-9]+").fullmatch
 _LIMIT = re.compile(f"(?:([0-9]{{1,{MOST_DIGITS}}}),)?([0-9]{{1,{MOST_DIGITS}}})").fullmatch
 _PARAMETERS = ("objectMask", "objectFilter", "resultLimit")
 _MOST_PARAMETERS = 100
-_LARGEST = 10**MOST_DIGITS
 
 
 # --- Requests ---------------------------------------------------------------------------------------------------------
@@ -84,7 +83,7 @@ def _query(sent: str) -> dict[str, str]:
     if len(found) < len(known):
         raise BadCall("Bad request: a parameter of the query is there twice.")
     for text in found.values():
-        _check_text(text)
+        check_text(text)
     return found
 
 
@@ -99,7 +98,7 @@ def _offset_and_limit(text: str) -> tuple[int, int | None]:
 
 
 def _filter(text: str) -> Mapping[str, Value]:
-    asked = _from_json(text) if text else {}
+    asked = from_json(text) if text else {}
     if not isinstance(asked, dict):
         raise BadCall("Bad request: objectFilter is a JSON object.")
     return asked
@@ -112,7 +111,7 @@ def _arguments(verb: str, body: bytes) -> Sequence[Value]:
         # No client sends one. A template in it would change something by GET, and proxies may drop it.
         raise BadCall("Bad request: a GET has no body. Send arguments by POST.")
     try:
-        sent = _from_json(body.decode("utf-8-sig"))
+        sent = from_json(body.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise BadCall("Bad request: the body is not UTF-8.") from None
     arguments = sent.get("parameters") if isinstance(sent, dict) else sent
@@ -121,62 +120,6 @@ def _arguments(verb: str, body: bytes) -> Sequence[Value]:
     if not isinstance(sent, dict) or not isinstance(arguments, list):
         raise BadCall('Bad request: the body is a JSON object like {"parameters": [1, 2]}.')
     return arguments
-
-
-# --- JSON -------------------------------------------------------------------------------------------------------------
-
-
-def _from_json(text: str) -> Value:
-    """Return the value that a text is in JSON. Raises BadCall for what is none, or is more than any call needs."""
-    try:
-        value: Value = json.loads(text, parse_constant=_no_number)
-    except (ValueError, RecursionError):
-        raise BadCall("Bad request: that is not JSON.") from None
-    _check(value)
-    return value
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(name)
-
-
-def _check(value: Value) -> None:
-    """Raise BadCall if ``value`` is too deep or too large, or holds what no database or document can take."""
-    level, seen = [value], 0
-    for _ in range(MOST_LEVELS):
-        seen += len(level)
-        if seen > MOST_VALUES:
-            raise BadCall(f"Bad request: more than {MOST_VALUES:,} values.")
-        below: list[Value] = []
-        for part in level:
-            if isinstance(part, dict):
-                for name in part:
-                    _check_text(name)
-                below += part.values()
-            elif isinstance(part, list):
-                below += part
-            elif isinstance(part, str):
-                _check_text(part)
-            elif isinstance(part, (int, float)) and not abs(part) < _LARGEST:  # so that what is no number fails too
-                raise BadCall("Bad request: a number is too large.")
-        if not below:
-            return
-        level = below
-    raise BadCall(f"Bad request: values lie more than {MOST_LEVELS} deep in each other.")
-
-
-def _check_text(text: str) -> None:
-    """Raise BadCall for a text that no database can take: one with a NUL character, or half of a character."""
-    if "\0" in text or not _is_whole(text):
-        raise BadCall("Bad request: a text has characters that are none.")
-
-
-def _is_whole(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------

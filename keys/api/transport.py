@@ -7,11 +7,6 @@ from keys import wsgi
 from keys.api.calls import Answer, Call, Credentials
 from keys.api.faults import Fault, NotAuthenticated
 
-#: How deep elements of XML and values of JSON may lie in each other, and how many there may be.
-MOST_LEVELS, MOST_VALUES = 32, 10_000
-#: Digits of a whole number: it has to fit into a column of the database.
-MOST_DIGITS = 18
-
 
 @dataclass(frozen=True)
 class Request:

@@ -20,7 +20,8 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from keys.api.calls import Answer, Call, Credentials, Value
 from keys.api.faults import BadCall, Fault, NotAuthenticated
-from keys.api.transport import MOST_DIGITS, MOST_LEVELS, MOST_VALUES, Asked, Request, Transport, basic_credentials
+from keys.api.transport import Asked, Request, Transport, basic_credentials
+from keys.sent import MOST_DIGITS, MOST_LEVELS, MOST_VALUES
 
 
 class _NotWellFormed(Fault):

@@ -8,7 +8,8 @@ import pytest
 
 from accounts.enums import MemberStatus
 from accounts.models import Event
-from keys.api import answers, application, filter_conditions, filters, lists, masks, records, schema, transport
+from keys import sent
+from keys.api import answers, filter_conditions, filters, lists, masks, records, schema
 from keys.api.calls import Caller, Credentials
 from keys.models import ClassicKey
 
@@ -101,8 +102,8 @@ def test_statuses_are_those_that_there_are():
 
 def test_limits_are_those_that_there_are():
     limits = section("Limits")
-    assert (1024 * 1024, re.search(r"body of a request \| (1 MiB)", limits)[1]) == (application._LONGEST_BODY, "1 MiB")
-    assert f"{transport.MOST_LEVELS} levels and {transport.MOST_VALUES:,} elements" in limits
+    assert (1024 * 1024, re.search(r"body of a request \| (1 MiB)", limits)[1]) == (sent.LONGEST_BODY, "1 MiB")
+    assert f"{sent.MOST_LEVELS} levels and {sent.MOST_VALUES:,} elements" in limits
     assert (masks.MOST_LEVELS, masks.MOST_LEAVES) == (filters.MOST_LEVELS, filters.MOST_LEAVES)
     assert f"{masks.MOST_LEVELS} levels, {masks.MOST_LEAVES} names" in limits
     assert (
