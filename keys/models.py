@@ -1,5 +1,6 @@
 """The tables of keys; their constraints hold whatever the program does."""
 
+import hashlib
 import uuid
 
 from django.db import models
@@ -119,6 +120,7 @@ class PlatformKey(models.Model):
     sort_name = PathField(max_length=SORT_NAME_LENGTH, editable=False, help_text="Made of the name, for lists.")
     search_text = models.TextField(editable=False, help_text="Folded name and description.")
     created_at = models.DateTimeField()
+    modified_at = models.DateTimeField(null=True, help_text="When it was last edited, locked or switched, if ever.")
     expires_at = models.DateTimeField(null=True, help_text="From then on it is refused; none is never.")
     expiry_told_at = models.DateTimeField(null=True, help_text="When the holder was told that it is about to expire.")
     is_enabled = models.BooleanField(default=True)
@@ -155,6 +157,14 @@ class PlatformKey(models.Model):
     def record_id(self) -> str:
         """The id by which clients call the key: ``ApiKey-`` and a UUID. *Source:* docs/clients.md."""
         return f"ApiKey-{self.uuid}"
+
+    @property
+    def revision(self) -> str:
+        """A text that is another one as soon as anything differs that users decide about the key."""
+        said = (
+            self.uuid, self.name, self.description, self.expires_at, self.leaked_action, self.is_enabled, self.is_locked,
+        )  # fmt: skip
+        return hashlib.sha256(repr(tuple(map(str, said))).encode()).hexdigest()[:32]
 
     @property
     def is_expired(self) -> bool:

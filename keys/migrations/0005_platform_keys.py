@@ -45,6 +45,10 @@ class Migration(migrations.Migration):
                 ),
                 ("search_text", models.TextField(editable=False, help_text="Folded name and description.")),
                 ("created_at", models.DateTimeField()),
+                (
+                    "modified_at",
+                    models.DateTimeField(help_text="When it was last edited, locked or switched, if ever.", null=True),
+                ),
                 ("expires_at", models.DateTimeField(help_text="From then on it is refused; none is never.", null=True)),
                 (
                     "expiry_told_at",

@@ -48,6 +48,10 @@ class ExpiryPassed(ValueError):
     """The moment at which the key is to expire is over already."""
 
 
+class ChangedMeanwhile(Exception):
+    """The key is not as it was when the actor looked; nothing was changed."""
+
+
 @dataclass(frozen=True)
 class Description:
     """What a user says about a key, cleaned: a name, and perhaps a text, a time, and what to do if it is leaked."""
@@ -147,10 +151,20 @@ def _facts(key: PlatformKey) -> dict[str, str]:
 
 
 @one_transaction
-def edit_platform_key(*, key: PlatformKey, description: Description, by: Member, origin: Origin) -> PlatformKey:
-    """Set name, text, time and leaked action of ``key``. Raises NotAllowed, KeyGone, or ExpiryPassed."""
+def edit_platform_key(
+    *, key: PlatformKey, description: Description, by: Member, origin: Origin, revision: str | None = None
+) -> PlatformKey:
+    """Set name, text, time and leaked action of ``key``.
+
+    Raises NotAllowed, KeyGone, ExpiryPassed, or ChangedMeanwhile.
+
+    Args:
+        revision: that the key must still have; none for whichever.
+    """
     key, by = _present_key(key, by)
     policy.require(by, PlatformAction.EDIT, key)
+    if revision not in {None, key.revision}:
+        raise ChangedMeanwhile
     before = Description.of(key)
     if before == description:
         return key
@@ -159,9 +173,11 @@ def edit_platform_key(*, key: PlatformKey, description: Description, by: Member,
         key.expiry_told_at = None
     facts = _facts(key)
     description.put(key)
+    key.modified_at = timezone.now()
     key.save(
         update_fields=[
-            "name", "sort_name", "description", "search_text", "expires_at", "expiry_told_at", "leaked_action",
+            "name", "sort_name", "description", "search_text", "modified_at", "expires_at", "expiry_told_at",
+            "leaked_action",
         ]
     )  # fmt: skip
     audit.record(
@@ -195,7 +211,8 @@ def switch_platform_key(*, key: PlatformKey, action: PlatformAction, by: Member,
     policy.require(by, action, key)
     field, value, _ = SWITCHES[action]
     setattr(key, field, value)
-    key.save(update_fields=[field])
+    key.modified_at = timezone.now()
+    key.save(update_fields=[field, "modified_at"])
     audit.record(_SWITCHED[action], actor=by, subject=key.holder, origin=origin, details=_facts(key))
 
 
@@ -233,6 +250,14 @@ def delete_keys_of_leaving(*, member: Member, by: Member | None, origin: Origin)
         )
 
 
+def key_of_value(value: str) -> PlatformKey | None:
+    """Return the key of this value, whatever its state; one query. The caller asks the policy who may know."""
+    if not material.is_platform_value(value):
+        return None
+    digests = [digest for _, digest in material.platform_digests(value)]
+    return PlatformKey.objects.select_related("holder__user", "holder__account").filter(digest__in=digests).first()
+
+
 # --- What happens without anybody deciding on it ----------------------------------------------------------------------
 
 
@@ -259,9 +284,10 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
     if action is LeakedAction.DELETE:
         _delete(key)
     else:
-        key.leaked_at = key.leaked_at or timezone.now()
+        key.modified_at = timezone.now()
+        key.leaked_at = key.leaked_at or key.modified_at
         key.is_enabled = key.is_enabled and action is not LeakedAction.DISABLE
-        key.save(update_fields=["leaked_at", "is_enabled"])
+        key.save(update_fields=["modified_at", "leaked_at", "is_enabled"])
     audit.record(events.LEAKED, actor=None, actor_label="a report", subject=key.holder, origin=origin, details=facts)
     return action
 
