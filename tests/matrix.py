@@ -129,6 +129,9 @@ class Act(enum.Enum):
     DELETE_KEY = "delete the key"
     REVOKE_BRANCH = "delete the keys of the user and of everybody below, in one step"
     CREATE_KEY = "create the key, as long as there is none"
+    BE_ONESELF = "be the target"
+    SEE_PLATFORM_KEY = "see an IBM Cloud API key of the user, and do with it what its state allows"
+    CREATE_PLATFORM_KEY = "create an IBM Cloud API key, which is one's own"
     SEE_EVENTS = "see the events about the user"
     INVITE = "invite users"
     ADD_VPN_USER = "add a VPN-only user"
@@ -281,6 +284,14 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
         (frozenset({_S.OWNER}), lambda case: case.target_status == VPN_ONLY),
         (ABOVE, lambda case: case.target_status == VPN_ONLY and bool(case.granted & MANAGE_USERS)),
     ),
+    # "My IBM Cloud API keys (anyone) and All user IBM Cloud API keys (the owner, and members with the administrator
+    # permission on identity)": the tree gives no rights here.
+    Act.BE_ONESELF: ((SELF, _always),),
+    Act.SEE_PLATFORM_KEY: (
+        (SELF | {_S.OWNER}, _always),
+        (ABOVE | NOT_ABOVE, lambda case: bool(case.granted & IDENTITY)),
+    ),
+    Act.CREATE_PLATFORM_KEY: ((SELF, lambda case: case.actor_status == ACTIVE),),
     # "A member sees the events of self and descendants."
     Act.SEE_EVENTS: ((SELF | ABOVE, _always),),
 }
@@ -351,7 +362,7 @@ def page_cases(stand: Stand) -> list[Case]:
         # What they may not with a permission of their own, they may not without it either.
         del cases[0]
     if stand is _LOOKING_AFTER:
-        cases += [Case(stand, ACTIVE, ACTIVE, EDITOR)]
+        cases += [Case(stand, ACTIVE, ACTIVE, EDITOR), Case(stand, ACTIVE, ACTIVE, IDENTITY)]
     if stand in _THOROUGH:
         # Where one stands does not matter to somebody who may not work.
         cases += [Case(stand, SUSPENDED, ACTIVE, MANAGE_USERS, True)]

@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from tests.matrix import SUSPENDED, Act, Case, may
 
-KEY, MEMBER, TOKEN, SESSION, PASSKEY, NOTHING = "key", "member", "token", "session", "passkey", ""
+KEY, PLATFORM, MEMBER, TOKEN, SESSION, PASSKEY = "key", "platform key", "member", "token", "session", "passkey"
+NOTHING = ""
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Surface:
     keeps: str = ""  # the table that says what was read, which changes where there is something new
     is_event: bool = True  # whether the change is one: not what counts only after a further step
     gives_value: bool = False
+    gives_platform_value: bool = False
+    begins: dict[str, bool] = field(default_factory=dict)  # the state of the platform key that it is about
     needs_no_key: bool = False  # tried while the target has no key, and again while there is one
     for_any_status: bool = False  # leaving and switching are for suspended members too
     for_strangers: bool = False
@@ -35,6 +38,7 @@ class Surface:
 
 
 _RESTRICTION = "10.0.0.0/8"
+_DESCRIPTION = {"name": "Renamed", "description": "", "expires": "", "leaked_action": "nothing"}
 SURFACES = (
     # The list of keys, as a page and as a file; what is in it is checked row by row.
     Surface("keys:classic-list", "GET"),
@@ -65,6 +69,47 @@ SURFACES = (
     Surface(
         "keys:classic-create", "POST", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.CREATE_KEY,
         gives_value=True, needs_no_key=True, changes="keys_classickey",
+    ),
+    # An IBM Cloud API key, which the tree gives no rights over.
+    Surface(
+        "keys:platform-create", "GET", about=MEMBER, known_by=Act.BE_ONESELF, allowed_by=Act.CREATE_PLATFORM_KEY,
+    ),
+    Surface(
+        "keys:platform-create", "POST", about=MEMBER, known_by=Act.BE_ONESELF, allowed_by=Act.CREATE_PLATFORM_KEY,
+        data=_DESCRIPTION, gives_platform_value=True, changes="keys_platformkey",
+    ),
+    Surface("keys:platform-edit", "GET", about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY),
+    Surface(
+        "keys:platform-edit", "POST", 302, about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY, data=_DESCRIPTION,
+        changes="keys_platformkey",
+    ),
+    Surface("keys:platform-lock", "GET", about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY),
+    Surface(
+        "keys:platform-lock", "POST", 302, about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY, changes="keys_platformkey",
+    ),
+    Surface(
+        "keys:platform-unlock", "GET", about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY, begins={"is_locked": True},
+    ),
+    Surface(
+        "keys:platform-unlock", "POST", 302, about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY,
+        begins={"is_locked": True}, changes="keys_platformkey",
+    ),
+    Surface(
+        "keys:platform-enable", "GET", about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY, begins={"is_enabled": False},
+    ),
+    Surface(
+        "keys:platform-enable", "POST", 302, about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY,
+        begins={"is_enabled": False}, changes="keys_platformkey",
+    ),
+    Surface("keys:platform-disable", "GET", about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY),
+    Surface(
+        "keys:platform-disable", "POST", 302, about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY,
+        changes="keys_platformkey",
+    ),
+    Surface("keys:platform-delete", "GET", about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY),
+    Surface(
+        "keys:platform-delete", "POST", 302, about=PLATFORM, known_by=Act.SEE_PLATFORM_KEY,
+        changes="keys_platformkey",
     ),
     Surface("keys:revoke-branch", "GET", about=MEMBER, known_by=Act.KNOW_OF_KEY, allowed_by=Act.REVOKE_BRANCH),
     Surface(

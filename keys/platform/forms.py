@@ -120,7 +120,7 @@ class EditPlatformKeyForm(PlatformKeyForm):
         """Return the fields; those that were left as an older page showed them are as they are now."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         for name in self.fields:
-            if self.was_left(name):
+            if name not in self.data or self.was_left(name):
                 cleaned[name] = self.initial[name]
             elif name in cleaned:
                 self.refuse_replacing(name, now=self._in_words(name))

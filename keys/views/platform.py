@@ -29,6 +29,7 @@ from keys.views.classic import NoSuchKey
 
 #: What takes somebody else's key out of use is done after a proof of identity.
 _PROVED = frozenset({PlatformAction.DISABLE, PlatformAction.DELETE})
+_CREATE, _EDIT = "Create IBM Cloud API key", "Edit IBM Cloud API key"
 _TOO_MANY = (
     f"You have {MOST_PLATFORM_KEYS} IBM Cloud API keys in all your accounts together, which is as "
     "many as there can be. Delete one to create another."
@@ -76,15 +77,15 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
                 )
                 return _created(request, key, value.text, behind)
     except lifecycle.TooManyKeys:
-        return _nothing(request, _TOO_MANY, behind)
+        return _not_now(request, _TOO_MANY, _CREATE, behind)
     except lifecycle.CreatedAlready:
-        return _nothing(request, _CREATED_ALREADY, behind)
+        return _not_now(request, _CREATED_ALREADY, _CREATE, behind)
     except lifecycle.ExpiryPassed:
         form.add_error("expires", DAY_IS_OVER)
     if not form.is_bound and mine.count() >= MOST_PLATFORM_KEYS:
-        return _nothing(request, _TOO_MANY, behind)
+        return _not_now(request, _TOO_MANY, _CREATE, behind)
     focus_first_mistake(form)
-    return dialog(request, "keys/platform_create.html", "Create IBM Cloud API key", behind, form=form)
+    return dialog(request, "keys/platform_create.html", _CREATE, behind, form=form)
 
 
 def _created(request: MemberRequest, key: PlatformKey, value: str, behind: PageBehind) -> HttpResponse:
@@ -114,11 +115,11 @@ def edit(request: MemberRequest, platform_id: int) -> HttpResponse:
                 messages.success(request, f"API key saved\nThe changes to {_named(request, saved)} apply at once.")
                 return redirect(behind.url)
     except _OutOfDate as error:
-        return _nothing(request, error, behind)
+        return _not_now(request, error, _EDIT, behind)
     except lifecycle.ExpiryPassed:
         form.add_error("expires", DAY_IS_OVER)
     focus_first_mistake(form)
-    return _dialog(request, key, "platform_edit", "Edit IBM Cloud API key", behind, form=form)
+    return _dialog(request, key, "platform_edit", _EDIT, behind, form=form)
 
 
 @form_or_post
@@ -176,18 +177,19 @@ def _ask_or_do(
     """Ask whether to do ``action`` with the key, and do it; what takes somebody else's out of use, after a proof."""
     behind = _page_behind(request, key.holder)
     name = action.name.lower()
+    title = f"{name.capitalize()} API key"
     try:
         with _allowed(request, key, action):
             if request.method != "POST":
                 context = {"action": name, "is_in_use": is_in_use(key), "made_at": timezone.now()}
-                return _dialog(request, key, "platform_question", f"{name.capitalize()} API key", behind, **context)
+                return _dialog(request, key, "platform_question", title, behind, **context)
             if action in _PROVED and key.holder_id != request.member.pk:
                 proof = ask_for_proof(request, what=f"{name} the key", behind=behind)
                 if proof is not None:
                     return proof
             write()
     except _OutOfDate as error:
-        return _nothing(request, error, behind)
+        return _not_now(request, error, title, behind)
     return redirect(behind.url)
 
 
@@ -216,8 +218,10 @@ def _allowed(request: MemberRequest, key: PlatformKey, action: PlatformAction) -
             raise NoSuchKey from error
 
 
-def _nothing(request: MemberRequest, why: object, behind: PageBehind) -> HttpResponse:
-    """Say why something cannot be done, on the page that it was begun from, as that is now."""
+def _not_now(request: MemberRequest, why: object, title: str, behind: PageBehind) -> HttpResponse:
+    """Say why something cannot be done: in place of a question, or on the page that it was begun from, as it is now."""
+    if request.method != "POST":
+        return dialog(request, "keys/platform_not_now.html", title, behind, why=why)
     messages.error(request, f"Nothing was changed\n{why}")
     return redirect(behind.url)
 

@@ -3,7 +3,8 @@
 import pytest
 
 from accounts.models import Member
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
+from tests.trees import make_platform_key
 from tests.web.asking import NOBODYS
 
 
@@ -21,5 +22,11 @@ def key(priya) -> ClassicKey:
 
 
 @pytest.fixture
-def numbers(priya, key) -> dict[str, int]:
-    return {"member_id": priya.pk, "key_id": key.pk, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
+def platform_key(priya) -> PlatformKey:
+    return make_platform_key(priya, description="Builds the robots", leaked_action="delete")
+
+
+@pytest.fixture
+def numbers(priya, key, platform_key) -> dict[str, int]:
+    keys = {"key_id": key.pk, "platform_id": platform_key.pk}
+    return {"member_id": priya.pk, **keys, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}

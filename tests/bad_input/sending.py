@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from accounts.models import Account, Member, User
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 from tests.visitors import body_of
 
 #: As bytes: what they are is decided by whoever reads them.
@@ -56,15 +56,13 @@ each_nasty = pytest.mark.parametrize(
 
 
 #: The tables of what people change.
-STATE = {model._meta.db_table for model in (Account, User, Member, ClassicKey)}
+_STATE = (Account, User, Member, ClassicKey, PlatformKey)
+STATE = {model._meta.db_table for model in _STATE}
 
 
 def state() -> dict[str, list[tuple[object, ...]]]:
     """Everything that people change, as it is now: not what is counted of attempts, nor the trail."""
-    return {
-        model.__name__: list(model.objects.order_by("pk").values_list())
-        for model in (Account, User, Member, ClassicKey)
-    }
+    return {model.__name__: list(model.objects.order_by("pk").values_list()) for model in _STATE}
 
 
 def post(
@@ -94,6 +92,9 @@ FIELDS = {
     "keys:classic-show": ("password",),
     "keys:classic-download": ("password",),
     "keys:classic-delete": (),
+    "keys:platform-create": ("name", "description", "expires", "leaked_action", "password"),
+    "keys:platform-edit": ("name", "description", "expires", "leaked_action"),
+    **{f"keys:platform-{action}": () for action in ("lock", "unlock", "enable", "disable", "delete")},
     "accounts:logout": (),
     "accounts:session-end": (),
     "console:navigation": ("folded", "next"),

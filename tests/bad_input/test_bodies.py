@@ -70,7 +70,7 @@ def test_body_of_any_make_changes_nothing_and_is_no_error(kind, priya, numbers, 
                 "accounts:logout",
                 "keys:classic-show",
                 "keys:classic-download",
-            ):
+            ) or (route.startswith("keys:platform-") and not FIELDS[route]):
                 continue  # they read no field: see below
             response = post(client, address_of(route, numbers), body, content_type)
             assert response.status_code in (200, 302, 400, 403, 404, 413), (route, response.status_code)

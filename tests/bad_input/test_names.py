@@ -16,9 +16,9 @@ from accounts import audit, events
 from accounts.models import Account, Member, User
 from accounts.names import NAME_LENGTH, canonical_email, clean_email, clean_name, shown_name
 from accounts.origin import Origin
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 from tests.bad_input.sending import text_of
-from tests.trees import grow, make_key
+from tests.trees import grow, make_key, make_platform_key
 from tests.visitors import body_of, routes, visitor
 from tests.web.asking import NOBODYS, address_of
 
@@ -41,6 +41,7 @@ def named() -> list[Member]:
         User.objects.filter(pk=member.user_id).update(name=name)
         member.user.name = name
         make_key(member)
+        make_platform_key(member, name, description=name)
         audit.record(events.MEMBER_ADDED, actor=member, origin=Origin(None), details={"name": name})
     Account.objects.filter(pk=members[0].account_id).update(name="<i>\"'=1</i>")
     Member.objects.update(joined_at=timezone.now() - timedelta(days=40))  # and on the page of those who never came
@@ -61,8 +62,12 @@ def test_names_are_escaped_on_every_page(named):
     """Every page with every person on it, as the owner; nothing of a name is markup, and nothing is worked out."""
     client, pages = visitor(named[0]), 0
     keys = ClassicKey.objects.order_by("holder__path").values_list("pk", flat=True)
+    platform_keys = PlatformKey.objects.order_by("holder__path").values_list("pk", flat=True)
     nobodys = {"token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
-    numbers = [{"member_id": member.pk, "key_id": key, **nobodys} for member, key in zip(named, keys, strict=True)]
+    numbers = [
+        {"member_id": member.pk, "key_id": key, "platform_id": platform_key, **nobodys}
+        for member, key, platform_key in zip(named, keys, platform_keys, strict=True)
+    ]
     all_routes, turns = routes(), cycle(numbers)
     # On each page those whose names are markup, and of the others two in turn.
     markup = [found for found, name in zip(numbers, NAMES, strict=True) if "<" in name or "{{" in name]

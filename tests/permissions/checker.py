@@ -5,7 +5,7 @@ import re
 from accounts.enums import Permission
 from accounts.models import Account, Event, Member, Session
 from accounts.sessions import row_key
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 from tests import matrix
 from tests.matrix import Act, Case, may
 from tests.permissions.looks import LOOKS
@@ -27,7 +27,9 @@ IDENTITY = {
     "accounts_recoverycode", "accounts_user",
 }  # fmt: skip
 #: What goes with a member.
-PLACE = {"accounts_invitation", "accounts_branchfreeze", "accounts_importjob", "keys_keptrestriction"}
+PLACE = {
+    "accounts_invitation", "accounts_branchfreeze", "accounts_importjob", "keys_keptrestriction", "keys_platformkey",
+}  # fmt: skip
 #: Further tables that a route may write to when it does what was asked.
 FURTHER = {
     "accounts:remove": INDEX | IDENTITY | PLACE,
@@ -87,6 +89,7 @@ class Checker:
             else:
                 self._check_change(surface, where)
                 self._check_place(surface, where)
+                self._check_platform_keys(surface, where)
                 self._check_sessions_and_settings(surface, where)
         elif answer.status == 403:
             is_suspended = case.actor_status == matrix.SUSPENDED or case.actor_is_frozen
@@ -125,6 +128,8 @@ class Checker:
             assert value not in answer.headers, where
             is_the_one = told and has_key and pk == self.world.target.pk
             assert (value in answer.body) is is_the_one, where
+        platform = re.findall(r"\bktp_\w+", answer.body + answer.headers)
+        assert len(platform) == (surface.gives_platform_value and answer.status == 200), where
         hexadecimal = re.findall(r"\b[0-9a-f]{64}\b", answer.body)
         assert len(set(hexadecimal)) == (1 if told else 0), where
 
@@ -165,6 +170,24 @@ class Checker:
                 assert Permission(target.permissions) == ASKED & self._given(), where
             case "accounts:user-managed-login":
                 assert target.user_managed_login, where
+
+    def _check_platform_keys(self, surface: Surface, where: str) -> None:
+        """The target's key became what was asked for; a new one is the actor's, who is the target."""
+        keys = list(PlatformKey.objects.order_by("pk"))
+        match surface.route:
+            case "keys:platform-create":
+                assert [key.holder_id for key in keys] == [self.world.actor.pk] * 2, where
+                assert keys[1].name == "Renamed", where
+            case "keys:platform-edit":
+                assert (keys[0].name, keys[0].leaked_action) == ("Renamed", "nothing"), where
+            case "keys:platform-lock" | "keys:platform-unlock":
+                assert keys[0].is_locked is (surface.route == "keys:platform-lock"), where
+            case "keys:platform-enable" | "keys:platform-disable":
+                assert keys[0].is_enabled is (surface.route == "keys:platform-enable"), where
+            case "keys:platform-delete":
+                assert not keys, where
+            case _:
+                assert [key.pk for key in keys] == [self.world.platform_id], where
 
     def _outcomes(self, surface: Surface) -> set[str]:
         """Return the outcomes of the events of what was done."""

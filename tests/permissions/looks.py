@@ -164,7 +164,10 @@ RIGHTS = {
 }
 OF_A_KEY = {Act.SEE_KEY, Act.SHOW_VALUE, Act.RESTRICT_KEY, Act.DELETE_KEY}
 #: What concerns nobody who is in the account, and what a user alone may do.
-NOT_TOLD = {Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION, Act.GRANT_TO_ONESELF}
+NOT_TOLD = {
+    Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION, Act.GRANT_TO_ONESELF, Act.BE_ONESELF, Act.SEE_PLATFORM_KEY,
+    Act.CREATE_PLATFORM_KEY,
+}  # fmt: skip
 
 
 def look_at_managers(world: World, case: Case, body: str, where: str) -> None:

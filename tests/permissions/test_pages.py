@@ -24,7 +24,7 @@ from tests.matrix import Act, Case, Stand, may, works
 from tests.permissions.checker import Checker
 from tests.permissions.looks import LOOKS, NOT_TOLD, RIGHTS
 from tests.permissions.world import World
-from tests.surfaces import KEY, MEMBER, OUTSIDE_THE_TABLE, SESSION, SURFACES, Surface
+from tests.surfaces import KEY, MEMBER, OUTSIDE_THE_TABLE, PLATFORM, SESSION, SURFACES, Surface
 from tests.visitors import METHODS, body_of, routes, signed_in_session, undone, visitor
 
 
@@ -132,14 +132,16 @@ def test_what_one_may_not_know_of_answers_like_what_does_not_exist(stand):
     world.become(case)
     compared = 0
     for surface in SURFACES:
-        if surface.about not in (KEY, MEMBER, SESSION):
+        if surface.about not in (KEY, PLATFORM, MEMBER, SESSION):
             continue
         hidden, missing = (_answer_about(world, surface, is_missing) for is_missing in (False, True))
         assert missing[0] == 404, surface.name
         if not may(surface.known_by, case):
             compared += 1
             assert hidden == missing, surface.name
-    hidden_from_all = sum(1 for surface in SURFACES if surface.about == SESSION)  # whoever is above too
+    # Whoever is above too: what is the target's alone, and their IBM Cloud API keys.
+    hidden_acts = {Act.SEE_SESSION, Act.BE_ONESELF, Act.SEE_PLATFORM_KEY}
+    hidden_from_all = sum(1 for surface in SURFACES if surface.known_by in hidden_acts)
     everything = sum(1 for surface in SURFACES if surface.known_by)
     assert compared == (hidden_from_all if stand is Stand.PARENT else everything)
 
@@ -187,7 +189,7 @@ def test_who_looks_after_a_user_and_is_not_above_is_told_the_same_with_keys_and_
             assert texts == told["no keys"], f"{surface.name}: {name}"
         compared[told["no keys"][0]] += 1
     # Most of it was answered and not refused; what is about keys is not found.
-    assert compared["404"] == sum(surface.known_by is Act.KNOW_OF_KEY for surface in SURFACES)
+    assert compared["404"] == sum(surface.known_by in (Act.KNOW_OF_KEY, Act.BE_ONESELF) for surface in SURFACES)
     assert compared["403"] <= 4
     assert compared["200"] + compared["302"] > 35
 
@@ -207,7 +209,10 @@ def _told_with(world: World, surface: Surface, change: Callable[[Any], None]) ->
 
 
 def _answer_about(world: World, surface: Surface, is_missing: bool) -> tuple[int, str, list[tuple[str, str]]]:
-    about = {KEY: world.key_ids[world.target.pk], MEMBER: world.target.pk, SESSION: world.session_uid}[surface.about]
+    about = {
+        KEY: world.key_ids[world.target.pk], PLATFORM: world.platform_id, MEMBER: world.target.pk,
+        SESSION: world.session_uid,
+    }[surface.about]  # fmt: skip
     missing = uuid.uuid4() if surface.about == SESSION else 4_004_004
     number = missing if is_missing else about
     url = reverse(surface.route, args=[number]) + surface.query.format(new_parent=world.new_parent.pk)

@@ -13,6 +13,8 @@ from console import nav
 from keys import policy as key_policy
 from keys import queries as key_queries
 from keys.models import ClassicKey
+from keys.platform import policy as platform_policy
+from keys.platform.policy import PlatformAction
 from keys.policy import KeyAction
 from tests import matrix
 from tests.matrix import Act, Case, Freeze, Stand, may
@@ -79,9 +81,17 @@ QUESTIONS = {
     Act.FREEZE_BRANCH: [lambda w: policy.can(w.actor, MemberAction.FREEZE_BRANCH, w.target)],
     Act.REVOKE_BRANCH: [lambda w: key_policy.can_revoke_branch(w.actor, w.target)],
     Act.CREATE_KEY: [lambda w: key_policy.can_create(w.actor, w.target)],
+    Act.SEE_PLATFORM_KEY: [
+        lambda w: platform_policy.can_see_keys_of(w.actor, w.target),
+        *(
+            lambda w, action=action: platform_policy.can(w.actor, action, w.platform_key(action))
+            for action in PlatformAction
+        ),
+    ],
+    Act.CREATE_PLATFORM_KEY: [lambda w: w.actor is w.target and platform_policy.can_create(w.actor)],
 }
-#: Asked of the database alone: which sessions are listed is in the answers of the pages.
-NOT_ASKED = {Act.SEE_SESSION}
+#: Asked of the pages alone: which sessions are listed, and whether an address is one's own.
+NOT_ASKED = {Act.SEE_SESSION, Act.BE_ONESELF}
 
 
 def wrong_cells(stand: Stand) -> tuple[list[str], Counter[Act]]:
@@ -126,6 +136,9 @@ def test_every_action_of_the_policies_is_in_the_table():
         "GRANT_TO_ONESELF",
     }  # fmt: skip
     assert {action.name for action in KeyAction} == {"VIEW", "SHOW_VALUE", "EDIT_RESTRICTION", "DELETE"}
+    assert {action.name for action in PlatformAction} == {
+        "VIEW", "EDIT", "LOCK", "UNLOCK", "ENABLE", "DISABLE", "DELETE"
+    }  # fmt: skip
     assert set(QUESTIONS) | NOT_ASKED == set(Act) == set(matrix.TABLE)
 
 
@@ -151,8 +164,11 @@ def test_every_refusal_has_its_reason(stand):
         for granted in (matrix.NONE, matrix.MANAGE_USERS, matrix.EDITOR):
             freeze = Freeze.ACTOR if granted == matrix.EDITOR and stand not in matrix.OWNERS else Freeze.NOTHING
             world.become(Case(stand, status, status, granted, freeze=freeze))
-            asked = [(policy.can, policy.require, action, world.target) for action in MemberAction] + [
-                (key_policy.can, key_policy.require, action, world.key) for action in KeyAction
+            locked = world.platform_key(PlatformAction.UNLOCK)
+            asked = [
+                *((policy.can, policy.require, action, world.target) for action in MemberAction),
+                *((key_policy.can, key_policy.require, action, world.key) for action in KeyAction),
+                *((platform_policy.can, platform_policy.require, action, locked) for action in PlatformAction),
             ]
             for can, require, action, about in asked:
                 refused = _refused(partial(require, world.actor, action, about))

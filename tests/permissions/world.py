@@ -24,11 +24,12 @@ from accounts.origin import Origin
 from accounts.sessions import row_key
 from keys import material
 from keys.forms import packed
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
+from keys.platform.policy import PlatformAction
 from tests import matrix
 from tests.matrix import Case, Freeze, Stand
-from tests.surfaces import KEY, PASSKEY, SESSION, TOKEN, Surface
-from tests.trees import grow, make_key
+from tests.surfaces import KEY, PASSKEY, PLATFORM, SESSION, TOKEN, Surface
+from tests.trees import grow, make_key, make_platform_key
 from tests.visitors import body_of, noting_writes, signed_in_session
 
 #: The tree above: of each member but the owner, the number of their parent.
@@ -71,6 +72,11 @@ class PureWorld:
         if stand in matrix.CREATED_THE_KEY:
             creator = self.actor
         self.key = ClassicKey(pk=9, account=account, holder=self.target, creator=creator)
+
+    def platform_key(self, action: PlatformAction) -> PlatformKey:
+        """An IBM Cloud API key of the target, in a state in which the action can be done."""
+        is_locked, is_enabled = action is PlatformAction.UNLOCK, action is not PlatformAction.ENABLE
+        return PlatformKey(pk=9, holder=self.target, is_locked=is_locked, is_enabled=is_enabled)
 
     @staticmethod
     def _member(account: Account, pk: int, parent: Member | None) -> Member:
@@ -151,6 +157,7 @@ class World:
             key = make_key(member, self.creator if member.pk == self.target.pk else None)
             self.key_ids[member.pk], self.values[member.pk] = key.pk, material.take(key).text
             audit.record(events.MEMBER_ADDED, actor=None, subject=member, origin=Origin(None))
+        self.platform_id = make_platform_key(self.target).pk
         # Nobody came back since, and no key was ever used: everybody is inactive.
         long_ago = timezone.now() - timedelta(days=40)
         Member.objects.update(joined_at=long_ago)
@@ -189,6 +196,7 @@ class World:
         """Send one request and note which tables it writes to."""
         about = {
             KEY: self.key_ids[self.target.pk],
+            PLATFORM: self.platform_id,
             TOKEN: "nobodys",
             SESSION: self.session_uid,
             PASSKEY: self.session_uid,
@@ -204,6 +212,8 @@ class World:
         }  # fmt: skip
         url = reverse(surface.route, args=[about] if surface.about else []) + surface.query.format(**places)
         data = {name: text.format(**places) for name, text in surface.data.items()}
+        if surface.begins:
+            PlatformKey.objects.filter(pk=self.platform_id).update(**surface.begins)
         client = self.client
         client.cookies.clear()
         if self.session_key:

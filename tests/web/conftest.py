@@ -9,14 +9,16 @@ from django.utils import timezone
 from accounts import signin
 from console import demo
 from keys.models import ClassicKey
+from tests.trees import make_platform_key
 from tests.web.asking import NOBODYS
 
 
 @pytest.fixture
 def numbers(cast) -> dict[str, int]:
-    """The numbers that stand in addresses: Priya's, and her key's."""
-    key_id = ClassicKey.objects.get(holder=cast["priya"]).pk
-    return {"member_id": cast["priya"].pk, "key_id": key_id, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
+    """The numbers that stand in addresses: Priya's, and those of her keys."""
+    key_id, platform_id = ClassicKey.objects.get(holder=cast["priya"]).pk, make_platform_key(cast["priya"]).pk
+    keys = {"key_id": key_id, "platform_id": platform_id}
+    return {"member_id": cast["priya"].pk, **keys, "token": "nobodys", "uid": NOBODYS, "passkey": NOBODYS}
 
 
 @pytest.fixture

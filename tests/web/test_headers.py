@@ -30,7 +30,10 @@ def test_headers_of_every_route_method_and_visitor(cast, numbers):
     statuses: Counter[int] = Counter()
     visitors = {name: visitor(cast[name]) for name in ("marcus", "sam", "dmitri")}
     visitors["a stranger"], visitors["a forged form"] = visitor(), visitor(cast["priya"], csrf_checks=True)
-    missing = {"member_id": 999_999, "key_id": 999_999, "token": "kti_" + "A" * 43, "uid": NOBODYS, "passkey": NOBODYS}
+    missing = {
+        **dict.fromkeys(("member_id", "key_id", "platform_id"), 999_999), "token": "kti_" + "A" * 43, "uid": NOBODYS,
+        "passkey": NOBODYS,
+    }  # fmt: skip
     asked = [("GET", numbers), ("POST", numbers), ("GET", missing), ("POST", missing)]
     further = [(method, numbers) for method in METHODS if method not in ("GET", "POST")]
     in_all = [
