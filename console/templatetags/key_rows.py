@@ -76,7 +76,7 @@ def _owner(row: PlatformKeyRow) -> str:
 
 
 def _last_day(day: date | None) -> str:
-    return "Never" if day is None else f'<time datetime="{day.isoformat()}">{formats.day(day)}</time>'
+    return "Never" if day is None else f'<time class="nowrap" datetime="{day.isoformat()}">{formats.day(day)}</time>'
 
 
 def _switch(row: PlatformKeyRow) -> str:

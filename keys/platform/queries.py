@@ -6,6 +6,7 @@ Rows come as plain values, ready to print.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -17,7 +18,7 @@ from accounts.listing import Listing, Order, kept
 from accounts.models import Member
 from accounts.policy import MemberAction, can
 from accounts.prepared import Prepared
-from keys.models import PlatformKey
+from keys.models import MOST_PLATFORM_KEYS, PlatformKey
 from keys.platform import policy
 from keys.platform.policy import PlatformAction
 
@@ -37,6 +38,10 @@ _ENTRIES = (
     (PlatformAction.LOCK, "Lock", "keys:platform-lock"),
     (PlatformAction.UNLOCK, "Unlock", "keys:platform-unlock"),
     (PlatformAction.DELETE, "Delete", "keys:platform-delete"),
+)
+_AS_MANY_AS_THERE_CAN_BE = (
+    f"You have {MOST_PLATFORM_KEYS} IBM Cloud API keys in all your accounts together, which is as many as there can "
+    "be. Delete one to create another."
 )
 _UNREAD = ("digest", "search_text")  # by no page
 
@@ -156,6 +161,13 @@ def menu(viewer: Member, key: PlatformKey, *, way: str = "") -> list[MenuItem]:
         for action, label, route in _ENTRIES
         if policy.can(viewer, action, key)
     ]
+
+
+def creation(viewer: Member, count: int, way: str) -> dict[str, Any]:
+    """Return where ``viewer``, whose user has ``count`` keys, creates one; or nothing, and why they cannot."""
+    why_not = policy.why_not_create(viewer) or (_AS_MANY_AS_THERE_CAN_BE if count >= MOST_PLATFORM_KEYS else "")
+    url = "" if why_not else link("keys:platform-create", viewer.pk) + way
+    return {"create_url": url, "why_not_create": why_not}
 
 
 def row(key: PlatformKey, viewer: Member, *, way: str = "") -> PlatformKeyRow:

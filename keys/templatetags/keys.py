@@ -22,6 +22,8 @@ from accounts.models import Event, Member
 from accounts.policy import MemberAction, can, rights_over, source_of_rights
 from accounts.queries import MemberRow, chain_above, managers_of
 from keys import branch_review, events, insight, openings, policy, queries
+from keys.platform import policy as platform_policy
+from keys.platform import queries as platform_queries
 from keys.views import restrictions
 
 register = template.Library()
@@ -53,7 +55,7 @@ def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) ->
 def key_cards(context: template.Context) -> dict[str, Any]:
     """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer.
 
-    One query, one more where there is no key, and one where there are users below.
+    One query, one more where there is no key, one where there are users below, and one for IBM Cloud API keys.
     """
     viewer, member = context["viewer"], context["member"]
     sees_keys = policy.can_see_keys_of(viewer, member)
@@ -63,15 +65,30 @@ def key_cards(context: template.Context) -> dict[str, Any]:
     own_page = reverse("accounts:user", args=[member.pk])
     if form is not None:
         form.helper.attrs = {"class": "narrow"}
+    way = way_back(own_page)
     return {
+        **_platform_card(viewer, member, way),
         "sees_keys": sees_keys,
         "key": key,
         "key_goes": key is not None and policy.goes_when_holder_works(key, member),
         "made_at": timezone.now(),
-        "menu": queries.menu(viewer, key, way=way_back(own_page)) if key else [],
+        "menu": queries.menu(viewer, key, way=way) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
         "figures": insight.figures(member, viewer=viewer) if sees_keys and member.has_users_below else (),
+    }
+
+
+def _platform_card(viewer: Member, member: Member, way: str) -> dict[str, Any]:
+    """Return what the card *API keys* shows of a member's IBM Cloud API keys, if the viewer may know of them."""
+    if not platform_policy.can_see_keys_of(viewer, member):
+        return {"sees_platform_keys": False}
+    is_self = viewer.pk == member.pk
+    keys, count = platform_queries.own_keys(viewer) if is_self else (platform_queries.keys_of(member), 0)
+    return {
+        "sees_platform_keys": True,
+        "platform_keys": [platform_queries.row(key, viewer, way=way) for key in keys],
+        **(platform_queries.creation(viewer, count, way) if is_self else {}),
     }
 
 

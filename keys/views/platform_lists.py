@@ -1,7 +1,5 @@
 """The API keys page: which of its views is asked for, and the two of IBM Cloud API keys, with their files."""
 
-from typing import Any
-
 from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.utils import timezone
@@ -9,21 +7,16 @@ from django.views.decorators.http import require_safe
 
 from accounts.access import refusals_recorded
 from accounts.csv_files import csv_response
-from accounts.links import link, page, way_back
+from accounts.links import page, way_back
 from accounts.list_request import ListRequest
 from accounts.listing import Listing
-from accounts.models import Member
 from accounts.requests import MemberRequest
-from keys.models import MOST_PLATFORM_KEYS, PlatformKey
+from keys.models import PlatformKey
 from keys.platform import policy, queries
 from keys.platform.queries import ALL, MINE, VIEWS
 from keys.views import classic
 
 _FILES = {MINE: "keys:platform-csv-my", ALL: "keys:platform-csv-all"}
-_AS_MANY_AS_THERE_CAN_BE = (
-    f"You have {MOST_PLATFORM_KEYS} IBM Cloud API keys in all your accounts together, which is as many as there can "
-    "be. Delete one to create another."
-)
 
 
 @require_safe
@@ -69,16 +62,9 @@ def _index(request: MemberRequest, view: str) -> HttpResponse:
         "filter_hidden": asked.but("q"),
         "clear_url": asked.url(q=None, at=None),
         "csv_url": page(_FILES[view]) + asked.url(view=None, at=None, per_page=None).removeprefix(asked.path),
-        **creation(viewer, queries.count_of_user(viewer.user_id), way),
+        **queries.creation(viewer, queries.count_of_user(viewer.user_id), way),
     }
     return render(request, "keys/platform_list.html", context)
-
-
-def creation(viewer: Member, count: int, way: str) -> dict[str, Any]:
-    """Return where ``viewer``, whose user has ``count`` keys, creates one; or nothing, and why they cannot."""
-    why_not = policy.why_not_create(viewer) or (_AS_MANY_AS_THERE_CAN_BE if count >= MOST_PLATFORM_KEYS else "")
-    url = "" if why_not else link("keys:platform-create", viewer.pk) + way
-    return {"create_url": url, "why_not_create": why_not}
 
 
 @require_safe

@@ -1,12 +1,13 @@
 """Every page of the console in every state that looks different: for the accessibility tests, and for photographs."""
 
-from tests.journeys import acts
+from tests.journeys import acts, platform_keys
 from tests.journeys.cast import State
 
 KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
 INACTIVE = "/iam/inactive"
 IMPORT = USERS + "/import"
 SESSIONS, SECURITY, NOTIFICATIONS = "/user/sessions", "/user/security", "/user/notifications"
+MY_KEYS, ALL_KEYS = KEYS + "?view=my", KEYS + "?view=all"
 KEY, USER = KEYS + "/classic/{{key[{}]}}", USERS + "/{{member[{}]}}"
 
 STATES = (
@@ -66,6 +67,20 @@ STATES = (
     State(
         "page of a key's restriction, mistakes", "marcus", KEY.format("priya") + "/restriction", acts.restrict_wrongly
     ),
+    # IBM Cloud API keys.
+    State("IBM Cloud keys", "marcus", MY_KEYS, before=platform_keys.GIVE),
+    State("IBM Cloud keys, menu", "marcus", MY_KEYS, acts.menu("build server"), before=platform_keys.GIVE),
+    State("IBM Cloud keys, menu of a locked one", "marcus", MY_KEYS, acts.menu("Deployment"), before=platform_keys.GIVE),
+    State("IBM Cloud keys, nothing matches", "marcus", f"{MY_KEYS}&q=zzz"),
+    State("IBM Cloud keys, none", "sam", MY_KEYS, before=platform_keys.FORGET),
+    State("IBM Cloud keys, creation restricted", "sam", MY_KEYS, before=platform_keys.RESTRICT_CREATION),
+    State("IBM Cloud keys, twenty", "noor", MY_KEYS, before=platform_keys.GIVE_AS_MANY_AS_THERE_CAN_BE),
+    State("IBM Cloud keys of all", "olivia", ALL_KEYS, before=platform_keys.GIVE),
+    State("IBM Cloud keys of all, by date", "olivia", f"{ALL_KEYS}&sort=-created&q=e", before=platform_keys.GIVE),
+    State("IBM Cloud keys of all, none", "olivia", ALL_KEYS, before=platform_keys.FORGET),
+    State("IBM Cloud keys of all, not allowed", "priya", ALL_KEYS),
+    State("user: oneself with IBM Cloud keys", "marcus", USER.format("marcus"), before=platform_keys.GIVE),
+    State("user: IBM Cloud keys of somebody else", "olivia", USER.format("marcus"), before=platform_keys.GIVE),
     # Users.
     State("users", "marcus", USERS),
     State("users, menu", "marcus", USERS, acts.menu("Priya Raman")),
@@ -264,6 +279,7 @@ _ALSO_WITHOUT_SCRIPT = {
     "keys, deletion",
     "keys, created",
     "keys, proof",
+    "IBM Cloud keys",
     "users",
     "hierarchy",
     "user: a descendant",
