@@ -83,7 +83,11 @@ def _plain(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
 
 
 def _with_owners(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
-    return keys.select_related("holder__user").defer(*_UNREAD)
+    return keys.select_related("holder__user").only(
+        "account_id", "user_id", "name", "sort_name", "description", "created_at", "expires_at", "is_enabled",
+        "is_locked", "leaked_at", "last_used_at", "last_used_from", "holder__account_id", "holder__parent_id",
+        "holder__path", "holder__name_here", "holder__user__name", "holder__user__email",
+    )  # fmt: skip
 
 
 _held = Prepared(lambda holder_id: _plain(PlatformKey.objects.filter(holder_id=holder_id)).order_by("sort_name", "pk"))
