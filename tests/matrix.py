@@ -131,6 +131,7 @@ class Act(enum.Enum):
     CREATE_KEY = "create the key, as long as there is none"
     BE_ONESELF = "be the target"
     SEE_PLATFORM_KEY = "see an IBM Cloud API key of the user, and do with it what its state allows"
+    SEE_ALL_PLATFORM_KEYS = "see the IBM Cloud API keys of all users of the account"
     CREATE_PLATFORM_KEY = "create an IBM Cloud API key, which is one's own"
     SEE_EVENTS = "see the events about the user"
     INVITE = "invite users"
@@ -290,6 +291,11 @@ TABLE: dict[Act, tuple[tuple[frozenset[Stand], Callable[[Case], bool]], ...]] = 
     Act.SEE_PLATFORM_KEY: (
         (SELF | {_S.OWNER}, _always),
         (ABOVE | NOT_ABOVE, lambda case: bool(case.granted & IDENTITY)),
+    ),
+    # The list of all, whomever else the case is about.
+    Act.SEE_ALL_PLATFORM_KEYS: (
+        (OWNERS, _always),
+        (frozenset(Stand) - {_S.NOBODY}, lambda case: bool(case.granted & IDENTITY)),
     ),
     Act.CREATE_PLATFORM_KEY: ((SELF, lambda case: case.actor_status == ACTIVE),),
     # "A member sees the events of self and descendants."

@@ -43,6 +43,11 @@ SURFACES = (
     # The list of keys, as a page and as a file; what is in it is checked row by row.
     Surface("keys:classic-list", "GET"),
     Surface("keys:classic-csv", "GET"),
+    # Those of IBM Cloud API keys, and their files.
+    Surface("keys:classic-list", "GET", query="?view=my"),
+    Surface("keys:platform-csv-my", "GET"),
+    Surface("keys:classic-list", "GET", query="?view=all", allowed_by=Act.SEE_ALL_PLATFORM_KEYS),
+    Surface("keys:platform-csv-all", "GET", allowed_by=Act.SEE_ALL_PLATFORM_KEYS),
     # One key.
     Surface("keys:classic-details", "GET", about=KEY, known_by=Act.SEE_KEY, notes="classic_key.details_opened"),
     Surface("keys:classic-delete", "GET", about=KEY, known_by=Act.SEE_KEY, allowed_by=Act.DELETE_KEY),

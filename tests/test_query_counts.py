@@ -14,8 +14,8 @@ from accounts import audit, events, listing
 from accounts.enums import Permission
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
-from keys.models import ClassicKey
-from tests.trees import make_account, make_key, make_member
+from keys.models import MOST_PLATFORM_KEYS, ClassicKey
+from tests.trees import make_account, make_key, make_member, make_platform_key
 from tests.visitors import signed_in_session, visitor
 
 PAGES = {
@@ -24,6 +24,12 @@ PAGES = {
     "/iam/apikeys?per_page=100&sort=created_by": 5,
     "/iam/apikeys?per_page=100&q=a": 5,
     "/iam/apikeys?per_page=100&q=member": 5,
+    # session; user with memberships; count; page; keys of the user, in all accounts
+    "/iam/apikeys?view=my&per_page=100": 5,
+    "/iam/apikeys?view=my&per_page=100&q=key": 5,
+    "/iam/apikeys?view=all&per_page=100": 5,
+    "/iam/apikeys?view=all&per_page=100&sort=-created": 5,
+    "/iam/apikeys?view=all&per_page=100&q=key": 5,
     # session; user with memberships; count; page; keys of the page
     "/iam/users?per_page=100": 5,
     "/iam/users?per_page=100&q=a": 5,
@@ -61,14 +67,17 @@ FILTERED = [address for address in PAGES if "inactive" in address or "used=" in 
 
 
 def _branch_of(rows: int) -> Member:
-    """A member who is not the owner, with ``rows`` users below, each with a key and an event."""
+    """A member who is not the owner, with ``rows`` users below, each with keys and an event."""
     account = make_account()
     viewer = make_member(account, make_member(account, None))
     Member.objects.filter(pk=viewer.pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
     make_key(viewer)
+    for number in range(min(rows, MOST_PLATFORM_KEYS)):
+        make_platform_key(viewer, f"Key {number}", is_enabled=number % 2 == 0)
     for _ in range(rows):
         child = make_member(account, viewer)
         make_key(child)
+        make_platform_key(child)
         audit.record(events.MEMBER_ADDED, actor=viewer, subject=child, origin=COMMAND_LINE)
         audit.record(events.RESTRICTION_CHANGED, actor=child, subject=viewer, origin=COMMAND_LINE)
         signed_in_session(viewer)

@@ -68,7 +68,7 @@ def make_platform_key(holder: Member, name: str = "Key", **fields: Any) -> Platf
         slot=next(slot for slot in count(1) if slot not in taken),
         created_at=timezone.now(),
     )
-    Description(name).put(key)
+    Description(name, str(fields.get("description", ""))).put(key)
     for field, value in fields.items():
         setattr(key, field, value)
     plain = material.new_platform_value()

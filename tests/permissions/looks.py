@@ -38,6 +38,42 @@ def look_at_key_csv(world: World, case: Case, body: str, where: str) -> None:
     assert sorted(listed) == sorted(world.seen_by_actor()), where
 
 
+def look_at_my_platform_keys(world: World, case: Case, body: str, where: str) -> None:
+    look_at_platform_keys(world, body, where, is_listed=world.actor.pk == world.target.pk)
+    assert ("Create an IBM Cloud API key" in body) is (case.actor_status == matrix.ACTIVE), where
+    assert ('<option value="all">' in body) is may(Act.SEE_ALL_PLATFORM_KEYS, case), where
+
+
+def look_at_all_platform_keys(world: World, case: Case, body: str, where: str) -> None:
+    """Only the target has one."""
+    is_listed = world.target.account_id == world.actor.account_id
+    look_at_platform_keys(world, body, where, is_listed=is_listed)
+    if is_listed:
+        # Whom the account hides from the actor is named, and has no page for them.
+        assert (f'href="/iam/users/{world.target.pk}"' in body) is may(Act.SEE_USER, case), where
+    assert is_listed is may(Act.SEE_PLATFORM_KEY, case), where
+
+
+def look_at_platform_keys(world: World, body: str, where: str, *, is_listed: bool) -> None:
+    rows = table_rows(body)
+    assert len(rows) == is_listed, where
+    assert set(re.findall(r"/iam/apikeys/platform/(\d+)/", body)) == ({str(world.platform_id)} if is_listed else set()), where
+    assert [menu_of(row) for row in rows] == [["Edit", "Lock", "Delete"]] * is_listed, where
+
+
+def look_at_my_platform_csv(world: World, case: Case, body: str, where: str) -> None:
+    look_at_platform_csv(world, body, where, is_listed=world.actor.pk == world.target.pk)
+
+
+def look_at_all_platform_csv(world: World, case: Case, body: str, where: str) -> None:
+    look_at_platform_csv(world, body, where, is_listed=may(Act.SEE_PLATFORM_KEY, case))
+
+
+def look_at_platform_csv(world: World, body: str, where: str, *, is_listed: bool) -> None:
+    emails = [row["Email"] for row in csv.DictReader(io.StringIO(body))]
+    assert emails == [world.target.user.email] * is_listed, where
+
+
 def look_at_details(world: World, case: Case, body: str, where: str) -> None:
     url = f"/iam/apikeys/classic/{world.key_ids[world.target.pk]}"
     for act, entry in (
@@ -117,11 +153,16 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.CANCEL_INVITE, f'href="/iam/users/{pk}/cancel_invite"'),
         (Act.SET_VPN_PASSWORD, f'href="/iam/users/{pk}/vpn_password"'),
         (Act.END_SESSIONS, f'href="/iam/users/{pk}/end_sessions"'),
-        (Act.KNOW_OF_KEY, 'id="keys-heading"'),
+        (Act.KNOW_OF_KEY, "One classic infrastructure key per user."),
+        (Act.SEE_PLATFORM_KEY, f'href="/iam/apikeys/platform/{world.platform_id}/delete?next=%2Fiam%2Fusers%2F{pk}"'),
+        (Act.SEE_PLATFORM_KEY, "IBM Cloud API key"),
+        (Act.CREATE_PLATFORM_KEY, f'href="/iam/users/{pk}/platform_key?next=%2Fiam%2Fusers%2F{pk}"'),
         (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}?next=%2Fiam%2Fusers%2F{pk}"'),
         (Act.DELETE_KEY, f'href="/iam/apikeys/classic/{key}/delete?next=%2Fiam%2Fusers%2F{pk}"'),
     ):
         assert (entry in body) is may(act, case), f"{entry}: {where}"
+    has_card = may(Act.KNOW_OF_KEY, case) or may(Act.SEE_PLATFORM_KEY, case)
+    assert ('id="keys-heading"' in body) is has_card, where
     has_key_field = 'name="classic"' in body
     assert has_key_field is (may(Act.RESTRICT_USER, case) and may(Act.RESTRICT_KEY, case)), where
     assert "classic_key" not in body, where  # no create form while there is a key
@@ -166,7 +207,7 @@ OF_A_KEY = {Act.SEE_KEY, Act.SHOW_VALUE, Act.RESTRICT_KEY, Act.DELETE_KEY}
 #: What concerns nobody who is in the account, and what a user alone may do.
 NOT_TOLD = {
     Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION, Act.GRANT_TO_ONESELF, Act.BE_ONESELF, Act.SEE_PLATFORM_KEY,
-    Act.CREATE_PLATFORM_KEY,
+    Act.SEE_ALL_PLATFORM_KEYS, Act.CREATE_PLATFORM_KEY,
 }  # fmt: skip
 
 
@@ -276,6 +317,10 @@ def look_at_notifications(world: World, case: Case, body: str, where: str) -> No
 LOOKS = {
     ("keys:classic-list", ""): look_at_key_list,
     ("keys:classic-csv", ""): look_at_key_csv,
+    ("keys:classic-list", "?view=my"): look_at_my_platform_keys,
+    ("keys:platform-csv-my", ""): look_at_my_platform_csv,
+    ("keys:classic-list", "?view=all"): look_at_all_platform_keys,
+    ("keys:platform-csv-all", ""): look_at_all_platform_csv,
     ("keys:classic-details", ""): look_at_details,
     ("accounts:users", ""): look_at_users,
     ("accounts:users", "?view=hierarchy"): look_at_hierarchy,
