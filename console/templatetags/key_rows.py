@@ -80,13 +80,12 @@ def _last_day(day: date | None) -> str:
 
 
 def _switch(row: PlatformKeyRow) -> str:
-    """Return the switch, which asks before it turns off; the word alone where the viewer may not turn it."""
+    """Return the switch, which asks before it turns; the word alone where the viewer may not turn it."""
     word = "Yes" if row.is_enabled else "No"
     if not row.switch_url:
         return word
-    form, state = ("disabling", "true") if row.is_enabled else ("enabling", "false")
     return (
-        f'<button type="submit" class="switch" role="switch" aria-checked="{state}" '
-        f'aria-label="Enabled: {escape(row.name)}" form="{form}" formaction="{escape(row.switch_url)}">'
+        f'<button type="submit" class="switch" role="switch" aria-checked="{"true" if row.is_enabled else "false"}" '
+        f'aria-label="Enabled: {escape(row.name)}" form="switch-form" formaction="{escape(row.switch_url)}">'
         f'<span class="switch__track"></span> <span aria-hidden="true">{word}</span></button>'
     )

@@ -39,6 +39,11 @@ _ENTRIES = (
     (PlatformAction.UNLOCK, "Unlock", "keys:platform-unlock"),
     (PlatformAction.DELETE, "Delete", "keys:platform-delete"),
 )
+#: What the switch of a key does that is enabled, or that is not: the action, its route.
+_SWITCHES = {
+    True: (PlatformAction.DISABLE, "keys:platform-disable"),
+    False: (PlatformAction.ENABLE, "keys:platform-enable"),
+}
 _AS_MANY_AS_THERE_CAN_BE = (
     f"You have {MOST_PLATFORM_KEYS} IBM Cloud API keys in all your accounts together, which is as many as there can "
     "be. Delete one to create another."
@@ -177,11 +182,7 @@ def creation(viewer: Member, count: int, way: str) -> dict[str, Any]:
 def row(key: PlatformKey, viewer: Member, *, way: str = "") -> PlatformKeyRow:
     """Return a key, whose holder is loaded, as lists print it; ``way`` as in ``menu``. Takes no query."""
     holder = key.holder
-    switch, switch_url = (
-        (PlatformAction.DISABLE, link("keys:platform-disable", key.pk))  # a form that asks first has its query of its own
-        if key.is_enabled
-        else (PlatformAction.ENABLE, link("keys:platform-enable", key.pk) + way)
-    )
+    switch, route = _SWITCHES[key.is_enabled]
     return PlatformKeyRow(
         id=key.pk,
         name=key.name,
@@ -196,7 +197,7 @@ def row(key: PlatformKey, viewer: Member, *, way: str = "") -> PlatformKeyRow:
         created_at=key.created_at,
         last_day=last_day(key.expires_at),
         last_used_at=key.last_used_at,
-        switch_url=switch_url if policy.can(viewer, switch, key) else "",
+        switch_url=link(route, key.pk) if policy.can(viewer, switch, key) else "",
         menu=menu(viewer, key, way=way),
     )
 
