@@ -14,6 +14,7 @@ from accounts.meanwhile import MeanwhileForm
 from accounts.names import clean_description
 from keys.models import DESCRIPTION_LENGTH, LeakedAction, PlatformKey
 from keys.platform.lifecycle import Description
+from keys.platform.queries import last_day
 
 #: How far away the day may be on which a key expires. *Source:* docs/rules.md, "Limits".
 MOST_YEARS = 10
@@ -109,7 +110,7 @@ class EditPlatformKeyForm(PlatformKeyForm):
         initial = {
             "name": key.name,
             "description": key.description,
-            "expires": _last_day(key.expires_at) if key.expires_at else None,
+            "expires": last_day(key.expires_at),
             "leaked_action": key.leaked_action,
         }
         super().__init__(*args, initial=initial, **kwargs)
@@ -147,7 +148,3 @@ def _today() -> date:
 
 def _end_of(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), time(), UTC)
-
-
-def _last_day(expires_at: datetime) -> date:
-    return (expires_at.astimezone(UTC) - timedelta(microseconds=1)).date()

@@ -110,12 +110,18 @@ def edit(request: MemberRequest, platform_id: int) -> HttpResponse:
         with _allowed(request, key, PlatformAction.EDIT):
             if form.is_valid():
                 saved = lifecycle.edit_platform_key(
-                    key=key, description=form.description_of_key, by=request.member, origin=request.origin
+                    key=key,
+                    description=form.description_of_key,
+                    by=request.member,
+                    origin=request.origin,
+                    revision=key.revision,
                 )
                 messages.success(request, f"API key saved\nThe changes to {_named(request, saved)} apply at once.")
                 return redirect(behind.url)
     except _OutOfDate as error:
         return _not_now(request, error, _EDIT, behind)
+    except lifecycle.ChangedMeanwhile:
+        return edit(request, platform_id)  # between reading and writing: the form knows what to do with other values
     except lifecycle.ExpiryPassed:
         form.add_error("expires", DAY_IS_OVER)
     focus_first_mistake(form)
