@@ -6,6 +6,7 @@ from typing import Any
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
+from accounts.names import PLATFORM_USERNAME
 from console.middleware import ALWAYS
 from keys import usage
 from keys.api.application import ApiApplication
@@ -36,7 +37,9 @@ def call_interface(username: str, value: str) -> list[Reply]:
     ]
 
 
-def use_in_earnest(people: dict[str, Client], known: dict[int, str]) -> None:
+def use_in_earnest(
+    people: dict[str, Client], known: dict[int, str], known_platform: dict[int, str] | None = None
+) -> None:
     """Make what could leak: every creator sees and downloads their keys, and everybody calls, rightly and wrongly."""
     for key in ClassicKey.objects.select_related("holder", "creator__user"):
         client = people[key.creator.user.name.split()[0].lower()]
@@ -46,6 +49,11 @@ def use_in_earnest(people: dict[str, Client], known: dict[int, str]) -> None:
             call(key.holder.api_username, known[key.pk])
             call(key.holder.api_username, known[key.pk][:-1] + "x")
             call("nobody", known[key.pk])
+    for value in (known_platform or {}).values():
+        for call in (call_with, call_interface):
+            call(PLATFORM_USERNAME, value)
+            call(PLATFORM_USERNAME, value[:-1] + "-")
+            call("nobody", value)
     usage.flush()
 
 

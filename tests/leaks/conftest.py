@@ -13,6 +13,7 @@ from keys import material, usage
 from keys.models import ClassicKey
 from tests.conftest import BOREALIS
 from tests.leaks.search import Seeker
+from tests.trees import make_platform_key
 from tests.visitors import visitor
 
 
@@ -61,8 +62,15 @@ def known(cast, collector) -> dict[int, str]:
 
 
 @pytest.fixture
-def seeker(known) -> Seeker:
-    return Seeker(known.values())
+def known_platform(cast, collector) -> dict[int, str]:
+    """The values of some IBM Cloud API keys, by key."""
+    keys = [make_platform_key(cast[name]) for name in ("olivia", "marcus", "noor")]
+    return {key.pk: key.value for key in keys}
+
+
+@pytest.fixture
+def seeker(known, known_platform) -> Seeker:
+    return Seeker([*known.values(), *known_platform.values()])
 
 
 @pytest.fixture

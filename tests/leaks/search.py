@@ -108,3 +108,5 @@ def everything_kept() -> Iterator[tuple[str, Any]]:
 
 
 VALUE = "0123456789abcdef" * 3 + "fedcba9876543210"
+#: Of an IBM Cloud API key, its checksum included.
+PLATFORM_VALUE = "ktp_" + "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefg" + "4F3rC4"

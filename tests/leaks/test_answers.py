@@ -9,6 +9,7 @@ import secrets
 import uuid
 from collections.abc import Iterator
 from html import unescape
+from itertools import product
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,10 +21,10 @@ from accounts.models import Member, Session
 from console import demo
 from keys import material
 from keys.material import PlainValue
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 from tests.conftest import ACME
 from tests.leaks.acts import call_with, use_in_earnest
-from tests.leaks.search import VALUE, Seeker, everything_kept, parts_of
+from tests.leaks.search import PLATFORM_VALUE, VALUE, Seeker, everything_kept, parts_of
 from tests.visitors import body_of, routes, undone, visitor
 from tests.web.asking import SESSION
 
@@ -31,9 +32,9 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.sqlite_only
-def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, known, seeker):
+def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, known, known_platform, seeker):
     """Every link, form and route with every number there is, as everybody; and in none the key of a session."""
-    use_in_earnest(people, known)
+    use_in_earnest(people, known, known_platform)
     session_seeker = Seeker(client.cookies[SESSION].value for client in people.values() if SESSION in client.cookies)
     addresses, pages = 0, 0
     for name, client in people.items():
@@ -60,12 +61,14 @@ def test_values_are_in_no_answer_to_anybody_over_a_walk_of_all_pages(people, kno
 def starting_points() -> Iterator[str]:
     """Every route with every key there is, some members and sessions, one that is not, and the lists in their forms."""
     keys = [*ClassicKey.objects.values_list("pk", flat=True), 987_654]
+    platform_keys = [*PlatformKey.objects.values_list("pk", flat=True), 987_654]
     # The owner and the next below, whom others may not see; links lead to whom one may.
     members = [*Member.objects.filter(account_id=ACME).order_by("path").values_list("pk", flat=True)[:2], 987_654]
     sessions = [*Session.objects.exclude(uid=None).values_list("uid", flat=True)[:2], uuid.uuid4()]
     for name, pattern in routes().items():
         converters = list(pattern.pattern.converters)
         about = keys if "key_id" in converters else sessions if {"uid", "passkey"} & set(converters) else members
+        about = platform_keys if "platform_id" in converters else about
         numbers = [[]] if not converters else [[n] for n in about]
         yield from (reverse(name, args=number) for number in numbers)
     for query in ({"sort": "created_by"}, {"sort": "-created"}, {"q": "a"}, {"per_page": 10}, {"q": "nothing like it"}):
@@ -131,6 +134,28 @@ def test_a_created_value_is_in_that_one_answer(people, cast, monkeypatch):
     assert not [place for place, content in everything_kept() if seeker.finds(content)]
 
 
+def test_a_created_platform_value_is_in_that_one_answer(people, cast, monkeypatch):
+    """Its body alone, and nowhere afterwards: in no page or file, to nobody, and in nothing that is kept."""
+    monkeypatch.setattr(material, "new_platform_value", lambda: PlainValue(PLATFORM_VALUE))
+    seeker, noor = Seeker([PLATFORM_VALUE]), people["noor"]
+    url, typed = f"/iam/users/{cast['noor'].pk}/platform_key", {"name": "Build server", "leaked_action": "disable"}
+    response = noor.post(url, typed)
+    assert response.status_code == 200
+    assert [part for part, data in parts_of(response) if seeker.finds(data)] == ["body"]
+    assert body_of(response).decode().count(PLATFORM_VALUE) == 1
+    assert response["Cache-Control"] == "no-store"
+    key = PlatformKey.objects.get()
+    dialogs = [reverse(f"keys:platform-{action}", args=[key.pk]) for action in ("edit", "lock", "disable", "delete")]
+    lists = ["/iam/apikeys?view=my", "/iam/apikeys?view=all", "/iam/activity", f"/iam/users/{cast['noor'].pk}"]
+    for client in (noor, people["olivia"]):
+        for page in [*lists, url, *dialogs]:
+            assert not any(seeker.finds(data) for _, data in parts_of(client.get(page))), page
+        for dialog in dialogs:
+            with undone():
+                assert not any(seeker.finds(data) for _, data in parts_of(client.post(dialog, typed))), dialog
+    assert not [place for place, content in everything_kept() if seeker.finds(content)]
+
+
 def test_an_ancestor_who_made_the_key_is_told_and_its_holder_is_not(people, cast, known):
     """The one pair where creator and holder differ; afterwards the holder signs in like anybody."""
     berlin = ClassicKey.objects.get(holder=cast["berlin"])
@@ -165,6 +190,11 @@ _FAULTS = {
     "sealing it": ("accounts.sealing.seal", "create"),
     "digesting it": ("accounts.sealing.keyed_digest", "create"),
     "writing the file": ("keys.views.classic.json", "download"),
+    "rendering the page of a new platform key": ("accounts.dialogs.render", "create platform"),
+    "recording that a platform key was created": ("accounts.audit.record", "create platform"),
+    "digesting a platform value": ("accounts.sealing.keyed_digest", "create platform"),
+    "inside the template of a new platform key": ("django.template.base.Template.render", "create platform"),
+    "the facts of a platform key's file": ("keys.views.platform.json", "create platform"),
 }
 
 
@@ -176,20 +206,24 @@ def test_an_error_page_does_not_show_the_value(*, place, debug, known, log, sett
     settings.DEBUG = debug
     target, action = _FAULTS[place]
     monkeypatch.setattr(material, "new_value", lambda: PlainValue(VALUE))
-    seeker = Seeker([VALUE, *known.values()])
-    client = visitor(cast["noor" if action == "create" else "priya"], raises=False)
+    monkeypatch.setattr(material, "new_platform_value", lambda: PlainValue(PLATFORM_VALUE))
+    seeker = Seeker([VALUE, PLATFORM_VALUE, *known.values()])
+    client = visitor(cast["noor" if action.startswith("create") else "priya"], raises=False)
     key = ClassicKey.objects.get(holder=cast["priya"])
-    url = {"create": f"/iam/users/{cast['noor'].pk}/classic_key"}.get(action, f"/iam/apikeys/classic/{key.pk}/{action}")
+    url = {
+        "create": f"/iam/users/{cast['noor'].pk}/classic_key",
+        "create platform": f"/iam/users/{cast['noor'].pk}/platform_key",
+    }.get(action, f"/iam/apikeys/classic/{key.pk}/{action}")
 
     def fail(*_, **__):
         raise RuntimeError("on purpose")
 
     with monkeypatch.context() as patch:
-        if place == "inside the template":
+        if place.startswith("inside the template"):
             _break_template(patch)
         else:
             patch.setattr(target, SimpleNamespace(dumps=fail) if target.endswith(".json") else fail)
-        response = client.post(url)
+        response = client.post(url, {"name": "Build server", "leaked_action": "disable"})
     assert response.status_code == 500
     assert (b"on purpose" in response.content) is debug
     assert "on purpose" in log.printed.getvalue()
@@ -236,12 +270,12 @@ def _break_template(patch: Any) -> None:
 
 
 @pytest.mark.sqlite_only
-def test_values_are_in_no_file_that_is_downloaded(people, known, seeker):
-    use_in_earnest(people, known)
-    for client in people.values():
-        for url in ("/iam/apikeys/classic.csv", "/iam/activity.csv"):
-            response = client.get(url)
-            assert not any(seeker.finds(data) for _, data in parts_of(response))
+def test_values_are_in_no_file_that_is_downloaded(people, known, known_platform, seeker):
+    use_in_earnest(people, known, known_platform)
+    files = (f"/iam/apikeys/{view}.csv" for view in ("classic", "my", "all"))
+    for client, url in product(people.values(), (*files, "/iam/activity.csv")):
+        response = client.get(url)
+        assert not any(seeker.finds(data) for _, data in parts_of(response))
     assert len(body_of(people["olivia"].get("/iam/apikeys/classic.csv")).splitlines()) == 1 + len(known)
 
 

@@ -44,12 +44,14 @@ def test_a_plain_value_prints_as_dots():
     assert not any(Seeker([VALUE]).finds(text) for text in shown)
 
 
-def test_values_are_in_no_log(people, cast, known, seeker, log):
-    use_in_earnest(people, known)
+def test_values_are_in_no_log(people, cast, known, known_platform, seeker, log):  # noqa: PLR0917 - what is done
+    use_in_earnest(people, known, known_platform)
     for client in people.values():
         for url in ("/iam/apikeys", "/iam/apikeys/classic.csv", "/iam/activity", "/iam/users"):
             body_of(client.get(url))
         client.post(f"/iam/users/{cast['noor'].pk}/classic_key")
+        client.post(f"/iam/users/{cast['noor'].pk}/platform_key", {"name": "New", "leaked_action": "disable"})
+    assert not re.search("ktp_[0-9A-Za-z]{49}", "\n".join(log.made))
     assert any("keys_classickey" in line for line in log.made)  # statements of the database are among them
     assert any("Not Found" in line or "Forbidden" in line for line in log.made)
     assert len(log.printed.getvalue().splitlines()) > 100
