@@ -1,6 +1,8 @@
 """An IBM Cloud API key from creation to deletion: each write asks the policy, changes and records in one transaction.
 
 Everything is read again inside the transaction, so that rights are those of the present permissions and statuses.
+Each write locks the account's audit chain first, and not last as others do: a removal holds it when it locks all keys
+of the member, and so does a sign-in when it writes the user's row. Nobody waits for one who waits for them.
 """
 
 from dataclasses import dataclass
@@ -91,7 +93,7 @@ def create_platform_key(
         newest: the highest id of the user's keys when the request was prepared, 0 for none. A newer one of the same
             name says that the request comes for the second time.
     """
-    audit.lock_chain(by.account_id)  # before the user's row: see _lock_keys_of
+    audit.lock_chain(by.account_id)
     by = present_member(by)
     policy.require_create(by)
     now = timezone.now()
@@ -125,8 +127,6 @@ def _lock_keys_of(user_id: int) -> None:
     """Lock the user's row to the end of the transaction, so that their keys are created one after the other.
 
     Without that the unique index would refuse the second of two keys made at once, although there may be room for both.
-    The account's chain must be locked already: a sign-in holds it when it writes the user's row, and the two must not
-    wait for each other.
     """
     User.objects.select_for_update(no_key=True).get(pk=user_id)
 
@@ -273,10 +273,8 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
         source: where it was found or who says so, in words, for the event and the mail.
         origin: of the report.
     """
-    if not material.is_platform_value(value):
-        return None
-    digests = [digest for _, digest in material.platform_digests(value)]
-    key = _for_change(PlatformKey.objects.filter(digest__in=digests)).first()
+    found = key_of_value(value)
+    key = _locked(PlatformKey.objects.filter(pk=found.pk), found.account_id) if found else None
     if key is None:
         return None
     action = LeakedAction(key.leaked_action)
@@ -294,7 +292,8 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
 
 def tell_expiring(*, now: datetime, origin: Origin) -> int:
     """Tell the holders of keys that are about to expire, each once; return how many keys that were."""
-    return sum(_tell_expiring(pk, now, origin) for pk in list(_to_be_told(now).values_list("pk", flat=True)))
+    found = list(_to_be_told(now).values_list("pk", "account_id"))
+    return sum(_tell_expiring(pk, account_id, now, origin) for pk, account_id in found)
 
 
 def _to_be_told(now: datetime) -> QuerySet[PlatformKey]:
@@ -305,8 +304,8 @@ def _to_be_told(now: datetime) -> QuerySet[PlatformKey]:
 
 
 @one_transaction
-def _tell_expiring(pk: int, now: datetime, origin: Origin) -> bool:
-    key = _for_change(_to_be_told(now).filter(pk=pk)).first()
+def _tell_expiring(pk: int, account_id: int, now: datetime, origin: Origin) -> bool:
+    key = _locked(_to_be_told(now).filter(pk=pk), account_id)
     if key is None or key.expires_at is None:
         return False  # another process told it, or it was edited, perhaps to expire much later
     key.expiry_told_at = now
@@ -320,13 +319,18 @@ def _tell_expiring(pk: int, now: datetime, origin: Origin) -> bool:
 
 def delete_expired(*, now: datetime, origin: Origin) -> int:
     """Delete the keys that expired KEPT_AFTER ago, locked ones too; return how many."""
-    old = PlatformKey.objects.filter(expires_at__lte=now - KEPT_AFTER)
-    return sum(_delete_expired(pk, now, origin) for pk in list(old.values_list("pk", flat=True)))
+    found = list(_to_be_deleted(now).values_list("pk", "account_id"))
+    return sum(_delete_expired(pk, account_id, now, origin) for pk, account_id in found)
+
+
+def _to_be_deleted(now: datetime) -> QuerySet[PlatformKey]:
+    """Return the keys that expired long ago."""
+    return PlatformKey.objects.filter(expires_at__lte=now - KEPT_AFTER)
 
 
 @one_transaction
-def _delete_expired(pk: int, now: datetime, origin: Origin) -> bool:
-    key = _for_change(PlatformKey.objects.filter(pk=pk, expires_at__lte=now - KEPT_AFTER)).first()
+def _delete_expired(pk: int, account_id: int, now: datetime, origin: Origin) -> bool:
+    key = _locked(_to_be_deleted(now).filter(pk=pk), account_id)
     if key is None:
         return False
     _delete(key)
@@ -339,12 +343,14 @@ def _delete_expired(pk: int, now: datetime, origin: Origin) -> bool:
 
 def _present_key(key: PlatformKey, by: Member) -> tuple[PlatformKey, Member]:
     """Return key and actor as they are now, the key locked to the end of the transaction. Raises KeyGone."""
-    by = present_member(by)
-    found = _for_change(PlatformKey.objects.filter(pk=key.pk, uuid=key.uuid)).first()
+    mine = PlatformKey.objects.filter(pk=key.pk, uuid=key.uuid, account_id=by.account_id)
+    found, by = _locked(mine, by.account_id), present_member(by)
     if found is None or not policy.can_see_keys_of(by, found.holder):
         raise KeyGone
     return found, by
 
 
-def _for_change(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
-    return keys.select_for_update(of=("self",)).select_related("holder__user", "holder__account")
+def _locked(keys: QuerySet[PlatformKey], account_id: int) -> PlatformKey | None:
+    """Return the one of ``keys``, if it is still there, locked after the chain of its account."""
+    audit.lock_chain(account_id)
+    return keys.select_for_update(of=("self",)).select_related("holder__user", "holder__account").first()

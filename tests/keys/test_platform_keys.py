@@ -154,7 +154,7 @@ def test_edit_changes_what_was_said_and_its_event_says_what(noor, origin):
     after = row_of(key)
     assert Description.of(PlatformKey.objects.get(pk=key.pk)) == said
     assert {name for name in after if after[name] != before[name]} == {
-        "name", "sort_name", "search_text", "description", "expires_at", "leaked_action",
+        "name", "sort_name", "search_text", "description", "expires_at", "leaked_action", "modified_at",
     }  # fmt: skip
     (event,) = new_events()
     assert event.action == "platform_key.edited"

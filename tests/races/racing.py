@@ -1,6 +1,7 @@
 """Many calls at the same moment, and what is whole after them."""
 
 import os
+import time
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
@@ -54,3 +55,19 @@ def assert_sound() -> None:
     for account_id in AuditEvent.objects.order_by().values_list("account_id", flat=True).distinct():
         assert list(audit.breaks(account_id)) == []
     connection.check_constraints()
+
+
+def somebody_waits_for_a_lock() -> bool:
+    """Whether that is so within a while: PostgreSQL alone says. In this database: others race in theirs."""
+    waiting = (
+        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+        " WHERE NOT granted AND datname = current_database()"
+    )
+    with connection.cursor() as cursor:
+        for _ in range(200):
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees who there was when it began
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return True
+            time.sleep(0.05)
+    return False

@@ -1,13 +1,12 @@
 """Guesses and sign-ins at the same moment: no more are let through than one after the other."""
 
-import time
 from collections import Counter
 from datetime import timedelta
 from functools import partial
 from threading import Event
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -20,7 +19,7 @@ from console import demo
 from keys import events
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
-from tests.races.racing import actions_about, assert_sound, many_at_once
+from tests.races.racing import actions_about, assert_sound, many_at_once, somebody_waits_for_a_lock
 from tests.threads import at_once, errors
 from tests.visitors import visitor
 
@@ -167,22 +166,6 @@ def test_simultaneous_switches_leave_no_more_sessions_than_there_may_be(people):
     assert_sound()
 
 
-def _somebody_waits_for_a_lock() -> bool:
-    """Whether that is so within a while: PostgreSQL alone says. In this database: others race in theirs."""
-    waiting = (
-        "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
-        " WHERE NOT granted AND datname = current_database()"
-    )
-    with connection.cursor() as cursor:
-        for _ in range(200):
-            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction sees who there was when it began
-            cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                return True
-            time.sleep(0.05)
-    return False
-
-
 @pytest.mark.postgresql_only
 def test_sign_in_by_password_alone_waits_for_whoever_adds_the_first_factor(people, hashed):
     """Its session would not be among those that the factor ends: it begins before, or not at all."""
@@ -195,7 +178,7 @@ def test_sign_in_by_password_alone_waits_for_whoever_adds_the_first_factor(peopl
                 user=olivia.user, credential_id=b"1", public_key=b"1", sign_count=0, name="A key", created_at=now
             )
             held.set()
-            assert _somebody_waits_for_a_lock()
+            assert somebody_waits_for_a_lock()
 
     def sign_in() -> None:
         held.wait(timeout=20)
