@@ -26,6 +26,7 @@ from accounts.models import Member
 from keys import lifecycle
 from keys.models import ClassicKey
 from tests.conftest import ACME
+from tests.faults.platform_writes import platform_writes
 from tests.faults.writes import (
     FILE,
     NEW,
@@ -115,6 +116,7 @@ def writes(transactional_db, load_cast) -> list[Write]:
             {"ClassicKey", "KeptRestriction", "Mail"},
             ["classic_key.deleted"],
         ),
+        *platform_writes(noor, olivia),
         Write(
             "restrict_platform",
             plain(memberships.restrict_platform, member=noor, addresses_text="", **from_above),

@@ -11,7 +11,7 @@ from django.db import connection
 from accounts.models import AttemptCount
 
 #: More statements than any write has: one that never came to its end would be tried for ever.
-MOST_STATEMENTS = 60
+MOST_STATEMENTS = 100
 
 
 @contextmanager
