@@ -25,7 +25,7 @@ from accounts.addresses import TrustedProxies
 from accounts.models import Account
 from console.logs import redact
 from console.maintenance import first_line, unapplied_migrations
-from keys.value_check import newest_value_opens
+from keys.value_check import newest_value_opens, platform_keys_by_missing_master_key
 
 _SECRET_KEY_CHARACTERS = 50
 _SECRET_KEY_DISTINCT = 5
@@ -121,6 +121,22 @@ def ring_is_that_of_the_database() -> Iterator[Error]:
             hint="Set KEYTREE_KEY_RING_FILE to the ring that the database was used with. "
             "manage.py check_data tells whether a value is damaged instead.",
             id="keytree.E020",
+        )
+
+
+@production_check
+def ring_has_every_master_key() -> Iterator[CheckMessage]:
+    """IBM Cloud API keys are found by digests, which need their old master key until the key is used."""
+    try:
+        missing = platform_keys_by_missing_master_key()
+    except (DatabaseError, ValueError):
+        return  # likewise
+    for key_id, keys in sorted(missing.items()):
+        yield CheckWarning(
+            f"The key ring lacks the master key {key_id}, which {keys:,} IBM Cloud API keys need: calls with them are "
+            "refused.",
+            hint="Put it back behind the current one. A key stops needing it when it is used.",
+            id="keytree.W003",
         )
 
 

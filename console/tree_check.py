@@ -15,9 +15,10 @@ from django.db.models.functions import Length
 from accounts import hierarchy
 from accounts.models import Account, Member
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 
 _BATCH = 300  # rows in one UPDATE
+_PLATFORM = "IBM Cloud API key"
 _TOO_DEEP = f"it is below level {MAX_DEPTH}, the deepest that may be"
 
 
@@ -58,12 +59,14 @@ def findings(account: Account) -> Iterator[Finding]:
         yield Finding("member", member_id, _TOO_DEEP)
     for key in _damaged_keys(account).iterator(chunk_size=2_000):
         yield Finding("key", key.pk, _what_is_wrong(key))
+    for other in _damaged_platform_keys(account).iterator(chunk_size=2_000):
+        yield Finding(_PLATFORM, other.pk, _what_is_wrong_with_platform(other))
 
 
 def strays() -> Iterator[Finding]:
     """Yield members and keys of accounts that do not exist."""
     account = Account.objects.filter(pk=OuterRef("account_id"))
-    for kind, rows in (("member", Member.objects), ("key", ClassicKey.objects)):
+    for kind, rows in (("member", Member.objects), ("key", ClassicKey.objects), (_PLATFORM, PlatformKey.objects)):
         for row in rows.filter(~Exists(account)).values_list("pk", flat=True):
             yield Finding(kind, row, "its account does not exist")
 
@@ -87,6 +90,20 @@ def _what_is_wrong(key: ClassicKey) -> str:
     if holder.path != key.holder_path:
         return "its copy of the holder's path is not the holder's"
     return "its copy of the holder's name is not the holder's"
+
+
+def _damaged_platform_keys(account: Account) -> "QuerySet[PlatformKey]":
+    right = Member.objects.filter(pk=OuterRef("holder_id"), account=OuterRef("account_id"), user=OuterRef("user_id"))
+    return PlatformKey.objects.filter(~Exists(right), account=account)
+
+
+def _what_is_wrong_with_platform(key: PlatformKey) -> str:
+    holder = Member.objects.filter(pk=key.holder_id).first()
+    if holder is None:
+        return "its holder does not exist"
+    if holder.account_id != key.account_id:
+        return "its holder is a member of another account"
+    return "its user is not the holder's"
 
 
 def rebuild(account: Account) -> Rebuilt:

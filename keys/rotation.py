@@ -1,5 +1,8 @@
 """Re-encrypts stored key values under the ring's current master key, in batches, while keys are being used.
 
+Of an IBM Cloud API key there is a digest alone, which can be made anew only by whoever has the value: ``keys.usage``
+does so when a call presents it.
+
 The progress is in the rows themselves, each of which names the master key it needs. So it can be stopped at any moment
 and begun again, and run twice at once.
 """
@@ -12,7 +15,7 @@ from django.db.models import Count
 
 from accounts.sealing import SealError, configured_ring
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 
 #: Rows that are locked together; noting the last use of one of them waits for some hundredths of a second.
 _BATCH = 200
@@ -33,7 +36,16 @@ class Rotation:
 
 def keys_by_old_master_key() -> Mapping[str, int]:
     """Return how many keys still need each master key that is not the current one. Counts index entries alone."""
-    counted = ClassicKey.objects.order_by().values_list("ring_key_id").annotate(keys=Count("pk"))
+    return _by_old_master_key(ClassicKey)
+
+
+def platform_keys_by_old_master_key() -> Mapping[str, int]:
+    """Return the same of IBM Cloud API keys, which move to the current one when they are used. Counts index entries."""
+    return _by_old_master_key(PlatformKey)
+
+
+def _by_old_master_key(keys: type[ClassicKey | PlatformKey]) -> Mapping[str, int]:
+    counted = keys._default_manager.order_by().values_list("ring_key_id").annotate(keys=Count("pk"))
     return {key_id: count for key_id, count in counted if key_id != configured_ring().current}
 
 

@@ -1,11 +1,17 @@
-"""Checks stored values: each has to open with the key ring, and be what its digest was made from."""
+"""Checks stored values: each has to open with the key ring, and be what its digest was made from.
+
+Of an IBM Cloud API key there is a digest alone, and nothing to compare it with: the ring has to have its master key.
+"""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from django.db.models import Count
+
+from accounts.sealing import configured_ring
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 
 _OTHER_DIGEST = "its digest was not made from its value"
 
@@ -53,16 +59,28 @@ def check_values() -> Values:
     return found
 
 
+def platform_keys_by_missing_master_key() -> Mapping[str, int]:
+    """Return how many IBM Cloud API keys need each master key that the ring lacks. Counts index entries alone."""
+    counted = PlatformKey.objects.order_by().values_list("ring_key_id").annotate(keys=Count("pk"))
+    return dict(counted.exclude(ring_key_id__in=configured_ring().keys))
+
+
 def newest_value_opens() -> bool:
-    """Whether the ring opens the newest value that can be opened at all, if there is one.
+    """Whether the ring opens the newest value that can be opened at all, and knows some digest, if there are any.
 
     For the readiness check.
     """
     key = ClassicKey.objects.exclude(creator=None).order_by("-pk").first()
     try:
-        return key is None or _has_digest_of(key, material.take(key))
+        return _has_some_master_key() and (key is None or _has_digest_of(key, material.take(key)))
     except material.SealError:
         return False
+
+
+def _has_some_master_key() -> bool:
+    """Whether any IBM Cloud API key can be found, if there are any: one that lacks its master key is no wrong ring."""
+    known = PlatformKey.objects.filter(ring_key_id__in=configured_ring().keys)
+    return known.exists() or not PlatformKey.objects.exists()
 
 
 def _has_digest_of(key: ClassicKey, value: material.PlainValue) -> bool:

@@ -21,7 +21,7 @@ from accounts.models import Account
 from console import checks
 from keys.models import ClassicKey
 from tests.console.programs import SERVER, documented_environment, manage, run, serving
-from tests.trees import make_key
+from tests.trees import grow, make_key, make_platform_key
 
 RING = "2:" + base64.b64encode(bytes(range(32))).decode()
 SECRET = "correct-horse-battery-staple-" + "0123456789abcdefghijklmnop"
@@ -176,6 +176,22 @@ def test_ring_that_cannot_be_used_is_not_said_to_be_the_wrong_one(production, ca
     production.KEYTREE_KEY_RING, production.KEYTREE_KEY_RING_FILE = "", str(file)
     assert found() == ["keytree.E005"]
     assert "Its file is no text" in checks.ring_is_usable()[0].msg
+
+
+def test_ring_without_a_master_key_that_ibm_cloud_keys_need_is_warned_of(production) -> None:
+    """And no more than that: whoever gives up an old master key for good may have meant to. None at all is another."""
+    (member,) = grow([])
+    old = f"1{RING[1:]}"
+    for ring in (old, f"{RING},{old}"):
+        production.KEYTREE_KEY_RING = ring
+        make_platform_key(member)
+        assert found() == []
+    production.KEYTREE_KEY_RING = RING
+    assert found() == ["keytree.W003"]
+    (message,) = (each for each in run_checks(include_deployment_checks=True) if each.id == "keytree.W003")
+    assert "lacks the master key 1, which 1 IBM Cloud API keys need" in message.msg
+    production.KEYTREE_KEY_RING = f"3{RING[1:]}"
+    assert found() == ["keytree.E020", "keytree.W003", "keytree.W003"]
 
 
 def test_commands_that_put_things_right_are_not_kept_from_it(production) -> None:

@@ -17,7 +17,7 @@ from keys.value_check import newest_value_opens
 from tests.console.programs import manage
 from tests.damage import damage, unguarded
 from tests.trail import without_triggers
-from tests.trees import grow, make_key
+from tests.trees import grow, make_key, make_platform_key
 
 pytestmark = pytest.mark.django_db
 
@@ -79,6 +79,30 @@ def test_a_wrong_ring_is_named(cast, settings, key_id):
         "\n  0 open with the key ring\nTrees: whole\nTrails: damaged\n"
     )
     assert error == "3 findings. Something that is stored is damaged."
+    assert not newest_value_opens()
+
+
+def test_master_keys_that_ibm_cloud_keys_need_and_the_ring_lacks_are_named(settings):
+    """Until it is used, such a key needs the master key that it was made with: no check may call that one done with."""
+    first, old, new = entry("first"), entry("old"), entry("new")
+    members = grow([0, 0])
+    for ring in (first, old, new):
+        settings.KEYTREE_KEY_RING = ring
+        for member in members:
+            make_platform_key(member)
+    settings.KEYTREE_KEY_RING = f"{new},{old}"
+    said, error = run_on_damage()
+    assert (
+        "Digests of IBM Cloud API keys: damaged\n"
+        "  master key first: the ring lacks it; calls with 3 IBM Cloud API keys are refused\n"
+        "  6 have a master key of the key ring\n"
+    ) in said
+    assert error.startswith("2 findings.")  # one being an account without an event
+    assert newest_value_opens()
+    settings.KEYTREE_KEY_RING = f"{new},{old},{first}"
+    said, _ = run_on_damage()
+    assert "keys: whole\n  9 have a master key of the key ring\n" in said
+    settings.KEYTREE_KEY_RING = entry("another")
     assert not newest_value_opens()
 
 

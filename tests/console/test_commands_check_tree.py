@@ -13,9 +13,9 @@ from accounts import hierarchy
 from accounts.models import Account, Member
 from console import tree_check
 from console.management.commands import check_tree
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 from tests.damage import damage, unguarded
-from tests.trees import chain, grow, make_account, make_key
+from tests.trees import chain, grow, make_account, make_key, make_platform_key
 
 pytestmark = pytest.mark.django_db
 CODE = hierarchy.code
@@ -108,9 +108,29 @@ def test_a_damaged_key_is_named(values, what):
     assert error == "1 finding. The tree is damaged."
 
 
+@pytest.mark.parametrize(
+    ("values", "what"),
+    [
+        (lambda _: {"holder_id": 88_888_888}, "its holder does not exist"),
+        (lambda other: {"holder": other}, "its holder is a member of another account"),
+        (lambda other: {"user": other.user}, "its user is not the holder's"),
+    ],
+)
+def test_a_damaged_ibm_cloud_key_is_named(values, what):
+    members, (other,) = grow([0, 1]), grow([])
+    make_platform_key(members[1])
+    key = make_platform_key(members[2])
+    with unguarded():
+        PlatformKey.objects.filter(pk=key.pk).update(**values(other))
+        said, error = run_on_damage()
+
+    assert f"  IBM Cloud API key {key.pk}: {what}\n" in said
+    assert error == "1 finding. The tree is damaged."
+
+
 def test_rows_of_no_account_are_named():
     members = grow([])
-    key = make_key(members[0])
+    key, platform_key = make_key(members[0]), make_platform_key(members[0])
     with unguarded():
         Account.objects.filter(pk=members[0].account_id)._raw_delete("default")
         said, error = run_on_damage()
@@ -119,8 +139,9 @@ def test_rows_of_no_account_are_named():
         "No account",
         f"  member {members[0].pk}: its account does not exist",
         f"  key {key.pk}: its account does not exist",
+        f"  IBM Cloud API key {platform_key.pk}: its account does not exist",
     ]
-    assert error == "2 findings. The tree is damaged."
+    assert error == "3 findings. The tree is damaged."
 
 
 def test_many_findings_are_counted():

@@ -8,10 +8,12 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.names import PLATFORM_USERNAME
 from accounts.sealing import Ring, SealError, key_id_of
-from keys import material, rotation
+from keys import material, rotation, usage
 from keys.models import ClassicKey
-from tests.trees import grow, make_key
+from keys.verification import verify
+from tests.trees import grow, make_key, make_platform_key
 
 pytestmark = pytest.mark.django_db
 
@@ -99,6 +101,29 @@ def test_batches_of_any_size_reach_every_key(keys, monkeypatch, size):
 
 def test_without_keys_there_is_nothing_to_do(settings):
     assert run() == "0 keys moved; none needs an old master key.\n"
+
+
+def test_ibm_cloud_keys_that_need_an_old_master_key_are_counted_and_left_until_they_are_used(keys, settings, monkeypatch):
+    """Their values are not stored, so nobody can make their digests anew: the command is done all the same."""
+    monkeypatch.setattr(usage, "collector", usage.Collector())
+    member = ClassicKey.objects.first().holder
+    settings.KEYTREE_KEY_RING = OLDEST
+    made = [make_platform_key(member)]
+    settings.KEYTREE_KEY_RING = OLD
+    made += [make_platform_key(member) for _ in range(2)]
+    settings.KEYTREE_KEY_RING = f"{NEW},{OLD},{OLDEST}"
+    make_platform_key(member)
+    waiting = "IBM Cloud API keys move when they are next used: {}.\n"
+    assert run() == (
+        "7 keys moved; none needs an old master key.\n" + waiting.format("2 still need old, 1 still need oldest")
+    )
+    assert_all_moved(keys)
+    for key in made[:2]:
+        assert verify(PLATFORM_USERNAME, key.value, "17.5.7.8").accepted
+    usage.collector.flush()
+    assert run() == "0 keys moved; none needs an old master key.\n" + waiting.format("1 still need old")
+    settings.KEYTREE_KEY_RING = f"{NEW},{OLD}"
+    assert all(verify(PLATFORM_USERNAME, key.value, "17.5.7.8").accepted for key in made)
 
 
 # --- Interrupted, and disturbed --------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ from accounts import passcodes, text_index
 from accounts.models import Account, Passcode
 from console import audit_check, tree_check
 from console.maintenance import MaintenanceCommand, file_damage, no_statement_limit, require_ring
-from keys.value_check import check_values
+from keys.models import PlatformKey
+from keys.value_check import check_values, platform_keys_by_missing_master_key
 
 _SHOWN = 20  # findings of one kind; the rest is counted
 
@@ -20,10 +21,10 @@ class Command(MaintenanceCommand):
     """Opens every value, walks every tree and verifies every chain; ends with 1 when anything is wrong."""
 
     help = (
-        "Check that every key's value opens with the key ring and is what calls are compared with, that every seed of "
-        "one-time passcodes opens, that every tree is sound, and that every chain of audit events is whole. Changes "
-        "nothing, and may run while the console is serving. Ends with status 1 when something is wrong: check_tree and "
-        "verify_audit then tell more."
+        "Check that every key's value opens with the key ring and is what calls are compared with, that the ring has "
+        "the master keys of all IBM Cloud API keys, that every seed of one-time passcodes opens, that every tree is "
+        "sound, and that every chain of audit events is whole. Changes nothing, and may run while the console is "
+        "serving. Ends with status 1 when something is wrong: check_tree and verify_audit then tell more."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -33,6 +34,7 @@ class Command(MaintenanceCommand):
             wrong = (
                 self._check_file()
                 + self._check_values()
+                + self._check_platform_keys()
                 + self._check_seeds()
                 + self._check("trees", self._trees())
                 + self._check("trails", self._trails())
@@ -56,6 +58,19 @@ class Command(MaintenanceCommand):
                 f"  {values.without_creator:,} open for nobody, as their creators have left; they are accepted until "
                 "they are deleted"
             )
+        return wrong
+
+    def _check_platform_keys(self) -> int:
+        """Check that calls with IBM Cloud API keys can be compared with their digests, if there are any."""
+        count, missing = PlatformKey.objects.count(), platform_keys_by_missing_master_key()
+        if not count:
+            return 0
+        findings = (
+            f"master key {key_id}: the ring lacks it; calls with {keys:,} IBM Cloud API keys are refused"
+            for key_id, keys in sorted(missing.items())
+        )
+        wrong = self._check("digests of IBM Cloud API keys", findings)
+        self.stdout.write(f"  {count - sum(missing.values()):,} have a master key of the key ring")
         return wrong
 
     def _check_seeds(self) -> int:
@@ -85,7 +100,7 @@ class Command(MaintenanceCommand):
         """Print the first findings and return how many there are."""
         shown = list(islice(findings, _SHOWN))
         more = sum(1 for _ in findings)
-        self.stdout.write(f"{what.capitalize()}: {'whole' if not shown else 'damaged'}")
+        self.stdout.write(f"{what[0].upper()}{what[1:]}: {'whole' if not shown else 'damaged'}")
         for finding in shown:
             self.stdout.write(f"  {finding}")
         if more:

@@ -15,13 +15,18 @@ _SECONDS_BETWEEN_REPORTS = 5
 
 
 class Command(MaintenanceCommand):
-    """Re-encrypts values and seeds with the current master key; exits with 1 while rows need an old one."""
+    """Re-encrypts values and seeds with the current master key; exits with 1 while any of these needs an old one.
+
+    IBM Cloud API keys that need an old one are counted: only calls with them can move them.
+    """
 
     help = (
         "Re-encrypt all key values, and the seeds of one-time passcodes, under the first key of the key ring, in "
         "batches, while the console is serving; may be stopped and begun again. First put the new key into the ring as "
         "the second entry and restart every process; then make it the first entry and restart them again; then run "
-        "this. Keep the old entries in the ring: the audit trail's earlier events are verified with them."
+        "this. IBM Cloud API keys, whose values are not stored, move by themselves when they are next used. Keep the "
+        "old entries in the ring: these keys are found with them until then, and the audit trail's earlier events are "
+        "verified with them."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,6 +39,8 @@ class Command(MaintenanceCommand):
         self.stdout.write(f"{done.moved:,} keys moved; {_needing(left)}.")
         if seeds:
             self.stdout.write(f"{seeds:,} seeds of one-time passcodes moved.")
+        if waiting := rotation.platform_keys_by_old_master_key():
+            self.stdout.write(f"IBM Cloud API keys move when they are next used: {_needing(waiting)}.")
         if done.unopened:
             self._name(done.unopened)
             raise CommandError(f"{len(done.unopened):,} keys could not be opened and stay as they were.")
