@@ -178,19 +178,25 @@ def test_connection_ended_by_the_database_goes_unnoticed(live):
 
 LOCKED_KEY = """
 import psycopg
+from accounts.models import Member
+from accounts.origin import COMMAND_LINE
 from django.db import connection
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
+from keys.platform.lifecycle import Description, create_platform_key
 from keys.usage import Collector
 
-def used():
-    return list(ClassicKey.objects.exclude(last_used_at=None).order_by("pk").values_list("pk", flat=True))
+for number in range(2):
+    create_platform_key(description=Description("One"), by=Member.objects.order_by("pk")[0], origin=COMMAND_LINE)
 
-locked, free = ClassicKey.objects.order_by("pk")[:2]
+def used():
+    return list({kind}.objects.exclude(last_used_at=None).order_by("pk").values_list("pk", flat=True))
+
+locked, free = {kind}.objects.order_by("pk")[:2]
 collector = Collector()
 with psycopg.connect(connection.connection.info.dsn) as other:
-    other.execute("SELECT 1 FROM keys_classickey WHERE id = %s FOR UPDATE", [locked.pk])
+    other.execute("SELECT 1 FROM {table} WHERE id = %s FOR UPDATE", [locked.pk])
     for key in (locked, free):
-        collector.accepted(key.pk, "10.0.0.1")
+        collector.accepted(key.uuid.hex if {kind} is PlatformKey else key.pk, "10.0.0.1")
     collector.flush()
     print(used() == [free.pk])
 collector.flush()
@@ -199,8 +205,9 @@ print(used() == [locked.pk, free.pk])
 
 
 @pytest.mark.postgresql_only
-def test_last_used_passes_over_locked_keys_and_comes_back_to_them(live):
-    assert live.run(LOCKED_KEY) == "True\nTrue\n"
+@pytest.mark.parametrize("kind", ["ClassicKey", "PlatformKey"])
+def test_last_used_passes_over_locked_keys_and_comes_back_to_them(live, kind):
+    assert live.run(LOCKED_KEY.format(kind=kind, table=f"keys_{kind.lower()}")) == "True\nTrue\n"
 
 
 # What `manage.py runserver` serves by; {header} is what to ask with.

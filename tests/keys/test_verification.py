@@ -282,9 +282,14 @@ def events_can_go(django_db_setup, django_db_blocker):
 
 @pytest.mark.postgresql_only
 @pytest.mark.django_db(transaction=True)
-def test_statement_that_its_connection_lost_is_prepared_anew(events_can_go, cast, value_of):
+@pytest.mark.parametrize("is_classic", [True, False], ids=["classic", "platform"])
+def test_statement_that_its_connection_lost_is_prepared_anew(
+    events_can_go, cast, value_of, platform_key_of, is_classic
+):
     """As after a pooler gave the connection to somebody else: one more connection, and no call is refused."""
     username, value = cast["olivia"].api_username, value_of("olivia")
+    if not is_classic:
+        username, value = "apikey", platform_key_of("olivia")[1]
     assert verify(username, value, "10.0.0.1").accepted
     before = connection.connection
     with connection.cursor() as cursor:

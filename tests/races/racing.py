@@ -4,7 +4,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
-from threading import Lock
+from threading import Barrier, Event, Lock
 from typing import Any
 
 from django.db import connection
@@ -44,6 +44,37 @@ def many_at_once(call: Callable[[], Any], times: int) -> list[Any]:
     (answers,) = at_once(*[some] * threads)
     assert not errors(answers)
     return [answer for said in answers for answer in said]
+
+
+def assert_refused_after(change: Callable[[], None], is_accepted: Callable[[], bool]) -> None:
+    """Calls go on while a change is made: what begins after its end is refused, on every connection."""
+    callers, over, ready = 6, Event(), Barrier(7)
+    ended: list[float] = []
+
+    def call() -> list[tuple[float, bool]]:
+        said = []
+        ready.wait()
+        while not over.is_set():
+            began = time.monotonic()
+            said.append((began, is_accepted()))
+        return said
+
+    def make_the_change() -> None:
+        ready.wait()
+        time.sleep(0.15)
+        change()
+        ended.append(time.monotonic())
+        time.sleep(0.15)
+        over.set()
+
+    (answers,) = at_once(*[call] * callers, make_the_change)
+
+    assert not errors(answers)
+    calls = [one for said in answers[:callers] for one in said]
+    before, after = ([is_yes for began, is_yes in calls if (began > ended[0]) is late] for late in (False, True))
+    assert any(before)
+    assert len(after) > callers
+    assert not any(after)
 
 
 def actions_about(member: Member) -> Counter[str]:

@@ -1,9 +1,7 @@
 """Keys that many create, delete, see and call with at the same moment: one is made, and none works too long."""
 
-import time
 from collections import Counter
 from itertools import cycle
-from threading import Barrier, Event
 from typing import Any
 
 import pytest
@@ -19,7 +17,7 @@ from keys import events, lifecycle, material
 from keys.lifecycle import KeyExists, KeyGone
 from keys.models import ClassicKey
 from keys.verification import verify
-from tests.races.racing import actions_about, assert_sound, many_at_once
+from tests.races.racing import actions_about, assert_refused_after, assert_sound, many_at_once
 from tests.threads import at_once, errors
 from tests.visitors import body_of, visitor
 
@@ -239,30 +237,4 @@ def test_no_call_that_begins_after_a_change_is_accepted(people, collector, chang
     priya = people["priya"]
     key = ClassicKey.objects.get(holder=priya)
     value = material.take(key).text
-    callers, over, ready = 6, Event(), Barrier(7)
-    ended: list[float] = []
-
-    def call() -> list[tuple[float, bool]]:
-        said = []
-        ready.wait()
-        while not over.is_set():
-            began = time.monotonic()
-            said.append((began, verify(priya.api_username, value, "17.5.7.8").accepted))
-        return said
-
-    def make_the_change() -> None:
-        ready.wait()
-        time.sleep(0.15)
-        change(priya, key)
-        ended.append(time.monotonic())
-        time.sleep(0.15)
-        over.set()
-
-    (answers,) = at_once(*[call] * callers, make_the_change)
-
-    assert not errors(answers)
-    calls = [one for said in answers[:callers] for one in said]
-    before, after = ([is_yes for began, is_yes in calls if (began > ended[0]) is late] for late in (False, True))
-    assert any(before)
-    assert len(after) > callers
-    assert not any(after)
+    assert_refused_after(lambda: change(priya, key), lambda: verify(priya.api_username, value, "17.5.7.8").accepted)
