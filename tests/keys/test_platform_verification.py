@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from accounts import memberships
 from accounts.enums import MemberStatus
-from accounts.models import Account, Member
+from accounts.models import Account, BranchFreeze, Member
 from keys import lifecycle, material, verification
 from keys.models import ClassicKey, KeptRestriction, PlatformKey
 from keys.platform.lifecycle import delete_platform_key, report_leaked, switch_platform_key
@@ -29,11 +29,14 @@ EXPIRIES = {None: False, timedelta(hours=1): False, timedelta(seconds=-1): True}
 
 
 @pytest.mark.parametrize("status", MemberStatus.values)
+@pytest.mark.parametrize("frozen", ["", "priya", "marcus", "noor", "sam"])
 @pytest.mark.parametrize("kept", [False, True], ids=["restriction of the classic key", "restriction of the next one"])
-def test_verify_any_combination_agrees_with_rule(cast, platform_key_of, status, kept):
-    """As docs/rules.md has it, in one line."""
+def test_verify_any_combination_agrees_with_rule(cast, platform_key_of, status, frozen, kept):
+    """As docs/rules.md has it, in one line. Marcus is above Priya, and Noor below."""
     key, value = platform_key_of("priya")
     Member.objects.filter(pk=key.holder_id).update(status=status)
+    if frozen:
+        BranchFreeze.objects.create(account_id=ACME, member=cast[frozen], at=timezone.now(), reason="An audit")
     if kept:
         ClassicKey.objects.filter(holder_id=key.holder_id).delete()
         KeptRestriction.objects.create(holder_id=key.holder_id, allowed_addresses="")
@@ -47,6 +50,7 @@ def test_verify_any_combination_agrees_with_rule(cast, platform_key_of, status, 
             for address in (HERE, ELSEWHERE, None):
                 expected = (
                     status in {"active", "invalid", "vpn_only"}
+                    and frozen not in {"priya", "marcus"}
                     and is_enabled
                     and not EXPIRIES[expiry]
                     and address in RESTRICTIONS[of_user]
