@@ -17,7 +17,7 @@ from keys.platform.lifecycle import (
     delete_platform_key,
     switch_platform_key,
 )
-from keys.platform.policy import PlatformAction
+from keys.platform.policy import NotNow, PlatformAction
 from keys.verification import verify
 from tests.test_random_trees import INSIDE, MOST_MEMBERS, OUTSIDE, Histories, try_out
 
@@ -81,7 +81,7 @@ class PlatformCalls(Histories):
         if not self.oracle.works(held.holder):
             expected = KeyGone
         elif held.is_over:
-            expected = NotAllowed
+            expected = NotNow
         self.attempt(expected, switch_platform_key, key=key, action=action, by=self.member(held.holder))
         if expected is None:
             self.events += 1
