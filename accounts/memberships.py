@@ -233,8 +233,8 @@ def grant_key_creation_to_oneself(*, is_on: bool, by: Member, origin: Origin) ->
     if is_on is not (asked_for in held):
         by.permissions = int(held | asked_for if is_on else held & ~asked_for)
         by.save(update_fields=["permissions"])
-        without, everything = f"all but {permission_names(asked_for)}", "all"
-        details = audit.change(*((without, everything) if is_on else (everything, without)))
+        names = ["none", permission_names(asked_for)]
+        details = audit.change(*(names if is_on else reversed(names)))
         audit.record(events.PERMISSIONS_CHANGED, actor=by, subject=by, origin=origin, details=details)
 
 

@@ -77,6 +77,9 @@ RESETS: Limits = (
     ADDRESS,
 )
 
+#: Reports of leaked keys from one place, and from one network as above.
+LEAKS = (Limit("leaks", 60, timedelta(minutes=15)), Limit("leaks network", 600, timedelta(minutes=15)))
+
 _KEPT = timedelta(days=1)
 #: How many counts go into one statement, and how many are written by one: each has its own value there.
 _AT_ONCE, _AT_A_WRITE = 5_000, 500
@@ -85,9 +88,15 @@ _AT_ONCE, _AT_A_WRITE = 5_000, 500
 def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], _place(address)
     subjects = [*zip(limits, (f"{place} {email}", email, place), strict=False)]  # the place does not always count
-    if ADDRESS in limits and address is not None and ":" in address:
-        subjects.append((NETWORK, _network(address, 48)))
-    return [(limit, _key(limit, subject)) for limit, subject in subjects]
+    keys = [(limit, _key(limit, subject)) for limit, subject in subjects]
+    return [*keys, *_network_key(NETWORK, address)] if ADDRESS in limits else keys
+
+
+def _network_key(limit: Limit, address: str | None) -> Sequence[tuple[Limit, str]]:
+    """Return what counts for the network that an IPv6 address is in; nothing for any other."""
+    if address is None or ":" not in address:
+        return ()
+    return [(limit, _key(limit, _network(address, 48)))]
 
 
 def _key(limit: Limit, subject: str) -> str:
@@ -123,6 +132,12 @@ def count(limit: Limit, subject: str, amount: int = 1) -> Full | None:
     Counts in the caller's transaction, if there is one, so that what is rolled back is not counted.
     """
     return _count([(limit, _key(limit, subject))], amount)
+
+
+def count_from(limits: tuple[Limit, Limit], address: str | None) -> Full | None:
+    """Count one for a place, and for its network if it has one; return none if there was room."""
+    of_place, of_network = limits
+    return _count([(of_place, _key(of_place, _place(address))), *_network_key(of_network, address)], 1)
 
 
 def lack_of_room(limit: Limit, subject: str, amount: int) -> Full | None:

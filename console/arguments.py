@@ -4,7 +4,10 @@ from argparse import ArgumentTypeError
 from collections.abc import Callable
 from pathlib import Path
 
+from django.core.exceptions import ValidationError
+
 from accounts.models.account import HIGHEST_ACCOUNT_ID, LOWEST_ACCOUNT_ID
+from accounts.names import REASON_LENGTH, clean_name
 
 
 def number(least: int, most: int) -> Callable[[str], int]:
@@ -26,6 +29,17 @@ def number(least: int, most: int) -> Callable[[str], int]:
 
 
 account_id = number(LOWEST_ACCOUNT_ID, HIGHEST_ACCOUNT_ID)
+
+
+def words(text: str) -> str:
+    """Return words for the activity log, cleaned. Raises ArgumentTypeError for what would disturb pages and mails."""
+    try:
+        cleaned = clean_name(text)
+    except ValidationError:
+        cleaned = ""
+    if not 1 <= len(cleaned) <= REASON_LENGTH:
+        raise ArgumentTypeError(f"must be one line of 1 to {REASON_LENGTH} characters, without the address of a page")
+    return cleaned
 
 
 def file(text: str) -> Path:

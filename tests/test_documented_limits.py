@@ -34,7 +34,8 @@ from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.models import account
 from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.throttle import Limit
-from keys import branch_review
+from keys import branch_review, sent
+from keys.views import leaked
 
 pytestmark = pytest.mark.sqlite_only
 
@@ -75,6 +76,10 @@ LIMITS = {
         "{}, {}, {} or {}; totals are exact up to {:,}".format(*listing.PER_PAGE_CHOICES, listing.COUNTED)
     ),
     "branches in *User hierarchy* that are folded, or opened where all are": f"{hierarchy_list.MOST_FOLDED}",
+    "report of leaked keys": (
+        f"{sent.LONGEST_BODY // _MEBIBYTE} MiB, {leaked.MOST_VALUES} values; {throttle.LEAKS[0].attempts} reports from "
+        f"an address in {throttle.LEAKS[0].window // timedelta(minutes=1)} minutes"
+    ),
     "body of a request": (
         f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // _MEBIBYTE} MiB of fields, "
         f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS} fields"

@@ -266,7 +266,8 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
     """Do with the key of this value what its user chose for this case, and return what that was; none if it is no key.
 
     Whoever reports it knows the value, and could use it. A lock does not protect the key: nobody decides here. A second
-    report does the same once more, since the user may have enabled the key.
+    report does the same once more, since the user may have enabled the key; where that changes nothing, it is an event,
+    and a mail, once a day, so that nobody fills a mailbox with reports.
 
     Args:
         value: as found; anything.
@@ -278,15 +279,19 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
     if key is None:
         return None
     action = LeakedAction(key.leaked_action)
-    facts = {**_facts(key), "source": source, "action": action.label}
+    facts, once = {**_facts(key), "source": source, "action": action.label}, None
     if action is LeakedAction.DELETE:
         _delete(key)
+    elif key.leaked_at is not None and not (key.is_enabled and action is LeakedAction.DISABLE):
+        once = f"leaked:{key.pk}:{timezone.now():%Y-%m-%d}"
     else:
         key.modified_at = timezone.now()
         key.leaked_at = key.leaked_at or key.modified_at
         key.is_enabled = key.is_enabled and action is not LeakedAction.DISABLE
         key.save(update_fields=["modified_at", "leaked_at", "is_enabled"])
-    audit.record(events.LEAKED, actor=None, actor_label="a report", subject=key.holder, origin=origin, details=facts)
+    audit.record(
+        events.LEAKED, actor=None, actor_label="a report", subject=key.holder, origin=origin, details=facts, once=once
+    )
     return action
 
 

@@ -74,11 +74,14 @@ def test_owner_gives_themselves_what_it_takes_to_create_keys(olivia, cast):
         assert offered in text(olivia.get(settings))
         is_told = "the owner, too, creates no keys" in text(olivia.get(f"/iam/users/{owner.pk}?tab=access"))
         assert is_told is not bool(after)
+    activity = text(olivia.get("/iam/activity"))
+    assert "given: User API key creator" in activity
+    assert "taken away: User API key creator" in activity
     told = Event.objects.filter(action=events.PERMISSIONS_CHANGED).order_by("pk")
-    without = "all but User API key creator"
+    name = "User API key creator"
     assert [(event.actor_id, event.subject_id, event.facts) for event in told] == [
-        (owner.pk, owner.pk, {"before": without, "after": "all"}),
-        (owner.pk, owner.pk, {"before": "all", "after": without}),
+        (owner.pk, owner.pk, {"before": "none", "after": name}),
+        (owner.pk, owner.pk, {"before": name, "after": "none"}),
     ]
 
 

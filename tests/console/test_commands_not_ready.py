@@ -24,6 +24,7 @@ ON_A_DATABASE = {
     "import_members": ["people.csv", "--account=1234567", "--by=new@new.example"],
     "lift_restriction": ["1234567"],
     "load_demo": [],
+    "report_leaked_keys": ["/dev/null"],
     "reset_second_factor": ["--email=new@new.example"],
     "rotate_keys": [],
     "send_mail": [],

@@ -8,18 +8,23 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from accounts import notifications
-from accounts.models import Event, Mail
+from accounts.models import Event, Mail, Member
 from accounts.origin import COMMAND_LINE
 from console import hourly
 from console.hourly import HourlyApplication
 from keys.models import PlatformKey
 from keys.platform import lifecycle
 from keys.platform.lifecycle import Description
-from tests.keys.platform_keys import make
+from tests.trees import make_platform_key
 
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
+
+
+def make(holder: Member, *, expires: timedelta | None, **fields: bool) -> PlatformKey:
+    """A key that expires so long from now, or did."""
+    return make_platform_key(holder, expires_at=timezone.now() + expires if expires is not None else None, **fields)
 
 
 def tidy(capsys) -> str:
@@ -49,7 +54,7 @@ def test_key_that_gets_another_day_is_told_of_anew(cast, capsys):
     tidy(capsys)
     later = timezone.now() + 5 * DAY
     lifecycle.edit_platform_key(
-        key=key, description=Description("Nightly build", expires_at=later), by=cast["priya"], origin=COMMAND_LINE
+        key=key, description=Description("Key", expires_at=later), by=cast["priya"], origin=COMMAND_LINE
     )
     assert "Told of keys that are about to expire: 1." in tidy(capsys)
 

@@ -9,10 +9,9 @@ from django.utils import timezone
 from accounts.models import Event, Mail
 from accounts.origin import COMMAND_LINE
 from keys.platform import lifecycle
-from tests.keys.platform_keys import make
 from tests.races.racing import assert_sound
 from tests.threads import at_once
-from tests.trees import grow
+from tests.trees import grow, make_platform_key
 
 DAY = timedelta(days=1)
 
@@ -21,11 +20,10 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_several_processes_tell_and_delete_each_key_once():
     (owner,) = grow([])
-    for _ in range(3):
-        make(owner, expires=DAY)
-        make(owner, expires=-100 * DAY)
-    Mail.objects.all().delete()
     now = timezone.now()
+    for _ in range(3):
+        make_platform_key(owner, expires_at=now + DAY)
+        make_platform_key(owner, expires_at=now - 100 * DAY)
     about = {"now": now, "origin": COMMAND_LINE}
     ((*told, deleted, others),) = at_once(
         *[partial(lifecycle.tell_expiring, **about)] * 4, *[partial(lifecycle.delete_expired, **about)] * 2

@@ -1,0 +1,51 @@
+"""Values of IBM Cloud API keys that were found where they should not be: found in a text, and reported one by one."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from accounts.origin import Origin
+from keys import material
+from keys.models import LeakedAction
+from keys.platform import lifecycle
+
+
+class TooManyValues(Exception):
+    """There are more values in the text than may be reported at once; none was."""
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What a report came to: how many different texts had the form of a value, and what was done with the keys."""
+
+    found: int
+    actions: Counter[LeakedAction] = field(default_factory=Counter)
+
+
+def report_all(chunks: Iterable[str], *, source: str, origin: Origin, most: int | None = None) -> Reported:
+    """Report everything in a text that has the form of a value; each report is a transaction of its own.
+
+    Args:
+        chunks: the text, in parts of any length.
+        source: where it was found or who says so, in words, for the event and the mail.
+        origin: of the report.
+        most: how many values there may be. Raises TooManyValues for more, before the first is reported.
+    """
+    values = dict.fromkeys(_values_in(chunks))
+    if most is not None and len(values) > most:
+        raise TooManyValues
+    actions: Counter[LeakedAction] = Counter()
+    for value in values:
+        action = lifecycle.report_leaked(value=value, source=source, origin=origin)
+        if action is not None:
+            actions[action] += 1
+    return Reported(len(values), actions)
+
+
+def _values_in(chunks: Iterable[str]) -> Iterator[str]:
+    """Yield whatever has the form of a value; one that two parts share may come twice."""
+    end = ""
+    for chunk in chunks:
+        text = end + chunk
+        yield from material.platform_values_in(text)
+        end = text[-(material.PLATFORM_LENGTH - 1) :]
