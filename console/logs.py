@@ -14,9 +14,11 @@ from django.views.debug import SafeExceptionReporterFilter
 from accounts.origin import request_id
 
 # Classic values (64 hexadecimal digits), platform values (ktp_), tokens of invitations (kti_) and of password resets
-# (ktr_), Basic credentials, which contain a value, and our cookies.
+# (ktr_), access tokens (three parts, the first of which is JSON), Basic credentials, which contain a value, and our
+# cookies.
 _KEY_SHAPED = re.compile(
-    r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kt[ir]_[0-9a-z_-]{20,}|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
+    r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kt[ir]_[0-9a-z_-]{20,}|\beyJ[0-9a-z_-]{10,}\.[0-9a-z_-]+\.[0-9a-z_-]+"
+    r"|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
 )
 _BLOT = "[redacted]"
 

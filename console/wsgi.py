@@ -1,4 +1,4 @@
-"""The WSGI application: verification, SoftLayer clients and reports of leaks answered in front, all else by Django."""
+"""The WSGI application: verification, calls of clients and reports of leaks answered in front, all else by Django."""
 
 import os
 
@@ -12,6 +12,7 @@ from console.hourly import HourlyApplication  # noqa: E402 - likewise
 from console.middleware import ALWAYS  # noqa: E402
 from keys import usage  # noqa: E402 - models exist only after Django has been set up
 from keys.api.application import ApiApplication  # noqa: E402
+from keys.iam.application import IamApplication  # noqa: E402
 from keys.views.leaked import LeakedApplication  # noqa: E402
 from keys.views.verify import VerifyApplication  # noqa: E402
 
@@ -19,4 +20,5 @@ usage.run_in_background()
 outbox.run_in_background()
 import_jobs.run_in_background()
 reported = LeakedApplication(django_application, headers=ALWAYS)
-application = HourlyApplication(VerifyApplication(ApiApplication(reported, headers=ALWAYS)))
+called = ApiApplication(IamApplication(reported, headers=ALWAYS), headers=ALWAYS)
+application = HourlyApplication(VerifyApplication(called))

@@ -162,7 +162,8 @@ class PlatformKey(models.Model):
     def revision(self) -> str:
         """A text that is another one as soon as anything differs that users decide about the key."""
         said = (
-            self.uuid, self.name, self.description, self.expires_at, self.leaked_action, self.is_enabled, self.is_locked,
+            self.uuid, self.name, self.description, self.expires_at, self.leaked_action, self.is_enabled,
+            self.is_locked,
         )  # fmt: skip
         return hashlib.sha256(repr(tuple(map(str, said))).encode()).hexdigest()[:32]
 

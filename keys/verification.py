@@ -155,25 +155,34 @@ def verify_platform(secret: str, address: str | None) -> Verdict:
     row = _find(_platform(len(digests)), tuple(digests.values()))
     if row is None:
         return _UNKNOWN
-    (key_id, uuid, name, digest, ring_key_id, is_enabled, expires_at, user_addresses, member_id, status, api_username,
-     account_id, account_addresses, email, is_frozen) = row  # fmt: skip
-    is_expired = expires_at is not None and expires_at <= _now()
-    passes_user = stored(user_addresses or "").allows(address)
-    passes_account = stored(account_addresses).allows(address)
+    *_, digest, ring_key_id = row
     if not hmac.compare_digest(digests.get(ring_key_id, _NO_DIGEST), digest):
         return _UNKNOWN  # the row names another master key than its digest was made with
+    return _judged(row, address, _moved(digests, ring_key_id))
+
+
+def verify_key(uuid: UUID, address: str | None) -> Verdict:
+    """Decide the same for an IBM Cloud API key whose value was presented before: for an access token."""
+    row = _find(_platform_numbered(), (uuid.hex,))
+    return _UNKNOWN if row is None else _judged(row, address, None)
+
+
+def _judged(row: tuple[Any, ...], address: str | None, moved: usage.Moved | None) -> PlatformVerdict:
+    """Return the verdict on the IBM Cloud API key of a row, and note it. All conditions are evaluated."""
+    (key_id, uuid, name, is_enabled, expires_at, user_addresses, member_id, status, api_username,
+     account_id, account_addresses, email, is_frozen, _, _) = row  # fmt: skip
     failing = {
-        Reason.EXPIRED: is_expired,
+        Reason.EXPIRED: expires_at is not None and expires_at <= _now(),
         Reason.DISABLED: not is_enabled,
         Reason.STATUS: status not in _CALLING,
         Reason.FROZEN: is_frozen,
-        Reason.USER_ADDRESS: not passes_user,
-        Reason.ACCOUNT_ADDRESS: not passes_account,
+        Reason.USER_ADDRESS: not stored(user_addresses or "").allows(address),
+        Reason.ACCOUNT_ADDRESS: not stored(account_addresses).allows(address),
     }
     reason = next((reason for reason, fails in failing.items() if fails), None)
     verdict = PlatformVerdict(reason, key_id, member_id, account_id, api_username, email, uuid, name)
     if reason is None:
-        usage.collector.accepted(uuid, address, _moved(digests, ring_key_id))
+        usage.collector.accepted(uuid, address, moved)
     else:
         note_refused(verdict, reason.value, address)
     return verdict
@@ -325,19 +334,30 @@ def _classic() -> _Question:
 @cache
 def _platform(digests: int) -> _Question:
     """Return the question for the IBM Cloud API key with one of so many digests: one for each master key."""
+    keys = PlatformKey.objects.filter(digest__in=[bytes([number]) for number in range(digests)])
+    return _of_platform(f"keytree_verify_platform_{digests}", keys, values=digests, send=_bytea)
+
+
+@cache
+def _platform_numbered() -> _Question:
+    """Return the question for the IBM Cloud API key with a UUID."""
+    keys = PlatformKey.objects.filter(uuid=UUID(int=0))
+    return _of_platform("keytree_verify_key", keys, values=1, send=str.encode)
+
+
+def _of_platform(name: str, keys: QuerySet[PlatformKey], *, values: int, send: Callable[[Any], bytes]) -> _Question:
     kept = KeptRestriction.objects.filter(holder_id=OuterRef("holder_id")).values("allowed_addresses")
-    keys = PlatformKey.objects.filter(digest__in=[bytes([number]) for number in range(digests)]).values_list(
-        "id", "uuid", "name", "digest", "ring_key_id", "is_enabled", "expires_at",
+    rows = keys.values_list(
+        "id", "uuid", "name", "is_enabled", "expires_at",
         Coalesce("holder__classic_key__allowed_addresses", Subquery(kept)), "holder_id", "holder__status",
         "holder__api_username", "account_id", "account__allowed_addresses", "holder__user__email",
-        hierarchy.frozen("holder__path"),
+        hierarchy.frozen("holder__path"), "digest", "ring_key_id",
     )  # fmt: skip
     readers = (
-        _number, bytes.hex, bytes.decode, bytes, bytes.decode, any, _moment, _text, _number, bytes.decode,
-        bytes.decode, _number, bytes.decode, bytes.decode, any,
+        _number, bytes.hex, bytes.decode, any, _moment, _text, _number, bytes.decode, bytes.decode,
+        _number, bytes.decode, bytes.decode, any, bytes, bytes.decode,
     )  # fmt: skip
-    name = f"keytree_verify_platform_{digests}"
-    return _Question(name, keys, values=digests, send=_bytea, readers=readers)
+    return _Question(name, rows, values=values, send=send, readers=readers)
 
 
 def _bytea(value: bytes) -> bytes:

@@ -60,6 +60,12 @@ def credentials(header: str) -> tuple[str, str] | None:
     return (username, password) if colon else None
 
 
+def bearer(header: str) -> str | None:
+    """Return the access token of a Bearer header; none for any other text. *Source:* RFC 6750, section 2.1."""
+    scheme, _, token = header.partition(" ")
+    return token.strip(" ") if scheme.lower() == "bearer" and len(header) <= _LONGEST_HEADER else None
+
+
 def may_carry_credentials(environ: Environ) -> bool:
     """Whether the key came in a permissible way: by https, from a declared proxy, or from this machine.
 

@@ -11,13 +11,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from django.core.signals import request_finished, request_started
 from django.db import InterfaceError, OperationalError
 
-from accounts import queries
 from accounts.origin import Origin, begin
-from accounts.policy import may_work, reason_without_work
-from keys import sent, verification, wsgi
+from keys import access_tokens, callers, sent, verification, wsgi
 from keys.api import answers
-from keys.api.calls import Answer, Call, Caller, Credentials
-from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated
+from keys.api.calls import Answer, Call, Caller, Credentials, Token
+from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated, TokenExpired
 from keys.api.rest import REST
 from keys.api.transport import Request, Transport
 from keys.api.xmlrpc import XMLRPC
@@ -29,8 +27,6 @@ _TRANSPORTS = {"/rest": REST, "/xmlrpc": XMLRPC}
 _VERSIONS = ("v3", "v3.1")
 #: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
 _BLOCK = 64 * 1024
-#: Why a call with a key that works elsewhere is refused, in the words of the activity log.
-_NO_WORK = "a SoftLayer client called, but the user's status allows nothing in the account"
 
 
 class _Unavailable(Fault):
@@ -110,19 +106,24 @@ class ApiApplication:
         return self._answer(asked.call(), caller)
 
 
-def _caller(credentials: Credentials, origin: Origin) -> Caller:
+def _caller(credentials: Credentials | Token, origin: Origin) -> Caller:
     """Return who calls, with all that policies ask of them; two queries.
 
-    Raises NotAuthenticated, Denied, and ``verification.Unavailable``.
+    Raises NotAuthenticated, TokenExpired, Denied, and ``verification.Unavailable``.
     """
-    verdict = verification.verify(credentials.username, credentials.value.text, origin.address)
-    member = queries.member_of(verdict.account_id, verdict.member_id) if verdict.accepted else None
-    if member is None:
-        raise NotAuthenticated
-    if not may_work(member):
-        verification.note_refused(verdict, _NO_WORK, origin.address)
-        raise Denied(reason_without_work(member))
-    if isinstance(verdict, verification.PlatformVerdict):
+    try:
+        if isinstance(credentials, Token):
+            verdict = callers.verdict_on_token(credentials.text, origin)
+        else:
+            verdict = verification.verify(credentials.username, credentials.value.text, origin.address)
+        member = callers.member_of(verdict, origin, client="a SoftLayer client")
+    except (callers.Refused, access_tokens.NotGenuine) as error:
+        raise NotAuthenticated from error
+    except access_tokens.TokenExpired as error:
+        raise TokenExpired from error
+    except callers.NoWork as error:
+        raise Denied(str(error)) from error
+    if isinstance(credentials, Token) or isinstance(verdict, verification.PlatformVerdict):
         return Caller(member, None, None, origin)  # both are of classic keys alone
     return Caller(member, verdict.key_id, credentials.value, origin)
 

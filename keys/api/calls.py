@@ -53,11 +53,18 @@ class Credentials:
 
 
 @dataclass(frozen=True)
+class Token:
+    """What else a call was made with, as presented: an access token of IAM, which is never printed."""
+
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Caller:
     """Who calls: a member whose key was accepted, loaded with all that the policies ask.
 
     Attributes:
-        key_id: of the classic key that the call was made with; none if it was made with an IBM Cloud API key.
+        key_id: of the classic key that the call was made with; none if it was an IBM Cloud API key, or a token.
         value: that classic key's value, as presented.
     """
 

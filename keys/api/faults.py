@@ -41,6 +41,14 @@ class NotAuthenticated(Fault):
         super().__init__(text, code="SoftLayer_Exception", status=401)
 
 
+class TokenExpired(Fault):
+    """The time of an access token is over: clients that compare the code get another one."""
+
+    def __init__(self) -> None:
+        code = "SoftLayer_Exception_Account_Authentication_AccessTokenValidation"
+        super().__init__("The access token has expired.", code=code)
+
+
 class NotFound(Fault):
     """There is no such object, or the caller may not know of it: the same answer for both."""
 

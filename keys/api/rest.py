@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 from keys.api.answers import resolve
 from keys.api.calls import Answer, Call, Value
 from keys.api.faults import BadCall, Fault, NotFound, shown
-from keys.api.transport import Asked, Request, Transport, basic_credentials
+from keys.api.transport import Asked, Request, Transport, header_credentials
 from keys.sent import MOST_DIGITS, check_text, from_json
 
 #: Service, id and method.
@@ -34,7 +34,7 @@ def _read(request: Request) -> Asked:
     """Return what a request asks for. Raises Fault."""
     if not 1 <= len(request.parts) <= _MOST_PARTS:
         raise Fault("There is nothing at this address: it is …/rest/v3.1/SERVICE/ID/METHOD.json.", status=404)
-    return Asked(basic_credentials(request), partial(_call, request))
+    return Asked(header_credentials(request), partial(_call, request))
 
 
 def _call(request: Request) -> Call:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from keys import wsgi
-from keys.api.calls import Answer, Call, Credentials
+from keys.api.calls import Answer, Call, Credentials, Token
 from keys.api.faults import Fault, NotAuthenticated
 
 
@@ -30,7 +30,7 @@ class Asked:
         call: reads the rest of it, once they were accepted; raises Fault.
     """
 
-    credentials: Credentials
+    credentials: Credentials | Token
     call: Callable[[], Call]
 
 
@@ -54,11 +54,14 @@ class Transport:
     fault: Callable[[Fault], str]
 
 
-def basic_credentials(request: Request) -> Credentials:
-    """Return the pair in the header of a request. Raises NotAuthenticated."""
+def header_credentials(request: Request) -> Credentials | Token:
+    """Return the pair, or the token, in the header of a request. Raises NotAuthenticated."""
     header = request.environ.get("HTTP_AUTHORIZATION", "")
     if not header:
         raise NotAuthenticated("No valid authentication headers found.")
+    token = wsgi.bearer(header)
+    if token is not None:
+        return Token(token)
     pair = wsgi.credentials(header)
     if pair is None:
         raise NotAuthenticated

@@ -20,7 +20,7 @@ from defusedxml.expatreader import DefusedExpatParser
 
 from keys.api.calls import Answer, Call, Credentials, Value
 from keys.api.faults import BadCall, Fault, NotAuthenticated
-from keys.api.transport import Asked, Request, Transport, basic_credentials
+from keys.api.transport import Asked, Request, Transport, header_credentials
 from keys.sent import MOST_DIGITS, MOST_LEVELS, MOST_VALUES
 
 
@@ -57,7 +57,7 @@ def _read(request: Request) -> Asked:
     if not isinstance(headers, dict):
         raise _BadHeaders
     presented = headers.get("authenticate")
-    credentials = basic_credentials(request) if presented is None else _credentials(presented)
+    credentials = header_credentials(request) if presented is None else _credentials(presented)
     return Asked(credentials, partial(_call, request.parts[0], method, headers, arguments[1:]))
 
 

@@ -123,20 +123,22 @@ def count_of_user(user_id: int) -> int:
 
 def my_keys(viewer: Member, asked: ListRequest) -> Listing[PlatformKey]:
     """Return the list of the keys of ``viewer`` in this account, searched and sorted as asked."""
-    return _listed(_of_holder, viewer.pk, asked)
+    return _listed(of_holder, viewer.pk, asked)
 
 
 def all_keys(viewer: Member, asked: ListRequest) -> Listing[PlatformKey]:
     """Return the list of the keys of all users of the account; the caller asks the policy who may see them."""
-    return _listed(_of_account, viewer.account_id, asked)
+    return _listed(of_account, viewer.account_id, asked)
 
 
-def _of_holder(order: Order, holder_id: int) -> Listing[PlatformKey]:
+def of_holder(order: Order, holder_id: int) -> Listing[PlatformKey]:
+    """Return the list of a member's keys; the caller asks the policy who may see them."""
     # Not by the account: SQLite would go through all its keys in their order to find up to twenty.
     return _listing(PlatformKey.objects.filter(holder_id=holder_id), order)
 
 
-def _of_account(order: Order, account_id: int) -> Listing[PlatformKey]:
+def of_account(order: Order, account_id: int) -> Listing[PlatformKey]:
+    """Return the list of the keys of all members of an account, likewise."""
     return replace(_listing(PlatformKey.objects.filter(account_id=account_id), order), complete=_with_owners)
 
 

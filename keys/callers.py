@@ -1,0 +1,39 @@
+"""Who calls an interface for programs: the member whose key or access token was accepted, if they may do anything."""
+
+from accounts import queries
+from accounts.models import Member
+from accounts.origin import Origin
+from accounts.policy import may_work, reason_without_work
+from keys import access_tokens, verification
+from keys.verification import Verdict
+
+
+class Refused(Exception):
+    """The key is refused, for whatever reason."""
+
+
+class NoWork(Exception):
+    """The key works, but its user can do nothing in the account; the text says why, in a sentence for them."""
+
+
+def verdict_on_token(token: str, origin: Origin) -> Verdict:
+    """Return the verdict on the key that an access token was given for; one query.
+
+    Raises ``verification.Unavailable`` and what ``access_tokens.key_of`` raises.
+    """
+    return verification.verify_key(access_tokens.key_of(token), origin.address)
+
+
+def member_of(verdict: Verdict, origin: Origin, *, client: str) -> Member:
+    """Return whose key was accepted, with all that policies ask of them; one query.
+
+    Raises Refused, or NoWork, which is noted for the activity log with what ``client`` says of who called.
+    """
+    member = queries.member_of(verdict.account_id, verdict.member_id) if verdict.accepted else None
+    if member is None:
+        raise Refused
+    if not may_work(member):
+        why = f"{client} called, but the user's status allows nothing in the account"
+        verification.note_refused(verdict, why, origin.address)
+        raise NoWork(reason_without_work(member))
+    return member
