@@ -72,7 +72,7 @@ def _refuse_what_there_is_not(sent: Mapping[str, Any]) -> None:
     if sent.get("apikey") is not None:
         raise BadRequest("apikey: The value of a key is made by Keytree and cannot be chosen.")
     for name in ("store_value", "support_sessions"):
-        if sent.get(name) not in {None, False}:
+        if sent.get(name) is not None and sent[name] is not False:
             raise BadRequest(f"{name}: There is no such thing here; leave it out.")
 
 

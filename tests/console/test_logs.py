@@ -15,6 +15,7 @@ pytestmark = pytest.mark.sqlite_only
 CLASSIC = "0123456789abcdef" * 4
 PLATFORM = "ktp_" + "aB3" * 16
 TOKEN = "aB3-_" * 8  # of an invitation, or of a link for another password
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjB9.c2lnbmF0dXJl-_"
 SIGNS = "ab+/_-" * 4 + "=="
 BASIC = base64.b64encode(f"1234567_olivia@acme.example:{CLASSIC}".encode()).decode()
 
@@ -46,13 +47,14 @@ def log():
         f"Cookie: __Host-keytree_csrf={CLASSIC[:32]}; a=b",
         f"GET /invitations/kti_{TOKEN}",
         f"GET /reset/ktr_{TOKEN}",
+        f"Authorization: Bearer {JWT}",
     ],
 )
 def test_redact_blots_out_what_looks_like_a_key(secret: str) -> None:
     blotted = redact(f"before {secret} after")
     assert "[redacted]" in blotted
     assert blotted.startswith("before ")
-    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32], TOKEN, SIGNS[2:]):
+    for part in (CLASSIC, CLASSIC.upper(), PLATFORM, BASIC, CLASSIC[:32], TOKEN, SIGNS[2:], JWT):
         assert part not in blotted
 
 

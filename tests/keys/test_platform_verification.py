@@ -5,6 +5,7 @@ import random
 import string
 from datetime import timedelta
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from django.utils import timezone
@@ -16,7 +17,7 @@ from keys import lifecycle, material, verification
 from keys.models import ClassicKey, KeptRestriction, PlatformKey
 from keys.platform.lifecycle import delete_platform_key, report_leaked, switch_platform_key
 from keys.platform.policy import PlatformAction
-from keys.verification import PlatformVerdict, Reason, verify
+from keys.verification import PlatformVerdict, Reason, verify, verify_key
 from tests.conftest import ACME
 
 HERE, ELSEWHERE = "17.5.7.8", "203.0.113.9"
@@ -58,6 +59,7 @@ def test_verify_any_combination_agrees_with_rule(cast, platform_key_of, status, 
                 )
                 told = (of_user, of_account, expiry, is_enabled, address)
                 assert verify("apikey", value, address).accepted is expected, told
+                assert verify_key(key.uuid, address) == verify("apikey", value, address), told
 
 
 def test_verify_accepted_is_a_call_of_the_user_in_the_account_of_the_key(cast, platform_key_of):
@@ -197,6 +199,18 @@ def test_verify_asks_once(cast, platform_key_of, monkeypatch):
 
 
 # --- At once ----------------------------------------------------------------------------------------------------------
+
+
+def test_verify_key_without_its_value_is_the_same_and_none_for_nobodys(cast, platform_key_of, origin, monkeypatch):
+    key, value = platform_key_of("priya")
+    asked = []
+    ask = verification._ask
+    monkeypatch.setattr(verification, "_ask", lambda *arguments: asked.append(arguments) or ask(*arguments))
+    assert verify_key(key.uuid, HERE) == verify("apikey", value, HERE)
+    assert len(asked) == 2
+    assert verify_key(uuid4(), HERE) == verification._UNKNOWN
+    delete_platform_key(key=key, by=cast["priya"], origin=origin)
+    assert verify_key(key.uuid, HERE) == verification._UNKNOWN
 
 
 def test_verify_changed_by_its_holder_takes_effect_at_once(cast, platform_key_of, origin):

@@ -221,6 +221,16 @@ def send(
     **environ: Any,
 ) -> Reply:
     """Send a request as a server does, and return the answer, having looked at what every answer must have."""
+    request = request_of(verb, address, body, headers=headers, **environ)
+    return looked_at(
+        verb, request["SCRIPT_NAME"] + address.partition("?")[0], Reply(*whole_answer(application, request))
+    )
+
+
+def request_of(
+    verb: str, address: str, body: bytes | str = b"", *, headers: Mapping[str, str] | None = None, **environ: Any
+) -> dict[str, Any]:
+    """Return a request as a server hands it to an application."""
     path, _, query = address.partition("?")
     body = body.encode() if isinstance(body, str) else body
     request: dict[str, Any] = {
@@ -237,6 +247,11 @@ def send(
     setup_testing_defaults(request)
     if "HTTP_CONTENT_TYPE" in request:  # which servers put where no other header is
         request["CONTENT_TYPE"] = request.pop("HTTP_CONTENT_TYPE")
+    return request
+
+
+def whole_answer(application: WSGIApplication, request: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body that an application answers, which must keep to the protocol."""
     started: list[Any] = []
     with connection_kept():
         answer = validator(application)(request, lambda *said: started.append(said) or io.BytesIO().write)
@@ -245,7 +260,7 @@ def send(
         finally:
             answer.close()
     ((line, told),) = started
-    return looked_at(verb, request["SCRIPT_NAME"] + path, Reply(int(line.split()[0]), dict(told), sent))
+    return int(line.split()[0]), dict(told), sent
 
 
 @dataclass(repr=False)
