@@ -21,4 +21,4 @@ outbox.run_in_background()
 import_jobs.run_in_background()
 reported = LeakedApplication(django_application, headers=ALWAYS)
 called = ApiApplication(IamApplication(reported, headers=ALWAYS), headers=ALWAYS)
-application = HourlyApplication(VerifyApplication(called))
+application = VerifyApplication(HourlyApplication(called))  # a verification waits for nothing else
