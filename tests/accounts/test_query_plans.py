@@ -4,15 +4,19 @@ Nothing here is timed: the database says itself which way it takes, and takes it
 """
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import audit, importing, member_files, outbox
+from accounts.listing import Cursor
 from accounts.models import Event, Member
 from tests.conftest import BOREALIS
+from tests.trees import make_platform_key
 from tests.visitors import visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -138,3 +142,47 @@ def test_links_for_another_password_are_found_without_the_other_mails(cast):
         cursor.execute(f"EXPLAIN QUERY PLAN {first}")
         steps = [step for *_, step in cursor.fetchall()]
     assert [step for step in steps if "accounts_mail " in step and "(reset_id>?)" not in step] == []
+
+
+def steps_of_platform_keys(viewer: Member, address: str) -> list[str]:
+    """The steps by which the keys of a page, their count and those of its viewer are found."""
+    asked = []
+
+    def keep(execute, sql, params, many, context):
+        if "keys_platformkey" in sql:
+            asked.append((sql, params))
+        return execute(sql, params, many, context)
+
+    client = visitor(viewer)
+    with connection.execute_wrapper(keep):
+        assert client.get(address).status_code == 200
+    assert len(asked) == 3
+    with connection.cursor() as cursor:
+        steps = []
+        for sql, params in asked:
+            cursor.execute(f"EXPLAIN QUERY PLAN {sql}", params)
+            steps += [step for *_, step in cursor.fetchall() if "keys_platformkey " in step or "TEMP B-TREE" in step]
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("sort", "index"), [("name", "by_name"), ("-name", "by_name"), ("created", "by_date"), ("-created", "by_date")]
+)
+def test_keys_of_all_users_are_read_in_the_order_of_an_index(cast, sort, index):
+    for _ in range(3):
+        make_platform_key(cast["priya"])
+    before_all = ("z" if sort[0] == "-" else "a", timezone.now() - timedelta(days=0 if sort[0] == "-" else 1))
+    at = Cursor(before_all["created" in sort], 1, number=2).encode()
+    for place in ("", f"&at={at}"):
+        steps = steps_of_platform_keys(cast["olivia"], f"/iam/apikeys?view=all&sort={sort}{place}")
+        assert [step for step in steps if "TEMP" in step] == []
+        by_index = [step for step in steps if f"platform_key_{index}_idx (account_id=?" in step]
+        assert len(by_index) == 2, steps  # of the count and of the page
+
+
+def test_ones_own_keys_are_found_by_their_holder(cast):
+    """By the account SQLite would go through the keys of all its users."""
+    make_platform_key(cast["priya"])
+    steps = steps_of_platform_keys(cast["priya"], "/iam/apikeys?view=my")
+    assert [step for step in steps if "(account_id=?" in step] == []
+    assert len([step for step in steps if "(holder_id=?)" in step]) == 2, steps

@@ -19,6 +19,7 @@ from accounts.listing import Cursor
 from accounts.models import Event, Session
 from keys import queries as key_queries
 from tests.bad_input.sending import NASTY, each_nasty, text_of
+from tests.trees import make_platform_key
 from tests.visitors import noting_writes, visitor
 
 pytestmark = pytest.mark.django_db
@@ -29,6 +30,10 @@ pytestmark = pytest.mark.django_db
 LISTS = {
     "/iam/apikeys": ("q", "sort", "view", "per_page", "at", "used", "restriction", "branch", "nonsense"),
     "/iam/apikeys/classic.csv": ("q", "sort", "branch"),
+    "/iam/apikeys?view=my": ("q", "sort", "per_page", "at"),
+    "/iam/apikeys?view=all": ("q", "sort", "per_page", "at"),
+    "/iam/apikeys/my.csv": ("q", "sort"),
+    "/iam/apikeys/all.csv": ("q", "sort"),
     "/iam/inactive": ("q", "status", "sort", "per_page", "at", "tab", "as_of"),
     "/iam/inactive?tab=keys": ("q", "restriction", "sort", "at", "as_of"),
     "/iam/inactive.csv": ("q", "status", "restriction", "tab", "as_of"),
@@ -71,9 +76,10 @@ def test_parameter_of_a_list_is_understood_or_ignored(nasty, cast):
 @pytest.mark.parametrize("nasty", NASTY)
 def test_search_is_shown_as_it_was_typed(nasty, cast):
     """Cut to two hundred characters, without NUL, and escaped."""
+    make_platform_key(cast["olivia"])
     client = visitor(cast["olivia"])
-    for address in ("/iam/apikeys", "/iam/users", "/iam/activity"):
-        page = text_of(client.get(f"{address}?q={quote(NASTY[nasty][:4_000], safe='')}"))
+    for address in ("/iam/apikeys?", "/iam/apikeys?view=all&", "/iam/users?", "/iam/activity?"):
+        page = text_of(client.get(f"{address}q={quote(NASTY[nasty][:4_000], safe='')}"))
         shown = unescape(re.search(r'<input id="q" [^>]*value="([^"]*)"', page)[1])
         typed = NASTY[nasty][:4_000].decode(errors="replace").replace("\0", "").strip()[:200]
         assert shown.replace("\r\n", "\n") == typed.replace("\r\n", "\n")
@@ -174,7 +180,7 @@ CURSORS = (
 
 
 PAGED = (
-    "/iam/apikeys?", "/iam/users?", "/iam/apikeys?sort=created_by&", "/iam/users?view=hierarchy&",
+    "/iam/apikeys?", "/iam/users?", "/iam/apikeys?sort=created_by&", "/iam/apikeys?view=all&", "/iam/users?view=hierarchy&",
     "/iam/inactive?tab=keys&", "/iam/activity?",
 )  # fmt: skip
 

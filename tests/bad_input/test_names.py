@@ -54,7 +54,14 @@ def test_names_have_single_spaces_and_are_typed_as_they_are_seen():
     assert shown_name("Anna Lee") != shown_name("Annalee")
 
 
-VIEWS_OF = {"accounts:user": ("", "?tab=manage"), "accounts:users": ("", "?view=hierarchy", "?view=picture")}
+VIEWS_OF = {
+    "accounts:user": ("", "?tab=manage"),
+    "accounts:users": ("", "?view=hierarchy", "?view=picture"),
+    "keys:classic-list": ("", "?view=my", "?view=all"),
+}
+FILES = (
+    "/iam/apikeys/classic.csv", "/iam/apikeys/all.csv", "/iam/users.csv", "/iam/inactive.csv", "/iam/activity.csv",
+)  # fmt: skip
 
 
 @pytest.mark.sqlite_only
@@ -77,10 +84,7 @@ def test_names_are_escaped_on_every_page(named):
         for found in ([*markup, next(turns), next(turns)] if pattern.pattern.converters else numbers[:1])
     ]
     for route, found in asked:
-        for query in {
-            "accounts:user": ("", "?tab=manage"),
-            "accounts:users": ("", "?view=hierarchy", "?view=picture"),
-        }.get(route, ("",)):
+        for query in VIEWS_OF.get(route, ("",)):
             response = client.get(address_of(route, found) + query)
             if response.status_code != 200 or "text/html" not in response["Content-Type"]:
                 body_of(response)
@@ -94,9 +98,7 @@ def test_names_are_escaped_on_every_page(named):
     assert pages > 80
 
 
-@pytest.mark.parametrize(
-    "path", ["/iam/apikeys/classic.csv", "/iam/users.csv", "/iam/inactive.csv", "/iam/activity.csv"]
-)
+@pytest.mark.parametrize("path", FILES)
 def test_names_are_harmless_in_files(path, named):
     response = visitor(named[0]).get(path)
     assert response["Content-Type"] == "text/csv; charset=utf-8"
@@ -110,9 +112,7 @@ def test_names_are_harmless_in_files(path, named):
         assert any(cell.startswith(f"'{formula}") for cell in cells), formula
 
 
-@pytest.mark.parametrize(
-    "path", ["/iam/apikeys/classic.csv", "/iam/users.csv", "/iam/inactive.csv", "/iam/activity.csv"]
-)
+@pytest.mark.parametrize("path", FILES)
 def test_names_are_harmless_in_files_that_are_parted_by_semicolons(path, named):
     """As Excel does in most of Europe with every file, whatever its cells are parted by."""
     text = text_of(visitor(named[0]).get(path))

@@ -22,6 +22,7 @@ def test_database_away_at_any_statement_of_a_request_is_answered_with_503(writes
     for who, path, fields in [
         (None, "/login", password),
         (noor, "/iam/apikeys", None),
+        (noor, "/iam/apikeys?view=my", None),
         (noor, "/iam/users", None),
         (noor, "/iam/activity", None),
         (noor, f"/iam/users/{noor.pk}/classic_key", {}),

@@ -74,6 +74,8 @@ def starting_points() -> Iterator[str]:
     for query in ({"sort": "created_by"}, {"sort": "-created"}, {"q": "a"}, {"per_page": 10}, {"q": "nothing like it"}):
         yield "/iam/apikeys?" + urlencode(query)
         yield "/iam/apikeys/classic.csv?" + urlencode(query)
+    for view in ("my", "all"):
+        yield f"/iam/apikeys?view={view}"
     for action in ("classic_key.created", "classic_key.shown", "classic_key.downloaded", "classic_key.call_refused"):
         yield "/iam/activity?" + urlencode({"action": action})
         yield "/iam/activity.csv?" + urlencode({"action": action})
