@@ -49,7 +49,8 @@ def _platform_key_row(row: PlatformKeyRow, made_at: datetime, *, is_all: bool) -
     return f"""
             <tr>
               <td data-label="Status">{status}</td>
-              <td data-label="Name" class="break"><bdi>{escape(row.name)}</bdi>{key_tags(row)}</td>{_owner(row) if is_all else ""}
+              <td data-label="Name" class="break"><bdi>{escape(row.name)}</bdi>{key_tags(row)}</td>
+              {_owner(row) if is_all else ""}
               <td data-label="Description" class="break">{escape(row.description)}</td>
               <td data-label="Date created" class="nowrap">{when(row.created_at)}</td>
               <td data-label="Expires" class="nowrap">{_last_day(row.last_day)}</td>
@@ -71,8 +72,7 @@ def _owner(row: PlatformKeyRow) -> str:
     name = f"<bdi>{escape(row.owner)}</bdi>"
     linked = f'<a href="{escape(row.owner_url)}">{name}</a>' if row.owner_url else name
     is_own = ' <span class="tag tag--blue">self</span>' if row.is_own else ""
-    return f"""
-              <td data-label="Owner" class="break">{linked}{is_own}</td>"""
+    return f'<td data-label="Owner" class="break">{linked}{is_own}</td>'
 
 
 def _last_day(day: date | None) -> str:

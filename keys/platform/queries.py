@@ -48,6 +48,7 @@ _AS_MANY_AS_THERE_CAN_BE = (
     f"You have {MOST_PLATFORM_KEYS} IBM Cloud API keys in all your accounts together, which is as many as there can "
     "be. Delete one to create another."
 )
+_WORDS = {True: "Yes", False: "No"}
 _UNREAD = ("digest", "search_text")  # by no page
 
 
@@ -143,9 +144,7 @@ def of_account(order: Order, account_id: int) -> Listing[PlatformKey]:
 
 
 def _listing(rows: QuerySet[PlatformKey], order: Order) -> Listing[PlatformKey]:
-    return Listing(
-        model=PlatformKey, rows=lambda: rows, order=order, branch_path=None, path_field="", complete=_plain
-    )
+    return Listing(model=PlatformKey, rows=lambda: rows, order=order, branch_path=None, path_field="", complete=_plain)
 
 
 def _listed(make: Callable[[Order, int], Listing[PlatformKey]], value: int, asked: ListRequest) -> Listing[PlatformKey]:
@@ -213,14 +212,10 @@ def csv_rows(listing: Listing[PlatformKey]) -> Iterator[list[object]]:
     for key in replace(listing, complete=_with_owners).everything():
         yield [
             key.holder.name, key.holder.user.email, key.name, key.description, formats.iso(key.created_at),
-            _moment(key.expires_at), _yes_or_no(key.is_enabled), _yes_or_no(key.is_locked), _moment(key.leaked_at),
+            _moment(key.expires_at), _WORDS[key.is_enabled], _WORDS[key.is_locked], _moment(key.leaked_at),
             _moment(key.last_used_at), key.last_used_from,
         ]  # fmt: skip
 
 
 def _moment(at: datetime | None) -> str:
     return formats.iso(at) if at else ""
-
-
-def _yes_or_no(is_so: bool) -> str:
-    return "Yes" if is_so else "No"

@@ -180,8 +180,8 @@ CURSORS = (
 
 
 PAGED = (
-    "/iam/apikeys?", "/iam/users?", "/iam/apikeys?sort=created_by&", "/iam/apikeys?view=all&", "/iam/users?view=hierarchy&",
-    "/iam/inactive?tab=keys&", "/iam/activity?",
+    "/iam/apikeys?", "/iam/users?", "/iam/apikeys?sort=created_by&", "/iam/apikeys?view=all&",
+    "/iam/users?view=hierarchy&", "/iam/inactive?tab=keys&", "/iam/activity?",
 )  # fmt: skip
 
 

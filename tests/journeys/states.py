@@ -70,7 +70,9 @@ STATES = (
     # IBM Cloud API keys.
     State("IBM Cloud keys", "marcus", MY_KEYS, before=platform_keys.GIVE),
     State("IBM Cloud keys, menu", "marcus", MY_KEYS, acts.menu("build server"), before=platform_keys.GIVE),
-    State("IBM Cloud keys, menu of a locked one", "marcus", MY_KEYS, acts.menu("Deployment"), before=platform_keys.GIVE),
+    State(
+        "IBM Cloud keys, menu of a locked one", "marcus", MY_KEYS, acts.menu("Deployment"), before=platform_keys.GIVE
+    ),
     State("IBM Cloud keys, nothing matches", "marcus", f"{MY_KEYS}&q=zzz"),
     State("IBM Cloud keys, none", "sam", MY_KEYS, before=platform_keys.FORGET),
     State("IBM Cloud keys, creation restricted", "sam", MY_KEYS, before=platform_keys.RESTRICT_CREATION),

@@ -33,7 +33,9 @@ def rows_of(body: str) -> dict[str, str]:
 
 def cell(row: str, label: str) -> str:
     """What a cell says, without its markup."""
-    return " ".join(re.sub("<[^>]+>", " ", re.search(rf'data-label="{label}"[^>]*>(.*?)</td>', row, re.DOTALL)[1]).split())
+    return " ".join(
+        re.sub("<[^>]+>", " ", re.search(rf'data-label="{label}"[^>]*>(.*?)</td>', row, re.DOTALL)[1]).split()
+    )
 
 
 def menu_of(row: str) -> list[str]:
@@ -116,15 +118,17 @@ def test_columns_stand_in_their_order(cast):
     make_platform_key(cast["olivia"])
     for path, owner in ((MINE, []), (ALL, ["Owner"])):
         head = page(visitor(cast["olivia"]).get(path)).partition("<thead>")[2].partition("</thead>")[0]
-        assert [" ".join(re.sub("<[^>]+>", " ", th).split()) for th in re.findall(r"<th .*?</th>", head, re.DOTALL)] == [
+        columns = re.findall(r"<th .*?</th>", head, re.DOTALL)
+        assert [" ".join(re.sub("<[^>]+>", " ", column).split()) for column in columns] == [
             "Status", "Name", *owner, "Description", "Date created", "Expires", "Enabled", "Last used", "Actions",
         ]  # fmt: skip
 
 
 def test_row_says_what_the_key_is(cast):
     make_platform_key(
-        cast["priya"], "Backup", description="Writes <b>backups</b>", created_at=datetime(2026, 3, 14, 4, 54, tzinfo=UTC),
-        expires_at=datetime(2100, 1, 1, tzinfo=UTC), last_used_at=timezone.now() - timedelta(hours=3),
+        cast["priya"], "Backup", description="Writes <b>backups</b>",
+        created_at=datetime(2026, 3, 14, 4, 54, tzinfo=UTC), expires_at=datetime(2100, 1, 1, tzinfo=UTC),
+        last_used_at=timezone.now() - timedelta(hours=3),
     )  # fmt: skip
     client = visitor(cast["olivia"])
     assert "Writes &lt;b&gt;backups&lt;/b&gt;" in client.get(ALL).content.decode()
@@ -176,7 +180,9 @@ STATES = {
     "leaked": (
         {"leaked_at": PAST, "is_enabled": False}, "Unlocked", "Leaked", "No", ["Edit", "Lock", "Delete"], "enable",
     ),
-    "leaked and expired": ({"leaked_at": PAST, "expires_at": PAST}, "Unlocked", "Leaked Expired", "Yes", ["Lock", "Delete"], ""),
+    "leaked and expired": (
+        {"leaked_at": PAST, "expires_at": PAST}, "Unlocked", "Leaked Expired", "Yes", ["Lock", "Delete"], "",
+    ),
 }  # fmt: skip
 
 
@@ -195,7 +201,9 @@ def test_status_tags_switch_and_menu_are_those_of_the_keys_state(cast, state, wh
     assert re.findall(r'<span class="(tag[^"]*)"', row.partition('data-label="Owner"')[0]) == ["tag tag--red"] * len(
         tags.split()
     )
-    switches = re.findall(r'role="switch" aria-checked="(\w+)" aria-label="([^"]*)" form="switch-form" formaction="([^"]*)"', row)
+    switches = re.findall(
+        r'role="switch" aria-checked="(\w+)" aria-label="([^"]*)" form="switch-form" formaction="([^"]*)"', row
+    )
     url, is_on = f"{KEYS}/platform/{key.pk}/{switched_by}", "true" if key.is_enabled else "false"
     assert switches == ([(is_on, "Enabled: Tested", url)] if switched_by else [])
     assert 'aria-label="Actions for Tested"' in row
@@ -235,13 +243,16 @@ def test_lists_are_sorted_by_name_without_regard_to_case_and_by_date(cast):
         client = visitor(cast[who])
         by_name, by_date = ["Alpha", "beta", "Delta", "gamma"], ["beta", "Alpha", "gamma", "Delta"]
         for sort, expected in (
-            ("", by_name), ("name", by_name), ("-name", by_name[::-1]), ("created", by_date), ("-created", by_date[::-1]),
-            ("created_by", by_name),
+            ("", by_name), ("name", by_name), ("-name", by_name[::-1]), ("created", by_date),
+            ("-created", by_date[::-1]), ("created_by", by_name),
         ):  # fmt: skip
             assert list(rows_of(page(client.get(f"{path}&sort={sort}")))) == expected, sort
         body = page(client.get(path))
         assert body.count("aria-sort=") == 1
-        assert f'<th scope="col" aria-sort="ascending">\n  <a class="table__sort" id="sort-name" href="{path}&sort=-name"' in body
+        assert (
+            f'<th scope="col" aria-sort="ascending">\n  <a class="table__sort" id="sort-name" href="{path}&sort=-name"'
+            in body
+        )
         assert f'id="sort-created" href="{path}&sort=-created"' in body
 
 
@@ -268,8 +279,8 @@ def test_filter_looks_at_name_and_description_and_nothing_else(cast):
     make_platform_key(cast["priya"], "Other")
     client = visitor(cast["olivia"])
     for q, expected in (
-        ("BACKUP", ["Build server", "Nightly Backup"]), ("night back", ["Nightly Backup"]), ("strasse", ["Nightly Backup"]),
-        ("%", []), ("priya", []), ("zzz", []),
+        ("BACKUP", ["Build server", "Nightly Backup"]), ("night back", ["Nightly Backup"]),
+        ("strasse", ["Nightly Backup"]), ("%", []), ("priya", []), ("zzz", []),
     ):  # fmt: skip
         body = page(client.get(ALL, {"view": "all", "q": q}))
         assert list(rows_of(body)) == expected, q
@@ -381,7 +392,13 @@ def test_files_have_the_rows_of_their_view_and_filter(cast):
         "Date created": "2026-03-14T04:54:07Z", "Expires": "2100-01-01T00:00:00Z", "Enabled": "No", "Locked": "Yes",
         "Leaked": "2026-04-01T00:00:00Z", "Last used": "2026-05-01T00:00:00Z", "Last used from": "203.0.113.7",
     }  # fmt: skip
-    assert [zebra[name] for name in ("Expires", "Enabled", "Locked", "Leaked", "Last used")] == ["", "Yes", "No", "", ""]
+    assert [zebra[name] for name in ("Expires", "Enabled", "Locked", "Leaked", "Last used")] == [
+        "",
+        "Yes",
+        "No",
+        "",
+        "",
+    ]
     assert [row["Name"] for row in _file(client, f"{KEYS}/my.csv")] == ["Zebra"]
     assert [row["Name"] for row in _file(client, f"{KEYS}/all.csv?q=zeb")] == ["Zebra"]
     assert [row["Name"] for row in _file(client, f"{KEYS}/all.csv?sort=-name")] == ["Zebra", "'=Backup"]

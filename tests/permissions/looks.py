@@ -57,7 +57,8 @@ def look_at_all_platform_keys(world: World, case: Case, body: str, where: str) -
 def look_at_platform_keys(world: World, body: str, where: str, *, is_listed: bool) -> None:
     rows = table_rows(body)
     assert len(rows) == is_listed, where
-    assert set(re.findall(r"/iam/apikeys/platform/(\d+)/", body)) == ({str(world.platform_id)} if is_listed else set()), where
+    expected = {str(world.platform_id)} if is_listed else set()
+    assert set(re.findall(r"/iam/apikeys/platform/(\d+)/", body)) == expected, where
     assert [menu_of(row) for row in rows] == [["Edit", "Lock", "Delete"]] * is_listed, where
 
 
