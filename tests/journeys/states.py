@@ -2,6 +2,7 @@
 
 from tests.journeys import acts, platform_keys
 from tests.journeys.cast import State
+from tests.journeys.platform_dialogs import STATES as PLATFORM_DIALOGS
 
 KEYS, USERS, ACTIVITY, SETTINGS = "/iam/apikeys", "/iam/users", "/iam/activity", "/iam/settings"
 INACTIVE = "/iam/inactive"
@@ -291,5 +292,10 @@ _ALSO_WITHOUT_SCRIPT = {
     "settings, addresses that lock out",
     "login sessions",
     "activity",
+    "IBM Cloud key, creation, mistakes",
+    "IBM Cloud key, created",
+    "IBM Cloud key, edit, changed meanwhile",
+    "IBM Cloud key, deletion",
 }
-ALL_STATES = (*STATES, *(state.without_script() for state in STATES if state.name in _ALSO_WITHOUT_SCRIPT))
+_WITH_SCRIPT = (*STATES, *PLATFORM_DIALOGS)
+ALL_STATES = (*_WITH_SCRIPT, *(state.without_script() for state in _WITH_SCRIPT if state.name in _ALSO_WITHOUT_SCRIPT))
