@@ -35,6 +35,8 @@ from accounts.models import account
 from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.throttle import Limit
 from keys import branch_review, sent
+from keys.models import DESCRIPTION_LENGTH, MOST_PLATFORM_KEYS
+from keys.platform import forms
 from keys.views import leaked
 
 pytestmark = pytest.mark.sqlite_only
@@ -55,6 +57,8 @@ def in_words(limit: Limit) -> str:
 
 
 LIMITS = {
+    "IBM Cloud API keys of a user, in all accounts": f"{MOST_PLATFORM_KEYS}",
+    "how far away the last day of an IBM Cloud API key is, chosen in the console": f"{forms.MOST_YEARS} years",
     "levels of a tree": f"{MAX_DEPTH}",
     "members in the life of an installation": f"{MAX_MEMBER_ID:,}",
     "users invited at once": (
@@ -97,6 +101,7 @@ TYPED = {
     "patterns of addresses": f"{domains.MOST_PATTERNS} and {domains._LONGEST_TEXT:,} characters at most",
     "reason": f"1 to {names.REASON_LENGTH} characters",
     "name of a person or account": f"1 to {names.NAME_LENGTH} characters",
+    "description of an IBM Cloud API key": f"at most {DESCRIPTION_LENGTH} characters",
     "password, VPN password": f"12 to {MAXIMUM_PASSWORD_LENGTH:,} characters",
     "address restriction": f"{addresses.MAX_CHARACTERS:,} characters and {addresses.MAX_ENTRIES} entries at most",
     "account ID": f"{account.LOWEST_ACCOUNT_ID:,} to {account.HIGHEST_ACCOUNT_ID:,}",
