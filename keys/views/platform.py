@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.contrib import messages
-from django.db.models import Max
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -21,7 +20,7 @@ from accounts.models import Member
 from accounts.names import PLATFORM_USERNAME
 from accounts.requests import MemberRequest, form_or_post
 from keys.models import MOST_PLATFORM_KEYS, PlatformKey
-from keys.platform import lifecycle, policy
+from keys.platform import lifecycle, policy, queries
 from keys.platform.forms import DAY_IS_OVER, EditPlatformKeyForm, NewPlatformKeyForm
 from keys.platform.policy import PlatformAction
 from keys.queries import is_in_use
@@ -30,10 +29,6 @@ from keys.views.classic import NoSuchKey
 #: What takes somebody else's key out of use is done after a proof of identity.
 _PROVED = frozenset({PlatformAction.DISABLE, PlatformAction.DELETE})
 _CREATE, _EDIT = "Create IBM Cloud API key", "Edit IBM Cloud API key"
-_TOO_MANY = (
-    f"You have {MOST_PLATFORM_KEYS} IBM Cloud API keys in all your accounts together, which is as "
-    "many as there can be. Delete one to create another."
-)
 _CREATED_ALREADY = (
     "You sent this form before, and it has created the key. If you do not have its value, delete "
     "the key and create another."
@@ -56,10 +51,10 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
     viewer = request.member
     if member_id != viewer.pk:
         raise Http404
-    behind, mine = _page_behind(request, viewer), PlatformKey.objects.filter(user_id=viewer.user_id)
+    behind = _page_behind(request, viewer)
     form = NewPlatformKeyForm(
         request.POST if request.method == "POST" else None,
-        initial={"newest": mine.aggregate(newest=Max("pk"))["newest"] or 0},
+        initial={"newest": queries.newest_of_user(viewer.user_id)},
     )
     try:
         with refusals_recorded(request, viewer, "create a key"):
@@ -77,13 +72,13 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
                 )
                 return _created(request, key, value.text, behind)
     except lifecycle.TooManyKeys:
-        return _not_now(request, _TOO_MANY, _CREATE, behind)
+        return _not_now(request, queries.AS_MANY_AS_THERE_CAN_BE, _CREATE, behind)
     except lifecycle.CreatedAlready:
         return _not_now(request, _CREATED_ALREADY, _CREATE, behind)
     except lifecycle.ExpiryPassed:
         form.add_error("expires", DAY_IS_OVER)
-    if not form.is_bound and mine.count() >= MOST_PLATFORM_KEYS:
-        return _not_now(request, _TOO_MANY, _CREATE, behind)
+    if not form.is_bound and queries.count_of_user(viewer.user_id) >= MOST_PLATFORM_KEYS:
+        return _not_now(request, queries.AS_MANY_AS_THERE_CAN_BE, _CREATE, behind)
     focus_first_mistake(form)
     return dialog(request, "keys/platform_create.html", _CREATE, behind, form=form)
 

@@ -1,5 +1,6 @@
 """IBM Cloud API keys that are made, changed and deleted at the same moment, and members who leave meanwhile."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from itertools import cycle
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.test import Client
 from django.utils import timezone
 
 from accounts import audit, memberships
@@ -23,6 +25,7 @@ from tests.conftest import ACME, BOREALIS
 from tests.races.racing import actions_about, assert_sound, many_at_once, somebody_waits_for_a_lock
 from tests.threads import at_once, errors
 from tests.trees import make_member, make_platform_key
+from tests.visitors import body_of, visitor
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,6 +87,29 @@ def test_of_25_simultaneous_creates_in_two_accounts_twenty_make_keys_and_five_ar
     of_both = [actions_about(member)[events.CREATED] for member in (noor, noor_of_borealis)]
     assert sum(of_both) == MOST_PLATFORM_KEYS
     assert_events_tell_of(kept)
+    assert_sound()
+
+
+def test_of_25_simultaneous_requests_of_one_form_one_shows_a_key_and_the_others_say_why(noor):
+    """Never a 500, and the next page says what happened and what to do."""
+    session = visitor(noor).cookies
+
+    def press() -> tuple[int, str]:
+        client = Client(raise_request_exception=False)
+        client.cookies = session.copy()
+        sent = {"name": "Build server", "leaked_action": "disable", "newest": "0"}
+        response = client.post(f"/iam/users/{noor.pk}/platform_key", sent)
+        return response.status_code, body_of(response).decode()
+
+    answers = many_at_once(press, CREATES)
+    assert Counter(status for status, _ in answers) == {200: 1, 302: CREATES - 1}
+    (page,) = [body for status, body in answers if status == 200]
+    value = re.search(r"ktp_\w+", page)[0]
+    assert next(material.platform_digests(value))[1] == bytes(PlatformKey.objects.get().digest)
+    client = Client()
+    client.cookies = session.copy()
+    assert b"You sent this form before, and it has created the key." in body_of(client.get("/iam/apikeys?view=my"))
+    assert actions_about(noor)[events.CREATED] == 1
     assert_sound()
 
 
