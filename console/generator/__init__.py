@@ -1,6 +1,6 @@
 """Generates accounts of any size for testing and measuring, with realistic people, tree and keys.
 
-The same seed and arguments give the same account, except for the values and uids of keys. Rows are inserted in batches,
+The same seed and arguments give the same account, except for the values and ids of keys. Rows are inserted in batches,
 parents before children, each batch in a transaction of its own. A million members then need no more memory than a few
 arrays of numbers, nobody waits long for SQLite's write lock, and an interrupted generation leaves a smaller but
 consistent account.
@@ -40,6 +40,7 @@ def generate(
     members: int,
     shape: Shape | str = Shape.REALISTIC,
     keys_share: float = 0.6,
+    platform_keys_share: float = 0.25,
     seed: int = 1,
     name: str = "",
     account_id: int | None = None,
@@ -55,7 +56,8 @@ def generate(
     Args:
         members: the number of members including the owner, at least 1.
         shape: how the tree grows.
-        keys_share: the share, from 0 to 1, of members with a key among those who may have one.
+        keys_share: the share, from 0 to 1, of members with a classic key among those who may have one.
+        platform_keys_share: that of members with IBM Cloud API keys, mostly one or two.
         seed: of the random numbers.
         name: the account's name; if empty, one that says how it was generated.
         account_id: an unused account ID; if None, a random one.
@@ -71,7 +73,7 @@ def generate(
         raise NotADemo("Generated people have a known password. Set KEYTREE_ENV=demo to generate them.")
     if members < 1:
         raise ValueError("An account has at least one member, its owner.")
-    if not 0 <= keys_share <= 1:
+    if not (0 <= keys_share <= 1 and 0 <= platform_keys_share <= 1):
         raise ValueError("The share of members with keys is a number from 0 to 1.")
     shape = Shape(shape)
     until = until or timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
@@ -82,7 +84,9 @@ def generate(
         founded_at=until - YEARS,
     )
     parents = parents_of(shape, members, seed)
-    people = People(owner.account, parents, seed=seed, keys_share=keys_share, until=until)
+    people = People(
+        owner.account, parents, seed=seed, keys_share=keys_share, platform_keys_share=platform_keys_share, until=until
+    )
     everybodys_password = owner.user.password if password_for_all else make_password(None)
     with no_statement_limit():
         insert(owner, people, password=everybodys_password, progress=progress)

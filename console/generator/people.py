@@ -1,5 +1,6 @@
 """Draws the facts of each generated member, without the database."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -9,7 +10,8 @@ from accounts import addresses
 from accounts.enums import MemberStatus, Permission
 from accounts.models import Account
 from accounts.names import EMAIL_BYTES
-from console.generator import names
+from console.generator import names, platform_keys
+from console.generator.platform_keys import PlatformKeyFacts
 from console.generator.shapes import Parents
 
 #: The age of a generated account.
@@ -32,6 +34,7 @@ _LEAF_STATUSES = {
     MemberStatus.PROCESSING: 1,
 }
 _INVITED = frozenset({MemberStatus.PENDING, MemberStatus.PROCESSING})
+_NEVER_CREATE = _INVITED | {MemberStatus.VPN_ONLY}  # IBM Cloud API keys, which nobody can create for them
 _NEVER_SIGN_IN = _INVITED | {MemberStatus.VPN_ONLY, MemberStatus.INVALID}
 
 _INVITER_PERMISSIONS = {Permission.MANAGE_USERS: 90, Permission(0): 10}
@@ -82,6 +85,7 @@ class Facts:
     allowed_addresses: str
     joined_at: datetime | None
     key: KeyFacts | None
+    platform_keys: Sequence[PlatformKeyFacts]
 
     @property
     def signs_in(self) -> bool:
@@ -103,12 +107,21 @@ class People:
     """The people of one account. They are drawn one after the other, so ``facts`` must be called in order."""
 
     def __init__(
-        self, account: Account, parents: "Parents[int]", *, seed: int, keys_share: float, until: datetime
+        self,
+        account: Account,
+        parents: "Parents[int]",
+        *,
+        seed: int,
+        keys_share: float,
+        platform_keys_share: float,
+        until: datetime,
     ) -> None:
-        self.parents, self.keys_share, self.until = parents, keys_share, until
+        self.parents, self.until = parents, until
+        self.keys_share, self.platform_keys_share = keys_share, platform_keys_share
         self._domain = domain_of(account.pk, account.name)
         # Separate random numbers, so that, for instance, another share of keys does not change the people.
         self._rng, self._key_rng, site_rng = (Random(f"{seed} {of}") for of in ("people", "keys", "sites"))  # noqa: S311
+        self._platform_rng = Random(f"{seed} platform keys")  # noqa: S311 - no secret
         self._sites = [f"{net}.{site_rng.randrange(256)}" for net in ("10.20", "172.16", "192.168", "100.64")]
         self._sites += ["192.0.2", "198.51.100", "203.0.113"]
         self._invited_somebody = bytearray(len(parents))
@@ -136,15 +149,14 @@ class People:
             allowed_addresses=self._restriction(rng) if rng.random() < _PLATFORM_RESTRICTED else "",
             joined_at=None if status in _INVITED else joined_at,
             key=self._maybe_key(status, joined_at),
+            platform_keys=self._maybe_platform_keys(status, joined_at),
         )
 
     def key(self, holder_since: datetime) -> KeyFacts:
         """Draw a key: created some time after the holder joined, and used recently, long ago or never."""
         rng = self._key_rng
         created_at = holder_since + (self.until - holder_since) * rng.random() ** 3
-        address = f"{rng.choice(self._sites)}.{rng.randrange(1, 255)}"
-        if rng.random() < _CALLS_BY_IPV6:
-            address = f"2001:db8:{rng.randrange(1, 1 << 16):x}::{rng.randrange(1, 1 << 16):x}"
+        address = self._address(rng)
         mean_days = 1 if rng.random() < _USED_OF_LATE else 150
         last_used_at = max(created_at, self.until - timedelta(days=rng.expovariate(1 / mean_days)))
         never_used = rng.random() < _NEVER_USED
@@ -159,6 +171,26 @@ class People:
         # Drawn for everybody, so that a larger share only adds keys and changes no others.
         key, chance = self.key(joined_at), self._key_rng.random()
         return key if status not in _INVITED and chance < self.keys_share else None
+
+    def platform_keys(self, holder_since: datetime) -> Sequence[PlatformKeyFacts]:
+        """Draw the IBM Cloud API keys of a member who has some, by random numbers of their own."""
+        rng = Random(self._platform_rng.getrandbits(64))  # noqa: S311 - no secret
+        return platform_keys.draw(rng, holder_since=holder_since, until=self.until, address_of=self._address)
+
+    def _maybe_platform_keys(self, status: MemberStatus, joined_at: datetime) -> Sequence[PlatformKeyFacts]:
+        # As many random numbers are drawn for everybody, so that a larger share only adds keys and changes no others.
+        chance = self._platform_rng.random()
+        if status in _NEVER_CREATE or chance >= self.platform_keys_share:
+            self._platform_rng.getrandbits(64)
+            return ()
+        return self.platform_keys(joined_at)
+
+    def _address(self, rng: Random) -> str:
+        """Draw the address of a caller."""
+        address = f"{rng.choice(self._sites)}.{rng.randrange(1, 255)}"
+        if rng.random() < _CALLS_BY_IPV6:
+            address = f"2001:db8:{rng.randrange(1, 1 << 16):x}::{rng.randrange(1, 1 << 16):x}"
+        return address
 
     def _name_and_email(self, index: int, status: MemberStatus) -> tuple[str, str]:
         """Draw a name and an e-mail address, which the member's number makes unique."""

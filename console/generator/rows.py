@@ -1,9 +1,10 @@
-"""Inserts generated users, members and keys in batches."""
+"""Inserts generated users, members and keys of both kinds in batches."""
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from functools import lru_cache
+from itertools import chain
 
 from django.contrib.auth.hashers import make_password
 from django.db import connection, transaction
@@ -15,8 +16,10 @@ from accounts.enums import MemberStatus
 from accounts.models import Member, User
 from accounts.names import sort_name
 from console.generator.people import Facts, KeyFacts, People
+from console.generator.platform_keys import PlatformKeyFacts
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
+from keys.platform.lifecycle import TOLD_BEFORE
 
 _BATCH = 2_000  # members; SQLite's write lock is held for about half a second
 _PATHS_KEPT = 20_000  # of the latest parents
@@ -24,13 +27,15 @@ _GROWN = 4  # times as many members: the planner's statistics are then out of da
 
 
 def insert(owner: Member, people: People, *, password: str, progress: Callable[[int], None]) -> None:
-    """Insert the owner's key and all other members; ``password`` is the hash for those who can log in.
+    """Insert the owner's keys and all other members; ``password`` is the hash for those who can log in.
 
     Calls ``progress`` after each batch with the number of members so far.
     """
     rows = _Rows(owner, people, password)
     if people.keys_share:
         rows.insert_owners_key()
+    if people.platform_keys_share:
+        rows.insert_owners_platform_keys()
     analysed = 1
     for start in range(1, len(people), _BATCH):
         numbers = range(start, min(start + _BATCH, len(people)))
@@ -50,7 +55,7 @@ def _analyse() -> None:
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("ANALYZE accounts_user, accounts_member, keys_classickey")
+            cursor.execute("ANALYZE accounts_user, accounts_member, keys_classickey, keys_platformkey")
 
 
 class _Rows:
@@ -68,6 +73,12 @@ class _Rows:
         with transaction.atomic():
             self._key(self.owner, facts).save(force_insert=True)
 
+    def insert_owners_platform_keys(self) -> None:
+        """Insert the IBM Cloud API keys of the account's owner, who is in the database already."""
+        facts = self.people.platform_keys(self.owner.joined_at or self.people.until)
+        with transaction.atomic():
+            PlatformKey.objects.bulk_create(self._platform_keys(self.owner, facts))
+
     def insert_batch(self, batch: Sequence[Facts]) -> None:
         """Insert these members with their users and keys; their parents have been inserted, or are in the batch."""
         with transaction.atomic():
@@ -78,6 +89,12 @@ class _Rows:
             text_index.catch_up()
             ClassicKey.objects.bulk_create(
                 [self._key(member, facts.key) for facts, member in zip(batch, members, strict=True) if facts.key]
+            )
+            PlatformKey.objects.bulk_create(
+                chain.from_iterable(
+                    self._platform_keys(member, facts.platform_keys)
+                    for facts, member in zip(batch, members, strict=True)
+                )
             )
             # The field is set to the current time, which is right only for those who have not joined yet.
             joined = Member.objects.filter(user=OuterRef("pk")).values("joined_at")[:1]
@@ -127,6 +144,29 @@ class _Rows:
         )
         material.put(key, material.new_value())
         return key
+
+    def _platform_keys(self, holder: Member, drawn: Sequence[PlatformKeyFacts]) -> Iterator[PlatformKey]:
+        for slot, facts in enumerate(drawn, start=1):
+            expires_at = facts.said.expires_at
+            is_told = expires_at is not None and expires_at - TOLD_BEFORE <= self.people.until
+            key = PlatformKey(
+                account_id=holder.account_id,
+                holder_id=holder.pk,
+                user_id=holder.user_id,
+                slot=slot,
+                created_at=facts.created_at,
+                modified_at=facts.leaked_at,
+                expiry_told_at=expires_at - TOLD_BEFORE if expires_at and is_told else None,
+                is_enabled=facts.is_enabled,
+                is_locked=facts.is_locked,
+                leaked_at=facts.leaked_at,
+                last_used_at=facts.last_used_at,
+                last_used_day=facts.last_used_at and facts.last_used_at.astimezone(UTC).date(),
+                last_used_from=facts.last_used_from,
+            )
+            facts.said.put(key)
+            material.put_platform(key, material.new_platform_value())
+            yield key
 
     def _path(self, number: int) -> str:
         """Return the path of a member whose ID is known; ``path`` caches it."""

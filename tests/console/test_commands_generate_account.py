@@ -20,7 +20,7 @@ from console.generator import names, rows, shapes
 from console.generator.people import People
 from console.generator.shapes import Shape
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 
 pytestmark = pytest.mark.django_db
 UNTIL = datetime(2026, 3, 1, tzinfo=UTC)
@@ -165,6 +165,7 @@ def test_nothing_is_generated_outside_a_demo(settings):
         {"members": -5},
         {"keys_share": 1.1},
         {"keys_share": -0.1},
+        {"platform_keys_share": 1.1},
         {"shape": "bush"},
         {"keys_share": float("nan")},
     ],
@@ -296,7 +297,7 @@ def test_every_word_has_plain_letters_for_an_address(language):
 
 def test_some_addresses_are_as_long_as_they_may_be():
     people = People(Account(pk=2_147_483_647, name="A" * 300), shapes.parents_of(Shape.STAR, 2_000, 1), seed=1,
-                    keys_share=0, until=UNTIL)  # fmt: skip
+                    keys_share=0, platform_keys_share=0, until=UNTIL)  # fmt: skip
     drawn = [people.facts(index).email for index in range(1, 2_000)]
 
     assert len(set(drawn)) == len(drawn)
@@ -435,8 +436,9 @@ def test_the_command_prints_figures_and_who_to_sign_in_as(client):
     assert lines[0] == "Account 4000001 - Zoë & Söhne"
     assert lines[1].startswith("       60 members on ")
     assert f"{ClassicKey.objects.count():>9,} classic infrastructure API keys" == lines[2]
-    assert lines[3].split()[1] == "seconds,"
-    assert lines[4] == "The owner logs in as owner@zoesohne-4000001.example"
+    assert f"{PlatformKey.objects.count():>9,} IBM Cloud API keys" == lines[3]
+    assert lines[4].split()[1] == "seconds,"
+    assert lines[5] == "The owner logs in as owner@zoesohne-4000001.example"
     answer = client.post("/login", {"username": "owner@zoesohne-4000001.example", "password": demo.PASSWORD})
     assert answer.status_code == 302
 
@@ -463,6 +465,7 @@ def test_an_account_without_an_owner_cannot_be_generated(cast):
     ("arguments", "why"),
     [
         (["--keys", "2"], "from 0 to 1"),
+        (["--platform-keys", "nan"], "from 0 to 1"),
         (["--account-id", "1234567"], "Account ID 1234567 is taken"),
         (["--name", "a\x00b"], "without control characters"),
     ],

@@ -14,7 +14,7 @@ from accounts.models import Account, Member, User
 from accounts.models.member import CODE_LENGTH
 from console import arguments, demo, generator
 from console.maintenance import MaintenanceCommand, require_ring
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 
 _SECONDS_BETWEEN_REPORTS = 5
 
@@ -53,7 +53,14 @@ class Command(MaintenanceCommand):
             type=float,
             default=0.6,
             metavar="SHARE",
-            help="share of members with a key, 0 to 1 (default: 0.6)",
+            help="share of members with a classic key, 0 to 1 (default: 0.6)",
+        )
+        parser.add_argument(
+            "--platform-keys",
+            type=float,
+            default=0.25,
+            metavar="SHARE",
+            help="share of members with IBM Cloud API keys, 0 to 1 (default: 0.25)",
         )
         parser.add_argument("--seed", type=int, default=1, help="another number gives other people (default: 1)")
         parser.add_argument("--name", default="", help="the account's name")
@@ -79,6 +86,7 @@ class Command(MaintenanceCommand):
                 members=options["members"],
                 shape=options["shape"],
                 keys_share=options["keys"],
+                platform_keys_share=options["platform_keys"],
                 seed=options["seed"],
                 name=options["name"],
                 account_id=options["account_id"],
@@ -116,5 +124,6 @@ class Command(MaintenanceCommand):
         self.stdout.write(f"Account {account}")
         self.stdout.write(f"{count:>9,} members on {longest // CODE_LENGTH} levels")
         self.stdout.write(f"{keys:>9,} classic infrastructure API keys")
+        self.stdout.write(f"{PlatformKey.objects.filter(account=account).count():>9,} IBM Cloud API keys")
         self.stdout.write(f"{seconds:>9,.1f} seconds, {count / seconds:,.0f} members a second")
         self.stdout.write(f"The owner logs in as {owner.email}")
