@@ -1,8 +1,10 @@
 """The demo accounts: the people that the README lists, with published passwords. Never for production."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import DatabaseError, transaction
+from django.utils import timezone
 
 from accounts.enums import MemberStatus, Permission
 from accounts.memberships import change_status
@@ -10,8 +12,19 @@ from accounts.models import Account, Mail, Member, User
 from accounts.new_members import add_member, create_account
 from accounts.origin import COMMAND_LINE
 from keys.lifecycle import create_classic_key
+from keys.platform.lifecycle import Description, create_platform_key
 
 PASSWORD = "keytree-demo"  # noqa: S105 - published on purpose, and refused in production
+
+
+@dataclass(frozen=True)
+class PlatformKey:
+    """One of a person's IBM Cloud API keys, whose value nobody knows."""
+
+    name: str
+    description: str = ""
+    is_locked: bool = False
+    days: int | None = None  # until it expires, at the end of a day (GMT)
 
 
 @dataclass(frozen=True)
@@ -24,6 +37,7 @@ class Person:
     has_key: bool
     status: MemberStatus = MemberStatus.ACTIVE
     permissions: Permission = Permission(0)
+    platform_keys: tuple[PlatformKey, ...] = ()
 
     @property
     def signs_in(self) -> bool:
@@ -32,9 +46,31 @@ class Person:
 
 
 ACME = (
-    Person("Olivia Reyes", "olivia@acme.example", None, has_key=True),
-    Person("Marcus Lindqvist", "marcus@acme.example", "Olivia Reyes", True, permissions=Permission.MANAGE_USERS),
-    Person("Priya Raman", "priya@acme.example", "Marcus Lindqvist", has_key=True),
+    Person(
+        "Olivia Reyes",
+        "olivia@acme.example",
+        None,
+        has_key=True,
+        platform_keys=(
+            PlatformKey("Terraform", "Sets up the machines of the test hall"),
+            PlatformKey("Cost report", "Read on the first of each month"),
+        ),
+    ),
+    Person(
+        "Marcus Lindqvist",
+        "marcus@acme.example",
+        "Olivia Reyes",
+        has_key=True,
+        permissions=Permission.MANAGE_USERS,
+        platform_keys=(PlatformKey("Nightly backup", "Do not delete", is_locked=True),),
+    ),
+    Person(
+        "Priya Raman",
+        "priya@acme.example",
+        "Marcus Lindqvist",
+        has_key=True,
+        platform_keys=(PlatformKey("Load test", days=30),),
+    ),
     Person("Noor Haddad", "noor@acme.example", "Priya Raman", has_key=False),
     Person("Berlin office", "vpn-berlin@acme.example", "Marcus Lindqvist", True, MemberStatus.VPN_ONLY),
     Person("Lena Fischer", "lena@acme.example", "Marcus Lindqvist", False, MemberStatus.PENDING),
@@ -56,18 +92,33 @@ def is_loaded() -> bool:
         return False
 
 
-def load() -> bool:
-    """Load the demo accounts, all or none, if the database is empty; return whether it was."""
+def load(*, platform_keys: bool = True) -> bool:
+    """Load the demo accounts, all or none, if the database is empty; return whether it was.
+
+    Args:
+        platform_keys: whether the people have IBM Cloud API keys.
+    """
     with transaction.atomic():
         if Account.objects.exists():
             return False
         for account_id, name, people in ACCOUNTS:
-            _load_account(account_id, name, people)
+            members = _load_account(account_id, name, people)
+            for person in people if platform_keys else ():
+                _create_platform_keys(members[person.name], person.platform_keys)
         Mail.objects.all().delete()  # nobody needs to be told about invented changes
     return True
 
 
-def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> None:
+def _create_platform_keys(holder: Member, keys: tuple[PlatformKey, ...]) -> None:
+    today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    for key in keys:
+        expires_at = None if key.days is None else today + timedelta(days=key.days)
+        said = Description(key.name, key.description, expires_at)
+        create_platform_key(description=said, by=holder, origin=COMMAND_LINE, is_locked=key.is_locked)
+
+
+def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> dict[str, Member]:
+    """Load one account and return its members by name."""
     members: dict[str, Member] = {}
     for person in people:
         user = User.objects.filter(email=person.email).first() or User.objects.create_user(
@@ -91,3 +142,4 @@ def _load_account(account_id: int, name: str, people: tuple[Person, ...]) -> Non
             # By the owner, the first of them: whoever invited the member has no permission to.
             owner = next(iter(members.values()))
             change_status(member=member, status=person.status, by=owner, origin=COMMAND_LINE)
+    return members

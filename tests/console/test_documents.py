@@ -41,6 +41,15 @@ def test_readme_lists_the_people_of_the_demo() -> None:
     assert demo.PASSWORD in (ROOT / "README.md").read_text()
 
 
+def test_readme_names_the_ibm_cloud_keys_of_the_demo() -> None:
+    told = " ".join((ROOT / "README.md").read_text().partition("Some have IBM Cloud API keys besides:")[2].split())
+    named = re.findall(r"\b([A-Z]\w+)(?= \*)|\*([^*]+)\*", told.partition(". 1.")[0])
+    people = [person for _, _, people in demo.ACCOUNTS for person in people if person.platform_keys]
+    assert [person or key for person, key in named] == [
+        cell for person in people for cell in (person.name.split()[0], *(key.name for key in person.platform_keys))
+    ]
+
+
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_exist(document: Path) -> None:
     commands = set(re.findall(r"(?:manage\.py|^keytree) ([a-z_]+)", document.read_text(), re.MULTILINE))
