@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 
 from accounts import memberships
@@ -17,8 +18,9 @@ from keys import lifecycle, material, verification
 from keys.models import ClassicKey, KeptRestriction, PlatformKey
 from keys.platform.lifecycle import delete_platform_key, report_leaked, switch_platform_key
 from keys.platform.policy import PlatformAction
-from keys.verification import PlatformVerdict, Reason, verify, verify_key
+from keys.verification import PlatformVerdict, Reason, Unavailable, verify, verify_key
 from tests.conftest import ACME
+from tests.keys.calls import basic, call
 
 HERE, ELSEWHERE = "17.5.7.8", "203.0.113.9"
 #: A restriction, and the addresses that it lets pass.
@@ -251,6 +253,46 @@ def test_verify_reported_as_leaked_is_refused_at_once(cast, platform_key_of, ori
     _, value = platform_key_of("priya")
     report_leaked(value=value, source="a test", origin=origin)
     assert verify("apikey", value, HERE).reason is Reason.DISABLED
+
+
+# --- /verify ----------------------------------------------------------------------------------------------------------
+
+REFUSING = [
+    lambda key: PlatformKey.objects.filter(pk=key.pk).update(is_enabled=False),
+    lambda key: PlatformKey.objects.filter(pk=key.pk).update(expires_at=timezone.now()),
+    lambda key: PlatformKey.objects.filter(pk=key.pk).update(digest=bytes(32)),
+    lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.SUSPENDED),
+    lambda key: Member.objects.filter(pk=key.holder_id).update(status=MemberStatus.DISABLED_CLASSIC),
+    lambda key: ClassicKey.objects.filter(holder_id=key.holder_id).update(allowed_addresses="10.0.0.0/8"),
+    lambda key: Account.objects.filter(pk=key.account_id).update(allowed_addresses="10.0.0.0/8"),
+    lambda key: key.delete(),
+]
+
+
+@pytest.mark.parametrize("change", REFUSING)
+def test_every_refusal_looks_like_that_of_no_credentials(cast, platform_key_of, change):
+    key, value = platform_key_of("priya")
+    presented = {"Authorization": basic("apikey", value)}
+    assert call(headers=presented).status == "204 No Content"
+    change(key)
+    assert call(headers=presented) == call()
+
+
+def test_accepted_call_looks_like_one_with_the_classic_key(cast, platform_key_of, value_of):
+    classic = basic("1234567_priya@acme.example", value_of("priya"))
+    platform = basic("apikey", platform_key_of("priya")[1])
+    for path in ("/verify", "/verify/envoy/orders"):
+        assert call(path, headers={"Authorization": platform}) == call(path, headers={"Authorization": classic})
+
+
+def test_database_away_is_no_yes_and_no_matter_for_what_cannot_be_a_value(cast, platform_key_of, monkeypatch):
+    def away(*_):
+        raise Unavailable from OperationalError("away")
+
+    _, value = platform_key_of("priya")
+    monkeypatch.setattr(verification, "_find", away)
+    assert call(headers={"Authorization": basic("apikey", value)}).status == "503 Service Unavailable"
+    assert call(headers={"Authorization": basic("apikey", value[:-1])}).status == "401 Unauthorized"
 
 
 # --- The key ring -----------------------------------------------------------------------------------------------------
