@@ -114,6 +114,12 @@ def test_writer_waits_a_second_before_it_writes(turns, collector):
     assert turns(2) == [("slept", 1.0), "flushed", ("slept", 1.0), "flushed"]
 
 
+def test_writer_goes_on_while_there_are_digests_to_move(turns, collector):
+    collector.accepted("0" * 32, HERE, usage.Moved(b"old", b"new", "2"))
+    collector._used.clear()  # as after a turn that moved but the first so many
+    assert turns(2) == [("slept", 1.0), "flushed", ("slept", 1.0), "flushed"]
+
+
 def test_writer_with_nothing_to_write_waits(turns):
     assert turns(1) == [("waited", usage._IDLE), ("slept", 1.0), "flushed", ("waited", usage._IDLE)]
 

@@ -11,15 +11,17 @@ from accounts.origin import COMMAND_LINE
 from console.middleware import ALWAYS
 from keys import usage
 from keys.api.application import ApiApplication
+from keys.api.calls import Answer
 from keys.models import PlatformKey
 from keys.platform.lifecycle import Description, create_platform_key
-from tests.keys.api.calling import send
-from tests.keys.calls import django
+from tests.keys.api.calling import document, headed, send
+from tests.keys.calls import basic, django
 from tests.leaks.acts import call_interface, call_with
 from tests.leaks.search import Seeker, everything_kept
 
 pytestmark = pytest.mark.django_db
 
+_CURRENT_USER = "/rest/v3.1/SoftLayer_Account/getCurrentUser"
 NEWER = "2:" + "A" * 43 + "="
 
 
@@ -69,6 +71,17 @@ def test_no_answer_to_a_call_has_its_value(values, seeker):
             assert not seeker.finds(reply.body)
             assert not seeker.finds(reply.headers)
         assert not seeker.finds(call_with("apikey", value))
+
+
+def test_value_of_a_call_goes_no_further_than_its_verification(values):
+    """What answers calls is not given it, as it is that of a classic key, and could tell nobody by mistake."""
+    callers = []
+    application = ApiApplication(
+        django, headers=ALWAYS, answer=lambda _, caller: callers.append(caller) or Answer(True)
+    )
+    send(application, "GET", _CURRENT_USER, headers={"Authorization": basic("apikey", values[0])})
+    send(application, "POST", "/xmlrpc/v3.1/SoftLayer_Account", document("getObject", headed("apikey", values[0])))
+    assert [(caller.key_id, caller.value) for caller in callers] == [(None, None)] * 2
 
 
 def test_an_error_while_verifying_does_not_print_the_value(values, seeker, log, monkeypatch):
