@@ -294,6 +294,7 @@ SURFACES = (
     # The report of what is not used, as a page and as a file.
     Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE),
     Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
+    Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys&view=all"),
     Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE),
     Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
     # What everybody has who is signed in.

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from accounts import formats
 from accounts.actions_menu import MenuItem
@@ -18,6 +19,7 @@ from accounts.listing import Listing, Order, kept
 from accounts.models import Member
 from accounts.policy import MemberAction, can
 from accounts.prepared import Prepared
+from keys.insight import UNUSED, Filter
 from keys.models import MOST_PLATFORM_KEYS, PlatformKey
 from keys.platform import policy
 from keys.platform.policy import PlatformAction
@@ -161,6 +163,31 @@ def _listed(make: Callable[[Order, int], Listing[PlatformKey]], value: int, aske
     return replace(listing, rows=lambda: found, is_filtered=True)
 
 
+def unused_keys(viewer: Member, asked: ListRequest, before: datetime) -> Listing[PlatformKey]:
+    """Return the list of the keys of all users of the account that were not used since ``before``, the oldest first.
+
+    Searched as asked. The caller asks the policy who may see them.
+    """
+    among, unused = PlatformKey.objects.filter(account_id=viewer.account_id), Filter(use=UNUSED, before=before)
+    searched = among.filter(asked.search_condition("search_text"))
+    whole = Q()
+    for condition in unused.alternatives("walled_day"):
+        whole |= condition
+    # An expression, so that no index is used: a small account is read, or the list followed in its order.
+    rows = searched.alias(walled_day=Coalesce("last_used_day", "last_used_day")).filter(whole)
+    return Listing(
+        model=PlatformKey,
+        rows=lambda: rows,
+        order=asked.order(ORDERS, "created"),
+        branch_path=None,
+        path_field="",
+        complete=_with_owners,
+        is_filtered=True,
+        among=lambda: among,
+        by_index=[searched.filter(condition) for condition in unused.alternatives()],
+    )
+
+
 def last_day(expires_at: datetime | None) -> date | None:
     """Return the last day, by GMT, on which a key that expires then works."""
     return (expires_at - timedelta(microseconds=1)).date() if expires_at else None
@@ -206,6 +233,13 @@ def row(key: PlatformKey, viewer: Member, *, way: str = "") -> PlatformKeyRow:
         switch_url=link(route, key.pk) if policy.can(viewer, switch, key) else "",
         menu=menu(viewer, key, way=way),
     )
+
+
+def unused_row(key: PlatformKey, viewer: Member, *, way: str) -> PlatformKeyRow:
+    """Return a key as the report of unused ones prints it, to be deleted from there; ``way`` as in ``menu``."""
+    made = row(key, viewer, way=way)
+    made.menu[:] = [item for item in made.menu if item.is_danger]
+    return made
 
 
 def csv_rows(listing: Listing[PlatformKey]) -> Iterator[list[object]]:

@@ -15,17 +15,27 @@ from accounts.enums import SIGN_IN_STATUSES, MemberStatus
 from accounts.inactivity import UNUSED_AFTER
 from accounts.links import way_back
 from accounts.list_request import ListRequest
+from accounts.models import Member
 from accounts.policy import MemberAction, sees_whole_account_inactive
 from accounts.requests import MemberRequest
 from keys import insight, queries
+from keys.platform import policy as platform_policy
+from keys.platform import queries as platform_queries
+from keys.platform.queries import ALL, CLASSIC
 
 USERS, KEYS = "users", "keys"
 TABS = {USERS: "Users", KEYS: "API keys"}
 _STATUSES = {status.value: status.label for status in MemberStatus if status in SIGN_IN_STATUSES}
-#: Of each tab, what it lists; and what that is filtered by: its name in the address, its label, words for none.
-_FILTERS: Mapping[str, tuple[str, str, str, str, Mapping[str, str]]] = {
-    USERS: ("Inactive users", "status", "Status", "All statuses", _STATUSES),
-    KEYS: ("Inactive API keys", "restriction", "Restriction", "Restricted or not", insight.RESTRICTIONS),
+#: The views of the tab with the keys, for whoever may see the IBM Cloud API keys of all users; others have the first.
+VIEWS = {view: platform_queries.VIEWS[view] for view in (CLASSIC, ALL)}
+#: What of the address another view keeps: a search and a filter are about what this one lists.
+_KEPT_BY_VIEW = {"tab", "per_page", inactivity.MOMENT}
+#: Of each tab, or view of one, what it lists; and what that is filtered by, if it is: its name in the address, its
+#: label, words for none, and what there is to choose.
+_LISTED = {USERS: "Inactive users", CLASSIC: "Inactive API keys", ALL: "Inactive API keys"}
+_FILTERS: Mapping[str, tuple[str, str, str, Mapping[str, str]]] = {
+    USERS: ("status", "Status", "All statuses", _STATUSES),
+    CLASSIC: ("restriction", "Restriction", "Restricted or not", insight.RESTRICTIONS),
 }
 
 
@@ -34,24 +44,35 @@ def index(request: MemberRequest) -> HttpResponse:
     """List the users, or the keys, that the viewer may see and that were not used for long."""
     require(request, MemberAction.VIEW_INACTIVE)
     viewer, (asked, made_at) = request.member, inactivity.pinned(ListRequest.of(request))
-    tab = asked.choice("tab", TABS, USERS)
+    tab, listed = _asked_for(viewer, asked)
     context = {
         "title": "Inactive identities",
         "asked": asked,
         "tab": tab,
         "tabs": [
-            (asked.url(tab=name, sort=None, status=None, restriction=None, at=None), label, name == tab)
+            (asked.url(tab=name, view=None, sort=None, status=None, restriction=None, at=None), label, name == tab)
             for name, label in TABS.items()
         ],
+        "view": listed,
+        "views": VIEWS.items() if tab == KEYS and platform_policy.can_see_all(viewer) else (),
+        "view_hidden": [(name, value) for name, value in asked.parameters.items() if name in _KEPT_BY_VIEW],
         "update_hidden": asked.but(inactivity.MOMENT),
         "made_at": made_at,
         "since": made_at - UNUSED_AFTER,
         "is_whole_account": sees_whole_account_inactive(viewer),
         "csv_url": f"{reverse('keys:inactive-csv')}?{asked.url(at=None).partition('?')[2]}",
-        **_filter(asked, tab),
-        **(_keys(request, asked) if tab == KEYS else _users(request, asked)),
+        **_filter(asked, listed),
+        **_LISTS[listed](request, asked),
     }
     return render(request, "keys/inactive.html", context)
+
+
+def _asked_for(viewer: Member, asked: ListRequest) -> tuple[str, str]:
+    """Return the tab that the address asks for, and what is listed in it."""
+    tab = asked.choice("tab", TABS, USERS)
+    if tab == USERS:
+        return tab, USERS
+    return tab, asked.choice("view", VIEWS, CLASSIC) if platform_policy.can_see_all(viewer) else CLASSIC
 
 
 def _users(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
@@ -86,16 +107,40 @@ def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     }
 
 
-def _filter(asked: ListRequest, tab: str) -> dict[str, Any]:
-    """Return what the page says of the one filter that it has beside the search, and of both."""
-    listed, name, label, anything, choices = _FILTERS[tab]
+def _platform_keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
+    viewer, made_at = request.member, inactivity.pinned(asked)[1]
+    listing = platform_queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
+    page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
+    way = way_back(asked.url())
+    return {
+        "rows": [platform_queries.unused_row(key, viewer, way=way) for key in page.rows],
+        "key_name": asked.heading("Name", "name", "sort_name", listing.order),
+        "date_created": asked.heading("Date created", "created", "created_at", listing.order),
+        "footer": asked.footer(page),
+        "search_label": "Filter by API key name or description",
+    }
+
+
+_LISTS = {USERS: _users, CLASSIC: _keys, ALL: _platform_keys}
+
+
+def _filter(asked: ListRequest, listed: str) -> dict[str, Any]:
+    """Return what the page says of the search, and of the one filter that it may have beside it."""
+    if listed not in _FILTERS:
+        return {
+            "filter_hidden": asked.but("q"),
+            "is_filtered": bool(asked.search),
+            "clear_url": asked.url(q=None, at=None),
+            "list_in_words": asked.in_words(_LISTED[listed], View=VIEWS[listed]),
+        }
+    name, label, anything, choices = _FILTERS[listed]
     chosen = asked.choice(name, choices, "")
     return {
         "filter": {"name": name, "label": label, "anything": anything, "choices": choices.items(), "chosen": chosen},
         "filter_hidden": asked.but("q", name),
         "is_filtered": bool(asked.search or chosen),
         "clear_url": asked.url(q=None, at=None, **{name: None}),
-        "list_in_words": asked.in_words(listed, **{label: choices.get(chosen, "")}),
+        "list_in_words": asked.in_words(_LISTED[listed], **{label: choices.get(chosen, "")}),
     }
 
 
@@ -104,7 +149,11 @@ def export(request: MemberRequest) -> StreamingHttpResponse:
     """Send the report's users, or its keys, as a file."""
     require(request, MemberAction.VIEW_INACTIVE)
     viewer, (asked, made_at) = request.member, inactivity.pinned(ListRequest.of(request))
-    if asked.choice("tab", TABS, USERS) == KEYS:
+    _, listed = _asked_for(viewer, asked)
+    if listed == ALL:
+        all_keys = platform_queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
+        return csv_response(platform_queries.csv_rows(all_keys), "inactive-ibm-cloud-api-keys.csv")
+    if listed == CLASSIC:
         listing = queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
         return csv_response(queries.csv_rows(viewer, None, listing), "inactive-api-keys.csv")
     rows = inactivity.csv_rows(inactivity.inactive_users(viewer, asked, made_at))

@@ -286,6 +286,16 @@ def look_at_inactive_keys(world: World, case: Case, body: str, where: str) -> No
     assert all(menu == ["Delete"] for menu in rows.values()), where
 
 
+def look_at_unused_platform_keys(world: World, case: Case, body: str, where: str) -> None:
+    """Those of all users, of whom nobody has one here, for whoever may see them; the tab's other view for others."""
+    sees_all = world.actor.is_owner or bool(case.granted & matrix.IDENTITY)
+    assert ('<select id="view"' in body) is sees_all, where
+    if sees_all:
+        assert "The IBM Cloud API keys of all users were used" in body, where
+    else:
+        look_at_inactive_keys(world, case, body, where)
+
+
 def emails_of(world: World) -> dict[str, int]:
     return {member.user.email: member.pk for member in [*world.members, *world.foreign]}
 
@@ -334,6 +344,7 @@ LOOKS = {
     ("accounts:notifications", ""): look_at_notifications,
     ("keys:inactive", ""): look_at_inactive_users,
     ("keys:inactive", "?tab=keys"): look_at_inactive_keys,
+    ("keys:inactive", "?tab=keys&view=all"): look_at_unused_platform_keys,
     ("keys:inactive-csv", ""): look_at_inactive_users_csv,
     ("keys:inactive-csv", "?tab=keys"): look_at_key_csv,
     ("accounts:activity", ""): look_at_activity,
