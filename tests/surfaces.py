@@ -297,6 +297,7 @@ SURFACES = (
     Surface("keys:inactive", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys&view=all"),
     Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE),
     Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys"),
+    Surface("keys:inactive-csv", "GET", allowed_by=Act.SEE_INACTIVE, query="?tab=keys&view=all"),
     # What everybody has who is signed in.
     Surface("console:landing", "GET", 302),
     Surface("console:navigation", "POST", 302, data={"folded": "insight"}, for_any_status=True),

@@ -248,6 +248,8 @@ STATES = (
     State("inactive users, none", "marcus", f"{INACTIVE}?as_of=1000000000"),
     State("inactive users, nothing matches", "olivia", f"{INACTIVE}?q=zzz&status=suspended"),
     State("inactive keys", "marcus", f"{INACTIVE}?tab=keys"),
+    State("inactive IBM Cloud API keys", "olivia", f"{INACTIVE}?tab=keys&view=all", before=platform_keys.GIVE),
+    State("inactive IBM Cloud API keys, none", "olivia", f"{INACTIVE}?tab=keys&view=all&as_of=1000000000"),
     State("inactive keys, none", "marcus", f"{INACTIVE}?tab=keys&as_of=1000000000"),
     State("keys, filtered by use in a branch", "olivia", f"{KEYS}?used=30days&branch={{member[marcus]}}"),
     # The rest.

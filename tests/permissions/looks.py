@@ -287,13 +287,22 @@ def look_at_inactive_keys(world: World, case: Case, body: str, where: str) -> No
 
 
 def look_at_unused_platform_keys(world: World, case: Case, body: str, where: str) -> None:
-    """Those of all users, of whom nobody has one here, for whoever may see them; the tab's other view for others."""
+    """Those of all users, for whoever may see them; for others the other view, and no word of this one."""
     sees_all = world.actor.is_owner or bool(case.granted & matrix.IDENTITY)
     assert ('<select id="view"' in body) is sees_all, where
-    if sees_all:
-        assert "The IBM Cloud API keys of all users were used" in body, where
+    if not sees_all:
+        return look_at_inactive_keys(world, case, body, where)
+    is_listed = may(Act.SEE_PLATFORM_KEY, case)
+    deleted = re.findall(r"/iam/apikeys/platform/(\d+)/(\w+)", body)
+    assert deleted == [(str(world.platform_id), "delete")] * is_listed, where
+    return None
+
+
+def look_at_unused_platform_csv(world: World, case: Case, body: str, where: str) -> None:
+    if world.actor.is_owner or case.granted & matrix.IDENTITY:
+        look_at_platform_csv(world, body, where, is_listed=may(Act.SEE_PLATFORM_KEY, case))
     else:
-        look_at_inactive_keys(world, case, body, where)
+        look_at_key_csv(world, case, body, where)
 
 
 def emails_of(world: World) -> dict[str, int]:
@@ -346,6 +355,7 @@ LOOKS = {
     ("keys:inactive", "?tab=keys"): look_at_inactive_keys,
     ("keys:inactive", "?tab=keys&view=all"): look_at_unused_platform_keys,
     ("keys:inactive-csv", ""): look_at_inactive_users_csv,
+    ("keys:inactive-csv", "?tab=keys&view=all"): look_at_unused_platform_csv,
     ("keys:inactive-csv", "?tab=keys"): look_at_key_csv,
     ("accounts:activity", ""): look_at_activity,
     ("accounts:activity-csv", ""): look_at_activity_csv,

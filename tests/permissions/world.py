@@ -162,6 +162,7 @@ class World:
         long_ago = timezone.now() - timedelta(days=40)
         Member.objects.update(joined_at=long_ago)
         ClassicKey.objects.update(created_at=long_ago)
+        PlatformKey.objects.update(created_at=long_ago)
         Account.objects.update(user_domains="kept.example")
         # Whom the actor may choose if they may move the target: who is not above it lets it move up alone.
         self.new_parent = self.members[GRANDPARENT if stand in matrix.NOT_ABOVE else SIBLING]
