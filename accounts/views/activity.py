@@ -215,12 +215,13 @@ def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:
 
 
 def _details(event: Event) -> str:
-    """Return the facts of an event in words: a change as *from … to …*, the others by name."""
+    """Return the facts of an event in words: a change as *from … to …*, the others by name; what it is about first."""
     facts = audit.told_facts(event)
     if event.action == ACTIVITY_TRIMMED:
         return f"up to number {facts['until']}"
     before, after = facts.pop("before", None), facts.pop("after", None)
-    said = [f"{name}: {fact}" for name, fact in facts.items() if fact != 0 or fact is False]
+    ordered = sorted(facts.items(), key=lambda item: item[0] != "name")
+    said = [f"{name}: {fact}" for name, fact in ordered if fact != 0 or fact is False]
     if event.action == PERMISSIONS_CHANGED:
         return "; ".join([*_given_and_taken(str(before), str(after)), *said])
     if after is not None:

@@ -274,7 +274,7 @@ def test_events_are_chosen_from_groups(cast):
     }
     assert list(groups) == ["API keys", "Account", "Invitations", "Log in and login security", "Refusals", "Users"]
     assert sorted(name for names in groups.values() for name in names) == sorted(events.SENTENCES)
-    assert {name.partition(".")[0] for name in groups["API keys"]} == {"classic_key"}
+    assert {name.partition(".")[0] for name in groups["API keys"]} == {"classic_key", "platform_key"}
     assert events.SIGNED_IN in groups["Log in and login security"]
     assert select.count("<option ") == len(events.SENTENCES) + 1
     assert re.findall(r'value="([^"]+)" selected>', select) == [events.SIGNED_IN]

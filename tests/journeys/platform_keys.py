@@ -18,7 +18,7 @@ now = timezone.now()
 midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
 for email, name, text, changes in (
     ("olivia@acme.example", "Backup", "Writes the nightly backup of the account's settings to object storage", {}),
-    ("marcus@acme.example", "build server", "", {"last_used_at": now - timedelta(minutes=3)}),
+    ("marcus@acme.example", "build server", "", {"last_used_at": now, "last_used_day": now.date()}),
     ("marcus@acme.example", "Deployment", "Rolls out releases of the robots' control plane", {"is_locked": True}),
     ("marcus@acme.example", "found in a repository", "", {"leaked_at": now, "is_enabled": False}),
     ("marcus@acme.example", "test bench", "For the tests of spring", {"expires_at": now - timedelta(days=3)}),

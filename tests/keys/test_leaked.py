@@ -26,6 +26,7 @@ from tests.keys.api.calling import connection_kept
 from tests.keys.calls import django
 from tests.leaks.search import Seeker, database_cells
 from tests.trees import make_platform_key
+from tests.visitors import visitor
 from tests.web.asking import assert_headers
 
 pytestmark = pytest.mark.django_db
@@ -81,6 +82,10 @@ def test_reported_key_is_disabled_and_its_user_told_from_where(key):
         "192.0.2.7", "sent to /leaked", headers["X-Request-ID"],
     )  # fmt: skip
     assert [mail.recipient for mail in Mail.objects.all()] == ["priya@acme.example"]
+    told = visitor(key.holder).get("/user/notifications").content.decode()
+    facts = f"name: Nightly build; action: Disable the leaked key; key: {key.record_id}; source: sent to /leaked"
+    assert "IBM Cloud API key reported as leaked" in told
+    assert facts in told
 
 
 @pytest.mark.parametrize(
