@@ -1,4 +1,4 @@
-"""The permission matrix once more: each cell asked by calls of IBM Cloud's clients, with a token for a key of the actor."""
+"""The permission matrix once more: each cell asked by IBM Cloud's clients, with a token for a key of the actor."""
 
 import json
 from collections.abc import Mapping
