@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.http import HttpRequest
-from django.views.debug import SafeExceptionReporterFilter
+from django.utils.safestring import SafeString
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 
 from accounts.origin import request_id
 
@@ -55,6 +56,18 @@ class RedactingReporterFilter(SafeExceptionReporterFilter):
             str(name): self.cleansed_substitute if "password" in str(name) else _Redacted(value)
             for name, value in variables
         }.items()
+
+
+class RedactingReporter(ExceptionReporter):
+    """Writes the error pages of debug mode, whose headings are the errors' own words: these may hold anything."""
+
+    def get_traceback_html(self) -> SafeString:
+        """Return the page, with everything redacted that looks like a secret."""
+        return SafeString(redact(super().get_traceback_html()))
+
+    def get_traceback_text(self) -> SafeString:
+        """Return the same as plain text, for whoever does not accept HTML."""
+        return SafeString(redact(super().get_traceback_text()))
 
 
 class RedactingFilter(logging.Filter):

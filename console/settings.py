@@ -317,6 +317,7 @@ STORAGES = {
     },
 }
 
+DEFAULT_EXCEPTION_REPORTER = "console.logs.RedactingReporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "console.logs.RedactingReporterFilter"
 
 # --- Logs: one JSON object per line on standard output --------------------------------------------------------------

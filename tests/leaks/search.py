@@ -29,12 +29,12 @@ def spellings(value: str) -> dict[str, set[bytes]]:
             found.add(padded[2 * before : len(padded) - 4])
     raw = bytes.fromhex(value) if re.fullmatch("[0-9a-f]+", value) else text  # a token is no number
     return {
-        "plain": {text},
+        "plain": {text, value.casefold().encode()},
         "upper": {value.upper().encode()},
         "hex": {text.hex().encode(), text.hex().upper().encode()},
         "base64": in_base64 | {base64.b64encode(raw).rstrip(b"=")},
         "url-safe base64": in_url_base64 | {base64.urlsafe_b64encode(raw).rstrip(b"=")},
-        "reversed": {text[::-1], value.upper()[::-1].encode()},
+        "reversed": {text[::-1], value.upper()[::-1].encode(), value.casefold()[::-1].encode()},
         "raw": {raw},
     }
 
