@@ -34,7 +34,8 @@ from accounts.hashers import MAXIMUM_PASSWORD_LENGTH
 from accounts.models import account
 from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.throttle import Limit
-from keys import branch_review, sent
+from keys import access_tokens, branch_review, sent
+from keys.iam import methods
 from keys.models import DESCRIPTION_LENGTH, MOST_PLATFORM_KEYS
 from keys.platform import forms
 from keys.views import leaked
@@ -70,6 +71,10 @@ LIMITS = {
     "the link to choose another password": {timedelta(hours=1): "an hour"}.get(resets.LIFE),
     "the second stage of logging in": f"{second_stage.TIME // timedelta(minutes=1)} minutes",
     "passkeys of a user": f"{passkeys.MOST}",
+    "an access token of a program": f"{access_tokens.LIFE // 60} minutes",
+    "keys on a page of a list for IBM Cloud's clients": (
+        f"1 to {methods._MOST_PER_PAGE}, {methods._PER_PAGE} if not said"
+    ),
     "tries to send a mail": {timedelta(days=3): "for three days"}.get(outbox._GIVEN_UP_AFTER),
     "length of a session": (
         f"{settings.KEYTREE_SESSION_IDLE_MINUTES} minutes idle, {settings.KEYTREE_SESSION_HOURS} hours in all, unless "
