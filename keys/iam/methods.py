@@ -6,10 +6,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from accounts import audit, queries
 from accounts.list_request import number_in
@@ -142,7 +144,8 @@ def several(request: Request, caller: Caller) -> Answer:
     if not per_page:
         raise BadRequest(f"pagesize: This must be a number from 1 to {_MOST_PER_PAGE}.")
     make, pk = (of_account, caller.member.account_id) if holder is None else (of_holder, holder)
-    page = kept(make, _order(asked), values=(pk,)).page(per_page=per_page, cursor=Cursor.decode(asked.get("at", "")))
+    listing = replace(kept(make, _order(asked), values=(pk,)), complete=_as_records)
+    page = listing.page(per_page=per_page, cursor=Cursor.decode(asked.get("at", "")))
     state = {name: text for name, text in asked.items() if name not in {"at", "pagetoken"}}
     links: dict[str, dict[str, str]] = {"first": state} | {
         name: {**state, "at": cursor.encode()}
@@ -157,6 +160,11 @@ def several(request: Request, caller: Caller) -> Answer:
             "apikeys": [record(key) for key in page.rows],
         }
     )
+
+
+def _as_records(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
+    """Return ``keys`` with what their records have, which is more than pages print."""
+    return keys.defer("digest", "search_text")
 
 
 def _holder(asked: Mapping[str, str], caller: Caller) -> int | None:

@@ -40,7 +40,8 @@ def no_proxy(monkeypatch) -> None:
 
 @pytest.fixture
 def value_of(restored: LiveServer) -> Callable[[str], str]:
-    """A function that lets somebody have a key, and returns its value."""
+    """A function that lets somebody have a key, and returns its value; there are no others."""
+    restored.run("from keys.models import PlatformKey\nPlatformKey.objects.all().delete()")
     return lambda name: restored.run(_CREATE.format(email=f"{name}@acme.example")).strip()
 
 

@@ -1,4 +1,4 @@
-"""The interface has no way to open a sealed value: it never asks for one, and cannot import what could."""
+"""The interfaces have no way to open a sealed value: they never ask for one, and cannot import what could."""
 
 import ast
 from pathlib import Path
@@ -7,8 +7,12 @@ import pytest
 
 pytestmark = pytest.mark.sqlite_only
 
-PACKAGE = Path(__file__).resolve().parents[3] / "keys" / "api"
-TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
+KEYS = Path(__file__).resolve().parents[3] / "keys"
+TREES = {
+    path.relative_to(KEYS).as_posix(): ast.parse(path.read_text())
+    for package in ("api", "iam")
+    for path in (KEYS / package).rglob("*.py")
+}
 #: What gives the value of a key that is stored, besides what only `keys.material` has.
 OPENING = {"show_value", "sealed_value", "unseal"}
 
@@ -21,7 +25,7 @@ def test_of_what_handles_values_their_type_alone_is_imported():
         if isinstance(node, ast.ImportFrom) and node.module in {"keys.material", "accounts.sealing"}
         for alias in node.names
     }
-    assert imported == {("calls.py", "PlainValue")}
+    assert imported == {("api/calls.py", "PlainValue")}
 
 
 @pytest.mark.parametrize("name", TREES)
