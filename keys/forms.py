@@ -17,7 +17,7 @@ from accounts.names import NAME_LENGTH, shown_name
 _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
 _NO_KEY = "You can set this once the user has a classic infrastructure key."
 _NO_OWN_KEY = "You can set this once you have a classic infrastructure key."
-_OWN_KEY = "Where your classic infrastructure key may be used from, in the same forms."
+_OWN_KEY = "Where your classic infrastructure key and your IBM Cloud API keys may be used from, in the same forms."
 _KEPT = "That of the deleted key, which the next key will have too. You can change it once there is one."
 _KEY_GONE = (
     "The key has been deleted in the meantime: there is nothing to restrict. Save again without this restriction."
@@ -78,7 +78,7 @@ class RestrictionsForm(_RestrictionForm, LockoutForm):
         label="Classic infrastructure",
         required=False,
         show_hidden_initial=True,
-        help_text="Where their classic infrastructure key may be used from, in the same forms.",
+        help_text="Where their classic infrastructure key and IBM Cloud API keys may be used from, in the same forms.",
     )
     field_order = ("platform", "classic", "confirm_lockout")
 
