@@ -258,6 +258,19 @@ def test_key_of_somebody_else_is_like_none_at_all(cast, noors, action, viewer):
     assert Event.objects.filter(action__startswith="platform_key").count() == 0
 
 
+@pytest.mark.parametrize("action", ACTIONS)
+def test_key_that_goes_while_something_is_done_with_it_is_not_found(cast, noors, action, monkeypatch):
+    def gone(**_):
+        raise lifecycle.KeyGone
+
+    PlatformKey.objects.filter(pk=noors.pk).update(**BEGINS.get(action, {}))
+    for write in ("edit_platform_key", "switch_platform_key", "delete_platform_key"):
+        monkeypatch.setattr(lifecycle, write, gone)
+    answer = visitor(cast["noor"]).post(url_of(noors, action), TYPED if action == "edit" else {})
+    assert answer.status_code == 404
+    assert "This key was deleted, or you are not allowed to see it." in page(answer)
+
+
 @pytest.mark.parametrize("action", DONE)
 def test_whoever_sees_all_keys_is_told_whose_it_is(cast, noors, action):
     PlatformKey.objects.filter(pk=noors.pk).update(**BEGINS.get(action, {}))
