@@ -49,6 +49,8 @@ def test_kill_of_workers_loses_nothing_acknowledged_and_leaves_nothing_half_done
         "classic_key.created",
         "classic_key.deleted",
         "classic_key.restriction_changed",
+        "platform_key.created",
+        "platform_key.deleted",
         "user.signed_in",
         "user.signed_out",
     }

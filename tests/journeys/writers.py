@@ -1,4 +1,4 @@
-"""People who create, restrict and delete keys, sign in and out, all at once; and whether what is stored fits to that.
+"""People who create, restrict and delete keys of both kinds, sign in and out; and whether what is stored fits to that.
 
 Every answer names its request, and so does every event: what was acknowledged is found again one by one.
 """
@@ -22,6 +22,9 @@ from tests.journeys.live import LiveServer
 _CSRF = secrets.token_hex(16)  # the cookie and the field have to be equal, and are chosen by whoever sends both
 _KEY = re.compile(r"/iam/apikeys/classic/([0-9]+)")
 _VALUE = re.compile(r"\b[0-9a-f]{64}\b")
+_PLATFORM_KEY = re.compile(r"/iam/apikeys/platform/([0-9]+)/delete")
+_PLATFORM_VALUE = re.compile(r"\bktp_[0-9A-Za-z]{49}\b")
+_MOST_PLATFORM_KEYS = 4  # of a writer: far fewer than there may be
 _WRITERS = ("olivia", "olivia", "marcus", "priya", "noor", "sam")
 
 _PREPARE = """
@@ -50,16 +53,23 @@ import json
 from accounts.models import Event, Member, Session
 from console import audit_check, tree_check
 from keys import material
-from keys.models import ClassicKey
+from keys.models import ClassicKey, PlatformKey
 events = Event.objects.order_by("account_id", "number")
 keys = ClassicKey.objects.order_by("pk")
 print(json.dumps({
     "events": list(events.values_list("action", "outcome", "subject_id", "request_id", "details")),
     "keys": [[key.pk, key.holder_id, key.allowed_addresses, material.take(key).text] for key in keys],
+    "platform_keys": {f"ApiKey-{uuid}": name for uuid, name in PlatformKey.objects.values_list("uuid", "name")},
     "sessions": list(Session.objects.exclude(user=None).values_list("user__email", flat=True)),
     "emails": dict(Member.objects.values_list("pk", "user__email")),
     "breaks": [audit_check.first_break(account) for account in audit_check.account_ids()],
 }))
+"""
+
+_FOUND = """
+import json
+from keys.platform.lifecycle import key_of_value
+print(json.dumps([getattr(key_of_value(value), "name", None) for value in {}]))
 """
 
 
@@ -110,6 +120,7 @@ class Writers:
         self.members: dict[str, int] = json.loads(server.run(_PREPARE))
         self.acknowledged: dict[str, str] = {}  # actions by request
         self.values: dict[int, str] = {}  # values by key
+        self.platform_values: dict[str, str] = {}  # values of IBM Cloud API keys by name
         self.broken_off: list[str] = []  # what kind of error each
         self.statuses: Counter[int] = Counter()
         self._kept: dict[str, str] = {}  # sessions by name
@@ -150,8 +161,11 @@ class Writers:
             time.sleep(0.02)
             return
         for _ in range(4):
-            self._create(session, name)
-            self._change(session, random.random() < 0.6)
+            if random.random() < 0.3:
+                self._create_or_delete_platform(session, name)
+            else:
+                self._create(session, name)
+                self._change(session, random.random() < 0.6)
             if self._over.is_set():
                 return
         if is_new and random.random() < 0.7:
@@ -163,6 +177,21 @@ class Writers:
         answer = self._post("classic_key.created", f"/iam/users/{self.members[name]}/classic_key", "", session)
         if answer and answer.status == 200:
             self.values[int(_KEY.search(answer.body)[1])] = _VALUE.search(answer.body)[0]
+
+    def _create_or_delete_platform(self, session: str, name: str) -> None:
+        """Create an IBM Cloud API key under a name of its own, or delete one while there are some."""
+        page = "/iam/apikeys?view=my"
+        listed = self._send(page, None, session)
+        found = list(dict.fromkeys(_PLATFORM_KEY.findall(listed.body))) if listed else []
+        if len(found) >= _MOST_PLATFORM_KEYS or (found and random.random() < 0.4):
+            path = f"/iam/apikeys/platform/{random.choice(found)}/delete"
+            self._post("platform_key.deleted", path, page, session)
+            return
+        fields = {"name": f"Key {secrets.token_hex(8)}", "leaked_action": "disable"}
+        path = f"/iam/users/{self.members[name]}/platform_key"
+        answer = self._post("platform_key.created", path, "", session, **fields)
+        if answer and answer.status == 200:
+            self.platform_values[fields["name"]] = _PLATFORM_VALUE.search(answer.body)[0]
 
     def _leave_a_key(self, name: str) -> None:
         """Make a key whose value is known: of somebody who has nobody below, whose list is therefore their own key."""
@@ -228,6 +257,7 @@ def assert_stored(writers: Writers, run: Callable[[str], str], *, is_copy: bool 
     # What the events say from the first one on, told again.
     keys: dict[int, str] = {}
     kept: dict[int, str] = {}
+    platform_keys: dict[str, str] = {}
     sessions: Counter[str] = Counter()
     for action, member, _, details in happened:
         if action == "classic_key.created":
@@ -240,10 +270,18 @@ def assert_stored(writers: Writers, run: Callable[[str], str], *, is_copy: bool 
             keys[member] = facts["after"].replace("none", "")
         elif action == "classic_key.deleted":
             kept[member] = keys.pop(member)
+        elif action == "platform_key.created":
+            facts = json.loads(details)
+            platform_keys[facts["key"]] = facts["name"]
+        elif action == "platform_key.deleted":
+            del platform_keys[json.loads(details)["key"]]
         elif action in {"user.signed_in", "user.signed_out"}:
             sessions[stored["emails"][str(member)]] += 1 if action == "user.signed_in" else -1
     assert {holder: restriction for _, holder, restriction, _ in stored["keys"]} == keys
     assert len(stored["keys"]) == len(keys)
+    assert stored["platform_keys"] == platform_keys
+    known = [name for name in platform_keys.values() if name in writers.platform_values]
+    assert json.loads(run(_FOUND.format([writers.platform_values[name] for name in known]))) == known
     assert Counter(stored["sessions"]) == (Counter() if is_copy else +sessions)
     shown = [(value, writers.values[pk]) for pk, _, _, value in stored["keys"] if pk in writers.values]
     assert all(value == said for value, said in shown)
