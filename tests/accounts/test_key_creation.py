@@ -5,9 +5,10 @@ import re
 import pytest
 from django.test import Client
 
-from accounts import events
+from accounts import events, memberships
 from accounts.enums import Permission, together
 from accounts.models import Account, Event, Member
+from accounts.policy import NotAllowed
 from tests.conftest import ACME
 from tests.visitors import visitor
 
@@ -97,6 +98,17 @@ def test_nobody_but_the_owner_gives_themselves_a_permission(cast):
     assert "Only the owner of the account may give themselves a permission." in text(answer)
     client.post(f"/iam/users/{sam.pk}/permissions", {"api_key_creator": "on"})
     assert Member.objects.get(pk=sam.pk).permissions == everything_else
+
+
+def test_owner_who_hands_the_account_over_meanwhile_gives_themselves_nothing(cast, olivia, monkeypatch):
+    def refuse(*_):
+        raise NotAllowed("No longer the owner.")
+
+    monkeypatch.setattr(memberships, "require", refuse)
+    answer = olivia.post("/iam/settings/own_key_creation", {"is_on": "true", "is_confirmed": "on"})
+    assert (answer.status_code, Member.objects.get(pk=cast["olivia"].pk).permissions) == (403, 0)
+    event = Event.objects.get(action="permission.refused")
+    assert event.facts == {"what": "give yourself a permission", "why": "No longer the owner."}
 
 
 def test_owner_gives_every_permission_also_the_one_that_they_do_not_use_themselves(cast, olivia):

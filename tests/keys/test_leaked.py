@@ -1,58 +1,26 @@
-"""Reports of leaked keys: ``/leaked`` as a server calls it, and the command; found in any text, and never told."""
+"""Reports of leaked keys: ``/leaked`` as a server calls it, and the command; values are found in any text."""
 
 import io
-import logging
 import re
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlencode
-from wsgiref.util import setup_testing_defaults
-from wsgiref.validate import validator
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError
-from django.http import HttpResponse
 
 from accounts import throttle
 from accounts.models import AttemptCount, Event, Mail
 from console.middleware import ALWAYS
 from keys import material
 from keys.models import LeakedAction, PlatformKey
-from keys.platform import leaks
 from keys.views import leaked
-from keys.views.leaked import LeakedApplication
-from tests.keys.api.calling import connection_kept
-from tests.keys.calls import django
-from tests.leaks.search import Seeker, database_cells
+from tests.keys.reporting import report
 from tests.trees import make_platform_key
 from tests.visitors import visitor
-from tests.web.asking import assert_headers
 
 pytestmark = pytest.mark.django_db
-
-application = LeakedApplication(django, headers=ALWAYS)
-
-
-def ask(
-    body: bytes | str = b"", *, method: str = "POST", path: str = "/leaked", peer: str = "192.0.2.7", **environ: str
-) -> tuple[int, str, dict[str, str]]:
-    """Status, text and headers of what is answered."""
-    body = body.encode() if isinstance(body, str) else body
-    told: list = []
-    request = {
-        "REQUEST_METHOD": method, "SCRIPT_NAME": "", "PATH_INFO": path, "QUERY_STRING": "", "REMOTE_ADDR": peer,
-        "wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body)), **environ,
-    }  # fmt: skip
-    setup_testing_defaults(request)
-    with connection_kept():
-        answer = validator(application)(request, lambda *said: told.extend(said) or io.BytesIO().write)
-        text = b"".join(answer)
-        answer.close()
-    status, headers = int(told[0].partition(" ")[0]), dict(told[1])
-    if "X-Answered-By" not in headers:
-        assert_headers(HttpResponse(text, headers=headers, status=status), method)
-    return status, text.decode(), headers
 
 
 @pytest.fixture
@@ -69,7 +37,7 @@ def is_enabled(key: PlatformKey) -> bool:
 
 def test_reported_key_is_disabled_and_its_user_told_from_where(key):
     Mail.objects.all().delete()
-    status, text, headers = ask(f"password = '{key.value}'\n")
+    status, text, headers = report(f"password = '{key.value}'\n")
     assert (status, text) == (
         202, "Received, with 1 of the form of a key. What is a key is treated as its user chose.\n",
     )  # fmt: skip
@@ -101,7 +69,7 @@ def test_reported_key_is_disabled_and_its_user_told_from_where(key):
     ids=["alone", "a form", "JSON", "no text", "twice", "among letters"],
 )
 def test_key_is_found_in_whatever_is_sent(key, write):
-    assert ask(write(key.value))[0] == 202
+    assert report(write(key.value))[0] == 202
     assert not is_enabled(key)
     assert Event.objects.filter(action="platform_key.leaked").count() == 1
 
@@ -110,9 +78,9 @@ def test_answer_does_not_say_whether_a_value_is_that_of_a_key(key):
     """Nor whether its checksum is right; only what has the form is counted."""
     value = key.value
     wrong = value[:-1] + ("0" if value[-1] != "0" else "1")
-    answers = {ask(text)[:2] for text in (value, value, material.new_platform_value().text, wrong)}
+    answers = {report(text)[:2] for text in (value, value, material.new_platform_value().text, wrong)}
     assert len(answers) == 1
-    assert ask("nothing")[:2] == (
+    assert report("nothing")[:2] == (
         202, "Received, with 0 of the form of a key. What is a key is treated as its user chose.\n",
     )  # fmt: skip
 
@@ -121,59 +89,59 @@ def test_reports_that_change_nothing_fill_no_mailbox(key):
     """Once when it becomes known, and then once a day; what does change something is told each time."""
     Mail.objects.all().delete()
     for _ in range(5):
-        ask(key.value)
+        report(key.value)
     assert Mail.objects.count() == Event.objects.filter(action="platform_key.leaked").count() == 2
     PlatformKey.objects.filter(pk=key.pk).update(is_enabled=True)
-    ask(key.value)
+    report(key.value)
     assert not is_enabled(key)
     assert Event.objects.filter(action="platform_key.leaked").count() == 3
 
 
 def test_more_than_a_hundred_values_are_refused_together(key):
     values = [material.new_platform_value().text for _ in range(leaked.MOST_VALUES)]
-    status, text, _ = ask("\n".join([key.value, *values]))
+    status, text, _ = report("\n".join([key.value, *values]))
     assert (status, text) == (413, "Nothing was reported: report at most 100 values at once.\n")
     assert is_enabled(key)
-    assert ask("\n".join([key.value, *values[1:], key.value]))[0] == 202
+    assert report("\n".join([key.value, *values[1:], key.value]))[0] == 202
     assert not is_enabled(key)
 
 
 def test_body_of_more_than_a_mebibyte_is_refused_unread(key):
-    status, text, _ = ask(key.value, CONTENT_LENGTH=str(2**20 + 1))
+    status, text, _ = report(key.value, CONTENT_LENGTH=str(2**20 + 1))
     assert (status, text) == (413, "Nothing was reported: the body is larger than 1 MiB.\n")
-    assert ask(key.value, CONTENT_LENGTH="60")[0] == 400
+    assert report(key.value, CONTENT_LENGTH="60")[0] == 400
     assert is_enabled(key)
-    assert ask(key.value.rjust(2**20))[0] == 202
+    assert report(key.value.rjust(2**20))[0] == 202
     assert not is_enabled(key)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"])
 def test_nothing_but_post_reports(key, method):
-    status, text, headers = ask(key.value, method=method)
+    status, text, headers = report(key.value, method=method)
     assert (status, headers["Allow"], bool(text)) == (405, "POST", method != "HEAD")
     assert is_enabled(key)
 
 
 def test_pages_of_other_sites_do_not_make_browsers_report(key):
-    assert ask(key.value, HTTP_SEC_FETCH_SITE="cross-site")[0] == 403
+    assert report(key.value, HTTP_SEC_FETCH_SITE="cross-site")[0] == 403
     assert is_enabled(key)
-    assert ask(key.value, HTTP_SEC_FETCH_SITE="none")[0] == 202
+    assert report(key.value, HTTP_SEC_FETCH_SITE="none")[0] == 202
 
 
 def test_value_sent_in_clear_over_a_network_is_refused_where_there_is_https(key, settings):
     settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS = True, 60
-    assert ask(key.value)[0] == 403
+    assert report(key.value)[0] == 403
     assert is_enabled(key)
-    headers = ask(key.value, **{"wsgi.url_scheme": "https"})[2]
+    headers = report(key.value, **{"wsgi.url_scheme": "https"})[2]
     assert headers["Strict-Transport-Security"].startswith("max-age=60")
     assert not is_enabled(key)
 
 
 def test_other_paths_are_passed_on():
     for path in ("/leak", "/leakedx", "/", "/iam/apikeys"):
-        assert ask(path=path)[2]["X-Answered-By"] == "Django"
-    assert ask(path="/leaked/", method="GET")[0] == 405
-    assert ask(path="", method="GET", SCRIPT_NAME="/leaked")[0] == 405
+        assert report(path=path)[2]["X-Answered-By"] == "Django"
+    assert report(path="/leaked/", method="GET")[0] == 405
+    assert report(path="", method="GET", SCRIPT_NAME="/leaked")[0] == 405
 
 
 @pytest.mark.parametrize(
@@ -193,7 +161,7 @@ def test_reports_from_one_place_are_limited(peers, answers, monkeypatch, setting
     assert (of_place.attempts, of_network.attempts, of_place.window) == (60, 600, timedelta(minutes=15))
     few = (throttle.Limit("a", 2, of_place.window), throttle.Limit("b", 3, of_place.window))
     monkeypatch.setattr(throttle, "LEAKS", few)
-    said = [ask("x", peer=peer or "127.0.0.2") for peer in peers]
+    said = [report("x", peer=peer or "127.0.0.2") for peer in peers]
     assert [status for status, *_ in said] == answers
     if answers[-1] == 429:
         assert 890 <= int(said[-1][2]["Retry-After"]) <= 900
@@ -205,39 +173,16 @@ def test_database_that_is_away_is_told_in_words(key, monkeypatch, caplog):
         raise OperationalError(f"no connection for {key.value}")
 
     monkeypatch.setattr(leaked.throttle, "count_from", away)
-    status, text, headers = ask(key.value)
+    status, text, headers = report(key.value)
     assert (status, headers["Retry-After"]) == (503, "5")
     assert "cannot reach its database" in text
     assert key.value not in caplog.text
 
 
-# --- Nothing is told --------------------------------------------------------------------------------------------------
-
-
-def test_value_that_was_reported_is_nowhere(key, caplog, monkeypatch, settings):
-    """In no answer, log, event, mail or column; not where it fails either, with a message that holds it."""
-    settings.DEBUG = True
-    caplog.set_level(logging.DEBUG)
-    seeker = Seeker([key.value])
-    answers = [ask(key.value), ask(key.value.rjust(2**20 + 1))]
-
-    def fail(*, value, **_):
-        raise RuntimeError(f"{value} was sent")
-
-    monkeypatch.setattr(leaks.lifecycle, "report_leaked", fail)
-    failed = ask(key.value)
-    assert failed[0] == 500
-    assert "RuntimeError" in caplog.text
-    assert failed[2]["X-Request-ID"] in failed[1]
-    assert not seeker.finds([*answers, failed])
-    assert not seeker.finds(caplog.text)
-    assert not [place for place, cell in database_cells() if seeker.finds(cell)]
-
-
 # --- The command ------------------------------------------------------------------------------------------------------
 
 
-def report(capsys, *arguments: str) -> str:
+def search(capsys, *arguments: str) -> str:
     call_command("report_leaked_keys", *arguments)
     return capsys.readouterr().out
 
@@ -248,7 +193,7 @@ def test_command_reports_what_a_file_holds(cast, key, capsys, tmp_path):
     path = tmp_path / "dump"
     values = [each.value for each in (key, gone, left, key)]
     path.write_text("\n".join([*values, material.new_platform_value().text]))
-    said = report(capsys, str(path), "--source", "github.com/acme/robots, a commit")
+    said = search(capsys, str(path), "--source", "github.com/acme/robots, a commit")
     assert said == ("Found 4 values; 3 of them are those of keys: 1 disabled, 1 deleted, 1 left as they are.\n")
     assert (is_enabled(key), is_enabled(left)) == (False, True)
     assert not PlatformKey.objects.filter(pk=gone.pk).exists()
@@ -262,16 +207,16 @@ def test_command_reads_standard_input_and_finds_what_lies_across_its_parts(key, 
         PlatformKey.objects.filter(pk=key.pk).update(is_enabled=True)
         text = b"\xff" * (2**20 - before) + key.value.encode() + b"\n"
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
-        assert report(capsys).startswith("Found 1 values; 1 of them are those of keys: 1 disabled")
+        assert search(capsys).startswith("Found 1 values; 1 of them are those of keys: 1 disabled")
         assert not is_enabled(key)
 
 
 def test_command_says_what_is_wrong(capsys, tmp_path):
     with pytest.raises(CommandError, match="cannot be read"):
-        report(capsys, str(tmp_path / "nowhere"))
+        search(capsys, str(tmp_path / "nowhere"))
     for words in ("", "two\nlines", "x" * 201, "https://evil.example/"):
         with pytest.raises(CommandError, match="--source: must be one line of 1 to 200 characters"):
-            report(capsys, f"--source={words}")
+            search(capsys, f"--source={words}")
 
 
 def test_documented_expression_finds_values_and_nothing_shorter(key):

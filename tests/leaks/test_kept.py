@@ -23,8 +23,10 @@ from keys.models import ClassicKey
 from tests.conftest import BOREALIS
 from tests.keys.api.calling import send
 from tests.keys.calls import django
+from tests.keys.reporting import report
 from tests.leaks.acts import call_interface, call_with, fails_holding, use_in_earnest
 from tests.leaks.search import VALUE, Seeker, database_cells, everything_kept, parts_of
+from tests.trees import make_platform_key
 from tests.visitors import body_of, visitor
 from tests.web.asking import SESSION
 
@@ -175,6 +177,29 @@ def test_an_error_in_a_call_does_not_print_the_value_or_tell_it(known, seeker, l
             assert not seeker.finds(reply.body)
     assert "RuntimeError" in log.printed.getvalue()
     assert not seeker.finds(log.printed.getvalue())
+
+
+def test_value_that_is_reported_as_leaked_is_kept_and_told_nowhere(cast, log, monkeypatch, settings):
+    """Not where it fails either, with a message that holds it."""
+    settings.DEBUG = True
+    value = make_platform_key(cast["priya"]).value
+    seeker = Seeker([value])
+    answers = [report(value), report(value.rjust(2**20 + 1))]
+    assert [status for status, *_ in answers] == [202, 413]
+
+    def fail(*, value, **_):
+        raise RuntimeError(f"{value} was sent")
+
+    monkeypatch.setattr("keys.platform.lifecycle.report_leaked", fail)
+    failed = report(value)
+    assert failed[0] == 500
+    assert failed[2]["X-Request-ID"] in failed[1]
+    assert not seeker.finds([*answers, failed])
+    ours = [line for line in log.made if not line.startswith("django.db.backends ")]
+    assert [line for line in ours if "RuntimeError" in line]
+    assert not [line for line in ours if seeker.finds(line)]
+    assert not seeker.finds(log.printed.getvalue())
+    assert not [place for place, content in everything_kept() if seeker.finds(content)]
 
 
 def test_a_value_in_an_address_is_not_printed_even_in_part(known, log):
