@@ -67,7 +67,7 @@ def _answered(verb: str, path: str, environ: Environ, origin: Origin) -> Answer:
         raise Denied("Pages of other sites may not call.")
     if not wsgi.may_carry_credentials(environ):
         raise Denied("Call by https: what is sent in clear can be read on its way.")
-    return verbs[verb](Request(environ, origin, parts))
+    return verbs[verb](Request(environ, sent.body(environ), origin, parts))
 
 
 def _found(path: str) -> tuple[Mapping[str, Callable[[Request], Answer]], tuple[str, ...]]:

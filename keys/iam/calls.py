@@ -10,6 +10,7 @@ from accounts.origin import Origin
 from keys import sent
 from keys.iam.faults import BadRequest
 from keys.sent import Unreadable
+from keys.wsgi import Environ
 
 #: Parameters of a query, or fields of a form.
 _MOST_PARAMETERS = 100
@@ -23,7 +24,8 @@ class Request:
         parts: of the path, in the place of the names that the address of the call has.
     """
 
-    environ: Mapping[str, Any]
+    environ: Environ
+    body: bytes
     origin: Origin
     parts: tuple[str, ...] = ()
 
@@ -37,12 +39,12 @@ class Request:
 
     def form(self) -> dict[str, str]:
         """Return the fields of the body, whatever its content type says. Raises Unreadable or BadRequest."""
-        return pairs(sent.body(dict(self.environ)).decode("latin-1"), "form")
+        return pairs(self.body.decode("latin-1"), "form")
 
     def record(self) -> dict[str, Any]:
         """Return the JSON object in the body, whatever its content type says. Raises Unreadable or BadRequest."""
         try:
-            value = sent.from_json(sent.body(dict(self.environ)).decode("utf-8-sig"))
+            value = sent.from_json(self.body.decode("utf-8-sig"))
         except UnicodeDecodeError:
             raise Unreadable("the body is not UTF-8.") from None
         if not isinstance(value, dict):

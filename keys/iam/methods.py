@@ -31,6 +31,8 @@ from keys.platform.queries import of_account, of_holder
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _RECORD_ID = re.compile("ApiKey-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})").fullmatch
 _ORDERS = {"name": "sort_name", "created_at": "created_at"}
+#: What a list is asked for by, and with the place of a page in its token.
+_ASKED = {"account_id", "iam_id", "scope", "type", "pagesize", "sort", "order", "filter"}
 _PER_PAGE, _MOST_PER_PAGE = 20, 100
 _PASSED = "expires_at: This moment is over already."
 
@@ -131,9 +133,7 @@ def _given(key: PlatformKey, *, status: int = 200, value: str = "") -> Answer:
 
 def several(request: Request, caller: Caller) -> Answer:
     """Give a page of the caller's keys, of another's whose keys they may know of, or of all in the account."""
-    asked = request.query()
-    if text := asked.get("pagetoken"):
-        asked = _unpacked(text)
+    asked = _asked(request)
     _require_own_account(asked, caller)
     holder = _holder(asked, caller)
     if asked.get("filter"):
@@ -146,7 +146,7 @@ def several(request: Request, caller: Caller) -> Answer:
     make, pk = (of_account, caller.member.account_id) if holder is None else (of_holder, holder)
     listing = replace(kept(make, _order(asked), values=(pk,)), complete=_as_records)
     page = listing.page(per_page=per_page, cursor=Cursor.decode(asked.get("at", "")))
-    state = {name: text for name, text in asked.items() if name not in {"at", "pagetoken"}}
+    state = {name: text for name, text in asked.items() if name != "at"}
     links: dict[str, dict[str, str]] = {"first": state} | {
         name: {**state, "at": cursor.encode()}
         for name, cursor in (("previous", page.previous), ("next", page.next))
@@ -160,6 +160,14 @@ def several(request: Request, caller: Caller) -> Answer:
             "apikeys": [record(key) for key in page.rows],
         }
     )
+
+
+def _asked(request: Request) -> dict[str, str]:
+    """Return what a list is asked for by, which the token of a page has in it. Raises BadRequest or Unreadable."""
+    given = request.query()
+    if given.get("pagetoken"):
+        return _unpacked(given["pagetoken"])
+    return {name: text for name, text in given.items() if name in _ASKED}
 
 
 def _as_records(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
@@ -204,7 +212,7 @@ def _unpacked(text: str) -> dict[str, str]:
         asked = pairs(base64.urlsafe_b64decode(text).decode("ascii"), "token")
     except ValueError:
         asked = {}
-    if not asked or "pagetoken" in asked or ("at" in asked and Cursor.decode(asked["at"]) is None):
+    if not asked or set(asked) - _ASKED - {"at"} or ("at" in asked and Cursor.decode(asked["at"]) is None):
         raise BadRequest("pagetoken: This is none that was given here.")
     return asked
 

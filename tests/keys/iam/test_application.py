@@ -191,7 +191,7 @@ def test_script_name_that_a_client_sent_does_not_lead_to_a_page(priya):
 # --- Bodies, and what goes wrong --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("verb", "address"), [("POST", KEYS), ("PUT", f"{KEYS}/x"), ("POST", "/identity/token")])
+@pytest.mark.parametrize(("verb", "address"), EVERY)
 def test_body_that_is_too_large_is_not_read(priya, verb, address):
     class Body(io.BytesIO):
         def read(self, *_: object) -> bytes:

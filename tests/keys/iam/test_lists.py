@@ -77,6 +77,11 @@ def test_pages_hold_every_key_once_and_lead_back(as_user, cast, size, scope):
             assert [key["id"] for key in first["apikeys"]] == [key["id"] for key in found[0]["apikeys"]]
 
 
+def test_what_a_page_does_not_know_is_not_carried_on(priya):
+    plain, odd = (priya("GET", f"{KEYS}?pagesize=1{more}").json for more in ("", "&include_history=true&x=y&at=z"))
+    assert odd == plain
+
+
 def test_addresses_of_pages_are_those_of_the_installation(priya, settings):
     settings.KEYTREE_PUBLIC_URL = "https://keys.example.com"
     first = priya("GET", KEYS, headers={"Host": "evil.example", "X-Forwarded-Host": "evil.example"}).json["first"]
