@@ -62,6 +62,11 @@ def can_see_keys_of(actor: Member, holder: Member) -> bool:
     return holder.pk == actor.pk or can_see_all(actor)
 
 
+def rights_over(actor: Member, holder: Member) -> list[str]:
+    """Return what ``actor`` may do about the keys of ``holder``, in words. Takes no query."""
+    return ["see and manage this user's IBM Cloud API keys"] if can_see_keys_of(actor, holder) else []
+
+
 def can(actor: Member, action: PlatformAction, key: PlatformKey) -> bool:
     """Whether ``actor`` may do ``action`` with ``key`` now. ``key.holder`` must be loaded; takes no query."""
     return can_see_keys_of(actor, key.holder) and _why_not_now(action, key) == ""

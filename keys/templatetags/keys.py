@@ -153,25 +153,31 @@ def _keys_that_move(viewer: Member, member: Member) -> dict[str, Any]:
 
 @register.simple_tag(takes_context=True)
 def key_that_goes(context: template.Context, member: Member) -> str:
-    """Return what happens to the key of a member who is removed, as far as the viewer may know of it."""
+    """Return what happens to the keys of a member who is removed, as far as the viewer may know of them."""
     viewer = context["request"].member
     if not policy.can_see_keys_of(viewer, member):
-        return "If they have a key, it stops working at once."
+        return "If they have keys, these stop working at once."
     key = queries.key_of(member)
-    whose = "Your" if viewer.pk == member.pk else "Their"
+    whose, they = ("Your", "you") if viewer.pk == member.pk else ("Their", "they")
+    others = f"If {they} have IBM Cloud API keys, these stop working at once."
     if key is None:
-        return ""
+        return others
     used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
-    return f"{whose} key, which {used}, stops working at once."
+    return f"{whose} classic infrastructure API key, which {used}, stops working at once. {others}"
 
 
 @register.simple_tag(takes_context=True)
 def key_with_status(context: template.Context, member: Member, status: MemberStatus) -> str:
-    """Return what another status does at once to the key of a member, as far as the viewer may know of it."""
+    """Return what another status does at once to the keys of a member, as far as the viewer may know of them."""
     before, after = member.status in CALLING_STATUSES, status in CALLING_STATUSES
     fate = "" if before is after else "are accepted again" if after else "are refused at once"
+    others = f"Calls with their IBM Cloud API keys, if they have any, {fate}." if fate else ""
+    return f"{_classic_key_with_status(context['request'].member, member, status, fate)} {others}".strip()
+
+
+def _classic_key_with_status(viewer: Member, member: Member, status: MemberStatus, fate: str) -> str:
     may_go = status in CONSOLE_STATUSES and member.status not in CONSOLE_STATUSES
-    if not policy.can_see_keys_of(context["request"].member, member):
+    if not policy.can_see_keys_of(viewer, member):
         said = f"Calls with their classic infrastructure API key, if they have one, {fate}." if fate else ""
         return f"{said} If someone else created it for them, it is deleted." if may_go else said
     key = queries.key_of(member)
@@ -184,7 +190,8 @@ def key_with_status(context: template.Context, member: Member, status: MemberSta
 
 
 def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:
-    over_keys, over_user = policy.rights_over(manager, member, key), rights_over(manager, member)
+    over_keys = policy.rights_over(manager, member, key)
+    over_user = [*rights_over(manager, member), *platform_policy.rights_over(manager, member)]
     sees = can(viewer, MemberAction.VIEW, manager)
     return {
         "name": manager.name,

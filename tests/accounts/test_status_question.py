@@ -63,11 +63,13 @@ def test_question_tells_in_numbers_what_ends(cast):
     assert said(noor, "vpn_only") == [
         "They can no longer log in to this account. They have no open login session in it.", kept,
     ]  # fmt: skip
-    assert said(noor, "disabled_classic") == ["They have no classic infrastructure API key.", kept]
+    others = "Calls with their IBM Cloud API keys, if they have any, are refused at once."
+    assert said(noor, "disabled_classic") == [f"They have no classic infrastructure API key. {others}", kept]
     for _ in range(2):
         assert visitor(priya).get("/iam/users").status_code == 200
     sessions = "They have 2 open login sessions in it, in which nothing can be done from the next request on."
     key = "Calls with their classic infrastructure API key, which was never used, are refused at once. The key is kept."
+    key = f"{key} {others}"
     assert said(priya, "suspended") == [
         f"They cannot do anything in this account until they are activated. {sessions}", key, kept,
     ]  # fmt: skip
@@ -90,7 +92,10 @@ def test_question_tells_nothing_of_a_key_that_its_reader_may_not_know_of(cast, h
         ClassicKey.objects.filter(holder=cast["priya"]).delete()
     sam, address = visitor(cast["sam"]), f"/iam/users/{cast['priya'].pk}/status"
     body = sam.post(address, {"status": "disabled_classic", "asks": "True"}).content.decode()
-    assert points(body)[0] == "Calls with their classic infrastructure API key, if they have one, are refused at once."
+    assert points(body)[0] == (
+        "Calls with their classic infrastructure API key, if they have one, are refused at once. Calls with their IBM "
+        "Cloud API keys, if they have any, are refused at once."
+    )
 
 
 def test_whoever_has_no_second_factor_is_told_so_before_they_require_one(cast):

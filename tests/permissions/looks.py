@@ -156,7 +156,7 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
         (Act.END_SESSIONS, f'href="/iam/users/{pk}/end_sessions"'),
         (Act.KNOW_OF_KEY, "One classic infrastructure key per user."),
         (Act.SEE_PLATFORM_KEY, f'href="/iam/apikeys/platform/{world.platform_id}/delete?next=%2Fiam%2Fusers%2F{pk}"'),
-        (Act.SEE_PLATFORM_KEY, "IBM Cloud API key"),
+        (Act.SEE_PLATFORM_KEY, ">IBM Cloud API key<"),
         (Act.CREATE_PLATFORM_KEY, f'href="/iam/users/{pk}/platform_key?next=%2Fiam%2Fusers%2F{pk}"'),
         (Act.SEE_KEY, f'href="/iam/apikeys/classic/{key}?next=%2Fiam%2Fusers%2F{pk}"'),
         (Act.DELETE_KEY, f'href="/iam/apikeys/classic/{key}/delete?next=%2Fiam%2Fusers%2F{pk}"'),
@@ -203,11 +203,12 @@ RIGHTS = {
     "cancel this user&#x27;s invitation": Act.CANCEL_INVITE,
     "end this user&#x27;s login sessions": Act.END_SESSIONS,
     "change the account&#x27;s settings": Act.CHANGE_SETTINGS,
+    "see and manage this user&#x27;s IBM Cloud API keys": Act.SEE_PLATFORM_KEY,
 }
 OF_A_KEY = {Act.SEE_KEY, Act.SHOW_VALUE, Act.RESTRICT_KEY, Act.DELETE_KEY}
 #: What concerns nobody who is in the account, and what a user alone may do.
 NOT_TOLD = {
-    Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION, Act.GRANT_TO_ONESELF, Act.BE_ONESELF, Act.SEE_PLATFORM_KEY,
+    Act.INVITE, Act.ADD_VPN_USER, Act.SEE_SESSION, Act.GRANT_TO_ONESELF, Act.BE_ONESELF,
     Act.SEE_ALL_PLATFORM_KEYS, Act.CREATE_PLATFORM_KEY,
 }  # fmt: skip
 
