@@ -18,6 +18,7 @@ from accounts.origin import COMMAND_LINE
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
 from tests.surfaces import SURFACES
+from tests.trees import make_platform_key
 from tests.visitors import body_of, noting_writes, routes, undone, visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -163,6 +164,7 @@ def test_every_form_of_a_signed_in_page_names_its_account(cast):
     seen: Counter[str] = Counter()
     numbers = {
         "key_id": ClassicKey.objects.get(holder=cast["priya"]).pk, "token": "x",
+        "platform_id": make_platform_key(cast["noor"]).pk,
         "uid": "00000000-0000-4000-8000-000000000000", "passkey": "00000000-0000-4000-8000-000000000000",
     }  # fmt: skip
     patterns = routes()
