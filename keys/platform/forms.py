@@ -19,7 +19,7 @@ from keys.platform.queries import last_day
 #: How far away the day may be on which a key expires. *Source:* docs/rules.md, "Limits".
 MOST_YEARS = 10
 DAY_IS_OVER = "This day is over. Choose today or a later day."
-_LAST_DAY = timedelta(days=MOST_YEARS * 365 + MOST_YEARS // 4)
+_LAST_DAY = timedelta(days=MOST_YEARS * 365 + 3)  # ten years have up to three leap days
 
 
 class DescriptionField(forms.CharField):
