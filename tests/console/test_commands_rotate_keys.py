@@ -103,9 +103,7 @@ def test_without_keys_there_is_nothing_to_do(settings):
     assert run() == "0 keys moved; none needs an old master key.\n"
 
 
-def test_ibm_cloud_keys_that_need_an_old_master_key_are_counted_and_left_until_they_are_used(
-    keys, settings, monkeypatch
-):
+def test_ibm_cloud_keys_that_need_an_old_master_key_are_counted_and_wait_for_their_use(keys, settings, monkeypatch):
     """Their values are not stored, so nobody can make their digests anew: the command is done all the same."""
     monkeypatch.setattr(usage, "collector", usage.Collector())
     member = ClassicKey.objects.first().holder
