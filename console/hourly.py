@@ -1,6 +1,6 @@
 """What a serving process does about once an hour, by a thread of its own: small installations may have no timer.
 
-It costs requests nothing but a look at a flag, and verifications not even that. Each process that has answered something
+It costs requests nothing but a look at a flag, and verifications not even that. Each process that has answered anything
 else does it; the writes see to it that nothing is done twice.
 """
 

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts import throttle
 from accounts.models import AttemptCount, Event, Mail
@@ -104,6 +105,16 @@ def test_more_than_a_hundred_values_are_refused_together(key):
     assert is_enabled(key)
     assert report("\n".join([key.value, *values[1:], key.value]))[0] == 202
     assert not is_enabled(key)
+
+
+def test_values_of_no_keys_cost_one_query_together(key):
+    counts = []
+    for number in (1, leaked.MOST_VALUES):
+        values = "\n".join(material.new_platform_value().text for _ in range(number))
+        with CaptureQueriesContext(connection) as asked:
+            report(values)
+        counts.append(len([query for query in asked if "keys_platformkey" in query["sql"]]))
+    assert counts == [1, 1]
 
 
 def test_body_of_more_than_a_mebibyte_is_refused_unread(key):
