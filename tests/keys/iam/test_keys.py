@@ -14,6 +14,7 @@ from keys.models import LeakedAction, PlatformKey
 from keys.platform import lifecycle
 from keys.platform.lifecycle import Description, edit_platform_key
 from tests.keys.iam.asking import KEYS, Iam
+from tests.visitors import undone
 
 pytestmark = pytest.mark.django_db
 
@@ -213,6 +214,27 @@ def test_change_between_the_look_and_the_update_is_not_lost(priya, cast, origin,
     monkeypatch.setattr(lifecycle, "edit_platform_key", later)
     reply = priya("PUT", f"{KEYS}/{made['id']}", {"name": "Late"}, headers={"If-Match": made["entity_tag"]})
     assert (reply.status, row(made).name) == (409, "Quicker")
+
+
+def test_key_that_is_deleted_between_the_look_and_the_change_is_gone(priya, monkeypatch):
+    made = priya.create()
+    address = f"{KEYS}/{made['id']}"
+    for verb, behind, write in (
+        ("PUT", "", "edit_platform_key"), ("POST", "/lock", "switch_platform_key"),
+        ("DELETE", "", "delete_platform_key"),
+    ):  # fmt: skip
+        with undone(), monkeypatch.context() as patch:
+            genuine = getattr(lifecycle, write)
+            patch.setattr(lifecycle, write, lambda genuine=genuine, **rest: row(made).delete() and genuine(**rest))
+            assert priya(verb, address + behind, {"name": "x"}, headers={"If-Match": "*"}).error == NOT_FOUND
+
+
+def test_moment_that_is_over_is_not_set(priya):
+    made = priya.create(expires_at="2037-03-14T00:00+0000")
+    address, sent = f"{KEYS}/{made['id']}", {"name": "x", "expires_at": "2020-01-01T00:00+0000"}
+    told = (400, "BXNIM0106E", "expires_at: This moment is over already.")
+    assert priya("PUT", address, sent, headers={"If-Match": "*"}).error == told
+    assert row(made).name == "Made"
 
 
 def test_lock_disable_and_their_opposites_take_effect_and_change_nothing_twice(priya):
