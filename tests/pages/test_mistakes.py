@@ -64,7 +64,7 @@ def test_help_of_ones_own_restrictions_speaks_to_oneself(cast):
     own, other = (page(olivia.get(f"{USERS}/{cast[name].pk}")) for name in ("olivia", "priya"))
     for ours, theirs in (
         ("Where you may log in from.", "Where they may log in from."),
-        ("Where your classic infrastructure key may be", "Where their classic infrastructure key may be"),
+        ("Where your classic infrastructure key and your", "Where their classic infrastructure key and IBM"),
     ):
         assert (ours in own, theirs in own) == (True, False)
         assert (ours in other, theirs in other) == (False, True)
