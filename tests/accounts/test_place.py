@@ -346,7 +346,9 @@ def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(
     session = visitor(priya)
     shown = page(marcus, f"/iam/users/{priya.pk}/remove")
     assert "Noor Haddad" in shown
-    assert "Their classic infrastructure API key, which was never used, stops working at once. If they have IBM" in shown
+    assert (
+        "Their classic infrastructure API key, which was never used, stops working at once. If they have IBM" in shown
+    )
     refused = marcus.post(f"/iam/users/{priya.pk}/remove", {})
     assert "Decide about the users below first" in refused.content.decode()
     assert Member.objects.filter(pk=priya.pk).exists()
