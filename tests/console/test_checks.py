@@ -309,6 +309,7 @@ def test_database_away(production, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "MigrationLoader", fail)
     monkeypatch.setattr(Account.objects, "filter", fail)
     monkeypatch.setattr(checks, "newest_value_opens", fail)
+    monkeypatch.setattr(checks, "platform_keys_by_missing_master_key", fail)
     assert found() == ["keytree.E014"]
 
 
