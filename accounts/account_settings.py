@@ -38,22 +38,14 @@ class SessionSettings:
 def restrict_user_list(*, is_on: bool, by: Member, origin: Origin) -> None:
     """Let users see only themselves and those below them, or everybody again. Raises NotAllowed."""
     by, account = _decided_by(by)
-    if is_on != account.restrict_user_list:
-        account.restrict_user_list = is_on
-        account.save(update_fields=["restrict_user_list"])
-        details = {"before": "off" if is_on else "on", "after": "on" if is_on else "off"}
-        audit.record(events.USER_LIST_CHANGED, actor=by, origin=origin, details=details)
+    _turn(account, "restrict_user_list", is_on=is_on, event=events.USER_LIST_CHANGED, by=by, origin=origin)
 
 
 @one_transaction
 def restrict_key_creation(*, is_on: bool, by: Member, origin: Origin) -> None:
     """Let only users with *User API key creator* create IBM Cloud API keys, or everybody again. Raises NotAllowed."""
     by, account = _decided_by(by)
-    if is_on != account.restrict_key_creation:
-        account.restrict_key_creation = is_on
-        account.save(update_fields=["restrict_key_creation"])
-        details = {"before": "off" if is_on else "on", "after": "on" if is_on else "off"}
-        audit.record(events.KEY_CREATION_CHANGED, actor=by, origin=origin, details=details)
+    _turn(account, "restrict_key_creation", is_on=is_on, event=events.KEY_CREATION_CHANGED, by=by, origin=origin)
 
 
 @one_transaction
@@ -65,11 +57,16 @@ def require_second_factor(*, is_on: bool, by: Member, origin: Origin) -> None:
     by, account = _decided_by(by)
     if is_on and not passcodes.has_one(by.user_id):
         raise FactorRefused("Set up a second factor for yourself first, under Login security in the profile menu.")
-    if is_on != account.require_second_factor:
-        account.require_second_factor = is_on
-        account.save(update_fields=["require_second_factor"])
-        details = {"before": "off" if is_on else "on", "after": "on" if is_on else "off"}
-        audit.record(events.SECOND_FACTOR_REQUIRED, actor=by, origin=origin, details=details)
+    _turn(account, "require_second_factor", is_on=is_on, event=events.SECOND_FACTOR_REQUIRED, by=by, origin=origin)
+
+
+def _turn(account: Account, field: str, *, is_on: bool, event: str, by: Member, origin: Origin) -> None:
+    if is_on == getattr(account, field):
+        return
+    setattr(account, field, is_on)
+    account.save(update_fields=[field])
+    details = audit.change("off" if is_on else "on", "on" if is_on else "off")
+    audit.record(event, actor=by, origin=origin, details=details)
 
 
 @one_transaction
