@@ -26,7 +26,8 @@ def is_below(place: str, path: str) -> bool:
 def found_below(places: Iterable[str], environ: Environ) -> tuple[str, str] | None:
     """Return which of ``places`` the request's path is at or below, and the path; none if it is below none of them.
 
-    Also where a client sent a part of it as script name: that must not lead to a page.
+    Also where a part of it is the script name: servers may take that from a header, and proxies may pass on a client's.
+    It must not lead to a page, least of all to one whose 200 could be taken for the yes of a verification.
     """
     path = environ.get("PATH_INFO", "")
     for way in (path, environ.get("SCRIPT_NAME", "") + path):

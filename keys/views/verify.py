@@ -45,13 +45,10 @@ class VerifyApplication:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        path = environ.get("PATH_INFO", "")
-        if not is_below(_PATH, path):
-            # Servers may take a script name from a header, and a proxy may pass on a client's. A request to /verify
-            # must not reach a page of the console, whose 200 could be taken for a yes.
-            path = environ.get("SCRIPT_NAME", "") + path
-            if not is_below(_PATH, path):
-                return self._next(environ, start_response)
+        found = wsgi.found_below((_PATH,), environ)
+        if found is None:
+            return self._next(environ, start_response)
+        _, path = found
         try:
             verdict = _verdict(environ)
         except Unavailable as error:
