@@ -138,10 +138,9 @@ def verify(username: str, secret: str, address: str | None) -> Verdict:
         reason = Reason.FROZEN
     else:
         reason = Reason.ACCOUNT_ADDRESS if passes_key else Reason.KEY_ADDRESS
-    usage.collector.refused(
-        key_id=key_id, account_id=account_id, holder_id=member_id, why=reason.value, address=address
-    )
-    return Verdict(reason, key_id, member_id, account_id, api_username, email)
+    verdict = Verdict(reason, key_id, member_id, account_id, api_username, email)
+    note_refused(verdict, reason.value, address)
+    return verdict
 
 
 def verify_platform(secret: str, address: str | None) -> Verdict:
@@ -164,10 +163,10 @@ def verify_platform(secret: str, address: str | None) -> Verdict:
 def verify_key(uuid: UUID, address: str | None) -> Verdict:
     """Decide the same for an IBM Cloud API key whose value was presented before: for an access token."""
     row = _find(_platform_numbered(), (uuid.hex,))
-    return _UNKNOWN if row is None else _judged(row, address, None)
+    return _UNKNOWN if row is None else _judged(row, address)
 
 
-def _judged(row: tuple[Any, ...], address: str | None, moved: usage.Moved | None) -> PlatformVerdict:
+def _judged(row: tuple[Any, ...], address: str | None, moved: usage.Moved | None = None) -> PlatformVerdict:
     """Return the verdict on the IBM Cloud API key of a row, and note it. All conditions are evaluated."""
     (key_id, uuid, name, is_enabled, expires_at, user_addresses, member_id, status, api_username,
      account_id, account_addresses, email, is_frozen, _, _) = row  # fmt: skip
