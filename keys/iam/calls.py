@@ -9,7 +9,6 @@ from accounts.models import Member
 from accounts.origin import Origin
 from keys import sent
 from keys.iam.faults import BadRequest
-from keys.sent import Unreadable
 from keys.wsgi import Environ
 
 #: Parameters of a query, or fields of a form.
@@ -46,7 +45,7 @@ class Request:
         try:
             value = sent.from_json(self.body.decode("utf-8-sig"))
         except UnicodeDecodeError:
-            raise Unreadable("the body is not UTF-8.") from None
+            raise sent.Unreadable("the body is not UTF-8.") from None
         if not isinstance(value, dict):
             raise BadRequest("The body is a JSON object.")
         return value
@@ -57,13 +56,13 @@ def pairs(text: str, place: str) -> dict[str, str]:
     try:
         found = parse_qsl(text, keep_blank_values=True, errors="surrogateescape", max_num_fields=_MOST_PARAMETERS)
     except ValueError:
-        raise Unreadable(f"the {place} has too many parameters.") from None
+        raise sent.Unreadable(f"the {place} has too many parameters.") from None
     for name, value in found:
         sent.check_text(name)
         sent.check_text(value)
     known = dict(found)
     if len(known) < len(found):
-        raise Unreadable(f"a parameter of the {place} is there twice.")
+        raise sent.Unreadable(f"a parameter of the {place} is there twice.")
     return known
 
 

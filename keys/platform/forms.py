@@ -19,7 +19,7 @@ from keys.platform.queries import last_day
 #: How far away the day may be on which a key expires. *Source:* docs/rules.md, "Limits".
 MOST_YEARS = 10
 DAY_IS_OVER = "This day is over. Choose today or a later day."
-_LAST_DAY = timedelta(days=MOST_YEARS * 365 + 3)  # ten years have up to three leap days
+_FURTHEST = timedelta(days=MOST_YEARS * 365 + 3)  # ten years have up to three leap days
 
 
 class DescriptionField(forms.CharField):
@@ -58,7 +58,7 @@ class PlatformKeyForm(MeanwhileForm):
         kwargs["auto_id"] = "id_key_%s"
         super().__init__(*args, **kwargs)
         today = _today()
-        self.fields["expires"].widget.attrs |= {"min": str(today), "max": str(today + _LAST_DAY)}
+        self.fields["expires"].widget.attrs |= {"min": str(today), "max": str(today + _FURTHEST)}
         focus(self, "name")
         self.helper = helper("", tag=False)
 
@@ -69,7 +69,7 @@ class PlatformKeyForm(MeanwhileForm):
             return day
         if day < _today():
             raise ValidationError(DAY_IS_OVER)
-        if day > _today() + _LAST_DAY:
+        if day > _today() + _FURTHEST:
             raise ValidationError(f"Choose a day within the next {MOST_YEARS} years.")
         return day
 
