@@ -3,15 +3,14 @@
 import base64
 import re
 import time
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
+from uuid import UUID
 
 from django.conf import settings
-from django.db.models import QuerySet
 
 from accounts import audit, queries
 from accounts.list_request import number_in
@@ -26,7 +25,7 @@ from keys.models import MOST_PLATFORM_KEYS, PlatformKey
 from keys.platform import lifecycle, policy
 from keys.platform.lifecycle import Description
 from keys.platform.policy import SWITCHES, PlatformAction
-from keys.platform.queries import of_account, of_holder
+from keys.platform.queries import of_account, of_holder, plain, visible_key
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _RECORD_ID = re.compile("ApiKey-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})").fullmatch
@@ -71,12 +70,8 @@ def token(request: Request) -> Answer:
 def _key(request: Request, caller: Caller) -> PlatformKey:
     """Return the key that the address names, if the caller may know of it. Raises NotFound."""
     named = _RECORD_ID(request.parts[0])
-    keys = PlatformKey.objects.select_related("holder__user", "holder__account")
-    return _known(keys.filter(uuid=uuid.UUID(named[1])).first() if named else None, caller)
-
-
-def _known(key: PlatformKey | None, caller: Caller) -> PlatformKey:
-    if key is None or not policy.can_see_keys_of(caller.member, key.holder):
+    key = visible_key(caller.member, uuid=UUID(named[1])) if named else None
+    if key is None:
         raise NotFound
     return key
 
@@ -124,7 +119,10 @@ def by_value(request: Request, caller: Caller) -> Answer:
     value = request.header("IAM-ApiKey")
     if not value:
         raise BadRequest("The header IAM-ApiKey is missing.")
-    return _given(_known(lifecycle.key_of_value(value), caller))
+    key = lifecycle.key_of_value(value)
+    if key is None or not policy.can_see_keys_of(caller.member, key.holder):
+        raise NotFound
+    return _given(key)
 
 
 def _given(key: PlatformKey, *, status: int = 200, value: str = "") -> Answer:
@@ -144,7 +142,7 @@ def several(request: Request, caller: Caller) -> Answer:
     if not per_page:
         raise BadRequest(f"pagesize: This must be a number from 1 to {_MOST_PER_PAGE}.")
     make, pk = (of_account, caller.member.account_id) if holder is None else (of_holder, holder)
-    listing = replace(kept(make, _order(asked), values=(pk,)), complete=_as_records)
+    listing = replace(kept(make, _order(asked), values=(pk,)), complete=plain)
     page = listing.page(per_page=per_page, cursor=Cursor.decode(asked.get("at", "")))
     state = {name: text for name, text in asked.items() if name != "at"}
     links: dict[str, dict[str, str]] = {"first": state} | {
@@ -170,18 +168,12 @@ def _asked(request: Request) -> dict[str, str]:
     return {name: text for name, text in given.items() if name in _ASKED}
 
 
-def _as_records(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
-    """Return ``keys`` with what their records have, which is more than pages print."""
-    return keys.defer("digest", "search_text")
-
-
 def _holder(asked: Mapping[str, str], caller: Caller) -> int | None:
     """Return whose keys are asked for; none for everybody's. Raises NotFound, Denied or BadRequest."""
     member, scope = caller.member, asked.get("scope", "entity")
     if scope == "account":
         with _refusals_recorded(caller, "see the keys of all users"):
-            if not policy.can_see_all(member):
-                raise NotAllowed("Only an IAM identity Administrator may see the keys of all users.")
+            policy.require_see_all(member)
         return None
     if scope != "entity":
         raise BadRequest("scope: This must be entity or account.")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Coalesce
@@ -51,7 +52,7 @@ AS_MANY_AS_THERE_CAN_BE = (
     "be. Delete one to create another."
 )
 _WORDS = {True: "Yes", False: "No"}
-_UNREAD = ("digest", "search_text")  # by no page
+_UNREAD = ("digest", "search_text")  # by no page or record
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,8 @@ def carried_to_view(asked: ListRequest) -> list[tuple[str, str]]:
     return [(name, value) for name, value in asked.parameters.items() if name == "per_page"]
 
 
-def _plain(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
+def plain(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
+    """Return ``keys`` with all that is said of them; without their holders."""
     return keys.defer(*_UNREAD)
 
 
@@ -98,8 +100,15 @@ def _with_owners(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
     )  # fmt: skip
 
 
-_held = Prepared(lambda holder_id: _plain(PlatformKey.objects.filter(holder_id=holder_id)).order_by("sort_name", "pk"))
-_of_user = Prepared(lambda user_id: _plain(PlatformKey.objects.filter(user_id=user_id)).order_by("sort_name", "pk"))
+_held = Prepared(lambda holder_id: plain(PlatformKey.objects.filter(holder_id=holder_id)).order_by("sort_name", "pk"))
+_of_user = Prepared(lambda user_id: plain(PlatformKey.objects.filter(user_id=user_id)).order_by("sort_name", "pk"))
+
+
+def visible_key(viewer: Member, **found_by: int | UUID) -> PlatformKey | None:
+    """Return a key, found by its ``pk`` or ``uuid``, if ``viewer`` may know of it; one query."""
+    keys = PlatformKey.objects.select_related("holder__user", "holder__account")
+    key = keys.filter(account_id=viewer.account_id, **found_by).first()
+    return key if key is not None and policy.can_see_keys_of(viewer, key.holder) else None
 
 
 def keys_of(holder: Member) -> list[PlatformKey]:
@@ -151,7 +160,7 @@ def of_account(order: Order, account_id: int) -> Listing[PlatformKey]:
 
 
 def _listing(rows: QuerySet[PlatformKey], order: Order) -> Listing[PlatformKey]:
-    return Listing(model=PlatformKey, rows=lambda: rows, order=order, branch_path=None, path_field="", complete=_plain)
+    return Listing(model=PlatformKey, rows=lambda: rows, order=order, branch_path=None, path_field="", complete=plain)
 
 
 def _listed(make: Callable[[Order, int], Listing[PlatformKey]], value: int, asked: ListRequest) -> Listing[PlatformKey]:

@@ -196,9 +196,8 @@ def _ask_or_do(
 
 def _key_or_404(request: MemberRequest, platform_id: int) -> PlatformKey:
     """Return the key if the viewer may know of it; 404 is the same for one they may not and for none at all."""
-    here = PlatformKey.objects.filter(account_id=request.member.account_id)
-    key = here.filter(pk=platform_id).select_related("holder__user", "holder__account").first()
-    if key is None or not policy.can_see_keys_of(request.member, key.holder):
+    key = queries.visible_key(request.member, pk=platform_id)
+    if key is None:
         raise NoSuchKey
     return key
 

@@ -108,7 +108,7 @@ def test_others_do_not(priya, as_user, cast):
     as_user("marcus")
     for number in (cast["marcus"].pk, cast["noor"].pk, 999_999):  # those above, below and nobody
         assert priya("GET", f"{KEYS}?iam_id=IBMid-{number}").error == (404, "BXNIM0102E", "User could not be found.")
-    told = "Only an IAM identity Administrator may see the keys of all users."
+    told = "You need the role IAM identity: Administrator to see the IBM Cloud API keys of all users."
     assert priya("GET", f"{KEYS}?scope=account").error == (403, "forbidden", told)
     event = Event.objects.order_by("-pk")[0]
     assert (event.action, event.actor_id) == ("permission.refused", cast["priya"].pk)
