@@ -1,7 +1,7 @@
 """IBM Cloud API keys in the pages: addresses, what is sent, what is read of the answers."""
 
 import re
-from datetime import UTC, timedelta
+from datetime import UTC, date, timedelta
 
 from django.utils import timezone
 
@@ -13,7 +13,10 @@ from tests.visitors import session_of
 
 TYPED = {"name": "Build server", "description": "", "expires": "", "leaked_action": "disable"}
 MY_KEYS, ALL_KEYS = f"{KEYS}?view=my", f"{KEYS}?view=all"
-TODAY = timezone.now().astimezone(UTC).date
+
+
+def today() -> date:
+    return timezone.now().astimezone(UTC).date()
 
 
 def create_url(member: Member) -> str:

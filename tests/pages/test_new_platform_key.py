@@ -17,12 +17,12 @@ from keys.platform import lifecycle
 from tests.bad_input.test_forms import errors_in, has_an_error
 from tests.pages.platform_keys import (
     MY_KEYS,
-    TODAY,
     TYPED,
     age_proof,
     create_url,
     state_of,
     title_of,
+    today,
     url_of,
     value_in,
 )  # fmt: skip
@@ -50,12 +50,12 @@ def test_form_of_a_new_key_has_its_fields_and_the_default_of_the_leaked_action(c
         ("Nothing", False),
     ]
     assert [re.search('name="([^"]*)"', tag)[1] for tag in focused(body)] == ["name"]
-    assert f'min="{TODAY()}"' in body
+    assert f'min="{today()}"' in body
 
 
 def test_created_key_is_shown_with_its_value_once(cast):
     client = visitor(cast["noor"])
-    last_day = TODAY() + timedelta(days=30)
+    last_day = today() + timedelta(days=30)
     typed = {
         "name": " Build  server", "description": "See\r\nhttps://builds.example", "expires": str(last_day),
         "leaked_action": "delete",
@@ -107,7 +107,7 @@ def test_file_of_a_new_key_is_made_of_what_the_answer_holds(cast):
     ],
 )
 def test_bad_description_of_a_key_is_named_and_kept_as_typed(cast, noors, typed, error):
-    days = {"yesterday": TODAY() - timedelta(days=1), "too far": TODAY() + timedelta(days=3_654)}
+    days = {"yesterday": today() - timedelta(days=1), "too far": today() + timedelta(days=3_654)}
     typed = {name: str(days.get(text, text)) for name, text in typed.items()}
     client, before = visitor(cast["noor"]), state_of(noors)
     for url in (create_url(cast["noor"]), url_of(noors, "edit")):
@@ -123,7 +123,7 @@ def test_bad_description_of_a_key_is_named_and_kept_as_typed(cast, noors, typed,
 
 @pytest.mark.parametrize("days", [0, 3_653])
 def test_first_and_last_day_on_which_a_key_may_expire(cast, days):
-    day = TODAY() + timedelta(days=days)
+    day = today() + timedelta(days=days)
     body = page(visitor(cast["noor"]).post(create_url(cast["noor"]), {**TYPED, "expires": str(day)}))
     assert title_of(body) == "API key successfully created"
     assert PlatformKey.objects.get().expires_at.date() == day + timedelta(days=1)
@@ -134,14 +134,14 @@ def test_day_that_ends_while_the_form_is_sent_is_named(cast, monkeypatch):
         raise lifecycle.ExpiryPassed
 
     monkeypatch.setattr(lifecycle, "create_platform_key", late)
-    body = page(visitor(cast["noor"]).post(create_url(cast["noor"]), {**TYPED, "expires": str(TODAY())}))
+    body = page(visitor(cast["noor"]).post(create_url(cast["noor"]), {**TYPED, "expires": str(today())}))
     assert errors_in(body) == ["This day is over. Choose today or a later day."]
 
 
 def test_creating_asks_for_a_proof_of_identity_and_keeps_what_was_typed(cast):
     client = visitor(cast["noor"])
     age_proof(client)
-    typed = {**TYPED, "description": 'a "b" <c>', "expires": str(TODAY()), "leaked_action": "nothing"}
+    typed = {**TYPED, "description": 'a "b" <c>', "expires": str(today()), "leaked_action": "nothing"}
     body = page(client.post(create_url(cast["noor"]), typed))
     assert title_of(body) == "Confirm that it is you"
     assert "To create a key, enter your password." in body
