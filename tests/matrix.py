@@ -383,3 +383,11 @@ def page_cases(stand: Stand) -> list[Case]:
     if stand in SELF:
         cases = [case._replace(target_status=case.actor_status) for case in cases]
     return list(dict.fromkeys(cases))
+
+
+def call_cases(stand: Stand) -> list[Case]:
+    """Those that pages are tried in; each status of the actor, for somebody who asks about themselves."""
+    cases = page_cases(stand)
+    if stand is Stand.SELF_CREATOR:
+        cases += [Case(stand, status, status) for status in STATUSES]
+    return list(dict.fromkeys(cases))

@@ -30,6 +30,7 @@ from accounts.policy import MemberAction, NotAllowed, can
 from keys import lifecycle, policy
 from keys import queries as key_queries
 from keys.models import ClassicKey
+from keys.platform.lifecycle import KeyGone as PlatformKeyGone
 from keys.policy import KeyAction
 from keys.verification import verify
 from tests.oracle import Oracle
@@ -87,7 +88,7 @@ class Histories(RuleBasedStateMachine):
         try:
             with transaction.atomic():
                 result = call(**arguments, origin=ORIGIN)
-        except (NotAllowed, NotEmpty, InvitationGone, lifecycle.KeyExists, lifecycle.KeyGone) as error:
+        except (NotAllowed, NotEmpty, InvitationGone, lifecycle.KeyExists, lifecycle.KeyGone, PlatformKeyGone) as error:
             assert type(error) is expected, (error, expected)
             return None
         assert expected is None, f"expected {expected}"

@@ -14,6 +14,10 @@ from accounts.models import AttemptCount
 MOST_STATEMENTS = 100
 
 
+class Broken(Exception):
+    """Of no kind that anything in the program expects."""
+
+
 @contextmanager
 def failing(number: int, kind: type[Exception]) -> Iterator[list[str]]:
     """Let the statement of that number fail inside the block; afterwards the list holds it, if there was one."""

@@ -13,7 +13,7 @@ from keys import material, usage
 from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from tests.conftest import ACME
-from tests.faults.failing import MOST_STATEMENTS, failing, stored
+from tests.faults.failing import MOST_STATEMENTS, Broken, failing, stored
 from tests.keys.api.calling import Reply, document, headed, send
 from tests.keys.calls import basic, django
 
@@ -21,10 +21,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 USER, KEY = "SoftLayer_User_Customer", "SoftLayer_User_Customer_ApiAuthentication"
 MASK = "mask[id,parent,childUsers,apiAuthenticationKeys[user],loginAttempts,account[userCount,masterUser]]"
-
-
-class Broken(Exception):
-    """Of no kind that anything in the program expects."""
 
 
 @pytest.fixture

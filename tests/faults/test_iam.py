@@ -7,15 +7,11 @@ from accounts import audit
 from keys import usage
 from keys.models import PlatformKey
 from tests.conftest import ACME
-from tests.faults.failing import MOST_STATEMENTS, failing, stored
+from tests.faults.failing import MOST_STATEMENTS, Broken, failing, stored
 from tests.keys.iam.asking import KEYS, Iam
 from tests.trees import make_platform_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-class Broken(Exception):
-    """Of no kind that anything in the program expects."""
 
 
 @pytest.mark.parametrize("kind", [OperationalError, Broken])

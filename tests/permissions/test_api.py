@@ -163,14 +163,6 @@ def _expected(asked: Asked, case: Case) -> tuple[int, str]:
     return 200, ""
 
 
-def _cases(stand: Stand) -> list[Case]:
-    """Those that pages are tried in; each status of the actor, for somebody who asks about themselves."""
-    cases = matrix.page_cases(stand)
-    if stand is Stand.SELF_CREATOR:
-        cases += [Case(stand, status, status) for status in matrix.STATUSES]
-    return list(dict.fromkeys(cases))
-
-
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     "stand",
@@ -183,7 +175,7 @@ def _cases(stand: Stand) -> list[Case]:
 def test_calls_agree_with_the_table_in_every_cell(stand):
     world, cells = World(stand), 0
     caller = Caller(world)
-    for case in _cases(stand):
+    for case in matrix.call_cases(stand):
         world.become(case)
         for asked in CALLS:
             with undone():

@@ -100,14 +100,6 @@ def _expected(asked: Asked, case: Case) -> tuple[int, str]:
     return asked.status, ""
 
 
-def _cases(stand: Stand) -> list[Case]:
-    """Those that pages are tried in; each status of the actor, for somebody who asks about themselves."""
-    cases = matrix.page_cases(stand)
-    if stand is Stand.SELF_CREATOR:
-        cases += [Case(stand, status, status) for status in matrix.STATUSES]
-    return list(dict.fromkeys(cases))
-
-
 def test_every_call_is_in_the_table():
     there_is = {(parts, verb) for parts, verbs in EVERY_CALL.items() for verb in verbs}
     assert {asked.kind for asked in CALLS} == there_is
@@ -125,7 +117,7 @@ def test_every_call_is_in_the_table():
 def test_calls_agree_with_the_table_in_every_cell(stand):
     world = World(stand)
     caller = Caller(world)
-    for case in _cases(stand):
+    for case in matrix.call_cases(stand):
         world.become(case)
         has_token = case.actor_status in matrix.CALLING and not case.actor_is_frozen
         assert caller.iam.ask_token(caller.own.value).status == (200 if has_token else 400), case
