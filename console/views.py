@@ -16,13 +16,29 @@ from django.views.defaults import page_not_found
 
 from accounts import sealing, ways_back
 from accounts.links import link
+from accounts.names import PLATFORM_USERNAME
 from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest
 from console.maintenance import unapplied_migrations
+from keys.models import MOST_PLATFORM_KEYS
+from keys.platform.policy import can_see_all
 from keys.value_check import newest_value_opens
 from keys.views.classic import NoSuchKey
 
 _log = logging.getLogger(__name__)
+#: What goes into the settings file of SoftLayer's Python client, without the key.
+_CLIENT_SETTINGS = """\
+[softlayer]
+username = {username}
+api_key =
+endpoint_url = {here}/rest/v3.1/"""
+#: How IBM Cloud's Python library is pointed here.
+_PLATFORM_CLIENT = """\
+from ibm_cloud_sdk_core.authenticators import IAMAuthenticator
+from ibm_platform_services import IamIdentityV1
+
+keys = IamIdentityV1(authenticator=IAMAuthenticator(value, url="{here}"))
+keys.set_service_url("{here}")"""
 
 
 @require_safe
@@ -36,26 +52,20 @@ def show_help(request: MemberRequest) -> HttpResponse:
     """Show what keys are for, how programs use them, and who may do what with them."""
     viewer = request.member
     sees_who = can(viewer, MemberAction.VIEW_CARE, viewer)
+    here = settings.KEYTREE_PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
     context = {
         "title": "Help",
+        "most_platform_keys": MOST_PLATFORM_KEYS,
+        "platform_username": PLATFORM_USERNAME,
         "example": f"curl --user {shlex.quote(viewer.api_username)} https://service.example.com/",
-        "client_settings": _client_settings(request),
+        "client_settings": _CLIENT_SETTINGS.format(username=viewer.api_username, here=here),
+        "platform_client": _PLATFORM_CLIENT.format(here=here),
+        "report": f"curl --data-binary @found.txt {here}/leaked",
+        "sees_all": can_see_all(viewer),
         "looks_after_others": viewer.has_users_below or can(viewer, MemberAction.INVITE, viewer),
         "who_can_manage": f"{link('accounts:user', viewer.pk)}?tab=manage" if sees_who else "",
     }
     return render(request, "console/help.html", context)
-
-
-def _client_settings(request: MemberRequest) -> str:
-    """Return what the viewer writes into the settings file of SoftLayer's Python client, without the key."""
-    here = settings.KEYTREE_PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
-    lines = (
-        "[softlayer]",
-        f"username = {request.member.api_username}",
-        "api_key =",
-        f"endpoint_url = {here}/rest/v3.1/",
-    )
-    return "\n".join(lines)
 
 
 @login_not_required

@@ -46,7 +46,10 @@ def test_ones_own_page_speaks_to_oneself(cast):
     own_page, other_page = (page(marcus.get(f"{USERS}/{pk}")) for pk in (own, other))
     for to_oneself, of_another in (
         ("is on, you set your own IP address restrictions.", "is on, the user sets their own IP address restrictions."),
-        (">Your key and those of all users below.<", ">The keys of <bdi>Priya Raman</bdi> and of all users below.<"),
+        (
+            ">Your classic infrastructure key and those of all users below.<",
+            ">The classic infrastructure keys of <bdi>Priya Raman</bdi> and of all users below.<",
+        ),
     ):
         assert (to_oneself in own_page, to_oneself in other_page) == (True, False)
         assert (of_another in own_page, of_another in other_page) == (False, True)
@@ -80,6 +83,7 @@ def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast
     assert re.search(r'data-label="Rights over the key">(.*?)</td>', row)[1] == "None at present"
     assert re.findall("<li>(.*?)</li>", row.partition("</tr>")[0]) == [
         "See this user", "Change the account's settings", "See which users and keys are not used",
+        "See and manage this user's IBM Cloud API keys",
     ]  # fmt: skip
     Account.objects.filter(pk=ACME).update(restrict_user_list=True)
     body = page(client.get(url))
@@ -107,7 +111,8 @@ def test_help_is_in_the_bar_and_tells_how_programs_call_as_the_viewer(cast):
     assert re.search(r'<a class="header__action header__help" href="/help" aria-label="Help">', bar)
     assert re.search(r'<a class="menu__entry menu__entry--small" href="/help">Help</a>', bar)
     body = page(client.get("/help"))
-    command, settings_file = re.findall(r'<pre class="example" dir="ltr"><code>(.*?)</code>', body, re.DOTALL)
+    examples = re.findall(r'<pre class="example" dir="ltr"><code>(.*?)</code>', body, re.DOTALL)
+    command, settings_file, _, _ = examples
     assert shlex.split(command)[:3] == ["curl", "--user", "1234567_noor.o'haddad@acme.example"]
     client_settings = RawConfigParser()
     client_settings.read_string(settings_file)
@@ -121,6 +126,26 @@ def test_help_is_in_the_bar_and_tells_how_programs_call_as_the_viewer(cast):
     addresses = re.findall(r'<a href="([^"]+)"', body.partition("<main")[2])
     assert f"{USERS}/{noor.pk}?tab=manage" in addresses
     assert [client.get(address).status_code for address in addresses] == [200] * len(addresses)
+
+
+def test_help_tells_how_programs_call_with_an_ibm_cloud_api_key(cast):
+    body = page(visitor(cast["noor"]).get("/help"))
+    assert "up to 20, each with a name" in body
+    assert 'data-copy="apikey" aria-label="Put API username of IBM Cloud API keys on the clipboard"' in body
+    assert "With an IBM Cloud API key, <code>username</code> is <code>apikey</code>." in body
+    _, _, program, report = re.findall(r'<pre class="example" dir="ltr"><code>(.*?)</code>', body, re.DOTALL)
+    compile(program, "help", "exec")
+    assert re.findall('"(.*?)"', program) == ["http://testserver", "http://testserver"]
+    assert shlex.split(report) == ["curl", "--data-binary", "@found.txt", "http://testserver/leaked"]
+
+
+def test_help_tells_of_disabling_keys_to_whoever_sees_those_of_all(cast):
+    Member.objects.filter(pk=cast["priya"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    told = {
+        name: "Disable an IBM Cloud API key" in page(visitor(cast[name]).get("/help"))
+        for name in ("olivia", "marcus", "priya", "noor")
+    }
+    assert told == {"olivia": True, "marcus": False, "priya": True, "noor": False}
 
 
 def test_help_tells_whoever_has_or_brings_users_below_what_there_is_to_do(cast):
