@@ -214,6 +214,42 @@ def test_expired_key_can_be_locked_unlocked_and_deleted(cast, noors):
     assert not PlatformKey.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({}, {
+            "lock": "It goes on working, and can be neither edited, disabled nor deleted until it is unlocked.",
+            "unlock": "It can then be edited, disabled and deleted.",
+            "delete": "Calls made with it stop working at once.",
+        }),
+        ({"is_enabled": False}, {
+            "lock": "It stays disabled, and can be neither edited, enabled nor deleted until it is unlocked.",
+            "unlock": "It can then be edited, enabled and deleted.",
+            "delete": "It is disabled, so calls made with it are refused already.",
+        }),
+        (PAST, {
+            "lock": "It has expired, and cannot be deleted until it is unlocked, or until 90 days have passed since.",
+            "unlock": "It can then be deleted.",
+            "delete": "It has expired, so calls made with it are refused already.",
+        }),
+    ],
+    ids=["in use", "disabled", "expired"],
+)  # fmt: skip
+def test_questions_say_what_is_true_of_the_key_as_it_is(cast, noors, state, said):
+    """A key that is refused already neither goes on working nor stops."""
+    for action, effect in said.items():
+        PlatformKey.objects.filter(pk=noors.pk).update(is_locked=action == "unlock", **state)
+        body = page(visitor(cast["noor"]).get(url_of(noors, action)))
+        assert f"<b><bdi>Build server</bdi></b>? {effect}" in body
+
+
+def test_form_says_the_same_to_the_user_and_to_who_looks_after_the_key(cast, noors):
+    """It is not whoever edits the key who is told of a leak, but its user."""
+    for viewer in ("noor", "olivia"):
+        body = page(visitor(cast[viewer]).get(url_of(noors, "edit")))
+        assert "reports that they found the key in public. The key's user is told in any case." in body
+
+
 def test_enabling_a_key_that_was_leaked_says_so(cast, noors):
     PlatformKey.objects.filter(pk=noors.pk).update(is_enabled=False)
     client, told = visitor(cast["noor"]), "The value of this key was reported as leaked"
