@@ -33,6 +33,9 @@ _SWITCHED = {
     PlatformAction.DISABLE: events.DISABLED,
 }
 
+#: What a report of a leak came to, in words for the event and the mail.
+_DONE = {LeakedAction.DISABLE: "key disabled", LeakedAction.DELETE: "key deleted", LeakedAction.NOTHING: "none"}
+
 
 class TooManyKeys(Exception):
     """The user has as many keys as there may be; nothing was changed."""
@@ -279,7 +282,7 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
     if key is None:
         return None
     action = LeakedAction(key.leaked_action)
-    facts, once = {**_facts(key), "source": source, "action": action.label}, None
+    facts, once = {**_facts(key), "source": source, "action": _DONE[action]}, None
     if action is LeakedAction.DELETE:
         _delete(key)
     elif key.leaked_at is not None and not (key.is_enabled and action is LeakedAction.DISABLE):
