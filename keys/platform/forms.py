@@ -80,9 +80,13 @@ class PlatformKeyForm(MeanwhileForm):
         return Description(
             name=cleaned["name"],
             text=cleaned["description"],
-            expires_at=_end_of(cleaned["expires"]) if cleaned["expires"] else None,
+            expires_at=self.end_of(cleaned["expires"]),
             leaked_action=LeakedAction(cleaned["leaked_action"]),
         )
+
+    def end_of(self, day: date | None) -> datetime | None:
+        """Return the moment at which a key expires whose last day this is; none for none."""
+        return datetime.combine(day + timedelta(days=1), time(), UTC) if day else None
 
 
 class NewPlatformKeyForm(PlatformKeyForm):
@@ -133,18 +137,10 @@ class EditPlatformKeyForm(PlatformKeyForm):
             return LeakedAction(value).label
         return formats.day(value) if isinstance(value, date) else value or "none"
 
-    @property
-    def description_of_key(self) -> Description:
-        """What was typed, cleaned. A program may have chosen a moment within the last day: it stays."""
-        typed = super().description_of_key
-        if self.cleaned_data["expires"] != self.initial["expires"]:
-            return typed
-        return Description(typed.name, typed.text, self._key.expires_at, typed.leaked_action)
+    def end_of(self, day: date | None) -> datetime | None:
+        """Return the same. A program may have chosen a moment within the last day, or the last day of all: it stays."""
+        return self._key.expires_at if day == self.initial["expires"] else super().end_of(day)
 
 
 def _today() -> date:
     return timezone.now().astimezone(UTC).date()
-
-
-def _end_of(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), UTC)
