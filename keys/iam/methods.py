@@ -259,8 +259,12 @@ def update(request: Request, caller: Caller) -> Answer:
                 description=description,
                 by=caller.member,
                 origin=caller.origin,
-                revision=None if tag == "*" else tag,
+                revision=key.revision,
             )
+        except lifecycle.ChangedMeanwhile:
+            if tag != "*":
+                raise
+            return update(request, caller)  # what the record leaves out stays as it is by now
         except lifecycle.ExpiryPassed as error:
             raise BadRequest(_PASSED) from error
     return _given(key)
@@ -279,9 +283,14 @@ def _turning(action: PlatformAction) -> Callable[[Request, Caller], Answer]:
     def turn(request: Request, caller: Caller) -> Answer:
         key = _key(request, caller)
         field, value, _ = SWITCHES[action]
-        if getattr(key, field) is not value:
+        if getattr(key, field) is value:
+            return Answer(status=204)
+        try:
             with _as_it_is():
                 lifecycle.switch_platform_key(key=key, action=action, by=caller.member, origin=caller.origin)
+        except Conflict:
+            if getattr(_key(request, caller), field) is not value:
+                raise  # and else somebody did the same at the same time
         return Answer(status=204)
 
     return turn

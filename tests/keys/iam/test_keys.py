@@ -204,16 +204,37 @@ def test_update_is_of_what_the_caller_has_read(priya, form):
 
 def test_change_between_the_look_and_the_update_is_not_lost(priya, cast, origin, monkeypatch):
     """The tag is compared again under the lock: here somebody else is quicker after the first look."""
-    made = priya.create()
-    edit = lifecycle.edit_platform_key
+    made = priya.create("Build")
+    edit, quicker = lifecycle.edit_platform_key, Description("Build", "Quicker")
 
     def later(**arguments: object) -> PlatformKey:
-        edit_platform_key(key=row(made), description=Description("Quicker"), by=cast["priya"], origin=origin)
+        edit_platform_key(key=row(made), description=quicker, by=cast["priya"], origin=origin)
         return edit(**arguments)
 
     monkeypatch.setattr(lifecycle, "edit_platform_key", later)
-    reply = priya("PUT", f"{KEYS}/{made['id']}", {"name": "Late"}, headers={"If-Match": made["entity_tag"]})
-    assert (reply.status, row(made).name) == (409, "Quicker")
+    for tag, expected in ((made["entity_tag"], (409, "Build", "Quicker")), ("*", (200, "Late", "Quickest"))):
+        reply = priya("PUT", f"{KEYS}/{made['id']}", {"name": "Late"}, headers={"If-Match": tag})
+        assert (reply.status, row(made).name, row(made).description) == expected
+        quicker = Description("Build", "Quickest")
+
+
+@pytest.mark.parametrize(
+    ("behind", "quicker", "expected"),
+    [
+        ("/lock", {"is_locked": True}, 204), ("/disable", {"is_enabled": False}, 204),
+        ("/disable", {"is_enabled": False, "is_locked": True}, 204), ("/disable", {"is_locked": True}, 409),
+    ],
+)  # fmt: skip
+def test_switch_that_somebody_else_turns_first_is_no_error(priya, monkeypatch, behind, quicker, expected):
+    made = priya.create()
+    turn = lifecycle.switch_platform_key
+
+    def later(**arguments: object) -> None:
+        PlatformKey.objects.filter(pk=row(made).pk).update(**quicker)
+        turn(**arguments)
+
+    monkeypatch.setattr(lifecycle, "switch_platform_key", later)
+    assert priya("POST", f"{KEYS}/{made['id']}{behind}").status == expected
 
 
 def test_key_that_is_deleted_between_the_look_and_the_change_is_gone(priya, monkeypatch):
