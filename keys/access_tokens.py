@@ -1,9 +1,10 @@
 """Access tokens of IAM: what a program is given for the value of an IBM Cloud API key, and then calls with for a while.
 
-A token is a JSON Web Token that is signed with HMAC-SHA-256 by a subkey of the ring, and names the key. It says no more
-than which key it was given for and until when: whether that key works is asked of the database at each call. Its header
-is one of a few fixed texts, one for each master key: it is compared and never read, so that no token has a say in how
-it is checked.
+A token is a JSON Web Token that is signed with HMAC-SHA-256 by a subkey of the ring. It names the key by a random id
+that the database and tokens alone have, so that nobody makes a token with the ring by itself. It says no more than
+which key it was given for and until when: whether that key works is asked of the database at each call. Its header is
+one of a few fixed texts, one for each master key: it is compared and never read, so that no token has a say in how it
+is checked.
 
 *Source:* RFC 7515 (JSON Web Signature), RFC 7519 (JSON Web Token); the claims are those of docs/clients.md.
 """
@@ -70,7 +71,7 @@ def issue(key: PlatformKey) -> AccessToken:
         "account": {"bss": str(key.account_id)},
         "iat": now,
         "exp": ends,
-        "key": key.uuid.hex,
+        "key": key.token_id.hex,
     }
     ring_key_id = sealing.configured_ring().current
     said = f"{_header(ring_key_id)}.{_packed(claims)}"
@@ -78,7 +79,7 @@ def issue(key: PlatformKey) -> AccessToken:
 
 
 def key_of(token: str) -> uuid.UUID:
-    """Return the UUID of the key that a token was given for. Raises NotGenuine or TokenExpired."""
+    """Return the ``token_id`` of the key that a token was given for. Raises NotGenuine or TokenExpired."""
     if len(token) > _LONGEST or not token.isascii():
         raise NotGenuine
     said, _, signature = token.rpartition(".")

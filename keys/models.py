@@ -1,7 +1,7 @@
 """The tables of keys; their constraints hold whatever the program does."""
 
 import hashlib
-import uuid
+from uuid import uuid4
 
 from django.db import models
 from django.db.models import F
@@ -109,7 +109,11 @@ class PlatformKey(models.Model):
     The value is in no column: it existed in the answer that created the key. A call's value is found by its digest.
     """
 
-    uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False, help_text="What clients call the key by.")
+    uuid = models.UUIDField(unique=True, default=uuid4, editable=False, help_text="What clients call the key by.")
+    # Random, and told to nobody: so that whoever has read the ring, and knows of a key, makes no token for it.
+    token_id = models.UUIDField(
+        unique=True, default=uuid4, editable=False, help_text="What access tokens call the key by."
+    )
     account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="+", db_index=False)
     holder = models.ForeignKey(Member, on_delete=models.PROTECT, related_name="platform_keys")
     # The holder's user: the number of keys is limited for each user, in whichever accounts.

@@ -160,9 +160,9 @@ def verify_platform(secret: str, address: str | None) -> Verdict:
     return _judged(row, address, _moved(digests, ring_key_id))
 
 
-def verify_key(uuid: UUID, address: str | None) -> Verdict:
+def verify_key(token_id: UUID, address: str | None) -> Verdict:
     """Decide the same for an IBM Cloud API key whose value was presented before: for an access token."""
-    row = _find(_platform_numbered(), (uuid.hex,))
+    row = _find(_platform_of_token(), (token_id.hex,))
     return _UNKNOWN if row is None else _judged(row, address)
 
 
@@ -338,9 +338,9 @@ def _platform(digests: int) -> _Question:
 
 
 @cache
-def _platform_numbered() -> _Question:
-    """Return the question for the IBM Cloud API key with a UUID."""
-    keys = PlatformKey.objects.filter(uuid=UUID(int=0))
+def _platform_of_token() -> _Question:
+    """Return the question for the IBM Cloud API key that a token names."""
+    keys = PlatformKey.objects.filter(token_id=UUID(int=0))
     return _of_platform("keytree_verify_key", keys, values=1, send=str.encode)
 
 

@@ -30,6 +30,12 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "token_id",
+                    models.UUIDField(
+                        default=uuid.uuid4, editable=False, help_text="What access tokens call the key by.", unique=True
+                    ),
+                ),
+                (
                     "slot",
                     models.PositiveSmallIntegerField(
                         help_text="Which of the user's keys it is: there are so many places."

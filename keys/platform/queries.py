@@ -52,7 +52,7 @@ AS_MANY_AS_THERE_CAN_BE = (
     "be. Delete one to create another."
 )
 _WORDS = {True: "Yes", False: "No"}
-_UNREAD = ("digest", "search_text")  # by no page or record
+_UNREAD = ("digest", "token_id", "search_text")  # by no page or record
 
 
 @dataclass(frozen=True, slots=True)

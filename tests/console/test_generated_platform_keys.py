@@ -30,7 +30,7 @@ def generate(**arguments: object):
 def told(account):
     """Everything drawn for an account's keys: what must come out the same again."""
     numbers = {pk: number for number, pk in enumerate(account.members.order_by("pk").values_list("pk", flat=True))}
-    drawn = ("id", "uuid", "account_id", "holder_id", "user_id", "digest")
+    drawn = ("id", "uuid", "token_id", "account_id", "holder_id", "user_id", "digest")
     keys = PlatformKey.objects.filter(account=account).order_by("pk").values()
     return [(numbers[key["holder_id"]], *(fact for name, fact in key.items() if name not in drawn)) for key in keys]
 

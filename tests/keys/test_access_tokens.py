@@ -52,28 +52,28 @@ def test_token_is_one_that_a_library_verifies_too(key, at):
     assert jwt.get_unverified_header(made.text) == {"alg": "HS256", "typ": "JWT", "kid": ring_key_id}
     assert jwt.decode(made.text, secret, algorithms=["HS256"], options={"verify_iat": False}) == {
         "iam_id": f"IBMid-{key.holder_id}", "sub": "priya@acme.example", "account": {"bss": "1234567"},
-        "iat": 1_900_000_000, "exp": 1_900_001_200, "key": key.uuid.hex,
+        "iat": 1_900_000_000, "exp": 1_900_001_200, "key": key.token_id.hex,
     }  # fmt: skip
     assert (made.issued_at, made.expires_at) == (1_900_000_000, 1_900_001_200)
     assert made.text not in repr(made)
-    assert key_of(made.text) == key.uuid
+    assert key_of(made.text) == key.token_id
 
 
 def test_token_of_another_library_is_as_good_if_it_is_written_alike(key):
     """The signature is that of the standard: nothing of ours is needed to make it, but the subkey."""
     ring_key_id, secret = ring_subkey()
-    claims = {"exp": int(time.time()) + 60, "key": key.uuid.hex}
+    claims = {"exp": int(time.time()) + 60, "key": key.token_id.hex}
     header = {"alg": "HS256", "typ": "JWT", "kid": ring_key_id}
     said = ".".join(packed(json.dumps(part, separators=(",", ":"))) for part in (header, claims))
     signature = jwt.algorithms.HMACAlgorithm("sha256").sign(said.encode(), secret)
-    assert key_of(f"{said}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}") == key.uuid
+    assert key_of(f"{said}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}") == key.token_id
 
 
 def test_token_ends_at_its_second_and_not_before(key, at):
     at(1_900_000_000)
     token = issue(key).text
     at(1_900_001_199.9)
-    assert key_of(token) == key.uuid
+    assert key_of(token) == key.token_id
     for late in (1_900_001_200, 1_900_001_201, 2_000_000_000):
         at(late)
         with pytest.raises(TokenExpired):
@@ -136,12 +136,12 @@ def test_what_was_made_for_another_purpose_is_no_signature(key):
 def test_master_key_that_is_no_longer_current_still_signed_and_one_that_is_gone_did_not(key, settings):
     before, ring = issue(key).text, Path(settings.KEYTREE_KEY_RING_FILE).read_text()
     settings.KEYTREE_KEY_RING = f"{OTHER},{ring}"
-    assert key_of(before) == key.uuid
+    assert key_of(before) == key.token_id
     after = issue(key).text
     assert jwt.get_unverified_header(after)["kid"] == "2"
-    assert key_of(after) == key.uuid
+    assert key_of(after) == key.token_id
     settings.KEYTREE_KEY_RING = OTHER
-    assert key_of(after) == key.uuid
+    assert key_of(after) == key.token_id
     with pytest.raises(NotGenuine):
         key_of(before)
 

@@ -61,7 +61,7 @@ def test_verify_any_combination_agrees_with_rule(cast, platform_key_of, status, 
                 )
                 told = (of_user, of_account, expiry, is_enabled, address)
                 assert verify("apikey", value, address).accepted is expected, told
-                assert verify_key(key.uuid, address) == verify("apikey", value, address), told
+                assert verify_key(key.token_id, address) == verify("apikey", value, address), told
 
 
 def test_verify_accepted_is_a_call_of_the_user_in_the_account_of_the_key(cast, platform_key_of):
@@ -208,11 +208,11 @@ def test_verify_key_without_its_value_is_the_same_and_none_for_nobodys(cast, pla
     asked = []
     ask = verification._ask
     monkeypatch.setattr(verification, "_ask", lambda *arguments: asked.append(arguments) or ask(*arguments))
-    assert verify_key(key.uuid, HERE) == verify("apikey", value, HERE)
+    assert verify_key(key.token_id, HERE) == verify("apikey", value, HERE)
     assert len(asked) == 2
     assert verify_key(uuid4(), HERE) == verification._UNKNOWN
     delete_platform_key(key=key, by=cast["priya"], origin=origin)
-    assert verify_key(key.uuid, HERE) == verification._UNKNOWN
+    assert verify_key(key.token_id, HERE) == verification._UNKNOWN
 
 
 def test_verify_changed_by_its_holder_takes_effect_at_once(cast, platform_key_of, origin):

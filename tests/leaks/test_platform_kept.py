@@ -78,6 +78,20 @@ def test_value_is_in_nothing_that_is_kept_or_sent(created, people, cast, log, ma
     assert any("keys_platformkey" in line for line in log.made)
 
 
+def test_what_tokens_call_a_key_by_is_told_to_nobody(created, people, cast):
+    """It is in the row of the key, and goes with it."""
+    seeker = Seeker([created.token_id.hex, str(created.token_id)])
+    assert [place for place, content in everything_kept() if seeker.finds(content)]
+    addresses = (
+        "/iam/apikeys?view=my", "/iam/apikeys?view=all", "/iam/apikeys/my.csv", "/iam/apikeys/all.csv", "/iam/activity",
+        f"/iam/users/{cast['noor'].pk}", f"/iam/apikeys/platform/{created.pk}/edit", "/iam/inactive?tab=keys",
+    )  # fmt: skip
+    for client in (people["noor"], people["olivia"]):
+        assert not [address for address in addresses if seeker.finds(body_of(client.get(address)))]
+    live_through_everything(created, people, cast)
+    assert not [place for place, content in everything_kept() if seeker.finds(content)]
+
+
 def test_commands_do_not_print_it(created, people, cast, capfd):
     """Nor what it was digested to: who has that and the ring has no more than before, but nobody needs it."""
     digest = bytes(created.digest).hex()

@@ -6,7 +6,7 @@ import jwt
 import pytest
 
 from keys import access_tokens, material
-from keys.access_tokens import key_of
+from keys.access_tokens import issue, key_of
 from keys.models import PlatformKey
 from tests.keys.calls import basic
 from tests.keys.iam.asking import GRANT, KEYS
@@ -31,7 +31,7 @@ def test_token_for_a_value_is_answered_as_the_original_does(as_user):
         "scope": "ibm openid",
     }
     assert access_tokens.LIFE - 5 <= reply.json["expires_in"] <= access_tokens.LIFE
-    assert key_of(reply.json["access_token"]) == priya.key.uuid
+    assert key_of(reply.json["access_token"]) == priya.key.token_id
     assert priya("GET", KEYS, headers={"Authorization": f"Bearer {reply.json['access_token']}"}).status == 200
 
 
@@ -86,6 +86,16 @@ def test_value_in_the_address_is_not_read(as_user, iam):
     value = as_user("priya").value
     reply = iam("POST", f"/identity/token?grant_type={GRANT}&apikey={value}&response_type=cloud_iam")
     assert reply.error[:2] == (400, "BXNIM0106E")
+
+
+def test_ring_and_what_is_told_of_a_key_make_no_token(as_user):
+    """Somebody who could read the ring may have left: its old entries stay in it."""
+    priya = as_user("priya")
+    assert priya("GET", KEYS, headers={"Authorization": f"Bearer {issue(priya.key).text}"}).status == 200
+    priya.key.token_id = priya.key.uuid
+    forged = issue(priya.key).text
+    assert key_of(forged) == priya.key.uuid
+    assert priya("GET", KEYS, headers={"Authorization": f"Bearer {forged}"}).error[:2] == (401, "BXNIM0407E")
 
 
 def test_asking_writes_nothing_but_the_use(as_user, collector):
