@@ -247,7 +247,7 @@ def test_form_says_the_same_to_the_user_and_to_who_looks_after_the_key(cast, noo
     """It is not whoever edits the key who is told of a leak, but its user."""
     for viewer in ("noor", "olivia"):
         body = page(visitor(cast[viewer]).get(url_of(noors, "edit")))
-        assert "reports that they found the key in public. The key's user is told in any case." in body
+        assert "reports the key as found in public. The key's user is told in any case." in body
 
 
 def test_enabling_a_key_that_was_leaked_says_so(cast, noors):
