@@ -38,6 +38,11 @@ class Full:
     left: int
     wait: timedelta
 
+    @property
+    def seconds(self) -> int:
+        """Whole seconds until the window ends."""
+        return _whole_seconds(self.wait)
+
 
 class TryLater(Exception):
     """Something is refused; ``retry_after`` says for how long, if waiting helps. The message is for who asked."""
@@ -49,7 +54,11 @@ class TryLater(Exception):
     @property
     def retry_after_seconds(self) -> int:
         """Whole seconds to wait before the next attempt; 0 if waiting does not help."""
-        return math.ceil(self.retry_after.total_seconds()) if self.retry_after else 0
+        return _whole_seconds(self.retry_after) if self.retry_after else 0
+
+
+def _whole_seconds(time: timedelta) -> int:
+    return math.ceil(time.total_seconds())
 
 
 PAIR = Limit("pair", 5, timedelta(minutes=5))  # one e-mail address from one client address

@@ -87,9 +87,8 @@ def _reported(environ: Environ, origin: Origin) -> _Answer:
     """Report what came. Raises sent.Unreadable and the database's errors."""
     body = sent.body(environ)
     if (full := throttle.count_from(throttle.LEAKS, origin.address)) is not None:
-        seconds = throttle.TryLater("", retry_after=full.wait).retry_after_seconds
         text = "Nothing was reported: there were too many reports from your address. Report again later."
-        return http.HTTPStatus.TOO_MANY_REQUESTS, text, [("Retry-After", str(seconds))]
+        return http.HTTPStatus.TOO_MANY_REQUESTS, text, [("Retry-After", str(full.seconds))]
     try:
         # Any form of text will do: values consist of characters that all encodings of forms leave as they are.
         found = leaks.report_all([body.decode("latin-1")], source=_SOURCE, origin=origin, most=MOST_VALUES).found
