@@ -19,8 +19,10 @@ def moment(at: datetime) -> str:
     return " ".join(date_and_time(at))
 
 
-def iso(at: datetime) -> str:
-    """Return a moment as machines read it: ``2025-03-14T04:54:07Z``."""
+def iso(at: datetime | None) -> str:
+    """Return a moment as machines read it: ``2025-03-14T04:54:07Z``; empty for none."""
+    if at is None:
+        return ""
     return at.astimezone(UTC).isoformat(timespec="seconds")[:19] + "Z"
 
 

@@ -112,5 +112,5 @@ def csv_rows(listing: Listing[Member]) -> Iterator[list[object]]:
     yield ["User", "Email", "Status", "Parent", "Joined", "Last sign-in"]
     for member in listing.everything():
         parent = member.parent.user.email if member.parent else ""
-        moments = [formats.iso(at) if at else "" for at in (member.joined_at, member.signed_in_at)]
+        moments = [formats.iso(at) for at in (member.joined_at, member.signed_in_at)]
         yield [member.name, member.user.email, MemberStatus(member.status).label, parent, *moments]

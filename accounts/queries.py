@@ -177,7 +177,7 @@ def csv_rows(viewer: Member, listing: Listing[Member]) -> Iterator[list[object]]
         parent = member.parent if member.parent and can(viewer, MemberAction.VIEW, member.parent) else None
         yield [
             member.name, member.user.email, status_words(member), parent.user.email if parent else "",
-            formats.iso(member.joined_at) if member.joined_at else "",
+            formats.iso(member.joined_at),
         ]  # fmt: skip
 
 

@@ -60,7 +60,7 @@ def findings(account: Account) -> Iterator[Finding]:
     for key in _damaged_keys(account).iterator(chunk_size=2_000):
         yield Finding("key", key.pk, _what_is_wrong(key))
     for other in _damaged_platform_keys(account).iterator(chunk_size=2_000):
-        yield Finding(_PLATFORM, other.pk, _what_is_wrong_with_platform(other))
+        yield Finding(_PLATFORM, other.pk, _what_is_wrong(other))
 
 
 def strays() -> Iterator[Finding]:
@@ -81,29 +81,22 @@ def _damaged_keys(account: Account) -> "QuerySet[ClassicKey]":
     return ClassicKey.objects.filter(~Exists(right), account=account)
 
 
-def _what_is_wrong(key: ClassicKey) -> str:
-    holder = Member.objects.filter(pk=key.holder_id).first()
-    if holder is None:
-        return "its holder does not exist"
-    if holder.account_id != key.account_id:
-        return "its holder is a member of another account"
-    if holder.path != key.holder_path:
-        return "its copy of the holder's path is not the holder's"
-    return "its copy of the holder's name is not the holder's"
-
-
 def _damaged_platform_keys(account: Account) -> "QuerySet[PlatformKey]":
     right = Member.objects.filter(pk=OuterRef("holder_id"), account=OuterRef("account_id"), user=OuterRef("user_id"))
     return PlatformKey.objects.filter(~Exists(right), account=account)
 
 
-def _what_is_wrong_with_platform(key: PlatformKey) -> str:
+def _what_is_wrong(key: ClassicKey | PlatformKey) -> str:
     holder = Member.objects.filter(pk=key.holder_id).first()
     if holder is None:
         return "its holder does not exist"
     if holder.account_id != key.account_id:
         return "its holder is a member of another account"
-    return "its user is not the holder's"
+    if isinstance(key, PlatformKey):
+        return "its user is not the holder's"
+    if holder.path != key.holder_path:
+        return "its copy of the holder's path is not the holder's"
+    return "its copy of the holder's name is not the holder's"
 
 
 def rebuild(account: Account) -> Rebuilt:

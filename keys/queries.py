@@ -309,7 +309,7 @@ def _csv_row(key: ClassicKey, viewer: Member) -> list[object]:
     return [
         key.holder_name, key.holder_email, key.holder.api_username, description(key, viewer),
         formats.iso(key.created_at), key.creator_name or _CREATOR_LEFT,
-        formats.iso(key.last_used_at) if key.last_used_at else "", key.last_used_from, key.allowed_addresses,
+        formats.iso(key.last_used_at), key.last_used_from, key.allowed_addresses,
     ]  # fmt: skip
 
 

@@ -260,10 +260,6 @@ def csv_rows(listing: Listing[PlatformKey]) -> Iterator[list[object]]:
     for key in replace(listing, complete=_with_owners).everything():
         yield [
             key.holder.name, key.holder.user.email, key.name, key.description, formats.iso(key.created_at),
-            _moment(key.expires_at), _WORDS[key.is_enabled], _WORDS[key.is_locked], _moment(key.leaked_at),
-            _moment(key.last_used_at), key.last_used_from,
+            formats.iso(key.expires_at), _WORDS[key.is_enabled], _WORDS[key.is_locked], formats.iso(key.leaked_at),
+            formats.iso(key.last_used_at), key.last_used_from,
         ]  # fmt: skip
-
-
-def _moment(at: datetime | None) -> str:
-    return formats.iso(at) if at else ""
