@@ -192,7 +192,7 @@ class PlatformHistories(Histories):
         self.step += 1
         asked = ListRequest("/", {})
         for number, viewer in self._members().items():
-            assert policy.can_create(viewer) is self.creates(number)
+            assert (policy.why_not_create(viewer) == "") is self.creates(number)
             for pk, fact in self.facts.items():
                 knows = self.knows(number, fact.holder)
                 for action in PlatformAction:

@@ -102,19 +102,17 @@ def _reason(actor: Member, action: PlatformAction) -> str:
     return f"Only its user and an IAM identity Administrator may {action.value}."
 
 
-def can_create(actor: Member) -> bool:
-    """Whether ``actor`` may create an IBM Cloud API key, which is always their own. How many there are is not asked."""
-    return why_not_create(actor) == ""
-
-
 def require_create(actor: Member) -> None:
-    """Raise NotAllowed, with the reason in words, unless ``actor`` may create an IBM Cloud API key."""
+    """Raise NotAllowed, with the reason in words, unless ``actor`` may create an IBM Cloud API key, for themselves."""
     if why := why_not_create(actor):
         raise NotAllowed(why)
 
 
 def why_not_create(actor: Member) -> str:
-    """Return why ``actor`` may not create a key, in a sentence for them; empty if they may."""
+    """Return why ``actor`` may not create a key, in a sentence for them; empty if they may.
+
+    A key is always the actor's own. How many they have is not asked.
+    """
     if not may_work(actor):
         return reason_without_work(actor)
     if actor.status != MemberStatus.ACTIVE:

@@ -89,7 +89,7 @@ QUESTIONS = {
         ),
     ],
     Act.SEE_ALL_PLATFORM_KEYS: [lambda w: platform_policy.can_see_all(w.actor)],
-    Act.CREATE_PLATFORM_KEY: [lambda w: w.actor is w.target and platform_policy.can_create(w.actor)],
+    Act.CREATE_PLATFORM_KEY: [lambda w: w.actor is w.target and not platform_policy.why_not_create(w.actor)],
 }
 #: Asked of the pages alone: which sessions are listed, and whether an address is one's own.
 NOT_ASKED = {Act.SEE_SESSION, Act.BE_ONESELF}
