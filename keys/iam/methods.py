@@ -21,11 +21,11 @@ from keys.access_tokens import iam_id, member_number
 from keys.iam.calls import Answer, Caller, Request, pairs
 from keys.iam.faults import BadRequest, Conflict, Denied, NoSuchKey, NotFound
 from keys.iam.records import described, record
-from keys.models import MOST_PLATFORM_KEYS, PlatformKey
+from keys.models import PlatformKey
 from keys.platform import lifecycle, policy
 from keys.platform.lifecycle import Description
 from keys.platform.policy import SWITCHES, PlatformAction
-from keys.platform.queries import of_account, of_holder, plain, visible_key
+from keys.platform.queries import AS_MANY_AS_THERE_CAN_BE, of_account, of_holder, plain, visible_key
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 _RECORD_ID = re.compile("ApiKey-([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})").fullmatch
@@ -230,7 +230,7 @@ def create(request: Request, caller: Caller) -> Answer:
                 is_enabled=not switches["Disable"],
             )
         except lifecycle.TooManyKeys as error:
-            raise Conflict(f"You have {MOST_PLATFORM_KEYS} API keys already: delete one first.") from error
+            raise Conflict(AS_MANY_AS_THERE_CAN_BE) from error
         except lifecycle.ExpiryPassed as error:
             raise BadRequest(_PASSED) from error
     return _given(key, status=201, value=value.text)

@@ -13,6 +13,7 @@ from keys import verification
 from keys.models import LeakedAction, PlatformKey
 from keys.platform import lifecycle
 from keys.platform.lifecycle import Description, edit_platform_key
+from keys.platform.queries import AS_MANY_AS_THERE_CAN_BE
 from tests.keys.iam.asking import KEYS, Iam
 from tests.visitors import undone
 
@@ -131,7 +132,8 @@ def test_as_many_as_there_can_be_and_no_more(priya):
     for _ in range(19):
         priya.create()
     reply = priya("POST", KEYS, {"name": "x"})
-    assert reply.error == (409, "conflict", "You have 20 API keys already: delete one first.")
+    assert reply.error == (409, "conflict", AS_MANY_AS_THERE_CAN_BE)
+    assert AS_MANY_AS_THERE_CAN_BE.startswith("You have 20 IBM Cloud API keys in all your accounts together")
     assert PlatformKey.objects.count() == 20
 
 
