@@ -30,5 +30,10 @@ document.addEventListener("focusout", (event) => {
   if (event.target === changed && document.hasFocus()) submit(changed);
 });
 
+// The browser gives a page that it goes back to the choice that led away from it: it is to say what the page shows.
+addEventListener("pageshow", () => {
+  for (const option of document.querySelectorAll(`${SELECT} option`)) option.selected = option.defaultSelected;
+});
+
 // With this, base.css shows controls that need script and hides their replacements.
 document.documentElement.dataset.script = "";

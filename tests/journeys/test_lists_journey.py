@@ -87,6 +87,18 @@ def test_keyboard_goes_on_at_the_list_after_filtering_and_at_the_field_where_not
     expect(caption).to_be_focused()
 
 
+def test_selects_say_what_the_page_shows_after_going_back(console, generated_owner, browse):
+    """The browser would keep the choice that led away, and nobody could make it again."""
+    owner = browse(console).sign_in(generated_owner, at="/iam/apikeys")
+    for view in ("My IBM Cloud API keys", "All user IBM Cloud API keys"):
+        owner.choose_view("View", view)
+    for value in ("my", "classic"):
+        owner.page.go_back()
+        expect(owner.page.get_by_label("View", exact=True)).to_have_value(value)
+    owner.page.go_forward()
+    expect(owner.page.get_by_label("View", exact=True)).to_have_value("my")
+
+
 @pytest.mark.parametrize("path", ["/iam/apikeys?sort=-created_by", "/iam/users?view=hierarchy"])
 def test_pages_of_a_long_list_follow_each_other_both_ways(console, generated_owner, browse, path):
     owner = browse(console).sign_in(generated_owner, at=path)
