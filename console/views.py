@@ -37,7 +37,8 @@ _PLATFORM_CLIENT = """\
 from ibm_cloud_sdk_core.authenticators import IAMAuthenticator
 from ibm_platform_services import IamIdentityV1
 
-keys = IamIdentityV1(authenticator=IAMAuthenticator(value, url="{here}"))
+login = IAMAuthenticator(value, url="{here}")
+keys = IamIdentityV1(authenticator=login)
 keys.set_service_url("{here}")"""
 
 
