@@ -205,7 +205,7 @@ def test_command_reports_what_a_file_holds(cast, key, capsys, tmp_path):
     values = [each.value for each in (key, gone, left, key)]
     path.write_text("\n".join([*values, material.new_platform_value().text]))
     said = search(capsys, str(path), "--source", "github.com/acme/robots, a commit")
-    assert said == ("Found 4 values; 3 of them are those of keys: 1 disabled, 1 deleted, 1 left as they are.\n")
+    assert said == "Values found: 4; those of keys: 3 (1 disabled, 1 deleted, 1 left alone).\n"
     assert (is_enabled(key), is_enabled(left)) == (False, True)
     assert not PlatformKey.objects.filter(pk=gone.pk).exists()
     events = Event.objects.filter(action="platform_key.leaked")
@@ -218,7 +218,7 @@ def test_command_reads_standard_input_and_finds_what_lies_across_its_parts(key, 
         PlatformKey.objects.filter(pk=key.pk).update(is_enabled=True)
         text = b"\xff" * (2**20 - before) + key.value.encode() + b"\n"
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text)))
-        assert search(capsys).startswith("Found 1 values; 1 of them are those of keys: 1 disabled")
+        assert search(capsys).startswith("Values found: 1; those of keys: 1 (1 disabled")
         assert not is_enabled(key)
 
 

@@ -15,7 +15,7 @@ from keys.models import LeakedAction
 from keys.platform import leaks
 
 _CHUNK = 1024 * 1024  # bytes
-_DONE = {LeakedAction.DISABLE: "disabled", LeakedAction.DELETE: "deleted", LeakedAction.NOTHING: "left as they are"}
+_DONE = {LeakedAction.DISABLE: "disabled", LeakedAction.DELETE: "deleted", LeakedAction.NOTHING: "left alone"}
 
 
 class Command(MaintenanceCommand):
@@ -51,7 +51,7 @@ class Command(MaintenanceCommand):
             raise CommandError(f"The file cannot be read. {error}") from error
         keys = reported.actions.total()
         done = ", ".join(f"{reported.actions[action]:,} {words}" for action, words in _DONE.items())
-        self.stdout.write(f"Found {reported.found:,} values; {keys:,} of them are those of keys: {done}.")
+        self.stdout.write(f"Values found: {reported.found:,}; those of keys: {keys:,} ({done}).")
 
     @staticmethod
     def _report(file: BinaryIO, source: str) -> leaks.Reported:
