@@ -219,7 +219,9 @@ def test_freeze_and_thaw_are_events_and_told_to_the_user_at_the_root_alone(cast,
 def test_branch_is_frozen_and_thawed_from_the_menu(cast):
     marcus, pk = visitor(cast["marcus"]), cast["priya"].pk
     assert f'href="/iam/users/{pk}/freeze" data-dialog>Freeze branch' in marcus.get("/iam/users").content.decode()
-    assert "Priya Raman</bdi></b> (1 user below)?" in marcus.get(f"/iam/users/{pk}/freeze").content.decode()
+    question = marcus.get(f"/iam/users/{pk}/freeze").content.decode()
+    assert "Priya Raman</bdi></b> (1 user below)?" in question
+    assert "all their API keys are refused" in question
     page = marcus.post(f"/iam/users/{pk}/freeze", {"reason": ""}).content.decode()
     assert "This field is required." in page
     page = marcus.post(f"/iam/users/{pk}/freeze", {"reason": "An audit"}, follow=True).content.decode()

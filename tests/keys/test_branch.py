@@ -90,6 +90,15 @@ def test_ticked_keys_are_deleted_and_the_others_stay(cast, marcus, url):
     assert not verify(cast["berlin"].api_username, value, "17.5.7.8").accepted
 
 
+def test_ibm_cloud_api_keys_of_the_branch_stay_and_the_review_says_so(cast, marcus, url, platform_key_of):
+    _, value = platform_key_of("priya")
+    page = marcus.get(url).content.decode()
+    assert "IBM Cloud API keys of the same users go on working" in page
+    marcus.post(url, review_in(page) | CONFIRMED)
+    assert keys_of(cast["priya"]) == []
+    assert verify("apikey", value, "17.5.7.8").accepted
+
+
 def test_each_key_is_an_event_with_the_reason_and_one_number(cast, marcus, url):
     marcus.post(url, review_in(marcus.get(url).content.decode()) | CONFIRMED | {"reason": " Stolen laptop "})
     events = list(Event.objects.filter(action="classic_key.revoked"))
