@@ -4,7 +4,6 @@ import base64
 import json
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import jwt
 import pytest
@@ -14,10 +13,9 @@ from accounts import sealing
 from keys import access_tokens
 from keys.access_tokens import NotGenuine, TokenExpired, issue, key_of
 from keys.models import PlatformKey
+from tests.rings import NEWER, put_first
 
 pytestmark = pytest.mark.django_db
-
-OTHER = "2:" + "A" * 43 + "="
 
 
 @pytest.fixture
@@ -134,13 +132,13 @@ def test_what_was_made_for_another_purpose_is_no_signature(key):
 
 
 def test_master_key_that_is_no_longer_current_still_signed_and_one_that_is_gone_did_not(key, settings):
-    before, ring = issue(key).text, Path(settings.KEYTREE_KEY_RING_FILE).read_text()
-    settings.KEYTREE_KEY_RING = f"{OTHER},{ring}"
+    before = issue(key).text
+    put_first(settings)
     assert key_of(before) == key.token_id
     after = issue(key).text
     assert jwt.get_unverified_header(after)["kid"] == "2"
     assert key_of(after) == key.token_id
-    settings.KEYTREE_KEY_RING = OTHER
+    settings.KEYTREE_KEY_RING = NEWER
     assert key_of(after) == key.token_id
     with pytest.raises(NotGenuine):
         key_of(before)

@@ -1,7 +1,7 @@
 """What is noted of calls with IBM Cloud API keys: last used, refusals with the key's name, and digests that move."""
 
 from datetime import UTC, datetime
-from pathlib import Path
+from functools import partial
 
 import pytest
 from django.db import OperationalError
@@ -19,6 +19,7 @@ from keys.usage import Collector, Moved
 from keys.verification import Reason, verify
 from tests.conftest import ACME
 from tests.keys.noting import HERE, told
+from tests.rings import NEWER, put_first
 
 ELSEWHERE = "203.0.113.9"
 
@@ -205,18 +206,13 @@ def test_unknown_and_malformed_values_leave_no_event(cast, platform_key_of, coll
 
 # --- Digests that move to the current master key ----------------------------------------------------------------------
 
-NEWER, NEWEST = "2:" + "A" * 43 + "=", "3:" + "B" * 42 + "A="
+NEWEST = "3:" + "B" * 42 + "A="
 
 
 @pytest.fixture
 def turn_ring(settings):
     """A function that puts a master key before those of the ring."""
-
-    def turn(entry: str) -> None:
-        before = settings.KEYTREE_KEY_RING or Path(settings.KEYTREE_KEY_RING_FILE).read_text()
-        settings.KEYTREE_KEY_RING = f"{entry},{before}"
-
-    return turn
+    return partial(put_first, settings)
 
 
 def test_use_moves_the_digest_to_the_current_master_key_and_not_in_the_callers_way(

@@ -4,7 +4,6 @@ import itertools
 import random
 import string
 from datetime import timedelta
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -21,6 +20,7 @@ from keys.platform.policy import PlatformAction
 from keys.verification import PlatformVerdict, Reason, Unavailable, verify, verify_key
 from tests.conftest import ACME
 from tests.keys.calls import basic, call
+from tests.rings import NEWER, put_first
 
 HERE, ELSEWHERE = "17.5.7.8", "203.0.113.9"
 #: A restriction, and the addresses that it lets pass.
@@ -297,25 +297,23 @@ def test_database_away_is_no_yes_and_no_matter_for_what_cannot_be_a_value(cast, 
 
 # --- The key ring -----------------------------------------------------------------------------------------------------
 
-OTHER = "2:" + "A" * 43 + "="
-
 
 def test_verify_master_key_no_longer_current_still_accepts(cast, platform_key_of, settings):
     _, value = platform_key_of("priya")
-    settings.KEYTREE_KEY_RING = f"{OTHER},{Path(settings.KEYTREE_KEY_RING_FILE).read_text()}"
+    put_first(settings)
     assert verify("apikey", value, HERE).accepted
     assert verify("apikey", platform_key_of("marcus")[1], HERE).accepted
 
 
 def test_verify_master_key_missing_finds_no_key(cast, platform_key_of, settings):
     _, value = platform_key_of("priya")
-    settings.KEYTREE_KEY_RING = OTHER
+    settings.KEYTREE_KEY_RING = NEWER
     assert verify("apikey", value, HERE).reason is Reason.UNKNOWN
 
 
 def test_verify_row_that_names_another_master_key_than_its_digests(cast, platform_key_of, settings):
     key, value = platform_key_of("priya")
-    settings.KEYTREE_KEY_RING = f"{OTHER},{Path(settings.KEYTREE_KEY_RING_FILE).read_text()}"
+    put_first(settings)
     for ring_key_id in ("2", "lost"):
         PlatformKey.objects.filter(pk=key.pk).update(ring_key_id=ring_key_id)
         assert verify("apikey", value, HERE).reason is Reason.UNKNOWN

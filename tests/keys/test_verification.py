@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from pathlib import Path
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -14,6 +13,7 @@ from keys import lifecycle, material, usage, verification
 from keys.models import ClassicKey
 from keys.verification import Reason, Unavailable, verify
 from tests.conftest import ACME
+from tests.rings import NEWER, put_first
 from tests.trail import without_triggers
 
 # --- The rule ---------------------------------------------------------------------------------------------------------
@@ -156,18 +156,16 @@ def test_verify_key_moved_to_another_name_follows_it(cast, value_of):
 
 # --- The key ring -----------------------------------------------------------------------------------------------------
 
-OTHER_RING = "2:" + "A" * 43 + "="
-
 
 def test_verify_master_key_missing_is_refused_and_told_to_the_log(cast, value_of, settings):
     value = value_of("priya")
-    settings.KEYTREE_KEY_RING = OTHER_RING
+    settings.KEYTREE_KEY_RING = NEWER
     assert verify("1234567_priya@acme.example", value, HERE).reason is Reason.NO_MASTER_KEY
 
 
 def test_verify_master_key_no_longer_current_still_accepts(cast, value_of, settings):
     value = value_of("priya")
-    settings.KEYTREE_KEY_RING = f"{OTHER_RING},{Path(settings.KEYTREE_KEY_RING_FILE).read_text()}"
+    put_first(settings)
     assert verify("1234567_priya@acme.example", value, HERE).accepted
 
 

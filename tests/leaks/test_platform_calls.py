@@ -1,7 +1,6 @@
 """Values of IBM Cloud API keys that calls were made with: they are in no answer, row, event or log."""
 
 import io
-from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -18,11 +17,11 @@ from tests.keys.api.calling import document, headed, send
 from tests.keys.calls import basic, django
 from tests.leaks.acts import call_interface, call_with
 from tests.leaks.search import Seeker, everything_kept
+from tests.rings import put_first
 
 pytestmark = pytest.mark.django_db
 
 _CURRENT_USER = "/rest/v3.1/SoftLayer_Account/getCurrentUser"
-NEWER = "2:" + "A" * 43 + "="
 
 
 @pytest.fixture
@@ -52,7 +51,7 @@ def call_in_earnest(values: list[str]) -> None:
 
 
 def test_values_of_calls_are_kept_nowhere_also_when_digests_move(values, seeker, log, settings):
-    settings.KEYTREE_KEY_RING = f"{NEWER},{Path(settings.KEYTREE_KEY_RING_FILE).read_text()}"
+    put_first(settings)
     call_in_earnest(values)
     assert set(PlatformKey.objects.values_list("is_enabled", "ring_key_id")) == {(True, "2"), (False, "1")}
     happened = {event.action for event in Event.objects.all()}

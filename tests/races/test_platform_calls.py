@@ -1,7 +1,5 @@
 """Calls with IBM Cloud API keys while somebody takes their use away, and while their digests move."""
 
-from pathlib import Path
-
 import pytest
 
 from accounts import memberships
@@ -22,12 +20,12 @@ from keys.platform.policy import PlatformAction
 from keys.usage import Collector, Moved
 from keys.verification import verify
 from tests.races.racing import assert_refused_after, assert_sound
+from tests.rings import put_first
 from tests.threads import at_once, errors
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORIGIN = Origin("17.5.7.8", "race")
-NEWER = "2:" + "A" * 43 + "="
 
 
 @pytest.fixture
@@ -103,7 +101,7 @@ def test_digest_that_many_processes_move_at_once_moves_and_goes_on_working(key_a
     """Also while another key is deleted: that is gone, whoever came first."""
     key, value = key_and_value
     gone, gone_value = create_platform_key(description=Description("Gone"), by=key.holder, origin=ORIGIN)
-    settings.KEYTREE_KEY_RING = f"{NEWER},{Path(settings.KEYTREE_KEY_RING_FILE).read_text()}"
+    put_first(settings)
     moves = {}
     for one, presented in ((key, value), (gone, gone_value.text)):
         (ring_key_id, new), (_, old) = material.platform_digests(presented)
