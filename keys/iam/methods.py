@@ -120,7 +120,7 @@ def by_value(request: Request, caller: Caller) -> Answer:
     if not value:
         raise BadRequest("The header IAM-ApiKey is missing.")
     key = lifecycle.key_of_value(value)
-    if key is None or not policy.can_see_keys_of(caller.member, key.holder):
+    if key is None or not policy.can(caller.member, PlatformAction.VIEW, key):
         raise NotFound
     return _given(key)
 

@@ -108,7 +108,7 @@ def visible_key(viewer: Member, **found_by: int | UUID) -> PlatformKey | None:
     """Return a key, found by its ``pk`` or ``uuid``, if ``viewer`` may know of it; one query."""
     keys = PlatformKey.objects.select_related("holder__user", "holder__account")
     key = keys.filter(account_id=viewer.account_id, **found_by).first()
-    return key if key is not None and policy.can_see_keys_of(viewer, key.holder) else None
+    return key if key is not None and policy.can(viewer, PlatformAction.VIEW, key) else None
 
 
 def keys_of(holder: Member) -> list[PlatformKey]:
