@@ -1,5 +1,6 @@
 """Dialogs: pages of their own that lie over another page, into which script lifts them. No rule."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from django.http import HttpRequest, HttpResponse
@@ -28,16 +29,20 @@ def page_of_user(member: Member) -> PageBehind:
     return PageBehind(link("accounts:user", member.pk), f"Manage {member.name}")
 
 
-def page_opened_from(request: HttpRequest, member: Member) -> PageBehind:
-    """Return the list from which a dialog about a user was opened, as it was, or else the user's own page.
+def page_asked_for(request: HttpRequest, pages: Iterable[PageBehind]) -> PageBehind | None:
+    """Return the one of ``pages`` that ``next`` names, in the state that it names; none if it names none of them.
 
-    ``next`` can be made up by anybody, so it counts only if it is one of these lists.
+    ``next`` can be made up by anybody, so it counts only if it is one of these.
     """
     asked = request.GET.get("next", "")
-    for route, title in _LISTS.items():
-        if asked.partition("?")[0] == page(route):
-            return PageBehind(asked, title, way_back(asked))
-    return page_of_user(member)
+    path = asked.partition("?")[0]
+    return next((one._replace(url=asked, way=way_back(asked)) for one in pages if one.url == path), None)
+
+
+def page_opened_from(request: HttpRequest, member: Member) -> PageBehind:
+    """Return the list from which a dialog about a user was opened, as it was, or else the user's own page."""
+    lists = (PageBehind(page(route), title) for route, title in _LISTS.items())
+    return page_asked_for(request, lists) or page_of_user(member)
 
 
 def list_behind(behind: PageBehind) -> str:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from accounts import formats
 from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusals_recorded
 from accounts.csv_files import csv_response
-from accounts.dialogs import PageBehind, dialog, page_of_user
+from accounts.dialogs import PageBehind, dialog, page_asked_for, page_of_user
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
@@ -173,14 +173,9 @@ def _page_of_list() -> PageBehind:
 
 
 def _page_behind(request: MemberRequest, key: ClassicKey) -> PageBehind:
-    """Return the page that a dialog was opened from: a list in some state, or the holder's own.
-
-    ``next`` can be made up by anybody, so it counts only if it is one of these.
-    """
-    asked = request.GET.get("next", "")
-    path = asked.partition("?")[0]
+    """Return the page that a dialog was opened from: a list in some state, or the holder's own."""
     pages = (page_of_user(key.holder), PageBehind(reverse("keys:inactive"), "Inactive identities"), _page_of_list())
-    return next((page._replace(url=asked) for page in pages if page.url == path), _page_of_list())
+    return page_asked_for(request, pages) or _page_of_list()
 
 
 @require_safe

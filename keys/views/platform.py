@@ -13,9 +13,8 @@ from django.views.decorators.debug import sensitive_post_parameters, sensitive_v
 
 from accounts import formats
 from accounts.access import ask_for_proof, refusals_recorded
-from accounts.dialogs import PageBehind, dialog, page_of_user
+from accounts.dialogs import PageBehind, dialog, page_asked_for, page_of_user
 from accounts.forms import focus_first_mistake
-from accounts.links import way_back
 from accounts.models import Member
 from accounts.names import PLATFORM_USERNAME
 from accounts.requests import MemberRequest, form_or_post
@@ -240,18 +239,12 @@ def _dialog(
 
 
 def _page_behind(request: MemberRequest, holder: Member) -> PageBehind:
-    """Return the page that a dialog was opened from: a list in some state, or the holder's own.
-
-    ``next`` can be made up by anybody, so it counts only if it is one of these.
-    """
-    asked, list_url = request.GET.get("next", ""), reverse("keys:classic-list")
+    """Return the page that a dialog was opened from: a list in some state, or the holder's own."""
+    list_url = reverse("keys:classic-list")
     pages = (
         page_of_user(holder),
         PageBehind(reverse("keys:inactive"), "Inactive identities"),
         PageBehind(list_url, "API keys"),
     )
-    for page in pages:
-        if page.url == asked.partition("?")[0]:
-            return page._replace(url=asked, way=way_back(asked))
-    view = "my" if holder.pk == request.member.pk else "all"
-    return PageBehind(f"{list_url}?view={view}", "API keys")
+    view = queries.MINE if holder.pk == request.member.pk else queries.ALL
+    return page_asked_for(request, pages) or PageBehind(f"{list_url}?view={view}", "API keys")
