@@ -1,11 +1,19 @@
-"""What tests of logging in may ask for: a clock, and refusals that take no time."""
+"""What tests of logging in may ask for, a clock, and refusals that take no time; and the owner's browser."""
 
 from datetime import datetime, timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from accounts import signin
+from tests.visitors import visitor
+
+
+@pytest.fixture
+def olivia(cast) -> Client:
+    """The browser of the owner, who has just logged in."""
+    return visitor(cast["olivia"])
 
 
 @pytest.fixture

@@ -3,34 +3,16 @@
 import re
 
 import pytest
-from django.test import Client
 
 from accounts import events, memberships
 from accounts.enums import Permission, together
 from accounts.models import Account, Event, Member
 from accounts.policy import NotAllowed
+from tests.accounts.settings_page import acme, switch, text
 from tests.conftest import ACME
 from tests.visitors import visitor
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def olivia(cast) -> Client:
-    """The owner's."""
-    return visitor(cast["olivia"])
-
-
-def acme() -> Account:
-    return Account.objects.get(pk=ACME)
-
-
-def text(answer) -> str:
-    return answer.content.decode()
-
-
-def switch(page: str, name: str) -> bool:
-    return re.search(rf'role="switch" aria-checked="(\w+)" aria-label="{name}"', page)[1] == "true"
 
 
 def recorded() -> list[tuple[str, str]]:

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from django.db import IntegrityError, transaction
-from django.test import Client
 from django.utils import timezone
 
 from accounts import account_settings, events
@@ -12,34 +11,17 @@ from accounts.domains import PatternError
 from accounts.enums import Permission
 from accounts.models import Account, Event, Member, Passkey
 from accounts.policy import NotAllowed
+from tests.accounts.settings_page import acme, switch, text
 from tests.conftest import ACME
 from tests.visitors import noting_writes, visitor
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def olivia(cast) -> Client:
-    """The owner's."""
-    return visitor(cast["olivia"])
-
-
-def acme() -> Account:
-    return Account.objects.get(pk=ACME)
-
-
 def changes() -> list[tuple[str, str, str]]:
     """The changes of settings so far: event, before, after."""
     events = Event.objects.filter(account_id=ACME, action__startswith="account.").order_by("pk")
     return [(event.action, event.facts["before"], event.facts["after"]) for event in events if event.facts]
-
-
-def switch(page: str, name: str) -> bool:
-    return re.search(rf'role="switch" aria-checked="(\w+)" aria-label="{name}"', page)[1] == "true"
-
-
-def text(answer) -> str:
-    return answer.content.decode()
 
 
 def test_page_is_for_the_owner_and_identity_administrators(cast, olivia):
