@@ -238,7 +238,7 @@ tell_by_mail(
         ),
         REMOVED: Notice(
             "You were removed from an account",
-            "You were removed from the account. If you had a key there, it has stopped working.",
+            "You were removed from the account. If you had keys there, they have stopped working.",
         ),
     }
 )

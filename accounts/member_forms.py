@@ -21,9 +21,9 @@ class StatusForm(forms.Form):
         choices=[(status, status.label) for status in CHOSEN_STATUSES],
         help_text=(
             "You are asked to confirm a status that takes something away. Disabled classic infrastructure: calls with "
-            "their key are refused. "
+            "their keys are refused. "
             "Suspended: they can do nothing in this account either. VPN-only: they cannot log in, and calls with their "
-            "key are accepted."
+            "keys are accepted."
         ),
     )
 

@@ -223,7 +223,7 @@ def _after_removal(request: MemberRequest, member: Member, behind: PageBehind, *
     messages.success(
         # The same with and without a key, because not everybody who may remove a user may know of their key.
         request,
-        f"User removed\n{member.name} is no longer in the account. If they had a key, it no longer works.",
+        f"User removed\n{member.name} is no longer in the account. If they had keys, these no longer work.",
     )
     return redirect(list_behind(behind))
 

@@ -111,7 +111,7 @@ def test_the_activity_log_is_named_to_those_who_may_look_into_it(cast):
         ((html, _),) = message.alternatives
         assert ("/iam/activity" in html) == ("/iam/activity" in message.body)
         assert "\n\n\n" not in message.body
-    assert "If you had a key there, it has stopped working." in mail.outbox[0].body
+    assert "If you had keys there, they have stopped working." in mail.outbox[0].body
 
 
 def test_vpn_only_user_is_told_of_the_key_that_was_made(cast):

@@ -353,7 +353,7 @@ def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(
     assert "Decide about the users below first" in refused.content.decode()
     assert Member.objects.filter(pk=priya.pk).exists()
     done = marcus.post(f"/iam/users/{priya.pk}/remove", {"hand_over": "on"}, follow=True)
-    assert "Priya Raman is no longer in the account. If they had a key, it no longer works" in done.content.decode()
+    assert "Priya Raman is no longer in the account. If they had keys, these no longer work" in done.content.decode()
     assert not Member.objects.filter(pk=priya.pk).exists()
     assert Member.objects.get(pk=noor.pk).parent_id == cast["marcus"].pk
     assert not verify(name, value, "17.5.7.8").accepted
