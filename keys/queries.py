@@ -240,8 +240,8 @@ def description(key: ClassicKey, viewer: Member) -> str:
     return place if is_by_holder else f"{place}. Created by {'you' if key.creator_id == viewer.pk else by}"
 
 
-def why_refused(key: ClassicKey) -> str:
-    """Return in a word why calls with a key are refused, whatever its restriction; empty if they are not."""
+def why_refused(key: ClassicKey | PlatformKey) -> str:
+    """Return in a word why calls with a key are refused because of its holder; empty if they are not."""
     if vars(key)["holder_is_frozen"]:
         return "frozen"
     is_accepted = key.holder.status in CALLING_STATUSES

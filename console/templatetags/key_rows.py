@@ -26,10 +26,9 @@ def key_rows(rows: Iterable[KeyRow], made_at: datetime) -> SafeString:
 
 def _key_row(row: KeyRow, made_at: datetime) -> str:
     is_self = ' <span class="tag tag--blue">self</span>' if row.is_self else ""
-    refused = f' <span class="tag tag--red">{escape(row.why_refused)}</span>' if row.why_refused else ""
     return f"""
             <tr>
-              <td><a href="{escape(row.user_url)}"><bdi>{escape(row.name)}</bdi></a>{is_self}{refused}</td>
+              <td><a href="{escape(row.user_url)}"><bdi>{escape(row.name)}</bdi></a>{is_self}{_refused(row)}</td>
               <td data-label="Description" class="break">{escape(row.description)}</td>
               <td data-label="Date created" class="nowrap">{when(row.created_at)}</td>
               <td data-label="Last used" class="nowrap">{ago(row.last_used_at, made_at)}</td>
@@ -72,7 +71,11 @@ def _owner(row: PlatformKeyRow) -> str:
     name = f"<bdi>{escape(row.owner)}</bdi>"
     linked = f'<a href="{escape(row.owner_url)}">{name}</a>' if row.owner_url else name
     is_own = ' <span class="tag tag--blue">self</span>' if row.is_own else ""
-    return f'<td data-label="Owner" class="break">{linked}{is_own}</td>'
+    return f'<td data-label="Owner" class="break">{linked}{is_own}{_refused(row)}</td>'
+
+
+def _refused(row: KeyRow | PlatformKeyRow) -> str:
+    return f' <span class="tag tag--red">{escape(row.why_refused)}</span>' if row.why_refused else ""
 
 
 def _last_day(day: date | None) -> str:

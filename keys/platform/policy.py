@@ -117,7 +117,7 @@ def why_not_create(actor: Member) -> str:
         return reason_without_work(actor)
     if actor.status != MemberStatus.ACTIVE:
         status = MemberStatus(actor.status).label
-        return f"Your status in this account is {status}. Only active users can create a key."
+        return f"Your status in this account is {status}: your keys are refused. Only active users can create a key."
     if actor.account.restrict_key_creation and not may_create_while_restricted(actor):
         how = "give it to yourself in Settings" if actor.is_owner else "ask somebody who manages users"
         return f"This account restricts who creates API keys. You need the permission User API key creator: {how}."

@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Max, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from accounts import formats
+from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.links import link
 from accounts.list_request import ListRequest
@@ -24,6 +24,7 @@ from keys.insight import UNUSED, Filter
 from keys.models import MOST_PLATFORM_KEYS, PlatformKey
 from keys.platform import policy
 from keys.platform.policy import PlatformAction
+from keys.queries import why_refused
 
 MINE, ALL, CLASSIC = "my", "all", "classic"
 #: The views of the API keys page, by their name in the address.
@@ -65,6 +66,7 @@ class PlatformKeyRow:
     owner: str
     owner_url: str  # empty for somebody whom the viewer may not see among the users
     is_own: bool
+    why_refused: str  # in a word, for the holder's sake; empty where it does not matter or may not be known
     is_locked: bool
     is_enabled: bool
     is_expired: bool
@@ -96,8 +98,8 @@ def _with_owners(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
     return keys.select_related("holder__user").only(
         "account_id", "user_id", "name", "sort_name", "description", "created_at", "expires_at", "is_enabled",
         "is_locked", "leaked_at", "last_used_at", "last_used_from", "holder__account_id", "holder__parent_id",
-        "holder__path", "holder__name_here", "holder__user__name", "holder__user__email",
-    )  # fmt: skip
+        "holder__path", "holder__status", "holder__name_here", "holder__user__name", "holder__user__email",
+    ).annotate(holder_is_frozen=hierarchy.frozen("holder__path"))  # fmt: skip
 
 
 _held = Prepared(lambda holder_id: plain(PlatformKey.objects.filter(holder_id=holder_id)).order_by("sort_name", "pk"))
@@ -225,13 +227,16 @@ def row(key: PlatformKey, viewer: Member, *, way: str = "") -> PlatformKeyRow:
     """Return a key, whose holder is loaded, as lists print it; ``way`` as in ``menu``. Takes no query."""
     holder = key.holder
     switch, route = _SWITCHES[key.is_enabled]
+    sees_holder = can(viewer, MemberAction.VIEW, holder)
     return PlatformKeyRow(
         id=key.pk,
         name=key.name,
         description=key.description,
         owner=holder.name,
-        owner_url=link("accounts:user", holder.pk) if can(viewer, MemberAction.VIEW, holder) else "",
+        owner_url=link("accounts:user", holder.pk) if sees_holder else "",
         is_own=holder.pk == viewer.pk,
+        # Only the lists of several people's keys know who is frozen.
+        why_refused=why_refused(key) if sees_holder and "holder_is_frozen" in vars(key) else "",
         is_locked=key.is_locked,
         is_enabled=key.is_enabled,
         is_expired=key.is_expired,

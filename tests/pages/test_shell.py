@@ -13,7 +13,7 @@ from accounts.origin import Origin
 from keys.models import ClassicKey
 from tests.conftest import ACME
 from tests.pages.reading import KEYS, USERS, current, key_url, page
-from tests.trees import make_key, make_member
+from tests.trees import make_key, make_member, make_platform_key
 from tests.visitors import visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -192,3 +192,23 @@ def test_keys_that_are_refused_whatever_they_say_are_marked_so_in_lists(cast):
         assert tags["Priya Raman"] == ["frozen"]
         assert tags["Marcus Lindqvist"] == ["disabled"]
         assert tags["Berlin office"] == tags["Sam Okafor"] == tags["Olivia Reyes"] == []
+
+
+def test_ibm_cloud_api_keys_that_are_refused_because_of_their_users_are_marked_so_among_all(cast):
+    """The same, as far as the viewer sees the users; and whoever has such keys is told so."""
+    about = {"by": cast["olivia"], "origin": Origin("17.5.7.8")}
+    for name in ("olivia", "marcus", "priya", "noor", "sam", "dmitri"):
+        make_platform_key(cast[name], name)
+    memberships.freeze_branch(member=cast["priya"], reason="Looked into", **about)
+    memberships.change_status(member=cast["marcus"], status="disabled_classic", **about)
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    marked = {"marcus": ["disabled"], "priya": ["frozen"], "noor": ["frozen"], "dmitri": ["suspended"]}
+    for viewer, is_restricted, seen in (("olivia", False, set(marked)), ("sam", True, {"dmitri"})):
+        Account.objects.filter(pk=ACME).update(restrict_user_list=is_restricted)
+        body = page(visitor(cast[viewer]).get(f"{KEYS}?view=all"))
+        rows = {re.search("<bdi>([a-z]+)", row)[1]: row for row in re.findall(r"<tr>(.*?)</tr>", body, re.DOTALL)[1:]}
+        tags = {name: re.findall(r'tag--red">([^<]+)', row.partition("Owner")[2]) for name, row in rows.items()}
+        expected = {name: marked[name] if name in seen else [] for name in marked}
+        assert tags.items() >= {**expected, "olivia": [], "sam": []}.items()
+    told = page(visitor(cast["marcus"]).get(f"{KEYS}?view=my"))
+    assert "Your status in this account is Disabled classic infrastructure: your keys are refused." in told

@@ -191,7 +191,8 @@ def test_refusals_say_what_is_in_the_way():
     assert "User API key creator" in _refused(policy.require_create, me)
     me.status = matrix.DISABLED
     assert _refused(policy.require_create, me) == (
-        "Your status in this account is Disabled classic infrastructure. Only active users can create a key."
+        "Your status in this account is Disabled classic infrastructure: your keys are refused. "
+        "Only active users can create a key."
     )
     me.is_frozen = True
     assert "Until it is thawed" in _refused(policy.require_create, me)
