@@ -11,10 +11,13 @@ pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("browser-lists-jo
 
 # An account whose people have the longest names and addresses there can be, from right to left and without a space.
 UNWIELDY = """
+from datetime import timedelta
+from django.utils import timezone
 from accounts.new_members import add_member, create_account
 from accounts.models import User
 from accounts.origin import COMMAND_LINE
 from keys.lifecycle import create_classic_key
+from keys.models import PlatformKey
 from keys.platform.lifecycle import Description, create_platform_key
 names = ["W" * 300, "مفتاح الشجرة " * 23, "עץ המפתחות", "Wortlaut " * 33, "<b>&amp;</b>", "e\\u0301" * 150]
 parent = None
@@ -30,6 +33,7 @@ for number, name in enumerate(name.strip() for name in names * 2):
         parent = add_member(parent=parent, user=user, origin=COMMAND_LINE)
     create_classic_key(holder=parent, by=parent, origin=COMMAND_LINE)
     create_platform_key(description=Description(name.strip(), name[:500]), by=parent, origin=COMMAND_LINE)
+PlatformKey.objects.filter(account_id=3333333).update(created_at=timezone.now() - timedelta(days=60))
 print(parent.pk)
 """
 BOXES = ".data, .dialog__body"
@@ -145,6 +149,7 @@ def deepest(console: LiveServer) -> int:
         "/iam/users/{}/parent",
         "/iam/users/{widest}/revoke_keys",
         "/iam/users/{widest}/remove",
+        "/iam/inactive?tab=keys&view=all",
         "/iam/activity",
         "/user/notifications",
     ],
