@@ -73,6 +73,9 @@ def test_who_can_manage_says_at_once_what_about_the_key_and_folds_the_rest(cast)
     assert rights[0] == "See this user"
     assert f'<summary>{len(rights)} rights<span class="visually-hidden"> of Priya Raman</span></summary>' in over_user
     assert "Being this user" in body
+    # The tree gives no rights over IBM Cloud API keys.
+    assert "<i>Rights over the key</i> are about the classic infrastructure API key" in body
+    assert "The users above can see that a classic infrastructure API key exists, and can delete it." in body
 
 
 def test_who_can_manage_names_administrators_as_far_as_the_reader_sees_them(cast):
@@ -133,6 +136,7 @@ def test_help_tells_how_programs_call_with_an_ibm_cloud_api_key(cast):
     assert "up to 20, each with a name" in body
     assert 'data-copy="apikey" aria-label="Put API username of IBM Cloud API keys on the clipboard"' in body
     assert "With an IBM Cloud API key, <code>username</code> is <code>apikey</code>." in body
+    assert "or of an IBM Cloud API key, whose user name is <code>apikey</code>;" in body  # why a value is refused
     _, _, program, report = re.findall(r'<pre class="example" dir="ltr"><code>(.*?)</code>', body, re.DOTALL)
     compile(program, "help", "exec")
     assert re.findall('"(.*?)"', program) == ["http://testserver", "http://testserver"]
