@@ -9,11 +9,14 @@ function mask(box, isMasked) {
   box.querySelector("[data-value-hide]").hidden = isMasked;
 }
 
-function countDown(box, minutes) {
+// By the clock: while a computer sleeps, no timer goes on.
+function countDown(box, end) {
   const left = box.querySelector("[data-value-left]");
+  const minutes = Math.ceil((end - Date.now()) / 60_000);
   if (minutes > 0) {
-    left.textContent = `Gone from here in ${minutes} ${minutes === 1 ? "minute" : "minutes"}.`;
-    setTimeout(() => countDown(box, minutes - 1), 60_000);
+    const text = `Gone from here in ${minutes} ${minutes === 1 ? "minute" : "minutes"}.`;
+    if (left.textContent !== text) left.textContent = text;
+    setTimeout(() => countDown(box, end), 1000);
     return;
   }
   mask(box, true);
@@ -26,7 +29,7 @@ function countDown(box, minutes) {
 function enhance(root) {
   for (const box of root.querySelectorAll("[data-value]:has([data-value-text])")) {
     mask(box, !box.hasAttribute("data-value-shown"));
-    countDown(box, MINUTES);
+    countDown(box, Date.now() + MINUTES * 60_000);
   }
 }
 

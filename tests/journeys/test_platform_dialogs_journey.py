@@ -217,6 +217,17 @@ def test_value_leaves_the_page_after_five_minutes(fresh, browse):
         expect(created.get_by_role("button", name=name, exact=True)).to_have_count(0)
 
 
+def test_value_is_gone_when_a_computer_wakes_up(fresh, browse):
+    """No timer goes on while it sleeps: the five minutes are those of the clock."""
+    noor = browse(fresh, own=True)
+    noor.page.clock.install()
+    noor.sign_in("noor", at=MY_KEYS)
+    value = create_key(noor)
+    noor.page.clock.fast_forward("06:00")
+    noor.page.clock.run_for(2000)
+    assert value not in noor.page.content()
+
+
 @with_and_without_script
 def test_double_click_creates_one_key(fresh, browse, script):
     noor = browse(fresh, script=script).sign_in("noor", at=MY_KEYS)
