@@ -48,6 +48,9 @@ def log():
         f"GET /invitations/kti_{TOKEN}",
         f"GET /reset/ktr_{TOKEN}",
         f"Authorization: Bearer {JWT}",
+        f"GET /?next=%2F%3Faccess_token%3D{JWT}",
+        f"GET /v1/apikeys/{JWT[:20]}",
+        "GET /v1/" + "-eyJ" * 20_000,  # read once, and not once from each place where a token could begin
     ],
 )
 def test_redact_blots_out_what_looks_like_a_key(secret: str) -> None:
