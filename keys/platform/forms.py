@@ -19,7 +19,7 @@ from keys.platform.queries import last_day
 #: How far away the day may be on which a key expires. *Source:* docs/rules.md, "Limits".
 MOST_YEARS = 10
 DAY_IS_OVER = "This day is over. Choose today or a later day."
-_LAST_DAY = timedelta(days=MOST_YEARS * 365 + 3)  # ten years have up to three leap days
+_FURTHEST = timedelta(days=MOST_YEARS * 365 + 3)  # ten years have up to three leap days
 
 
 class DescriptionField(forms.CharField):
@@ -50,7 +50,7 @@ class PlatformKeyForm(MeanwhileForm):
         choices=LeakedAction.choices,
         initial=LeakedAction.DISABLE,
         widget=forms.RadioSelect,
-        help_text="What happens when somebody reports that they found the key in public. Its user is told in any case.",
+        help_text="What happens when somebody reports the key as found in public. The key's user is told in any case.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -58,7 +58,7 @@ class PlatformKeyForm(MeanwhileForm):
         kwargs["auto_id"] = "id_key_%s"
         super().__init__(*args, **kwargs)
         today = _today()
-        self.fields["expires"].widget.attrs |= {"min": str(today), "max": str(today + _LAST_DAY)}
+        self.fields["expires"].widget.attrs |= {"min": str(today), "max": str(today + _FURTHEST)}
         focus(self, "name")
         self.helper = helper("", tag=False)
 
@@ -69,7 +69,7 @@ class PlatformKeyForm(MeanwhileForm):
             return day
         if day < _today():
             raise ValidationError(DAY_IS_OVER)
-        if day > _today() + _LAST_DAY:
+        if day > _today() + _FURTHEST:
             raise ValidationError(f"Choose a day within the next {MOST_YEARS} years.")
         return day
 
@@ -80,9 +80,13 @@ class PlatformKeyForm(MeanwhileForm):
         return Description(
             name=cleaned["name"],
             text=cleaned["description"],
-            expires_at=_end_of(cleaned["expires"]) if cleaned["expires"] else None,
+            expires_at=self.end_of(cleaned["expires"]),
             leaked_action=LeakedAction(cleaned["leaked_action"]),
         )
+
+    def end_of(self, day: date | None) -> datetime | None:
+        """Return the moment at which a key expires whose last day this is; none for none."""
+        return datetime.combine(day + timedelta(days=1), time(), UTC) if day else None
 
 
 class NewPlatformKeyForm(PlatformKeyForm):
@@ -133,18 +137,10 @@ class EditPlatformKeyForm(PlatformKeyForm):
             return LeakedAction(value).label
         return formats.day(value) if isinstance(value, date) else value or "none"
 
-    @property
-    def description_of_key(self) -> Description:
-        """What was typed, cleaned. A program may have chosen a moment within the last day: it stays."""
-        typed = super().description_of_key
-        if self.cleaned_data["expires"] != self.initial["expires"]:
-            return typed
-        return Description(typed.name, typed.text, self._key.expires_at, typed.leaked_action)
+    def end_of(self, day: date | None) -> datetime | None:
+        """Return the same. A program may have chosen a moment within the last day, or the last day of all: it stays."""
+        return self._key.expires_at if day == self.initial["expires"] else super().end_of(day)
 
 
 def _today() -> date:
     return timezone.now().astimezone(UTC).date()
-
-
-def _end_of(day: date) -> datetime:
-    return datetime.combine(day + timedelta(days=1), time(), UTC)

@@ -18,12 +18,12 @@ from tests.bad_input.test_forms import errors_in
 from tests.pages.platform_keys import (
     ALL_KEYS,
     MY_KEYS,
-    TODAY,
     TYPED,
     age_proof,
     create_url,
     state_of,
     title_of,
+    today,
     url_of,
 )  # fmt: skip
 from tests.pages.reading import KEYS, focused, page
@@ -55,7 +55,7 @@ def test_edit_shows_the_key_and_saves_what_was_typed(cast, noors):
     client, url = visitor(cast["noor"]), url_of(noors, "edit")
     sent = edit_form(page(client.get(url)))
     assert (sent["name"], sent["description"], sent["expires"]) == ("Build server", "Builds", "")
-    day = TODAY() + timedelta(days=5)
+    day = today() + timedelta(days=5)
     typed = {**sent, "name": "Deployment", "description": "", "expires": str(day), "leaked_action": "nothing"}
     answer = client.post(url, typed)
     assert answer["Location"] == MY_KEYS
@@ -67,11 +67,11 @@ def test_edit_shows_the_key_and_saves_what_was_typed(cast, noors):
 
 
 def test_expiry_that_was_left_stays_to_the_moment(cast, noors):
-    """A program may set a moment; and a key that expires today keeps its day when its name changes."""
+    """A program may set any moment; and a key that expires today keeps its day when its name changes."""
     client, url = visitor(cast["noor"]), url_of(noors, "edit")
     soon = timezone.now() + timedelta(minutes=1)
     far = timezone.now() + timedelta(days=30_000)
-    for moment in (soon, far):
+    for moment in (soon, far, datetime.max.replace(tzinfo=UTC)):
         PlatformKey.objects.filter(pk=noors.pk).update(expires_at=moment)
         sent = edit_form(page(client.get(url)))
         assert sent["expires"] == str(moment.date())
@@ -97,7 +97,7 @@ def test_what_was_not_sent_stays(cast, noors):
 def test_edit_does_not_overwrite_what_somebody_else_changed_meanwhile(cast, noors):
     client, url = visitor(cast["noor"]), url_of(noors, "edit")
     sent = edit_form(page(client.get(url)))
-    day = TODAY() + timedelta(days=9)
+    day = today() + timedelta(days=9)
     theirs = Description("Theirs", "Their text", datetime.combine(day, datetime.min.time(), UTC), LeakedAction.NOTHING)
     edit_platform_key(key=noors, description=theirs, by=cast["olivia"], origin=COMMAND_LINE)
     # What was left as the page showed it stays as they made it.
@@ -106,7 +106,7 @@ def test_edit_does_not_overwrite_what_somebody_else_changed_meanwhile(cast, noor
     noors.refresh_from_db()
     assert Description.of(noors) == theirs
     # What both changed is told, field by field, and the second time overwrites.
-    mine = {**sent, "name": "Mine", "description": "Mine", "expires": str(TODAY()), "leaked_action": "delete"}
+    mine = {**sent, "name": "Mine", "description": "Mine", "expires": str(today()), "leaked_action": "delete"}
     body = page(client.post(url, mine))
     present = day - timedelta(days=1)
     assert errors_in(body) == [
@@ -247,7 +247,7 @@ def test_form_says_the_same_to_the_user_and_to_who_looks_after_the_key(cast, noo
     """It is not whoever edits the key who is told of a leak, but its user."""
     for viewer in ("noor", "olivia"):
         body = page(visitor(cast[viewer]).get(url_of(noors, "edit")))
-        assert "reports that they found the key in public. Its user is told in any case." in body
+        assert "reports the key as found in public. The key's user is told in any case." in body
 
 
 def test_enabling_a_key_that_was_leaked_says_so(cast, noors):
