@@ -131,7 +131,8 @@ def lock(request: MemberRequest, platform_id: int) -> HttpResponse:
 @form_or_post
 def unlock(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to unlock a key, and do it."""
-    return _switch(request, platform_id, PlatformAction.UNLOCK, "can be edited and deleted again")
+    effect, when_expired = "can be edited and deleted again", "can be deleted again"
+    return _switch(request, platform_id, PlatformAction.UNLOCK, effect, when_expired)
 
 
 @form_or_post
@@ -147,13 +148,16 @@ def disable(request: MemberRequest, platform_id: int) -> HttpResponse:
     return _switch(request, platform_id, PlatformAction.DISABLE, "has stopped working")
 
 
-def _switch(request: MemberRequest, platform_id: int, action: PlatformAction, effect: str) -> HttpResponse:
+def _switch(
+    request: MemberRequest, platform_id: int, action: PlatformAction, effect: str, when_expired: str = ""
+) -> HttpResponse:
     key = _key_or_404(request, platform_id)
+    said = (key.is_expired and when_expired) or effect
     word = policy.SWITCHES[action][2]
 
     def write() -> None:
         lifecycle.switch_platform_key(key=key, action=action, by=request.member, origin=request.origin)
-        messages.success(request, f"API key {word}\n{_named(request, key)} {effect}.")
+        messages.success(request, f"API key {word}\n{_named(request, key)} {said}.")
 
     return _ask_or_do(request, key, action, write)
 

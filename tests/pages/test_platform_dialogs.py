@@ -211,6 +211,8 @@ def test_expired_key_can_be_locked_unlocked_and_deleted(cast, noors):
     for action in ("lock", "unlock", "delete"):
         assert title_of(page(client.get(url_of(noors, action)))) == f"{action.capitalize()} API key"
         assert client.post(url_of(noors, action)).status_code == 302
+        # Nobody can edit it any more, locked or not.
+        assert ("Build server can be deleted again." in page(client.get(MY_KEYS))) is (action == "unlock")
     assert not PlatformKey.objects.exists()
 
 
