@@ -25,7 +25,7 @@ from tests.bench.child import ROOT, Child, environment
 from tests.bench.output import progress
 
 #: To be raised when tests.bench.fill makes something else of the same arguments.
-_VERSION = 1
+_VERSION = 2
 
 
 class Busy(Exception):

@@ -45,8 +45,9 @@ def fill(members: int) -> dict[str, Any]:
         progress("  branches ...")
         branches = _Branches(account)
         viewers = dict(branches.viewers())
-        for name in ("oldest hundredth", "oldest tenth"):
-            path = Member.objects.get(pk=viewers[name]).path
+        oldest = [member for name, member in viewers.items() if name.startswith("oldest")]
+        for member in oldest:
+            path = Member.objects.get(pk=member).path
             keys = ClassicKey.objects.filter(path_range(path, field="holder_path"), account_id=account.pk)
             keys.update(created_at=F("created_at") - _LONG_AGO)
         movable = branches.movable(min(10_000, members // 10))
@@ -59,7 +60,7 @@ def fill(members: int) -> dict[str, Any]:
         "keys": ClassicKey.objects.count(),
         "levels": branches.levels,
         "viewers": viewers,
-        "tried": list(branches.tried()),
+        "tried": list(branches.tried(apart_from=oldest)),
         "movable": movable,
     }
 
@@ -131,10 +132,10 @@ class _Branches:
         yield "oldest tenth", tenth
         yield "oldest hundredth", self._nearest(everything / 100, apart_from=[hundredth, tenth])
 
-    def tried(self) -> Iterable[int]:
-        """Return further viewers, of branches of many sizes."""
+    def tried(self, *, apart_from: Iterable[int]) -> Iterable[int]:
+        """Return further viewers, of branches of many sizes, neither above nor below those given."""
         sizes = (size if size > 1 else size * self._keys[0] for size in _TRIED)
-        return sorted({self._nearest(size) for size in sizes if size < self._keys[0]})
+        return sorted({self._nearest(size, apart_from=apart_from) for size in sizes if size < self._keys[0]})
 
     def movable(self, members: int) -> dict[str, int]:
         """Return a branch of about that many members, not directly below the owner."""
