@@ -6,6 +6,7 @@ from playwright.sync_api import expect
 
 from tests.journeys.acts import RENEW_MARCUS_PROOF, chosen
 from tests.journeys.cast import State
+from tests.journeys.platform_keys import FORGET
 from tests.journeys.visit import Visit
 
 CREATE, CREATED, EDIT = "Create IBM Cloud API key", "API key successfully created", "Edit IBM Cloud API key"
@@ -13,14 +14,13 @@ CREATE_BUTTON = "Create an IBM Cloud API key"
 LOCKED, LEAKED, LONG = "Deployment", "Found in a repository", ("Nightly backup of all accounts. " * 4).strip()
 #: Marcus has keys in each state that a dialog is another in, and nobody else has one; he has just proved who he is.
 KEYS_OF_MARCUS = (
-    f"""
+    FORGET
+    + f"""
 from datetime import timedelta
 from django.utils import timezone
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
-from keys.models import PlatformKey
 from keys.platform.lifecycle import Description, create_platform_key
-PlatformKey.objects.all().delete()
 now = timezone.now()
 marcus = Member.objects.get(user__email="marcus@acme.example")
 for name, text, changes in (
@@ -92,7 +92,7 @@ STATES = (
     State("IBM Cloud key, creation", act=create, **_MINE),
     State("IBM Cloud key, creation, mistakes", act=create_wrongly, **_MINE),
     State("IBM Cloud key, created", act=created, **_MINE),
-    State("page of the creation of an IBM Cloud key", "marcus", "/iam/users/{member[marcus]}/platform_key"),
+    State("page of the creation of an IBM Cloud key", **{**_MINE, "path": "/iam/users/{member[marcus]}/platform_key"}),
     State("IBM Cloud key, edit", act=chosen(LONG, "Edit", EDIT), **_MINE),
     State("IBM Cloud key, edit, changed meanwhile", act=edit_meanwhile, **_MINE),
     State("IBM Cloud key, lock", act=chosen("Build server", "Lock", "Lock API key"), **_MINE),
