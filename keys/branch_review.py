@@ -9,7 +9,7 @@ from django.db.models.functions import Coalesce
 from accounts import hierarchy
 from accounts.models import Member
 from keys.models import ClassicKey
-from keys.queries import KeyRow, for_list, is_in_use, row
+from keys.queries import KeyRow, Places, for_list, is_in_use, row
 
 #: How many keys a review names: each is a field of its form, and a request may hold 500.
 MOST_NAMED = 400
@@ -64,15 +64,16 @@ def review(viewer: Member, member: Member, *, unticked: Collection[int] = (), ti
     ids = list(keys.order_by().values_list("pk", flat=True)[: MOST_REVOKED + 1])
     by_use = (F("last_used_at").desc(nulls_last=True), "-pk")
     order = by_use if len(ids) > MOST_NAMED else ("holder_path",)
+    places = Places()
     named = [
-        _reviewed(key, viewer, is_ticked=not ticks_none and key.pk not in unticked)
+        _reviewed(key, viewer, places, is_ticked=not ticks_none and key.pk not in unticked)
         for key in for_list(keys).order_by(*order)[:MOST_NAMED]
     ]
     return BranchReview(named, sorted(set(ids) - {row.key.id for row in named}))
 
 
-def _reviewed(key: ClassicKey, viewer: Member, *, is_ticked: bool) -> ReviewedKey:
-    shown, level = row(key, viewer), f"Level {key.holder.level - viewer.level + 1}"
+def _reviewed(key: ClassicKey, viewer: Member, places: Places, *, is_ticked: bool) -> ReviewedKey:
+    shown, level = row(key, viewer, places), f"Level {key.holder.level - viewer.level + 1}"
     parent = None if shown.is_self else key.parent_name
     return ReviewedKey(
         key=shown,

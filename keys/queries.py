@@ -3,8 +3,8 @@
 Rows come as plain values, ready to print: a page of a hundred rows must not cost a hundred of anything.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from django.db.models import F, QuerySet
@@ -15,7 +15,7 @@ from accounts import formats, hierarchy
 from accounts.actions_menu import MenuItem
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.inactivity import UNUSED_AFTER
-from accounts.links import link
+from accounts.links import links
 from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing, Order, kept
 from accounts.models import Member
@@ -253,39 +253,48 @@ def is_in_use(key: ClassicKey | PlatformKey) -> bool:
     return key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE
 
 
-def menu(viewer: Member, key: ClassicKey, *, way: str = "") -> list[MenuItem]:
-    """Return exactly the entries that ``viewer`` may use on ``key`` now.
+@dataclass(frozen=True)
+class Places:
+    """Where the rows of one page lead.
 
-    ``way`` is the query of their addresses, which says what page they lead back to if that is not the plain list.
+    ``way`` is the query of the addresses of dialogs, which says what page they lead back to if that is not the plain
+    list.
     """
+
+    way: str = ""
+    user: Callable[[int], str] = field(default_factory=lambda: links("accounts:user"))
+    details: Callable[[int], str] = field(default_factory=lambda: links("keys:classic-details"))
+    delete: Callable[[int], str] = field(default_factory=lambda: links("keys:classic-delete"))
+
+
+def menu(viewer: Member, key: ClassicKey, places: Places) -> list[MenuItem]:
+    """Return exactly the entries that ``viewer`` may use on ``key`` now."""
     items = []
     if policy.can(viewer, KeyAction.VIEW, key):
-        url = link("keys:classic-details", key.pk) + way
-        items.append(MenuItem("View details", url, is_dialog=True))
+        items.append(MenuItem("View details", places.details(key.pk) + places.way, is_dialog=True))
     if policy.can(viewer, KeyAction.DELETE, key):
-        url = link("keys:classic-delete", key.pk) + way
-        items.append(MenuItem("Delete", url, is_dialog=True, is_danger=True))
+        items.append(MenuItem("Delete", places.delete(key.pk) + places.way, is_dialog=True, is_danger=True))
     return items
 
 
-def row(key: ClassicKey, viewer: Member, *, way: str = "") -> KeyRow:
-    """Return a key as the list prints it; ``way`` as in ``menu``."""
+def row(key: ClassicKey, viewer: Member, places: Places) -> KeyRow:
+    """Return a key as the list prints it."""
     return KeyRow(
         id=key.pk,
         name=key.holder_name,
-        user_url=link("accounts:user", key.holder_id),
+        user_url=places.user(key.holder_id),
         is_self=key.holder_id == viewer.pk,
         why_refused=why_refused(key),
         description=description(key, viewer),
         created_at=key.created_at,
         last_used_at=key.last_used_at,
-        menu=menu(viewer, key, way=way),
+        menu=menu(viewer, key, places),
     )
 
 
-def unused_row(key: ClassicKey, viewer: Member, *, way: str) -> KeyRow:
-    """Return a key as the report of unused ones prints it, to be deleted from there; ``way`` as in ``menu``."""
-    made = row(key, viewer, way=way)
+def unused_row(key: ClassicKey, viewer: Member, places: Places) -> KeyRow:
+    """Return a key as the report of unused ones prints it, to be deleted from there."""
+    made = row(key, viewer, places)
     made.menu[:] = [item for item in made.menu if item.is_danger]
     return made
 

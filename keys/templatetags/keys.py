@@ -72,7 +72,7 @@ def key_cards(context: template.Context) -> dict[str, Any]:
         "key": key,
         "key_goes": key is not None and policy.goes_when_holder_works(key, member),
         "made_at": timezone.now(),
-        "menu": queries.menu(viewer, key, way=way) if key else [],
+        "menu": queries.menu(viewer, key, queries.Places(way)) if key else [],
         "can_create": sees_keys and key is None and policy.can_create(viewer, member),
         "restrictions_form": form,
         "figures": insight.figures(member, viewer=viewer) if sees_keys and member.has_users_below else (),

@@ -50,13 +50,13 @@ def index(request: MemberRequest) -> HttpResponse:
     shown = [pinned, *page.rows] if pinned and page.pinned else page.rows
     here, chosen = asked.url(), insight.Filter.of(asked)
     is_filtered = bool(asked.search or chosen or branch)
-    way = way_back(here) if here != request.path else ""
+    places = queries.Places(way_back(here) if here != request.path else "")
     context = {
         "title": "API keys",
         "asked": asked,
         "views": views_open_to(viewer),
         "view_hidden": carried_to_view(asked),
-        "rows": [queries.row(key, viewer, way=way) for key in shown],
+        "rows": [queries.row(key, viewer, places) for key in shown],
         "made_at": timezone.now(),
         "is_listed": bool(shown or is_filtered),
         "is_filtered": is_filtered,

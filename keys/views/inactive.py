@@ -96,9 +96,9 @@ def _keys(request: MemberRequest, asked: ListRequest) -> dict[str, Any]:
     viewer, made_at = request.member, inactivity.pinned(asked)[1]
     listing = queries.unused_keys(viewer, asked, made_at - UNUSED_AFTER)
     page = listing.page(per_page=asked.per_page, cursor=asked.cursor)
-    way = way_back(asked.url())
+    places = queries.Places(way_back(asked.url()))
     return {
-        "rows": [queries.unused_row(key, viewer, way=way) for key in page.rows],
+        "rows": [queries.unused_row(key, viewer, places) for key in page.rows],
         "created_by": asked.heading("Created by", "created_by", "holder_sort_name", listing.order),
         "date_created": asked.heading("Date created", "created", "created_at", listing.order),
         "footer": asked.footer(page),

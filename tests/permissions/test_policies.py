@@ -70,13 +70,13 @@ QUESTIONS = {
     Act.KNOW_OF_KEY: [lambda w: key_policy.can_see_keys_of(w.actor, w.target)],
     Act.SEE_KEY: [
         lambda w: key_policy.can(w.actor, KeyAction.VIEW, w.key),
-        lambda w: "View details" in [item.label for item in key_queries.menu(w.actor, w.key)],
+        lambda w: "View details" in [item.label for item in key_queries.menu(w.actor, w.key, key_queries.Places())],
     ],
     Act.SHOW_VALUE: [lambda w: key_policy.can(w.actor, KeyAction.SHOW_VALUE, w.key)],
     Act.RESTRICT_KEY: [lambda w: key_policy.can(w.actor, KeyAction.EDIT_RESTRICTION, w.key)],
     Act.DELETE_KEY: [
         lambda w: key_policy.can(w.actor, KeyAction.DELETE, w.key),
-        lambda w: "Delete" in [item.label for item in key_queries.menu(w.actor, w.key)],
+        lambda w: "Delete" in [item.label for item in key_queries.menu(w.actor, w.key, key_queries.Places())],
     ],
     Act.FREEZE_BRANCH: [lambda w: policy.can(w.actor, MemberAction.FREEZE_BRANCH, w.target)],
     Act.REVOKE_BRANCH: [lambda w: key_policy.can_revoke_branch(w.actor, w.target)],
