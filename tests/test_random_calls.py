@@ -12,8 +12,9 @@ from keys import lifecycle
 from keys.api.faults import Denied, Fault, NotFound
 from keys.api.schema import STATUSES
 from keys.material import PlainValue
+from tests.histories import try_out
 from tests.keys.api.calling import ask, caller_of
-from tests.test_random_trees import Histories, try_out
+from tests.test_random_trees import Histories
 
 USER, KEY = "User_Customer", "User_Customer_ApiAuthentication"
 MASK = (

@@ -19,7 +19,8 @@ from keys.platform.lifecycle import (
 )
 from keys.platform.policy import NotNow, PlatformAction
 from keys.verification import verify
-from tests.test_random_trees import INSIDE, MOST_MEMBERS, OUTSIDE, Histories, try_out
+from tests.histories import try_out
+from tests.test_random_trees import INSIDE, MOST_MEMBERS, OUTSIDE, Histories
 
 
 @dataclass

@@ -16,7 +16,8 @@ from keys.models import LeakedAction, PlatformKey
 from keys.platform import lifecycle, policy, queries
 from keys.platform.lifecycle import Description, KeyGone
 from keys.platform.policy import NotNow, PlatformAction
-from tests.test_random_trees import MOST_MEMBERS, ORIGIN, Histories, try_out
+from tests.histories import try_out
+from tests.test_random_trees import MOST_MEMBERS, ORIGIN, Histories
 
 #: What each switch makes of which column.
 SWITCHES = {
@@ -56,6 +57,7 @@ class Fact:
 class PlatformHistories(Histories):
     """Everybody tries everything with every key: those that may not know of one learn nothing by it."""
 
+    refusals = (*Histories.refusals, KeyGone)
     numbers = st.integers(0, MOST_MEMBERS - 1)
     keys = st.integers(0, MOST_KEYS - 1)
 

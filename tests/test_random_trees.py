@@ -6,16 +6,8 @@ is asked what they see, and what they may do with each key there is.
 
 import pytest
 from django.db import connection, transaction
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    RuleBasedStateMachine,
-    initialize,
-    invariant,
-    precondition,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from accounts import audit, hierarchy, hierarchy_list, invitations, memberships, new_members, outbox, queries, tokens
 from accounts.enums import CHOSEN_STATUSES, MemberStatus, Permission
@@ -30,9 +22,9 @@ from accounts.policy import MemberAction, NotAllowed, can
 from keys import lifecycle, policy
 from keys import queries as key_queries
 from keys.models import ClassicKey
-from keys.platform.lifecycle import KeyGone as PlatformKeyGone
 from keys.policy import KeyAction
 from keys.verification import verify
+from tests.histories import try_out
 from tests.oracle import Oracle
 from tests.trees import make_user
 
@@ -44,6 +36,9 @@ MOST_MEMBERS = 9
 
 class Histories(RuleBasedStateMachine):
     """What people do with the tree and their keys, in any order."""
+
+    #: How a write may refuse.
+    refusals = (NotAllowed, NotEmpty, InvitationGone, lifecycle.KeyExists, lifecycle.KeyGone)
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +83,7 @@ class Histories(RuleBasedStateMachine):
         try:
             with transaction.atomic():
                 result = call(**arguments, origin=ORIGIN)
-        except (NotAllowed, NotEmpty, InvitationGone, lifecycle.KeyExists, lifecycle.KeyGone, PlatformKeyGone) as error:
+        except self.refusals as error:
             assert type(error) is expected, (error, expected)
             return None
         assert expected is None, f"expected {expected}"
@@ -483,22 +478,6 @@ class Histories(RuleBasedStateMachine):
         if not self.ids:
             return []
         return list(key_queries.with_people(ClassicKey.objects.filter(account_id=self.account_id)))
-
-
-def try_out(machine: type[Histories], *, on_sqlite: int, elsewhere: int) -> None:
-    """Let so many random histories of a machine happen; one that goes wrong fails the test."""
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            # The oracle is the same on both; a second database shows what its statements do otherwise.
-            max_examples=on_sqlite if connection.vendor == "sqlite" else elsewhere,
-            stateful_step_count=25,
-            deadline=None,
-            # Not shrunk: that takes minutes, and twenty-five steps are read in one.
-            phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-        ),
-    )
 
 
 @pytest.mark.django_db
