@@ -17,8 +17,8 @@ from tests.bench.timing import Median, taking_turns
 
 _MiB = 1024 * 1024
 _KEYS = "/iam/apikeys"
-#: The four orders of the API keys page.
 _OLDEST_FIRST = "?sort=created"
+#: The four orders of the API keys page.
 _ORDERS = ("", _OLDEST_FIRST, "?sort=created_by", "?sort=-created_by")
 #: Pages whose times are told without a goal: name, address, viewer.
 _OTHER_PAGES = (

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,6 +28,7 @@ CONFIGURATION = ROOT / "docs" / "nginx.conf"
 OPERATIONS = ROOT / "docs" / "operations.md"
 # Not in the path of everybody, but where Debian puts it.
 BINARY = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+needs_nginx = pytest.mark.skipif(BINARY is None, reason="nginx is not installed; get it with: apt-get install nginx")
 _START_SECONDS = 20
 
 #: What an installed nginx has around a file of conf.d; here everything it writes goes into one folder.

@@ -5,10 +5,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.journeys.nginx import BINARY, CONFIGURATION, Nginx, running_nginx, send
+from tests.journeys.nginx import CONFIGURATION, Nginx, needs_nginx, running_nginx, send
 from tests.keys.calls import basic, forgeries
-
-needs_nginx = pytest.mark.skipif(BINARY is None, reason="nginx is not installed; get it with: apt-get install nginx")
 
 PROXY, CLIENT, OFFICE = "127.0.0.1", "127.0.0.9", "127.0.0.5"
 OLIVIA = "olivia@acme.example"

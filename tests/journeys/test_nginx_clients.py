@@ -7,13 +7,13 @@ import SoftLayer
 
 from tests.journeys.clients import ADDRESSES, Cast, cast_of, library
 from tests.journeys.live import LiveServer
-from tests.journeys.nginx import BINARY, CONFIGURATION, nginx_before_the_console, running_nginx
+from tests.journeys.nginx import CONFIGURATION, needs_nginx, nginx_before_the_console, running_nginx
 from tests.keys.calls import basic
 
 pytestmark = [
     pytest.mark.sqlite_only,
     pytest.mark.xdist_group("nginx-clients"),
-    pytest.mark.skipif(BINARY is None, reason="nginx is not installed; get it with: apt-get install nginx"),
+    needs_nginx,
 ]
 
 PROXY = "127.0.0.1"

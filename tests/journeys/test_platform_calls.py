@@ -9,13 +9,12 @@ from SoftLayer.transports import XmlRpcTransport
 
 from tests.journeys.clients import A_VALUE, ADDRESSES, DENIED, Login, Slcli, failure, library
 from tests.journeys.live import LiveServer
-from tests.journeys.nginx import BINARY, running_nginx
+from tests.journeys.nginx import needs_nginx, running_nginx
 from tests.journeys.visit import verify
 from tests.keys.calls import basic
 
 pytest_plugins = ["tests.journeys.callers"]
 pytestmark = [pytest.mark.sqlite_only, pytest.mark.xdist_group("platform-calls")]
-needs_nginx = pytest.mark.skipif(BINARY is None, reason="nginx is not installed; get it with: apt-get install nginx")
 
 ADDED = "Successfully added. New API Authentication Key: "
 REMOVED = "Successfully removed API authentication key"

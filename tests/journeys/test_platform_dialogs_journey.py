@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.journeys.platform_dialogs import CREATE, CREATE_BUTTON, CREATED, EDIT
-from tests.journeys.test_key_journey import AGE_PROOFS, close
+from tests.journeys.test_key_journey import AGE_PROOFS, close, let_five_minutes_pass
 from tests.journeys.visit import Visit, phone_and_desk, verify, with_and_without_script
 
 pytest_plugins = ["tests.journeys.browser"]
@@ -205,14 +205,7 @@ def test_value_leaves_the_page_after_five_minutes(fresh, browse):
     noor.sign_in("noor", at=MY_KEYS)
     value = create_key(noor)
     created = noor.dialog(CREATED)
-    left = created.locator("[data-value-left]")
-    expect(left).to_have_text("Gone from here in 5 minutes.")
-    noor.page.clock.run_for("04:00")
-    expect(left).to_have_text("Gone from here in 1 minute.")
-    assert value in noor.page.content()
-    noor.page.clock.run_for("01:00")
-    expect(left).to_have_text("Gone from here: five minutes have passed.")
-    assert value not in noor.page.content()
+    let_five_minutes_pass(noor, created, value)
     for name in ("Show", "Copy", "Download"):
         expect(created.get_by_role("button", name=name, exact=True)).to_have_count(0)
 

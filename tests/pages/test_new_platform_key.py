@@ -33,11 +33,6 @@ from tests.visitors import visitor
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
 
-@pytest.fixture
-def noors(cast) -> PlatformKey:
-    return make_platform_key(cast["noor"], "Build server", description="Builds", last_used_from="")
-
-
 def test_form_of_a_new_key_has_its_fields_and_the_default_of_the_leaked_action(cast):
     body = page(visitor(cast["noor"]).get(create_url(cast["noor"])))
     assert title_of(body) == "Create IBM Cloud API key"

@@ -27,15 +27,9 @@ from tests.pages.platform_keys import (
     url_of,
 )  # fmt: skip
 from tests.pages.reading import KEYS, focused, page
-from tests.trees import make_platform_key
 from tests.visitors import visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
-
-
-@pytest.fixture
-def noors(cast) -> PlatformKey:
-    return make_platform_key(cast["noor"], "Build server", description="Builds", last_used_from="")
 
 
 # --- Editing ----------------------------------------------------------------------------------------------------------
