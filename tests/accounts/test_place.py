@@ -339,6 +339,19 @@ def test_user_managed_login_lets_the_user_restrict_themselves(cast):
 # --- Removal ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("viewer", "said"), [
+    ("noor", "If you have IBM Cloud API keys, these stop working at once."),
+    ("priya", "If they have IBM Cloud API keys, these stop working at once."),
+    ("sam", "If they have keys, these stop working at once."),  # who may not know whether there is a classic one
+])  # fmt: skip
+def test_removal_tells_of_keys_also_where_there_is_no_classic_one(cast, viewer, said):
+    Member.objects.filter(pk=cast["priya"].pk).update(permissions=Permission.MANAGE_USERS)
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.USER_ADMINISTRATOR)
+    shown = page(visitor(cast[viewer]), f"/iam/users/{cast['noor'].pk}/remove")
+    assert said in shown
+    assert "classic infrastructure API key" not in shown
+
+
 def test_removal_names_those_who_still_work_below_and_hands_them_over_when_told(cast):
     marcus, priya, noor = visitor(cast["marcus"]), cast["priya"], cast["noor"]
     key = ClassicKey.objects.get(holder=priya)

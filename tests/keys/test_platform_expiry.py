@@ -1,5 +1,6 @@
 """IBM Cloud API keys whose time comes: holders are told once, expired keys go, by housekeeping and by who serves."""
 
+import sys
 import threading
 from datetime import timedelta
 
@@ -15,6 +16,7 @@ from console.hourly import HourlyApplication
 from keys.models import PlatformKey
 from keys.platform import lifecycle
 from keys.platform.lifecycle import Description
+from tests.console.programs import run
 from tests.trees import make_platform_key
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +90,23 @@ def test_thread_begins_with_the_first_request_and_is_the_only_one(monkeypatch):
     (thread,) = begun
     assert thread.daemon
     thread.join()
+
+
+@pytest.mark.sqlite_only
+def test_serving_process_has_the_thread_once_it_answers_anything_but_verifications(tmp_path):
+    asked = """
+import threading
+from wsgiref.util import setup_testing_defaults
+from console.wsgi import application
+for path in ("/verify", "/healthz"):
+    environ = {"PATH_INFO": path}
+    setup_testing_defaults(environ)
+    list(application(environ, lambda *_: None))
+    print(path, "keytree-hourly" in {thread.name for thread in threading.enumerate()})
+"""
+    (tmp_path / "static").mkdir()  # is complained of
+    done = run(sys.executable, "-c", asked, KEYTREE_ENV="demo", KEYTREE_DATA_DIR=str(tmp_path))
+    assert (done.stdout, done.stderr) == ("/verify False\n/healthz True\n", "")
 
 
 def test_it_tells_about_once_an_hour_whatever_goes_wrong(cast, monkeypatch, caplog):
