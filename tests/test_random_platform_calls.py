@@ -36,6 +36,7 @@ class Held:
 class PlatformCalls(Histories):
     """Whoever works has a few such keys, and disables, enables and deletes them; some expire."""
 
+    refusals = (*Histories.refusals, KeyGone)
     numbers = st.integers(0, MOST_MEMBERS - 1)
 
     def __init__(self) -> None:
