@@ -284,6 +284,13 @@ class Listing(Generic[Row]):
                 return
             cursor = self._cursor(rows[-1], 0)
 
+    def count(self) -> int:
+        """Return how many rows there are, however many; one query, which reads an entry of an index for each.
+
+        Of a filtered list it reads the rows.
+        """
+        return self._branch(self.rows()).count()
+
     def _fits(self, cursor: Cursor) -> bool:
         """Whether the cursor's value is of the order's type: the address may be of another order, or made up."""
         field = self.model._meta.get_field(self.order.field)

@@ -320,6 +320,9 @@ _OWN_REASONS = {
     MemberAction.VIEW_INACTIVE: (
         "You need the role IAM identity: Administrator, or users below you, to see who is inactive."
     ),
+    MemberAction.VIEW_CARE: (
+        "Only the user, those above them, and those who manage them may see how this user is looked after."
+    ),
     MemberAction.VIEW_EVENTS: "Only the user and those above them may see the events about this user.",
 }
 

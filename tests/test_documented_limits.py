@@ -35,7 +35,7 @@ from accounts.models import account
 from accounts.models.member import MAX_DEPTH, MAX_MEMBER_ID
 from accounts.throttle import Limit
 from keys import access_tokens, branch_review, sent
-from keys.iam import methods
+from keys.iam import methods, users
 from keys.models import DESCRIPTION_LENGTH, MOST_PLATFORM_KEYS
 from keys.platform import forms
 from keys.views import leaked
@@ -74,6 +74,10 @@ LIMITS = {
     "an access token of a program": f"{access_tokens.LIFE // 60} minutes",
     "keys on a page of a list for IBM Cloud's clients": (
         f"1 to {methods._MOST_PER_PAGE}, {methods._PER_PAGE} if not said"
+    ),
+    "users on a page of a list for IBM Cloud's clients": (
+        f"1 to {users._MOST_PER_PAGE}, {users._MOST_PER_PAGE} if not said; a search finds up to {users._MOST_SOUGHT} "
+        f"at once, of {users._LONGEST_SOUGHT} characters each"
     ),
     "tries to send a mail": {timedelta(days=3): "for three days"}.get(outbox._GIVEN_UP_AFTER),
     "length of a session": (

@@ -1,4 +1,4 @@
-"""Everything below ``/identity/`` and ``/v1/``: answered before Django's handler is reached, always in JSON.
+"""Everything below ``/identity/``, ``/v1/`` and ``/v2/``: answered before Django's handler is reached, always in JSON.
 
 No session, cookie, form check, redirect or page can be reached from here. A request goes through: limits, credentials,
 the call, the answer; every error on this way has the shape that clients expect.
@@ -23,7 +23,7 @@ from keys.wsgi import Environ, StartResponse, WSGIApplication
 _log = logging.getLogger(__name__)
 
 _TOKENS = "/identity"
-_PLACES = (_TOKENS, "/v1")
+_PLACES = (_TOKENS, "/v1", "/v2")
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="Keytree"')
 # Escaped, so that neither half of a character nor a line separator comes out as it is.
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from accounts.models import Member
 from accounts.origin import Origin
 from keys import sent
-from keys.iam.faults import BadRequest
+from keys.iam.faults import BadRequest, NotFound
 from keys.wsgi import Environ
 
 #: Parameters of a query, or fields of a form.
@@ -72,6 +72,11 @@ class Caller:
 
     member: Member
     origin: Origin
+
+    def require_own_account(self, account_id: object) -> None:
+        """Raise NotFound for any other account ID than that of the caller's account, whether or not there is one."""
+        if str(account_id) != str(self.member.account_id):
+            raise NotFound("Account could not be found.")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""The calls of IBM Cloud's clients: each asks the policy, and the reads and writes of pages."""
+"""The calls of IBM Cloud's clients: each asks the policy, and the reads and writes of pages.
+
+Those about users are in ``keys.iam.users``.
+"""
 
 import base64
 import re
@@ -6,21 +9,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 from django.conf import settings
 
-from accounts import audit, queries
+from accounts import queries
 from accounts.list_request import number_in
 from accounts.listing import Cursor, Order, kept
 from accounts.policy import NotAllowed
 from keys import access_tokens, verification
 from keys.access_tokens import iam_id, member_number
+from keys.iam import users
 from keys.iam.calls import Answer, Caller, Request, pairs
-from keys.iam.faults import BadRequest, Conflict, Denied, NoSuchKey, NotFound
+from keys.iam.faults import BadRequest, Conflict, NoSuchKey, NotFound
 from keys.iam.records import described, record
+from keys.iam.refusals import refusals_recorded
 from keys.models import PlatformKey
 from keys.platform import lifecycle, policy
 from keys.platform.lifecycle import Description
@@ -76,23 +80,6 @@ def _key(request: Request, caller: Caller) -> PlatformKey:
     return key
 
 
-def _require_own_account(asked: Mapping[str, Any], caller: Caller) -> None:
-    own = caller.member.account_id
-    if str(asked.get("account_id", own)) != str(own):
-        raise NotFound("Account could not be found.")
-
-
-@contextmanager
-def _refusals_recorded(caller: Caller, what: str) -> Iterator[None]:
-    """Record a NotAllowed from the block, and raise Denied instead."""
-    try:
-        yield
-    except NotAllowed as error:
-        member = caller.member
-        audit.record_not_allowed(actor=member, subject=member, origin=caller.origin, what=what, why=error)
-        raise Denied(str(error)) from error
-
-
 @contextmanager
 def _as_it_is() -> Iterator[None]:
     """Say why something cannot be done with a key that the caller may look after, in the state that the key is in."""
@@ -132,7 +119,7 @@ def _given(key: PlatformKey, *, status: int = 200, value: str = "") -> Answer:
 def several(request: Request, caller: Caller) -> Answer:
     """Give a page of the caller's keys, of another's whose keys they may know of, or of all in the account."""
     asked = _asked(request)
-    _require_own_account(asked, caller)
+    caller.require_own_account(asked.get("account_id", caller.member.account_id))
     holder = _holder(asked, caller)
     if asked.get("filter"):
         raise BadRequest("filter: Lists are not filtered here.")
@@ -172,7 +159,7 @@ def _holder(asked: Mapping[str, str], caller: Caller) -> int | None:
     """Return whose keys are asked for; none for everybody's. Raises NotFound, Denied or BadRequest."""
     member, scope = caller.member, asked.get("scope", "entity")
     if scope == "account":
-        with _refusals_recorded(caller, "see the keys of all users"):
+        with refusals_recorded(caller, member, "see the keys of all users"):
             policy.require_see_all(member)
         return None
     if scope != "entity":
@@ -215,10 +202,10 @@ def _unpacked(text: str) -> dict[str, str]:
 def create(request: Request, caller: Caller) -> Answer:
     """Create a key of the caller, and give it with its value, this once."""
     sent, member = request.record(), caller.member
-    _require_own_account(sent, caller)
+    caller.require_own_account(sent.get("account_id", member.account_id))
     description = described(sent)
     switches = {name: _switch(request, f"Entity-{name}") for name in ("Lock", "Disable")}
-    with _refusals_recorded(caller, "create a key"):
+    with refusals_recorded(caller, member, "create a key"):
         if sent.get("iam_id", iam_id(member.pk)) != iam_id(member.pk):
             raise NotAllowed("You can create a key for yourself alone: iam_id must be yours, or be left out.")
         try:
@@ -296,7 +283,7 @@ def _turning(action: PlatformAction) -> Callable[[Request, Caller], Answer]:
     return turn
 
 
-#: The calls that come with a token, by the parts of the address and the verb; ``*`` stands for the id of a key.
+#: The calls that come with a token, by the parts of the address and the verb; ``*`` stands for an id.
 CALLS: Mapping[tuple[str, ...], Mapping[str, Callable[[Request, Caller], Answer]]] = {
     ("v1", "apikeys"): {"GET": several, "POST": create},
     ("v1", "apikeys", "details"): {"GET": by_value},
@@ -309,4 +296,5 @@ CALLS: Mapping[tuple[str, ...], Mapping[str, Callable[[Request, Caller], Answer]
         "POST": _turning(PlatformAction.DISABLE),
         "DELETE": _turning(PlatformAction.ENABLE),
     },
+    **users.CALLS,
 }

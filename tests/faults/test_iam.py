@@ -8,7 +8,7 @@ from keys import usage
 from keys.models import PlatformKey
 from tests.conftest import ACME
 from tests.faults.failing import MOST_STATEMENTS, Broken, failing, stored
-from tests.keys.iam.asking import KEYS, Iam
+from tests.keys.iam.asking import KEYS, USERS, Iam
 from tests.trees import make_platform_key
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,7 +26,9 @@ def test_fault_at_any_statement_of_a_call_is_told_and_leaves_nothing_half_done(
         lambda: priya.ask_token(own.value),
         lambda: priya("GET", f"{KEYS}?pagesize=1"),
         lambda: priya("GET", f"{KEYS}/details", headers={"IAM-ApiKey": key.value}),
+        lambda: priya("GET", f"{USERS}?limit=1&search=email:acme"),
         lambda: priya("GET", f"{KEYS}?scope=account"),
+        lambda: priya("GET", f"{USERS}/IBMid-{people['marcus'].pk}/settings"),
         lambda: priya("POST", KEYS, {"name": "New"}),
         lambda: priya("PUT", address, {"name": "Other"}, headers={"If-Match": "*"}),
         lambda: priya("POST", f"{address}/lock"),
@@ -47,8 +49,8 @@ def test_fault_at_any_statement_of_a_call_is_told_and_leaves_nothing_half_done(
         assert 1 < number < MOST_STATEMENTS - 1, place
         after = stored()
         done.append({table for table in after if after[table] != before[table]} - {"Event", "AuditChain", "Mail"})
-        assert (after["Event"] != before["Event"]) is (place > 2), place
-    assert done == [set()] * 4 + [{"PlatformKey"}] * 5
+        assert (after["Event"] != before["Event"]) is (place > 3), place
+    assert done == [set()] * 6 + [{"PlatformKey"}] * 5
     assert not PlatformKey.objects.filter(pk=key.pk).exists()
     with transaction.atomic():
         assert list(audit.breaks(ACME)) == []

@@ -12,8 +12,9 @@ import pytest
 import SoftLayer
 from ibm_cloud_sdk_core import ApiException, get_query_param
 from ibm_cloud_sdk_core.authenticators import BearerTokenAuthenticator, IAMAuthenticator
-from ibm_platform_services import IamIdentityV1
+from ibm_platform_services import IamIdentityV1, UserManagementV1
 from ibm_platform_services.iam_identity_v1 import ApiKey, ApiKeyList
+from ibm_platform_services.user_management_v1 import UserList, UserProfile, UserSettings, UsersPager
 from SoftLayer.auth import BearerAuthentication
 
 from tests.journeys.clients import ADDRESSES, Cast, Login, library
@@ -169,6 +170,36 @@ def test_others_keys_are_not_there_and_others_are_not_given_any(service):
         failure(lambda: priya.create_api_key("x", own_id(priya), apikey="a value of my own choosing, long enough"))
         == chosen
     )
+
+
+def test_users_are_listed_searched_and_read(restored, value_of, people):
+    marcus = UserManagementV1(authenticator=IAMAuthenticator(value_of("marcus"), url=restored.url))
+    marcus.set_service_url(restored.url)
+    page = UserList.from_dict(marcus.list_users("1234567", limit=3, include_settings=True).get_result())
+    assert (page.total_results, page.limit, len(page.resources)) == (8, 3, 3)
+    everybody = UsersPager(client=marcus, account_id="1234567", limit=3, include_settings=True).get_all()
+    assert [user["firstname"] for user in everybody] == [
+        "Berlin", "Dmitri", "Lena", "Marcus", "Noor", "Olivia", "Priya", "Sam",
+    ]  # fmt: skip
+    assert [user["lastname"] for user in everybody if "settings" not in user] == ["Volkov", "Reyes", "Okafor"]
+    found = UsersPager(client=marcus, account_id="1234567", limit=1, search="state:PENDING,email:berlin@acme").get_all()
+    assert [user["state"] for user in found] == ["VPN_ONLY", "PENDING"]
+    (noor,) = UsersPager(client=marcus, account_id="1234567", user_id="noor@acme.example").get_all()
+    profile = UserProfile.from_dict(
+        marcus.get_user_profile("1234567", noor["iam_id"], include_activity="true").get_result()
+    )
+    assert (profile.to_dict(), profile.id) == (noor, str(people.users["noor"]))
+    settings = UserSettings.from_dict(marcus.get_user_settings("1234567", noor["iam_id"]).get_result())
+    assert (settings.allowed_ip_addresses, settings.self_manage, settings.language) == ("", False, "")
+    olivia = f"IBMid-{people.users['olivia']}"
+    assert failure(lambda: marcus.get_user_settings("1234567", olivia))[0] == 403
+    assert failure(lambda: marcus.list_users("7654321")) == (404, "Account could not be found.")
+    assert failure(lambda: marcus.get_user_profile("1234567", "IBMid-999999")) == (404, "User could not be found.")
+    read_only = (405, "This address is called by GET.")
+    assert failure(lambda: marcus.invite_users("1234567", users=[])) == read_only
+    assert failure(lambda: marcus.remove_user("1234567", noor["iam_id"])) == read_only
+    assert failure(lambda: marcus.update_user_profile("1234567", noor["iam_id"], state="VPN_ONLY")) == read_only
+    assert failure(lambda: marcus.update_user_settings("1234567", noor["iam_id"], self_manage=True)) == read_only
 
 
 def test_twenty_keys_made_at_once_are_twenty_and_no_more(service):

@@ -4,7 +4,7 @@ import pytest
 
 from keys import usage
 from keys.models import PlatformKey
-from tests.keys.iam.asking import GRANT, KEYS, Iam, Reply
+from tests.keys.iam.asking import GRANT, KEYS, USERS, Iam, Reply
 from tests.leaks.search import Seeker, everything_kept
 from tests.trees import make_platform_key
 
@@ -29,8 +29,9 @@ def call_in_earnest(iam: Iam) -> tuple[list[Reply], list[str]]:
         again("POST", KEYS, {"name": "x", "apikey": value}), iam.ask_token(value[:-1] + "-"),
         iam("POST", f"/identity/token?apikey={value}&grant_type={GRANT}", f"apikey={value}"),
         iam("POST", "/identity/token", f"grant_type={value}&apikey={value}&apikey={token}"),
-        iam("GET", f"{KEYS}?access_token={token}&sort={value}"), iam("GET", f"{KEYS}/{value}"),
-        iam("GET", f"/v1/{token}"),
+        iam("GET", f"{KEYS}?access_token={token}&sort={value}"),
+        iam("GET", f"{USERS}?search={token}:{value}&_start={value}"), iam("GET", f"{KEYS}/{value}"),
+        iam("GET", f"/v1/{token}"), iam("GET", f"{USERS}/{value}"),
         iam("GET", KEYS, headers={"Authorization": f"Bearer {token}x"}),
         iam("GET", KEYS, headers={"Authorization": f"Bearer {value}"}),
     ]  # fmt: skip
@@ -43,7 +44,7 @@ def call_in_earnest(iam: Iam) -> tuple[list[Reply], list[str]]:
 def test_values_and_tokens_are_kept_nowhere_and_answered_once(priya, log):
     replies, secrets = call_in_earnest(priya)
     seeker = Seeker(secrets)
-    assert [reply.status for reply in replies] == [200] * 4 + [400] * 6 + [404] * 2 + [401] * 2 + [400, 401]
+    assert [reply.status for reply in replies] == [200] * 4 + [400] * 7 + [404] * 3 + [401] * 2 + [400, 401]
     assert not [place for place, reply in enumerate(replies) if seeker.finds(reply.body) or seeker.finds(reply.headers)]
     assert not [place for place, content in everything_kept() if seeker.finds(content)]
     assert any("keys_platformkey" in line for line in log.made)  # statements of the database are among them

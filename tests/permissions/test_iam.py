@@ -22,6 +22,7 @@ from tests.visitors import noting_writes, undone
 
 #: What goes beside a change: the event, and the mail about it.
 _BESIDES = TRAIL | {"accounts_mail"}
+_USERS = "/v2/accounts/{account}/users"
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Asked:
     def kind(self) -> tuple[tuple[str, ...], str]:
         """The call's place among all that there are."""
         parts = self.address.partition("?")[0].strip("/").split("/")
-        return tuple("*" if part == "{key}" else part for part in parts), self.verb
+        return tuple("*" if part.startswith("{") else part for part in parts), self.verb
 
 
 CALLS = (
@@ -66,6 +67,9 @@ CALLS = (
     Asked("DELETE", f"{KEYS}/{{key}}/lock", 204, begins={"is_locked": True}, becomes={"is_locked": False}),
     Asked("POST", f"{KEYS}/{{key}}/disable", 204, becomes={"is_enabled": False}),
     Asked("DELETE", f"{KEYS}/{{key}}/disable", 204, begins={"is_enabled": False}, becomes={"is_enabled": True}),
+    Asked("GET", f"{_USERS}?include_settings=true", known_by=None),
+    Asked("GET", f"{_USERS}/{{user}}", known_by=Act.SEE_USER),
+    Asked("GET", f"{_USERS}/{{user}}/settings", known_by=Act.SEE_USER, allowed_by=Act.SEE_CARE),
 )  # fmt: skip
 
 
@@ -81,7 +85,7 @@ class Caller:
 
     def send(self, asked: Asked, *, key: str, user: int, value: str) -> Reply:
         """Send one call about this key, or this user."""
-        places = {"key": key, "user": f"IBMid-{user}", "value": value}
+        places = {"key": key, "user": f"IBMid-{user}", "value": value, "account": self.world.actor.account_id}
         filled = lambda texts: {name: text.format(**places) for name, text in texts.items()}
         body = filled(asked.body) if asked.body else None
         return self.iam(asked.verb, asked.address.format(**places), body, headers=filled(asked.headers))
@@ -153,7 +157,9 @@ def _compare(caller: Caller, asked: Asked, case: Case) -> None:
         assert _without_trace(missing) == _without_trace(reply), where
     for value in (caller.value, caller.own.value, *world.values.values()):
         assert value not in f"{reply.body!r}{reply.headers}", where
-    if status == 200:
+    if status == 200 and asked.address.startswith(_USERS):
+        _check_users(caller.world, case, reply.json, where)
+    elif status == 200:
         _check_records(caller, asked, case, reply.json, where)
 
 
@@ -191,3 +197,15 @@ def _check_records(caller: Caller, asked: Asked, case: Case, found: Any, where: 
     assert "apikeys" not in found or len(ids) == expected.count(), where
     assert all(record["account_id"] == str(world.actor.account_id) for record in records), where
     assert json.dumps(found).count("ktp_") == 0, where
+
+
+def _check_users(world: World, case: Case, found: Any, where: str) -> None:
+    """All users whom the actor sees, or the target; how they are looked after only where the actor may know."""
+    if "resources" not in found:
+        assert found.get("id", str(world.target.pk)) == str(world.target.pk), where
+        return
+    seen = world.seen_by_actor() if case.list_is_restricted and not world.actor.is_owner else world.everybody_here()
+    users = {int(user["id"]): user for user in found["resources"]}
+    assert (set(users), found["total_results"]) == (seen, len(seen)), where
+    assert all(user["account_id"] == str(world.actor.account_id) for user in users.values()), where
+    assert ("settings" in users.get(world.target.pk, {})) is may(Act.SEE_CARE, case), where

@@ -18,11 +18,15 @@ from tests.web.asking import assert_headers
 
 GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 KEYS = "/v1/apikeys"
+USERS = "/v2/accounts/1234567/users"
 #: What every record has.
 ALWAYS_THERE = {
     "id", "entity_tag", "crn", "locked", "disabled", "created_at", "created_by", "modified_at", "name", "iam_id",
     "account_id", "support_sessions", "action_when_leaked", "apikey",
 }  # fmt: skip
+#: What every profile of a user has.
+OF_A_USER = {"id", "iam_id", "realm", "user_id", "firstname", "lastname", "state", "email", "account_id"}
+SETTINGS = {"language", "notification_language", "allowed_ip_addresses", "self_manage"}
 
 
 class Reply(NamedTuple):
@@ -124,6 +128,9 @@ def _looked_at(verb: str, address: str, reply: Reply) -> Reply:
     for record in value.get("apikeys", [value] if "entity_tag" in value else []):
         assert set(record) - {"description", "expires_at"} == ALWAYS_THERE, where
         assert bool(record["apikey"]) is (reply.status == 201), where
+    for user in value.get("resources", [value] if "user_id" in value else []):
+        assert set(user) - {"added_on", "settings"} == OF_A_USER, where
+        assert set(user.get("settings", SETTINGS)) == SETTINGS, where
     if "entity_tag" in value:
         assert reply.headers["ETag"] == f'"{value["entity_tag"]}"', where
     return reply

@@ -164,12 +164,16 @@ def test_verb_that_an_address_has_not_runs_nothing(priya, verb):
 # --- Where calls are answered -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("path", ["/", "/v1x", "/v2/apikeys", "/identityx", "/a/v1/apikeys", "/V1/apikeys", "/iam"])
+@pytest.mark.parametrize(
+    "path", ["/", "/v1x", "/v2x", "/v3/apikeys", "/identityx", "/a/v1/apikeys", "/V1/apikeys", "/iam"]
+)
 def test_other_paths_are_passed_on(iam, path):
     assert iam("GET", path).headers["X-Answered-By"] == "Django"
 
 
-@pytest.mark.parametrize("place", ["v1", "identity", "v1/apikeys/x/y", "identity/token"])
+@pytest.mark.parametrize(
+    "place", ["v1", "v2", "identity", "v1/apikeys/x/y", "v2/accounts/1234567/users/x", "identity/token"]
+)
 @pytest.mark.parametrize(
     "path", ["/", "//x", "/login", "/../../login", "/%2e%2e/login", "/%00", "/%ff%fe", "/;x", "/é"]
 )
@@ -183,7 +187,7 @@ def test_slash_at_the_end_is_none(priya):
 
 
 def test_script_name_that_a_client_sent_does_not_lead_to_a_page(priya):
-    for place in ("v1", "identity"):
+    for place in ("v1", "v2", "identity"):
         for script_name, path in ((f"/{place}", "/login"), (f"/{place}", ""), (f"/{place}/apikeys", "/x")):
             assert "X-Answered-By" not in priya("GET", path, SCRIPT_NAME=script_name).headers
 

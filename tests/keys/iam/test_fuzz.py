@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.keys.iam.asking import GRANT, KEYS, Iam
+from tests.keys.iam.asking import GRANT, KEYS, USERS, Iam
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
@@ -15,10 +15,21 @@ several = settings(max_examples=200, deadline=None, suppress_health_check=[Healt
 
 VERBS = st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "PATCH"])
 texts = st.text(max_size=20)
-WORDS = st.sampled_from("v1 apikeys details lock disable identity token / // .. %00 %ff %2f ApiKey- é".split())
-PARAMETERS = st.sampled_from(
-    "account_id iam_id pagesize pagetoken scope type sort order include_history filter at".split()
+WORDS = st.sampled_from(
+    (
+        "v1 apikeys details lock disable identity token v2 accounts users settings / // .. %00 %ff %2f ApiKey- IBMid- é"
+    ).split()
 )
+PARAMETERS = st.sampled_from(
+    (
+        "account_id iam_id pagesize pagetoken scope type sort order include_history filter at "
+        "limit include_settings search user_id _start"
+    ).split()
+)
+SEARCHES = st.lists(
+    st.tuples(st.sampled_from("email userId firstname lastname state iam_id realm".split()), texts).map(":".join),
+    max_size=9,
+).map(",".join)
 MEMBERS = st.sampled_from(
     "name iam_id description account_id apikey store_value support_sessions action_when_leaked expires_at".split()
 )
@@ -47,15 +58,16 @@ def ask(iam: Iam, *request, **more) -> None:
 @given(verb=VERBS, path=st.lists(WORDS | texts).map("/".join), body=st.binary(max_size=100), headers=HEADERS)
 def test_any_address_body_and_headers(priya, *, verb, path, body, headers):
     path = path.replace("?", "%3F").encode(errors="replace").decode()
-    for place in ("/v1/", "/identity/", f"{KEYS}/", f"{KEYS}/{priya.key.record_id}/"):
+    for place in ("/v1/", "/identity/", f"{USERS}/", f"{KEYS}/", f"{KEYS}/{priya.key.record_id}/"):
         ask(priya, verb, place + path, body, headers=headers)
 
 
 @several
-@given(asked=st.lists(st.tuples(PARAMETERS, texts | st.text("0123456789-", max_size=30)), max_size=4))
+@given(asked=st.lists(st.tuples(PARAMETERS, texts | st.text("0123456789-", max_size=30) | SEARCHES), max_size=4))
 def test_any_list(priya, *, asked):
     query = "&".join(f"{name}={text}" for name, text in asked).encode(errors="replace").decode()
-    ask(priya, "GET", f"{KEYS}?{query}")
+    for address in (KEYS, USERS):
+        ask(priya, "GET", f"{address}?{query}")
 
 
 @several
