@@ -11,7 +11,7 @@ The measurements are in docs/architecture.md, "Lists".
 
 import base64
 import json
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -191,7 +191,7 @@ class Listing(Generic[Row]):
         is_filtered: whether ``rows`` are filtered by something that no index of the list knows.
         among: selects what ``rows`` are filtered from, together with those shown apart; an index can count these.
         apart: how many of ``among`` are never in ``rows``, because the caller shows them apart.
-        sorted_in_branch: the column that the index of paths has beside the path, if any.
+        sorted_in_branch: the columns that the index of paths has beside the path.
         by_index: ``rows`` once more, found by indexes without reading the branch (see accounts.text_index), for large
             branches; a row may occur twice.
         recipe: from ``kept``, if the texts of its statements are.
@@ -206,7 +206,7 @@ class Listing(Generic[Row]):
     is_filtered: bool = False
     among: Callable[[], QuerySet[Row]] | None = None
     apart: int = 0
-    sorted_in_branch: str = ""
+    sorted_in_branch: Collection[str] = ()
     by_index: Sequence[QuerySet[Row]] = ()
     recipe: _Recipe | None = None
 
@@ -397,7 +397,7 @@ class Listing(Generic[Row]):
             return self._load((f"VALUES {', '.join(['(%s)'] * len(keys))}", keys), cursor) if keys else []
         if self.branch_path is None:
             return self._load(self._choose(Listing._whole, cursor, count), cursor)
-        is_in_index = self.order.field == self.sorted_in_branch
+        is_in_index = self.order.field in self.sorted_in_branch
         if total > (_SORTED if is_in_index or walk_on else _READ):
             if walk_on:
                 return self._load(self._choose(Listing._walk, cursor, count), cursor)

@@ -155,7 +155,7 @@ def _all_but(
         complete=for_list,
         among=lambda: ClassicKey.objects.filter(account_id=account_id),
         apart=apart,
-        sorted_in_branch="created_at",
+        sorted_in_branch=("created_at", "holder_sort_name"),
     )
 
 
@@ -211,7 +211,7 @@ def _filtered(
         is_filtered=True,
         among=lambda: among,
         apart=apart,
-        sorted_in_branch="created_at",
+        sorted_in_branch=("created_at", "holder_sort_name"),
         by_index=found,
     )
 
