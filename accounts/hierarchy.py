@@ -20,7 +20,7 @@ from accounts.models import Account, BranchFreeze, Member
 from accounts.models.fields import PathField
 from accounts.models.member import CODE_LENGTH, MAX_DEPTH
 from accounts.signals import branch_moved
-from accounts.transactions import allow_long_statements, one_transaction
+from accounts.transactions import large_write, one_transaction
 
 #: Sorts after every digit of a code, so that ``path + _HIGH`` closes the range of a branch.
 _HIGH = "g"
@@ -255,10 +255,10 @@ def make_owner(member: Member) -> Member:
 
 def _follow(account_id: int, old_path: str, new_path: str) -> None:
     """Give everybody in the branch that was at ``old_path`` their new paths, and signal those who keep copies."""
-    allow_long_statements()
-    in_branch = Member.objects.filter(path_range(old_path), account_id=account_id)
-    in_branch.update(path=moved_path(old_path, new_path))
-    branch_moved.send(Member, account_id=account_id, old_path=old_path, new_path=new_path)
+    with large_write():
+        in_branch = Member.objects.filter(path_range(old_path), account_id=account_id)
+        in_branch.update(path=moved_path(old_path, new_path))
+        branch_moved.send(Member, account_id=account_id, old_path=old_path, new_path=new_path)
 
 
 def moved_path(old_path: str, new_path: str, field: str = "path") -> Concat:

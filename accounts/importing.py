@@ -24,7 +24,7 @@ from accounts.names import canonical_email, clean_email
 from accounts.new_members import default_api_username, members_by_email, new_member, users_of
 from accounts.origin import Origin
 from accounts.policy import MemberAction, can_invite_below, require
-from accounts.transactions import one_transaction
+from accounts.transactions import large_write, one_transaction
 
 Item = TypeVar("Item")
 #: Called now and then with how many are done, and of how many.
@@ -218,6 +218,7 @@ class _Planner:
 
 
 @one_transaction
+@large_write()
 def carry_out(
     content: Content,
     *,

@@ -10,6 +10,8 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 #: What a statement about a large branch may take.
 _LONG = "60s"
+#: How much of SQLite's database is kept in memory meanwhile: KiB, which SQLite tells from pages by the sign.
+_ROOMY = -32 * 1024
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -89,11 +91,13 @@ def reading_at_most(seconds: float) -> Iterator[None]:
             driver.set_progress_handler(None, 0)
 
 
-def allow_long_statements() -> None:
-    """Let the statements of this transaction take up to a minute on PostgreSQL, if no more is allowed already.
+@contextmanager
+def large_write() -> Iterator[None]:
+    """Let a write of very many rows, in the present transaction, take the time and the memory that it needs.
 
-    The limit for pages is meant for statements that hang. Writing every row of a large branch may legitimately take
-    longer on a busy machine.
+    On PostgreSQL, its statements may take up to a minute, if no more is allowed already: the limit for pages is meant
+    for statements that hang. On SQLite, more of the database is kept in memory: these rows are all over the indexes,
+    and what has no place is written to disk and read again.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -101,3 +105,14 @@ def allow_long_statements() -> None:
                 "SELECT set_config('statement_timeout', %s, true) WHERE current_setting('statement_timeout') <> '0'",
                 [_LONG],
             )
+        yield
+        return
+    connection.ensure_connection()
+    driver = connection.connection  # itself: Django refuses statements after one that failed
+    usual = driver.execute("PRAGMA cache_size").fetchone()[0]
+    driver.execute(f"PRAGMA cache_size = {_ROOMY:d}")
+    try:
+        yield
+    finally:
+        if connection.connection is driver:
+            driver.execute(f"PRAGMA cache_size = {usual:d}")

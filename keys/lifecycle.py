@@ -15,7 +15,7 @@ from accounts import addresses, audit, hierarchy
 from accounts.memberships import locked_member, present_member, restrict_platform
 from accounts.models import Member
 from accounts.origin import Origin
-from accounts.transactions import one_transaction
+from accounts.transactions import large_write, one_transaction
 from keys import events, material, policy
 from keys.models import ClassicKey, KeptRestriction
 from keys.policy import KeyAction
@@ -178,6 +178,7 @@ class Revoked:
 
 
 @one_transaction
+@large_write()
 def revoke_branch(
     *, member: Member, chosen: Collection[int], seen: Collection[int], reason: str, by: Member, origin: Origin
 ) -> Revoked:

@@ -69,7 +69,8 @@ class ClassicKey(models.Model):
         indexes = (
             models.Index(
                 # The last so that a branch is sorted by name from the index alone.
-                name="classic_key_branch_idx", fields=("account", "holder_path", "created_at", "id", "holder_sort_name")
+                name="classic_key_branch_idx",
+                fields=("account", "holder_path", "created_at", "id", "holder_sort_name"),
             ),
             models.Index(name="classic_key_by_date_idx", fields=("account", "created_at", "id", "holder_path")),
             models.Index(name="classic_key_by_name_idx", fields=("account", "holder_sort_name", "id", "holder_path")),

@@ -183,6 +183,7 @@ _ASKED_OF_THE_CONNECTION = {
         "PRAGMA secure_delete": 1,
         "PRAGMA trusted_schema": 0,
         "PRAGMA recursive_triggers": 1,
+        "PRAGMA cache_size": -384,  # KiB
         "PRAGMA busy_timeout": 20_000,  # milliseconds
     },
     "postgresql": {
