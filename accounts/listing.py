@@ -416,7 +416,8 @@ class Listing(Generic[Row]):
 
     def _load(self, choice: Choice, cursor: Cursor | None) -> list[Row]:
         """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
-        rows = _completed(self.model, self.complete)(*choice)
+        # A list whose texts are kept is not filtered: each way takes the same index whatever the values.
+        rows = _completed(self.model, self.complete)(*choice, is_planned_once=self.recipe is not None)
         backwards = cursor is not None and cursor.backwards
         rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
         return rows
@@ -444,7 +445,7 @@ class Listing(Generic[Row]):
         path = connection.ops.quote_name(self.path_field)
         bounds = [bound for _, bound in cast("list[tuple[str, str]]", path_range(self.branch_path or "").children)]
         walk = f"SELECT pk FROM ({statement}) AS walked"  # noqa: S608 - the ORM's own text, and a column's name
-        return f"{walk} WHERE {path} >= %s AND {path} < %s LIMIT %s", [*values, *bounds, count]
+        return f"{walk} WHERE {path} >= %s AND {path} < %s LIMIT {count:d}", [*values, *bounds]
 
     def _range_and_sort(self, cursor: Cursor | None, count: int) -> Choice:
         backwards = cursor is not None and cursor.backwards

@@ -13,11 +13,13 @@ from functools import cached_property
 from operator import itemgetter
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, connections
+from django.db import DatabaseError, connection, connections
 from django.db.models import F, Model, QuerySet
 from django.db.models.base import ModelState
 from django.db.models.expressions import RawSQL
 from django.db.models.lookups import In
+
+from accounts import plans
 
 Row = TypeVar("Row", bound=Model)
 Answer = TypeVar("Answer")
@@ -27,6 +29,8 @@ Answer = TypeVar("Answer")
 _PLACEHOLDER = 2**31 - 1
 _DAY = datetime(9000, 1, 1, tzinfo=UTC)
 _LARGEST = 2**63 - 1
+#: For each connection, which keeps them in PostgreSQL's memory: some hundred kilobytes each.
+_MOST_PLANS = 100
 
 Value = int | str | datetime
 #: A function from the values that are given to a parameter of the statement.
@@ -42,12 +46,17 @@ class Prepared(Generic[Answer]):
         make: builds the query; each of its arguments is a value, which may be used several times. A text may be part of
             a longer one, and of a moment the day in UTC may be used; a number is used as it is.
         of: the type of the values, ``int``, ``str`` or ``datetime``: one for all, or one for each.
+        is_planned_once: whether PostgreSQL may keep its plan. Not where the best one depends on the values.
     """
 
     def __init__(
-        self, make: Callable[..., QuerySet[Any, Answer]], *, of: type[Value] | Sequence[type[Value]] = int
+        self,
+        make: Callable[..., QuerySet[Any, Answer]],
+        *,
+        of: type[Value] | Sequence[type[Value]] = int,
+        is_planned_once: bool = True,
     ) -> None:
-        self._make = make
+        self._make, self._is_planned_once = make, is_planned_once
         kinds = [of] * len(inspect.signature(make).parameters) if isinstance(of, type) else of
         self._placeholders = _placeholders(kinds)
 
@@ -60,7 +69,8 @@ class Prepared(Generic[Answer]):
             raise TypeError(f"There are {len(self._placeholders)} values to give, not {len(values)}.")
         if any(isinstance(value, int) and abs(value) > _LARGEST for value in values):
             return []
-        return self._made.rows(self._made.statement, [parameter(values) for parameter in self._parameters])
+        parameters = [parameter(values) for parameter in self._parameters]
+        return self._made.rows(self._made.statement, parameters, is_planned_once=self._is_planned_once)
 
     def first(self, *values: Value) -> Answer | None:
         """Return the first of the rows for these values, if any."""
@@ -164,12 +174,16 @@ class Completed(Generic[Row]):
         self._model = model
         self._complete = complete
 
-    def __call__(self, choice: str, values: Sequence[Any]) -> list[Row]:
-        """Return the rows whose keys the statement ``choice`` selects with these values, in no order; one query."""
+    def __call__(self, choice: str, values: Sequence[Any], *, is_planned_once: bool = False) -> list[Row]:
+        """Return the rows whose keys the statement ``choice`` selects with these values, in no order; one query.
+
+        With ``is_planned_once``, PostgreSQL may keep the plan for all choices with this text.
+        """
         before, after = self._made.statement.split(self._CHOICE)
         place = self._made.parameters.index(_PLACEHOLDER)
         own = self._made.parameters
-        return self._made.rows(before + choice + after, [*own[:place], *values, *own[place + 1 :]])
+        parameters = [*own[:place], *values, *own[place + 1 :]]
+        return self._made.rows(before + choice + after, parameters, is_planned_once=is_planned_once)
 
     @cached_property
     def _made(self) -> "_Made[Row]":
@@ -183,6 +197,7 @@ class _Made(Generic[Answer]):
 
     Attributes:
         using: the name of its connection; each thread has one of its own.
+        table: what it selects from.
         statement: its text.
         parameters: what the query was built with.
         converters: the functions that convert values from the database, with the column, by its place.
@@ -190,6 +205,7 @@ class _Made(Generic[Answer]):
     """
 
     using: str
+    table: str
     statement: str
     parameters: Sequence[Any]
     converters: Mapping[int, tuple[Sequence[Callable[..., Any]], Any]]
@@ -200,19 +216,36 @@ class _Made(Generic[Answer]):
         compiler: Any = queryset.query.get_compiler(using=queryset.db)
         statement, parameters = compiler.as_sql()
         converters = compiler.get_converters([column for column, *_ in compiler.select])
-        return cls(queryset.db, statement, parameters, converters, _answer(queryset, compiler))
+        table = queryset.model._meta.db_table
+        return cls(queryset.db, table, statement, parameters, converters, _answer(queryset, compiler))
 
-    def rows(self, statement: str, parameters: Sequence[Any]) -> list[Answer]:
+    def rows(self, statement: str, parameters: Sequence[Any], *, is_planned_once: bool) -> list[Answer]:
         """Run ``statement``, which selects the same columns as this query, and return the result."""
         asked = connections[self.using]
         with asked.cursor() as cursor:
-            cursor.execute(statement, tuple(parameters))
+            if is_planned_once and asked.vendor == "postgresql":
+                self._execute_kept(cursor, statement, tuple(parameters))
+            else:
+                cursor.execute(statement, tuple(parameters))
             found = [list(row) for row in cursor.fetchall()]
         for place, (converters, column) in self.converters.items():
             for row in found:
                 for converter in converters:
                     row[place] = converter(row[place], column, asked)
         return [self.answer(row) for row in found]
+
+    def _execute_kept(self, cursor: Any, statement: str, parameters: Sequence[Any]) -> None:
+        asked = connections[self.using]
+        driver = asked.connection
+        with asked.wrap_database_errors:
+            name = plans.kept(driver, statement, about=self.table, at_most=_MOST_PLANS)
+        kept = f"EXECUTE {name} ({', '.join(['%s'] * len(parameters))})" if name else statement
+        try:
+            cursor.execute(kept, parameters)
+        except DatabaseError as error:
+            if not plans.forget_lost(driver, error) or asked.in_atomic_block:
+                raise
+            cursor.execute(statement, parameters)
 
 
 def _answer(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:

@@ -153,8 +153,8 @@ def _counts(account_id: int, pk: int, before: datetime, path: str | None = None)
     return Member.objects.filter(pk=pk).order_by().values(**counts)
 
 
-_counts_of_account = Prepared(_counts, of=(int, int, datetime))
-_counts_of_branch = Prepared(_counts, of=(int, int, datetime, str))
+_counts_of_account = Prepared(_counts, of=(int, int, datetime), is_planned_once=False)
+_counts_of_branch = Prepared(_counts, of=(int, int, datetime, str), is_planned_once=False)
 
 
 def _bounded(keys: QuerySet[ClassicKey]) -> BoundedCount:

@@ -10,22 +10,19 @@ Callers are told only ``accepted``; the reason is for the activity log.
 
 import enum
 import hmac
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from itertools import count
 from typing import Any
 from uuid import UUID
-from weakref import WeakSet
 
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
-from accounts import hierarchy, sealing
+from accounts import hierarchy, plans, sealing
 from accounts.addresses import stored
 from accounts.enums import CALLING_STATUSES
 from accounts.names import EMAIL_BYTES, PLATFORM_USERNAME, canonical_email
@@ -259,14 +256,9 @@ def _ask_postgresql(driver: Any, question: "_Question", values: tuple[str | byte
     """
     import psycopg  # noqa: PLC0415 - where there is PostgreSQL alone
 
-    session = driver.pgconn
-    if driver not in question.prepared:
-        result = session.prepare(question.name, question.numbered)
-        if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
-            raise psycopg.errors.error_from_result(result)
-        question.prepared.add(driver)
+    name = plans.kept(driver, question.statement, about="keytree_verify")
     sent = [*question.sent, *map(question.send, values)]
-    result = session.exec_prepared(question.name, sent, None, psycopg.pq.Format.BINARY)
+    result = driver.pgconn.exec_prepared(name.encode(), sent, None, psycopg.pq.Format.BINARY)
     if result.status != psycopg.pq.ExecStatus.TUPLES_OK:
         raise psycopg.errors.error_from_result(result)
     if not result.ntuples:
@@ -281,12 +273,10 @@ class _Question:
 
     Attributes:
         constants: what goes into the statement before the values that keys are found by; numbers.
-        prepared: the connections on which PostgreSQL has it prepared under ``name``.
     """
 
     def __init__(
         self,
-        name: str,
         keys: QuerySet[Any, Any],
         *,
         values: int,
@@ -296,11 +286,8 @@ class _Question:
         self.statement, constants = keys.query.sql_with_params()
         self.constants = tuple(constants[:-values])
         self.marked = self.statement.replace("%s", "?")
-        self.name, self.send, self.readers = name.encode(), send, readers
-        numbers = count(1)
-        self.numbered = re.sub("%s", lambda _: f"${next(numbers)}", self.statement).encode()
+        self.send, self.readers = send, readers
         self.sent = tuple(str(int(constant)).encode() for constant in self.constants)
-        self.prepared: WeakSet[Any] = WeakSet()
 
 
 def _number(value: bytes) -> int:
@@ -327,24 +314,24 @@ def _classic() -> _Question:
         _number, bytes, bytes.decode, bytes.decode, _number, bytes.decode, bytes.decode,
         _number, bytes.decode, bytes.decode, any,
     )  # fmt: skip
-    return _Question("keytree_verify", keys, values=1, send=str.encode, readers=readers)
+    return _Question(keys, values=1, send=str.encode, readers=readers)
 
 
 @cache
 def _platform(digests: int) -> _Question:
     """Return the question for the IBM Cloud API key with one of so many digests: one for each master key."""
     keys = PlatformKey.objects.filter(digest__in=[bytes([number]) for number in range(digests)])
-    return _of_platform(f"keytree_verify_platform_{digests}", keys, values=digests, send=_bytea)
+    return _of_platform(keys, values=digests, send=_bytea)
 
 
 @cache
 def _platform_of_token() -> _Question:
     """Return the question for the IBM Cloud API key that a token names."""
     keys = PlatformKey.objects.filter(token_id=UUID(int=0))
-    return _of_platform("keytree_verify_key", keys, values=1, send=str.encode)
+    return _of_platform(keys, values=1, send=str.encode)
 
 
-def _of_platform(name: str, keys: QuerySet[PlatformKey], *, values: int, send: Callable[[Any], bytes]) -> _Question:
+def _of_platform(keys: QuerySet[PlatformKey], *, values: int, send: Callable[[Any], bytes]) -> _Question:
     kept = KeptRestriction.objects.filter(holder_id=OuterRef("holder_id")).values("allowed_addresses")
     rows = keys.values_list(
         "id", "uuid", "name", "is_enabled", "expires_at",
@@ -356,7 +343,7 @@ def _of_platform(name: str, keys: QuerySet[PlatformKey], *, values: int, send: C
         _number, bytes.hex, bytes.decode, any, _moment, _text, _number, bytes.decode, bytes.decode,
         _number, bytes.decode, bytes.decode, any, bytes, bytes.decode,
     )  # fmt: skip
-    return _Question(name, rows, values=values, send=send, readers=readers)
+    return _Question(rows, values=values, send=send, readers=readers)
 
 
 def _bytea(value: bytes) -> bytes:

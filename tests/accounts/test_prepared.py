@@ -7,8 +7,9 @@ from functools import partial
 from threading import Thread
 
 import pytest
-from django.db import connection, connections
-from django.db.models import Value
+from django.db import connection, connections, transaction
+from django.db.models import F, Value
+from django.db.models.expressions import RawSQL
 
 from accounts import hierarchy
 from accounts.memberships import freeze_branch
@@ -62,6 +63,60 @@ def test_values_can_be_text(cast):
         list(Member.objects.filter(user__email=cast[name].user.email)) for name in ("sam", "noor")
     ]
     assert prepared("") == prepared("nobody@acme.example") == prepared("2147483647") == []
+
+
+def plans_of(mark: str) -> list[int]:
+    """How often each statement with ``mark`` that PostgreSQL keeps on this connection was executed."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT generic_plans + custom_plans FROM pg_prepared_statements WHERE position(%s in statement) > 0",
+            [mark],
+        )
+        return [times for (times,) in cursor.fetchall()]
+
+
+@pytest.mark.postgresql_only
+def test_statement_is_planned_once_on_a_connection_whatever_becomes_of_transactions(cast):
+    mark = '"id" % (1000001)'  # as a remainder: a sign that stands for values elsewhere
+    prepared = Prepared(lambda pk: Member.objects.filter(pk=pk, id=F("id") % RawSQL("1000001", [])))
+    sam, before = cast["sam"], plans_of(mark)
+    with transaction.atomic():
+        assert prepared(sam.pk) == [sam]
+        transaction.set_rollback(True)
+    assert (prepared(sam.pk), prepared(0)) == ([sam], [])
+    assert (before, plans_of(mark)) == ([], [3])
+
+
+@pytest.mark.postgresql_only
+def test_statement_whose_plan_may_not_be_kept_is_planned_each_time(cast, monkeypatch):
+    """Since the best one depends on the values, or since there are many on the connection."""
+    sam = cast["sam"]
+    make = lambda pk: Member.objects.filter(pk=pk, id=F("id") % RawSQL("1000002", []))
+    assert Prepared(make, is_planned_once=False)(sam.pk) == [sam]
+    monkeypatch.setattr("accounts.prepared._MOST_PLANS", 0)
+    assert Prepared(make)(sam.pk) == [sam]
+    assert plans_of("1000002") == []
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "DEALLOCATE ALL",  # as a pooler does
+        "CREATE TEMP TABLE accounts_user AS SELECT * FROM accounts_user WHERE false;"
+        " ALTER TABLE pg_temp.accounts_user ALTER id TYPE smallint",  # which this connection sees from now on
+    ],
+)
+def test_statement_whose_plan_was_lost_is_answered_all_the_same(loss):
+    prepared = Prepared(lambda pk: User.objects.filter(pk=pk))
+
+    def ask() -> list[User]:
+        prepared(0)
+        with connection.cursor() as cursor:
+            cursor.execute(loss)
+        return prepared(0) + prepared(0)
+
+    assert at_once(ask) == [[[]]]
 
 
 @pytest.mark.parametrize("values", [(), (1,), (1, 2, 3)])
