@@ -11,7 +11,7 @@ from accounts.actions_menu import MenuItem
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
 from accounts.links import link
 from accounts.list_request import ListRequest, number_in
-from accounts.listing import Listing, Order
+from accounts.listing import Listing, Order, kept
 from accounts.models import Mail, Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.policy import MANAGING_ALL, MemberAction, can, can_place_below, sees_whole_account
@@ -123,17 +123,29 @@ def in_care(viewer: Member) -> Q:
 
 def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
     """Return the list of all members that ``viewer`` may see, by name, filtered as asked."""
-    members = Member.objects.filter(account_id=viewer.account_id)
+    order, branch_path = asked.order(ORDERS, "user"), () if sees_whole_account(viewer) else (viewer.path,)
+    everybody = kept(_all_users, order, values=(viewer.account_id, *branch_path))
+    if not is_filtered(asked):
+        return everybody
+    return replace(
+        everybody,
+        rows=lambda: filtered(everybody.rows(), asked),
+        is_filtered=True,
+        by_index=by_index(of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
+        recipe=None,
+    )
+
+
+def _all_users(order: Order, account_id: int, branch_path: str | None = None) -> Listing[Member]:
+    """Return the list of all members of an account or of a branch."""
     return Listing(
         model=Member,
-        rows=lambda: filtered(members, asked),
-        order=asked.order(ORDERS, "user"),
-        branch_path=None if sees_whole_account(viewer) else viewer.path,
+        rows=lambda: Member.objects.filter(account_id=account_id),
+        order=order,
+        branch_path=branch_path,
         path_field="path",
         complete=_with_people,
-        is_filtered=is_filtered(asked),
-        among=lambda: members,
-        by_index=by_index(of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
+        among=lambda: Member.objects.filter(account_id=account_id),
     )
 
 
