@@ -10,14 +10,12 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 
-from accounts import audit, events, page_account, signin, uploads, ways_back
-from accounts.enums import MemberStatus
+from accounts import page_account, signin, uploads, ways_back
 from accounts.hierarchy import freezes_over
 from accounts.models import Member
-from accounts.policy import is_enrolment_due
 from accounts.requests import MemberRequest
+from accounts.signin import Obstacle
 
 #: The header of requests that scripts make by themselves: static/js/session.js and progress.js.
 _UNATTENDED = "Keytree-Unattended"
@@ -79,14 +77,15 @@ class MemberMiddleware:
         member: Member | None = request.member
         if member is None or not getattr(view, "login_required", True) or getattr(view, "for_any_status", False):
             return None
-        if not signin.allows_platform(member, request.origin):
-            return _refused(request, "address not allowed", "address_refused", "Address not allowed")
-        if member.status == MemberStatus.SUSPENDED:
-            return _refused(request, "suspended", "suspended", "Suspended")
-        if member.is_frozen:
-            return _refused(request, "frozen", "frozen", "Frozen", freeze=freezes_over(member).first())
-        if is_enrolment_due(member) and not getattr(view, "for_enrolment", False):
-            return _send_to_enrol(request)
+        match signin.obstacle(member, request.origin):
+            case Obstacle.ADDRESS as why:
+                return _refused(request, why, "address_refused", "Address not allowed")
+            case Obstacle.SUSPENDED as why:
+                return _refused(request, why, "suspended", "Suspended")
+            case Obstacle.FROZEN as why:
+                return _refused(request, why, "frozen", "Frozen", freeze=freezes_over(member).first())
+            case Obstacle.NO_FACTOR if not getattr(view, "for_enrolment", False):
+                return _send_to_enrol(request)
         return _send_to_look(request) if page_account.is_another(request) else None
 
 
@@ -94,7 +93,7 @@ def _send_to_enrol(request: MemberRequest) -> HttpResponse:
     """Send somebody who lacks the second factor that the account requires to where they set one up."""
     if request.method in {"GET", "HEAD"}:
         return redirect("accounts:security")
-    return _refused(request, "no second factor", "factor_required", "Second factor required")
+    return _refused(request, Obstacle.NO_FACTOR, "factor_required", "Second factor required")
 
 
 def _send_to_look(request: MemberRequest) -> HttpResponse:
@@ -103,20 +102,7 @@ def _send_to_look(request: MemberRequest) -> HttpResponse:
     return redirect("/")
 
 
-def _refused(request: MemberRequest, why: str, template: str, title: str, **more: object) -> HttpResponse:
+def _refused(request: MemberRequest, why: Obstacle, template: str, title: str, **more: object) -> HttpResponse:
     """Return the page that says why, and record it; ``more`` is what that page shows besides."""
-    _record_refusal(request, why)
+    signin.record_kept_out(request.member, request.origin, why)
     return render(request, f"accounts/{template}.html", {"title": title, **more}, status=403)
-
-
-def _record_refusal(request: MemberRequest, why: str) -> None:
-    """Record that the member was kept out, at most once a minute: reloading the page must not flood the trail."""
-    member, minute = request.member, int(timezone.now().timestamp()) // 60
-    audit.record_refusal(
-        events.CONSOLE_REFUSED,
-        actor=member,
-        subject=member,
-        origin=request.origin,
-        details={"why": why},
-        once=f"console refused:{member.pk}:{why}:{minute}",
-    )

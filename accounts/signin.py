@@ -1,5 +1,6 @@
 """Signing in and out, proving one's identity again, and choosing the current account. No templates."""
 
+import enum
 import logging
 import math
 import time
@@ -18,11 +19,11 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from accounts import addresses, audit, events, hierarchy, identity, passcodes, session_limits, throttle
-from accounts.enums import SIGN_IN_STATUSES
+from accounts.enums import SIGN_IN_STATUSES, MemberStatus
 from accounts.models import Member, User
 from accounts.notifications import with_notifications
 from accounts.origin import Origin
-from accounts.policy import may_work
+from accounts.policy import is_enrolment_due, may_work
 from accounts.prepared import Prepared
 from accounts.session_limits import SessionEnd, SessionLimits
 from accounts.sessions import ACCOUNT, ADDRESS, AGENT, PROVED, SEEN, STARTED, UID, SessionStore, row_key
@@ -39,6 +40,19 @@ _REFUSAL_SECONDS = 0.25
 
 class SignInRefused(throttle.TryLater):
     """The person cannot sign in. The message is for them and says nothing of who exists."""
+
+
+class WrongCredentials(SignInRefused):
+    """The password is wrong, or there is no such e-mail address."""
+
+
+class Obstacle(enum.StrEnum):
+    """What keeps somebody who has signed in out of an account, in the words of the activity log."""
+
+    ADDRESS = "address not allowed"
+    SUSPENDED = "suspended"
+    FROZEN = "frozen"
+    NO_FACTOR = "no second factor"
 
 
 class MemberBackend(BaseBackend):
@@ -90,6 +104,23 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
     to sign in to, or none that allows the client's address. Each refusal of a known user is an event, except for too
     many attempts: writing an event takes time, which would tell who exists.
     """
+    user, members = check_login(email=email, password=password, origin=origin, request=request)
+    member = first_open(members, origin)
+    throttle.forget_success(email, origin.address)
+    SessionStore.delete_expired()  # everybody's: here it happens once per sign-in
+    if member.has_second_factor:
+        return user
+    start_session(request, member=member, origin=origin)
+    return None
+
+
+def check_login(
+    *, email: str, password: str, origin: Origin, request: HttpRequest | None = None
+) -> tuple[User, Sequence[Member]]:
+    """Return whose e-mail address and password these are, with the members with which they may sign in, one at least.
+
+    The attempt stays counted until ``throttle.forget_success``. Raises SignInRefused as ``sign_in`` does.
+    """
     started = time.monotonic()
     count_or_refuse(email, origin)
     user = auth.authenticate(request, username=email, password=password)
@@ -98,7 +129,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         _log.warning("sign-in refused: unknown email address or wrong password, from %s", origin.address)
         record_refusal(User.objects.filter(email=email).first(), origin, "wrong password")
         time.sleep(max(0.0, started + _REFUSAL_SECONDS - time.monotonic()))
-        raise SignInRefused("The email or the password is wrong. Check both and try again.")
+        raise WrongCredentials("The email or the password is wrong. Check both and try again.")
     members = members_to_sign_in(user.pk)
     if not members:
         # The password was right, so this may say more than a stranger may know.
@@ -106,13 +137,7 @@ def sign_in(request: HttpRequest, *, email: str, password: str, origin: Origin) 
         ask = "To join an account that invited you, open the link in its email."
         ask = ask if identity.is_invited(user.pk) else "Ask the person who invited you."
         raise SignInRefused(f"Your user cannot log in to any account. {ask}")
-    member = first_open(members, origin)
-    throttle.forget_success(email, origin.address)
-    SessionStore.delete_expired()  # everybody's: here it happens once per sign-in
-    if member.has_second_factor:
-        return user
-    start_session(request, member=member, origin=origin)
-    return None
+    return user, members
 
 
 def first_open(members: Sequence[Member], origin: Origin) -> Member:
@@ -169,8 +194,15 @@ def _enter(
     if ended:
         why = {"sessions": ended, "why": f"at most {member.account.most_sessions} at once"}
         audit.record(events.SESSIONS_ENDED, actor=member, origin=origin, details=why)
-    # The account's chain is locked now, so this must not wait for the member's row: its lock's holder may be waiting
-    # for the chain. If the row is locked, the sign-in is not noted here, but the next one is.
+    note_entry(member)
+
+
+def note_entry(member: Member) -> None:
+    """Note that the member's user signed in to the account now. To be called last, after the event.
+
+    The account's chain is locked by then, so this must not wait for the member's row: its lock's holder may be waiting
+    for the chain. If the row is locked, the sign-in is not noted here, but the next one is.
+    """
     free = Member.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=member.pk)
     if free.values_list("pk").first() is not None:
         Member.objects.filter(pk=member.pk).update(signed_in_at=timezone.now())
@@ -224,6 +256,30 @@ def allows_platform(member: Member, origin: Origin) -> bool:
     return addresses.stored(member.allowed_addresses).allows(origin.address) and addresses.stored(
         member.account.allowed_addresses
     ).allows(origin.address)
+
+
+def obstacle(member: Member, origin: Origin) -> Obstacle | None:
+    """Return what keeps the member, loaded as for a session, out of the console at present. Takes no query."""
+    if not allows_platform(member, origin):
+        return Obstacle.ADDRESS
+    if member.status == MemberStatus.SUSPENDED:
+        return Obstacle.SUSPENDED
+    if member.is_frozen:
+        return Obstacle.FROZEN
+    return Obstacle.NO_FACTOR if is_enrolment_due(member) else None
+
+
+def record_kept_out(member: Member, origin: Origin, why: Obstacle) -> None:
+    """Record that the member was kept out, at most once a minute: reloading a page must not flood the trail."""
+    minute = int(timezone.now().timestamp()) // 60
+    audit.record_refusal(
+        events.CONSOLE_REFUSED,
+        actor=member,
+        subject=member,
+        origin=origin,
+        details={"why": why.value},
+        once=f"console refused:{member.pk}:{why.value}:{minute}",
+    )
 
 
 def sign_out(request: HttpRequest, *, origin: Origin) -> None:
