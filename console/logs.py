@@ -15,11 +15,11 @@ from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
 from accounts.origin import request_id
 
 # Classic values (64 hexadecimal digits), platform values (ktp_), tokens of invitations (kti_) and of password resets
-# (ktr_), access tokens (three parts, the first of which is JSON), Basic credentials, which contain a value, and our
+# (ktr_), login tokens (ktl_), access tokens (three parts, the first of which is JSON), Basic credentials, and our
 # cookies. None of them fails after a part of any length in which it could begin again: strangers can make up a text
 # that is then gone through from each of its letters.
 _KEY_SHAPED = re.compile(
-    r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kt[ir]_[0-9a-z_-]{20,}|eyJ[0-9a-z_-]{10,}(?:\.[0-9a-z_-]*)*"
+    r"(?i)[0-9a-f]{64}|ktp_[0-9a-z]{20,}|kt[ilr]_[0-9a-z_-]{20,}|eyJ[0-9a-z_-]{10,}(?:\.[0-9a-z_-]*)*"
     r"|\bbasic\s+[0-9a-z+/=_-]{8,}|keytree_(?:session|csrf)=[^\s;\"']+"
 )
 _BLOT = "[redacted]"

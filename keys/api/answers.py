@@ -61,11 +61,12 @@ def answer(call: Call, caller: Caller) -> Answer:
         case Plain(run):
             value = run(call, caller)
             return Answer(value, total=len(value) if isinstance(value, list) else None)
-        case One(type_, find):
+        case One(type_, find, prepared):
             mask = _mask(call, type_)
             _refuse_filter(call)
             record = find(call, caller)
-            found = [] if record is None else SCHEMA.written([record], type_, mask, context)
+            caller, mask = prepared(call, caller, mask)
+            found = [] if record is None else SCHEMA.written([record], type_, mask, replace(context, caller=caller))
             return Answer(found[0] if found else None)
         case Few(type_, records, root):
             mask = _mask(call, type_)

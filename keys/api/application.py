@@ -11,10 +11,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from django.core.signals import request_finished, request_started
 from django.db import InterfaceError, OperationalError
 
+from accounts import login_tokens
 from accounts.origin import Origin, begin
+from accounts.policy import NotAllowed
 from keys import access_tokens, callers, sent, verification, wsgi
-from keys.api import answers
-from keys.api.calls import Answer, Call, Caller, Credentials, Token
+from keys.api import answers, logins
+from keys.api.calls import Answer, Call, Caller, LoginToken, Presented, Token
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated, TokenExpired
 from keys.api.rest import REST
 from keys.api.transport import Request, Transport
@@ -32,7 +34,7 @@ _BLOCK = 64 * 1024
 class _Unavailable(Fault):
     def __init__(self) -> None:
         text = "Keytree cannot reach its database at the moment. Try again in a few seconds."
-        super().__init__(text, code="SoftLayer_Exception", status=503)
+        super().__init__(text, code="SoftLayer_Exception", status=503, retry_after=5)
 
 
 class _OtherVerb(BadCall):
@@ -102,15 +104,19 @@ class ApiApplication:
         if len(parts) == 1 or parts[1] not in _VERSIONS:
             raise Fault("There is nothing at this address: calls are answered below /v3.1/.", status=404)
         asked = transport.read(Request(verb, tuple(parts[2:]), sent.body(environ), environ))
+        if asked.credentials is None:
+            return logins.answer(asked.call(), origin)
         caller = _caller(asked.credentials, origin)
         return self._answer(asked.call(), caller)
 
 
-def _caller(credentials: Credentials | Token, origin: Origin) -> Caller:
+def _caller(credentials: Presented, origin: Origin) -> Caller:
     """Return who calls, with all that policies ask of them; two queries.
 
     Raises NotAuthenticated, TokenExpired, Denied, and ``verification.Unavailable``.
     """
+    if isinstance(credentials, LoginToken):
+        return _caller_logged_in(credentials, origin)
     try:
         if isinstance(credentials, Token):
             verdict = callers.verdict_on_token(credentials.text, origin)
@@ -126,6 +132,17 @@ def _caller(credentials: Credentials | Token, origin: Origin) -> Caller:
     if isinstance(credentials, Token) or isinstance(verdict, verification.PlatformVerdict):
         return Caller(member, None, None, origin)  # both are of classic keys alone
     return Caller(member, verdict.key_id, credentials.value, origin)
+
+
+def _caller_logged_in(token: LoginToken, origin: Origin) -> Caller:
+    """Return whose login token came with the call. Raises NotAuthenticated or Denied."""
+    try:
+        member = login_tokens.member_with(token.member_id, token.text, origin)
+    except login_tokens.TokenRefused as error:
+        raise NotAuthenticated from error
+    except NotAllowed as error:
+        raise Denied(str(error)) from error
+    return Caller(member, None, None, origin, has_proved=True)
 
 
 class _Reply:
@@ -192,8 +209,8 @@ def _refusal(transport: Transport, error: Exception, what: str, origin: Origin) 
     _note(error, f"{fault.code} for {what}")
     status = fault.status if transport.has_statuses or isinstance(fault, _OtherVerb) else 200
     reply = _Reply(status, transport.content_type, iter([transport.fault(fault)]))
-    if isinstance(fault, _Unavailable):
-        reply.headers.append(("Retry-After", "5"))
+    if fault.retry_after:
+        reply.headers.append(("Retry-After", str(fault.retry_after)))
     if isinstance(fault, _OtherVerb):
         reply.headers.append(("Allow", ", ".join(fault.verbs)))
     if status == http.HTTPStatus.UNAUTHORIZED:

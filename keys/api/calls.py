@@ -26,17 +26,19 @@ class Call:
         limit: how many items of a list at most; none for all.
         offset: how many items of a list are left out at its beginning.
         includes_types: whether every object of the answer begins with its type, as ``complexType``.
+        is_post: whether it came by POST: no other answer holds a value that is stored.
     """
 
     service: str
     method: str
     object_id: int | None = None
-    arguments: Sequence[Value] = ()
+    arguments: Sequence[Value] = field(default=(), repr=False)  # a password may be among them
     mask: str | Mapping[str, Value] | None = None
     object_filter: Mapping[str, Value] = field(default_factory=dict)
     limit: int | None = None
     offset: int = 0
     includes_types: bool = False
+    is_post: bool = True
 
 
 @dataclass(frozen=True)
@@ -60,18 +62,31 @@ class Token:
 
 
 @dataclass(frozen=True)
+class LoginToken:
+    """What else a call was made with, as presented: the token of a login by password, and whose it is said to be."""
+
+    member_id: int
+    text: str = field(repr=False)
+
+
+Presented = Credentials | Token | LoginToken
+
+
+@dataclass(frozen=True)
 class Caller:
-    """Who calls: a member whose key was accepted, loaded with all that the policies ask.
+    """Who calls: a member whose key or token was accepted, loaded with all that the policies ask.
 
     Attributes:
         key_id: of the classic key that the call was made with; none if it was an IBM Cloud API key, or a token.
         value: that classic key's value, as presented.
+        has_proved: whether they gave their password within the time of a fresh proof: a login token says so.
     """
 
     member: Member
     key_id: int | None
     value: PlainValue | None
     origin: Origin
+    has_proved: bool = False
 
 
 @dataclass(frozen=True)

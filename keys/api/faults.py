@@ -19,12 +19,14 @@ class Fault(Exception):
     Attributes:
         code: what programs compare.
         status: of the answer over REST; over XML-RPC every fault is a 200.
+        retry_after: seconds after which the same call may be answered otherwise; 0 if waiting does not help.
     """
 
-    def __init__(self, text: str, *, code: str = PUBLIC, status: int = 500) -> None:
+    def __init__(self, text: str, *, code: str = PUBLIC, status: int = 500, retry_after: int = 0) -> None:
         super().__init__(text)
         self.code = code
         self.status = status
+        self.retry_after = retry_after
 
 
 class BadCall(Fault):
@@ -39,6 +41,25 @@ class NotAuthenticated(Fault):
 
     def __init__(self, text: str = "Invalid API token.") -> None:
         super().__init__(text, code="SoftLayer_Exception", status=401)
+
+
+class LoginFailed(Fault):
+    """Nobody is logged in by a name and a password; the text says why to whoever gave the right one.
+
+    Args:
+        retry_after: if there were too many attempts.
+    """
+
+    def __init__(self, text: str, *, retry_after: int = 0) -> None:
+        code, status = "SoftLayer_Exception_User_Customer_LoginFailed", 429 if retry_after else 401
+        super().__init__(text, code=code, status=status, retry_after=retry_after)
+
+
+class TooMuch(Fault):
+    """More of something was asked for than is done in a time; the text says when it can be asked for again."""
+
+    def __init__(self, text: str, *, retry_after: int) -> None:
+        super().__init__(text, status=429, retry_after=retry_after)
 
 
 class TokenExpired(Fault):

@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 from keys.api.answers import resolve
 from keys.api.calls import Answer, Call, Value
 from keys.api.faults import BadCall, Fault, NotFound, shown
+from keys.api.logins import is_login
 from keys.api.transport import Asked, Request, Transport, header_credentials
 from keys.sent import MOST_DIGITS, check_text, from_json
 
@@ -34,7 +35,9 @@ def _read(request: Request) -> Asked:
     """Return what a request asks for. Raises Fault."""
     if not 1 <= len(request.parts) <= _MOST_PARTS:
         raise Fault("There is nothing at this address: it is …/rest/v3.1/SERVICE/ID/METHOD.json.", status=404)
-    return Asked(header_credentials(request), partial(_call, request))
+    service, method = request.parts[0], request.parts[-1].removesuffix(".json")
+    credentials = None if is_login(service, method) else header_credentials(request)
+    return Asked(credentials, partial(_call, request))
 
 
 def _call(request: Request) -> Call:
@@ -59,6 +62,7 @@ def _call(request: Request) -> Call:
         limit=limit,
         offset=offset,
         includes_types=request.environ.get("HTTP_SOFTLAYER_INCLUDE_TYPES", "").lower() == "true",
+        is_post=request.verb == "POST",
     )
 
 

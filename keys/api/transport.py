@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from accounts import login_tokens
 from keys import wsgi
-from keys.api.calls import Answer, Call, Credentials, Token
+from keys.api.calls import Answer, Call, Credentials, LoginToken, Presented, Token, Value
 from keys.api.faults import Fault, NotAuthenticated
+from keys.api.methods.objects import as_number
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,11 @@ class Asked:
     """A request whose credentials have been read.
 
     Attributes:
+        credentials: none for a login, which needs none and looks at none.
         call: reads the rest of it, once they were accepted; raises Fault.
     """
 
-    credentials: Credentials | Token
+    credentials: Presented | None
     call: Callable[[], Call]
 
 
@@ -54,7 +57,7 @@ class Transport:
     fault: Callable[[Fault], str]
 
 
-def header_credentials(request: Request) -> Credentials | Token:
+def header_credentials(request: Request) -> Presented:
     """Return the pair, or the token, in the header of a request. Raises NotAuthenticated."""
     header = request.environ.get("HTTP_AUTHORIZATION", "")
     if not header:
@@ -65,4 +68,13 @@ def header_credentials(request: Request) -> Credentials | Token:
     pair = wsgi.credentials(header)
     if pair is None:
         raise NotAuthenticated
-    return Credentials.of(*pair)
+    name, value = pair
+    return login_token(name, value) if value.startswith(login_tokens.PREFIX) else Credentials.of(name, value)
+
+
+def login_token(number: Value, text: str) -> LoginToken:
+    """Return a login token with the number of the member whose it is said to be. Raises NotAuthenticated."""
+    member_id = as_number(number)
+    if member_id is None:
+        raise NotAuthenticated
+    return LoginToken(member_id, text)

@@ -18,9 +18,10 @@ from xml.sax.xmlreader import InputSource
 from defusedxml import DefusedXmlException
 from defusedxml.expatreader import DefusedExpatParser
 
-from keys.api.calls import Answer, Call, Credentials, Value
+from keys.api.calls import Answer, Call, Credentials, LoginToken, Value
 from keys.api.faults import BadCall, Fault, NotAuthenticated
-from keys.api.transport import Asked, Request, Transport, header_credentials
+from keys.api.logins import is_login
+from keys.api.transport import Asked, Request, Transport, header_credentials, login_token
 from keys.sent import MOST_DIGITS, MOST_LEVELS, MOST_VALUES
 
 
@@ -56,14 +57,19 @@ def _read(request: Request) -> Asked:
     headers = first.get("headers") if isinstance(first, dict) else None
     if not isinstance(headers, dict):
         raise _BadHeaders
-    presented = headers.get("authenticate")
-    credentials = header_credentials(request) if presented is None else _credentials(presented)
-    return Asked(credentials, partial(_call, request.parts[0], method, headers, arguments[1:]))
+    service, credentials = request.parts[0], None
+    if not is_login(service, method):
+        presented = headers.get("authenticate")
+        credentials = header_credentials(request) if presented is None else _credentials(presented)
+    return Asked(credentials, partial(_call, service, method, headers, arguments[1:]))
 
 
-def _credentials(presented: Value) -> Credentials:
-    """Return the pair of the header struct. Raises NotAuthenticated, also for the tokens of logins to the portal."""
+def _credentials(presented: Value) -> Credentials | LoginToken:
+    """Return the pair of the header struct, or the login token. Raises NotAuthenticated."""
     pair = presented if isinstance(presented, dict) else {}
+    token = pair.get("authToken")
+    if isinstance(token, str):
+        return login_token(pair.get("userId"), token)
     username, value = pair.get("username"), pair.get("apiKey")
     if not isinstance(username, str) or not isinstance(value, str):
         raise NotAuthenticated

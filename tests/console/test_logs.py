@@ -47,6 +47,7 @@ def log():
         f"Cookie: __Host-keytree_csrf={CLASSIC[:32]}; a=b",
         f"GET /invitations/kti_{TOKEN}",
         f"GET /reset/ktr_{TOKEN}",
+        f"authToken=ktl_{TOKEN}",
         f"Authorization: Bearer {JWT}",
         f"GET /?next=%2F%3Faccess_token%3D{JWT}",
         f"GET /v1/apikeys/{JWT[:20]}",

@@ -5,6 +5,7 @@ from accounts.models import Member
 from keys.api import lists
 from keys.api.calls import Call, Caller
 from keys.api.lists import Rows
+from keys.api.methods import own_value
 from keys.api.methods.method_kinds import Many, Methods, One
 from keys.api.methods.objects import account_of
 from keys.api.schema import ACCOUNT, USER
@@ -27,7 +28,7 @@ def _users(call: Call, caller: Caller) -> Rows:
 
 ACCOUNT_METHODS: Methods = {
     "getObject": One(ACCOUNT, account_of),
-    "getCurrentUser": One(USER, _current_user),
+    "getCurrentUser": One(USER, _current_user, prepared=own_value.shown),
     "getMasterUser": One(USER, _master_user),
     "getUsers": Many(USER, _users, root="users"),
 }

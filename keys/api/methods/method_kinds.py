@@ -5,15 +5,21 @@ from dataclasses import dataclass
 
 from keys.api.calls import Call, Caller, Value
 from keys.api.lists import Rows
+from keys.api.masks import Mask
 from keys.api.records import Record, Type
 
 
 @dataclass(frozen=True)
 class One:
-    """Gives a record, or none where there is none to see."""
+    """Gives a record, or none where there is none to see.
+
+    Attributes:
+        prepared: what the mask and the caller are to be for the answer, asked once the record is found.
+    """
 
     type: Type
     find: Callable[[Call, Caller], Record | None]
+    prepared: Callable[[Call, Caller, Mask | None], tuple[Caller, Mask | None]] = lambda _, caller, mask: (caller, mask)
 
 
 @dataclass(frozen=True)
