@@ -61,9 +61,11 @@ def answer(call: Call, caller: Caller) -> Answer:
         case Plain(run):
             value = run(call, caller)
             return Answer(value, total=len(value) if isinstance(value, list) else None)
-        case One(type_, find, prepared):
+        case One(type_, find, prepared, makes):
             mask = _mask(call, type_)
             _refuse_filter(call)
+            if makes:
+                _refuse_unbounded(type_, mask)
             record = find(call, caller)
             caller, mask = prepared(call, caller, mask)
             found = [] if record is None else SCHEMA.written([record], type_, mask, replace(context, caller=caller))
@@ -93,6 +95,12 @@ def _mask(call: Call, type_: Type) -> Mask | None:
     mask = masks.parse(call.mask)
     SCHEMA.check(type_, mask)
     return mask
+
+
+def _refuse_unbounded(type_: Type, mask: Mask | None) -> None:
+    """Raise Fault if the mask has lists of any length: too much of them would be found when something has been made."""
+    if SCHEMA.most_below(type_, mask) is None:
+        raise Fault("Object mask: lists of any length, such as childUsers, cannot be asked for by this call.")
 
 
 def _refuse_filter(call: Call, root: str = "") -> None:

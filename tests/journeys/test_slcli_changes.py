@@ -3,10 +3,12 @@
 import json
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
-from tests.journeys.clients import A_VALUE, DENIED, Slcli, failure
+from console import demo
+from tests.journeys.clients import A_VALUE, ADDRESSES, DENIED, Said, Slcli, failure
 from tests.journeys.live import ROOT, LiveServer
 from tests.journeys.visit import verify
 
@@ -153,7 +155,63 @@ def test_restriction_with_a_mistake_names_it_and_changes_nothing(restored, slcli
     assert verify(restored, *people.logins["priya"]) == 204
 
 
+# --- Setting up with a password ---------------------------------------------------------------------------------------
+
+
+def set_up(server: LiveServer, folder: Path, name: str, password: str = demo.PASSWORD) -> tuple[Slcli, Said]:
+    """The command, and what it said when somebody without a configuration gave it a name and a password."""
+    folder.mkdir()
+    slcli = Slcli(folder, server.url)
+    return slcli, slcli("setup", form="raw", typed=[server.url + ADDRESSES["xmlrpc"], name, password, "", "", "y"])
+
+
+def test_setup_with_a_password_keeps_the_key_there_is_or_makes_one(restored, people, tmp_path):
+    slcli, said = set_up(restored, tmp_path / "priya", people.logins["priya"].name)
+    assert said.status == 0
+    assert said.text.endswith("Configuration Updated Successfully\n")
+    assert f"api_key = {people.logins['priya'].value}" in slcli.config.read_text().splitlines()
+    assert [event[0] for event in events(restored, 2)] == ["classic_key.shown", "user.signed_in"]
+    slcli, said = set_up(restored, tmp_path / "noor", "1234567_Noor@acme.example")
+    assert said.status == 0
+    (value,) = re.findall("^api_key = ([0-9a-f]{64})$", slcli.config.read_text(), re.MULTILINE)
+    assert verify(restored, "1234567_noor@acme.example", value) == 204
+    assert slcli("call-api", "Account", "getCurrentUser", "--mask=id").value == {"id": people.users["noor"]}
+    assert [event[:2] for event in events(restored, 2)] == [
+        ["classic_key.created", "Noor Haddad <noor@acme.example>"],
+        ["user.signed_in", "Noor Haddad <noor@acme.example>"],
+    ]
+
+
+def test_setup_without_the_right_password_or_name_keeps_nothing_and_says_why(restored, tmp_path):
+    code = "SoftLayerAPIError(SoftLayer_Exception_User_Customer_LoginFailed)"
+    asked_for = "Log in with your API username: 1234567_noor@acme.example or 7654321_noor@acme.example."
+    for folder, name, password, text in (
+        ("wrong", "1234567_noor@acme.example", "something else", "Invalid login credentials provided."),
+        ("address", "noor@acme.example", demo.PASSWORD, asked_for),
+    ):
+        slcli, said = set_up(restored, tmp_path / folder, name, password)
+        assert said.status == 1
+        assert said.lines[-1].endswith(f"{code}: {text}")
+        assert not slcli.config.exists()
+
+
 # --- Users ------------------------------------------------------------------------------------------------------------
+
+
+def test_create_invites_the_user_or_adds_a_vpn_only_one(slcli, people, transport):
+    command, template = slcli("marcus"), '{"userStatusId": 1022, "firstName": "Lisbon", "lastName": "office"}'
+    invited = command("-y", "user", "create", "new@acme.example", "-e", "new@acme.example")
+    assert invited.value == [{"Username": "1234567_new@acme.example", "Email": "new@acme.example", "Password": None}]
+    added = command("-y", "user", "create", "lisbon", "-e", "lisbon@acme.example", "-t", template)
+    assert added.value == [{"Username": "lisbon", "Email": "lisbon@acme.example", "Password": None}]
+    listed = command("user", "list", "--columns=username,displayName,status").value
+    assert listed[-2:] == [
+        {"username": "1234567_new@acme.example", "displayName": "new@acme.example", "status": "Pending"},
+        {"username": "lisbon", "displayName": "Lisbon office", "status": "VPN-only"},
+    ]
+    text = "Leave the passwords out: the user is sent an invitation, and chooses a password when joining."
+    refused = command("-y", "user", "create", "x@acme.example", "-e", "x@acme.example", "-p", "generate")
+    assert refused.whole == failure(transport, 500, "SoftLayer_Exception_InvalidValue", text)
 
 
 def test_edit_details_changes_the_status(restored, slcli, people):

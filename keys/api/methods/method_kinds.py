@@ -15,11 +15,13 @@ class One:
 
     Attributes:
         prepared: what the mask and the caller are to be for the answer, asked once the record is found.
+        makes: whether it makes the record: then the mask has no lists of any length.
     """
 
     type: Type
     find: Callable[[Call, Caller], Record | None]
     prepared: Callable[[Call, Caller, Mask | None], tuple[Caller, Mask | None]] = lambda _, caller, mask: (caller, mask)
+    makes: bool = False
 
 
 @dataclass(frozen=True)

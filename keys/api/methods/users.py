@@ -12,6 +12,7 @@ from keys.api import lists
 from keys.api.calls import Call, Caller, Value
 from keys.api.faults import Denied, Fault, InvalidValue, NotFound, shown
 from keys.api.lists import Rows
+from keys.api.methods import new_users
 from keys.api.methods.method_kinds import Few, Many, Method, Methods, One, Plain
 from keys.api.methods.objects import argument, as_number, key_numbered, user_of
 from keys.api.methods.refusals import refusals_recorded
@@ -213,6 +214,7 @@ def _lists_of_nothing(*names: str) -> dict[str, Method]:
 
 USER_METHODS: Methods = {
     "getObject": One(USER, user_of),
+    "createObject": One(USER, new_users.create, makes=True),
     "editObject": Plain(_edit),
     "getAccount": One(ACCOUNT, _account),
     "getParent": One(USER, _parent),

@@ -7,11 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from console.middleware import ALWAYS
+from keys.api.application import ApiApplication
 from keys.api.calls import Answer
 from keys.api.rest import REST
 from keys.api.xmlrpc import XMLRPC
-from tests.keys.api.calling import PRIYA, Wire, document, headed
-from tests.keys.calls import basic
+from tests.keys.api.calling import PRIYA, Wire, document, headed, send
+from tests.keys.calls import basic, django
+from tests.visitors import undone
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
 
@@ -118,6 +121,27 @@ def test_any_header_of_credentials_gets_an_answer_that_clients_can_read(wire, he
 def test_arguments_are_read_as_they_were_meant(wire, header, value_of, arguments):
     wire.rest("POST", "SoftLayer_Account/getUsers", json.dumps({"parameters": arguments}), headers=header)
     assert wire.call.arguments == arguments
+
+
+#: What a template and the arguments of a login are made of, besides anything.
+MEANT = st.sampled_from(["new@acme.example", PRIYA, "keytree-demo", 1001, "1022", 1022, 1004, "Lisbon", "lisbon"])
+NAMES = st.sampled_from(["email", "username", "userStatusId", "firstName", "displayName", "parentId", "roles"]) | texts
+
+
+@several
+@given(
+    template=st.dictionaries(NAMES, MEANT | plain, max_size=6) | plain, more=st.lists(MEANT | plain, max_size=3)
+)  # fmt: skip
+def test_any_template_and_any_login_get_an_answer_that_clients_can_read(value_of, template, more, monkeypatch):
+    header = {"Authorization": basic("1234567_marcus@acme.example", value_of("marcus"))}
+    monkeypatch.setattr("accounts.signin._REFUSAL_SECONDS", 0)
+    application = ApiApplication(django, headers=ALWAYS)
+    for method, arguments in (("createObject", [template, *more]), ("getPortalLoginToken", more)):
+        address, body = f"/rest/v3.1/SoftLayer_User_Customer/{method}", json.dumps({"parameters": arguments})
+        with undone():
+            reply = send(application, "POST", address, body, headers=header)
+        if reply.status >= 400:
+            assert reply.fault[0].startswith("SoftLayer_Exception_"), (arguments, reply.fault)
 
 
 def for_xml(value):

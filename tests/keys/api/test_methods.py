@@ -6,7 +6,7 @@ import pytest
 
 from accounts.models import Member
 from keys.api.answers import SERVICES, resolve
-from keys.api.methods.method_kinds import Few, Many, Plain
+from keys.api.methods.method_kinds import Few, Many, One, Plain
 from tests.conftest import ACME, BOREALIS
 from tests.keys.api.calling import ask, everything_in, not_found, public, refused
 
@@ -34,7 +34,7 @@ def test_short_names_of_rest(service: str, sent: str | None, verb: str, expected
     assert resolve(service, sent, verb) == expected
 
 
-@pytest.mark.parametrize("method", ["nothing", "createObject", "deleteObject", "__class__", "getobject", "", "get"])
+@pytest.mark.parametrize("method", ["nothing", "createObjects", "deleteObject", "__class__", "getobject", "", "get"])
 def test_unknown_methods(cast, method: str) -> None:
     text = f'Function ("{method}") is not a valid method for this service.'
     for service in SERVICES:
@@ -127,6 +127,7 @@ def test_every_object_begins_with_its_type_where_that_is_asked(cast) -> None:
     assert not any("complexType" in record for record in everything_in(ask(cast["marcus"], "Account::getUsers")))
 
 
+_TEMPLATES = {"editObject": [{"ipAddressRestriction": ""}], "createObject": [{"email": "new@acme.example"}]}
 #: The methods that give records.
 GIVING = [
     (service, name) for service, methods in SERVICES.items() for name, kind in methods.items()
@@ -140,17 +141,21 @@ def test_every_property_of_what_a_method_gives_can_be_asked_for(cast, key_of, se
     kind, marcus = SERVICES[service][method], cast["marcus"]
     assert not isinstance(kind, Plain)
     numbers = {"SoftLayer_User_Customer": marcus.pk, "SoftLayer_User_Customer_ApiAuthentication": key_of("marcus").pk}
-    names = [*kind.type.local, *kind.type.on_request, *kind.type.relations, *kind.type.counts]
+    makes = isinstance(kind, One) and kind.makes
+    relations = [name for name, relation in kind.type.relations.items() if not makes or relation.most is not None]
+    names = [*kind.type.local, *kind.type.on_request, *relations, *kind.type.counts]
     Member.objects.filter(pk=marcus.pk).update(user_managed_login=True)
     found = ask(
         marcus,
         f"{service.removeprefix('SoftLayer_')}::{method}",
         numbers.get(service),
-        *([{"ipAddressRestriction": ""}] if method == "editObject" else []),
+        *_TEMPLATES.get(method, ()),
         mask=f"mask[{','.join(names)}]",
     )
     assert isinstance(found, list) is isinstance(kind, Many | Few)
     for record in found if isinstance(found, list) else [found]:
-        for name, relation in kind.type.relations.items():
-            assert isinstance(record.get(name), list) is relation.is_list, "always a list: clients count it"
+        for name in relations:
+            assert isinstance(record.get(name), list) is kind.type.relations[name].is_list, (
+                "always a list: clients count it"
+            )
         assert set(kind.type.counts) <= set(record)
