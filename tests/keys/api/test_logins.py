@@ -117,6 +117,7 @@ def test_who_logs_in_need_not_have_credentials_and_those_sent_are_not_looked_at(
 
 def test_user_without_a_key_creates_it_as_in_the_console(client, cast):
     token = client.token(NOOR)
+    assert client.rest(token, f"{CURRENT}?objectMask={KEYS}", "POST", []).json["apiAuthenticationKeys"] == []
     add = f"SoftLayer_User_Customer/{token[0]}/addApiAuthenticationKey"
     value = client.rest(token, add).json
     assert call(headers={"Authorization": basic(NOOR, value)}).status == "204 No Content"

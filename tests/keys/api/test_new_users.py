@@ -64,6 +64,8 @@ def test_vpn_only_user_is_added_with_the_name_and_password_that_were_given(cast,
     assert "pass phrase" not in new.vpn_password
     event = Event.objects.latest("pk")
     assert (event.action, event.subject_id, event.facts) == ("member.added", new.pk, {"status": "VPN-only"})
+    taken = {**lisbon, "email": "lisboa@acme.example"}
+    assert refused(marcus, CREATE, None, taken) == invalid("This API username is taken. Choose another.")
     plain = ask(marcus, CREATE, None, {"displayName": "Porto", "email": "porto@acme.example", "userStatusId": "1022"})
     assert (plain["username"], plain["displayName"]) == (f"{ACME}_porto@acme.example", "Porto")
 
@@ -174,6 +176,15 @@ def test_what_the_account_restricts_holds_as_on_the_page(marcus, settings):
     assert full.text.startswith("This account may send 1 invitations in a day. You can send more from ")
     assert Event.objects.latest("pk").action == "permission.refused"
     assert stored() == [*before[:-1], before[-1] + 1]
+
+
+def test_nobody_is_brought_in_below_the_deepest_level(marcus, monkeypatch):
+    monkeypatch.setattr("accounts.hierarchy.MAX_DEPTH", 2)
+    before = stored()
+    for template in (SENT, VPN):
+        text = "The user hierarchy has at most 2 levels, and this would need more."
+        assert refused(marcus, CREATE, None, template) == invalid(text)
+    assert stored() == before
 
 
 def test_mask_that_might_be_too_much_or_wrong_is_refused_before_anything_is_made(marcus):
