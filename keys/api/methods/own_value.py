@@ -18,8 +18,8 @@ _KEYS, _VALUE = "apiAuthenticationKeys", "authenticationKey"
 def shown(call: Call, caller: Caller, mask: Mask | None) -> tuple[Caller, Mask | None]:
     """Return the caller with the value of their key, and the mask with it, if the answer is to hold it.
 
-    That is for a POST with a login token, whose mask asks for the caller's keys and for nothing less of them than the
-    value: clients from before there were masks for it do not name it.
+    That is for a POST with a login token, whose mask asks for the caller's keys as a whole, or names the value. The
+    command line does not name it, because the original once answered it unasked.
     """
     asked = mask.names.get(_KEYS) if mask else None
     if mask is None or asked is None or not caller.has_proved or not call.is_post:
