@@ -1,7 +1,8 @@
 """What the applications in front of Django share: credentials, how they came, and what servers call them with."""
 
 import binascii
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
+from functools import cached_property
 from typing import Any
 
 from django.conf import settings
@@ -16,6 +17,36 @@ WSGIApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 #: What a refusal asks for.
 CHALLENGE = ("WWW-Authenticate", 'Basic realm="Keytree", charset="UTF-8"')
 _LONGEST_HEADER = 8 * 1024  # characters
+
+
+class LoadedWhenCalled:
+    """Stands for an application at certain places, which it loads with the first request there; passes on all else.
+
+    A process in which nobody asks for it does without what it takes of the memory.
+
+    Args:
+        next_application: what all else is passed on to.
+        places: the paths at and below which it answers.
+        load: imports the application and makes one in front of another.
+    """
+
+    def __init__(
+        self,
+        next_application: WSGIApplication,
+        *,
+        places: Collection[str],
+        load: Callable[[WSGIApplication], WSGIApplication],
+    ) -> None:
+        self._next, self._places, self._load = next_application, places, load
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer one request."""
+        answering = self._next if found_below(self._places, environ) is None else self._loaded
+        return answering(environ, start_response)
+
+    @cached_property
+    def _loaded(self) -> WSGIApplication:
+        return self._load(self._next)
 
 
 def is_below(place: str, path: str) -> bool:

@@ -5,3 +5,6 @@ It has no rule of its own; ``keys.policy`` and ``accounts.policy`` decide. It ha
 
 *Source:* docs/clients.md.
 """
+
+#: Below these paths it answers: REST, XML-RPC.
+PLACES = ("/rest", "/xmlrpc")

@@ -15,7 +15,7 @@ from accounts import login_tokens
 from accounts.origin import Origin, begin
 from accounts.policy import NotAllowed
 from keys import access_tokens, callers, sent, verification, wsgi
-from keys.api import answers, logins
+from keys.api import PLACES, answers, logins
 from keys.api.calls import Answer, Call, Caller, LoginToken, Presented, Token
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated, TokenExpired
 from keys.api.rest import REST
@@ -25,7 +25,7 @@ from keys.wsgi import Environ, StartResponse, WSGIApplication
 
 _log = logging.getLogger(__name__)
 
-_TRANSPORTS = {"/rest": REST, "/xmlrpc": XMLRPC}
+_TRANSPORTS = dict(zip(PLACES, (REST, XMLRPC), strict=True))
 _VERSIONS = ("v3", "v3.1")
 #: Bytes of an answer that are made before anything of it is sent, and from then on at a time.
 _BLOCK = 64 * 1024

@@ -6,3 +6,6 @@ template either.
 
 *Source:* docs/clients.md.
 """
+
+#: Below these paths it answers: access tokens, IBM Cloud API keys, users.
+PLACES = ("/identity", "/v1", "/v2")

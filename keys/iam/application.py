@@ -15,15 +15,14 @@ from django.db import InterfaceError, OperationalError
 
 from accounts.origin import Origin, begin
 from keys import access_tokens, callers, sent, verification, wsgi
-from keys.iam import methods
+from keys.iam import PLACES, methods
 from keys.iam.calls import Answer, Caller, Request
 from keys.iam.faults import BadRequest, Denied, Fault, NotAuthenticated, NotFound, OtherVerb, Unavailable
 from keys.wsgi import Environ, StartResponse, WSGIApplication
 
 _log = logging.getLogger(__name__)
 
-_TOKENS = "/identity"
-_PLACES = (_TOKENS, "/v1", "/v2")
+_TOKENS = PLACES[0]
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="Keytree"')
 # Escaped, so that neither half of a character nor a line separator comes out as it is.
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
@@ -39,7 +38,7 @@ class IamApplication:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        found = wsgi.found_below(_PLACES, environ)
+        found = wsgi.found_below(PLACES, environ)
         if found is None:
             return self._next(environ, start_response)
         (place, path), verb, origin = found, environ["REQUEST_METHOD"], begin(environ)
