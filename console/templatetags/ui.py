@@ -93,11 +93,12 @@ def actions_menu(of: str | int, name: str, items: Sequence[MenuItem], label: str
         return SafeString("")
     identifier = escape(f"actions-{of}")
     if label:
-        kind, says, shows = "button button--ghost", "", f"{escape(label)} {icon('chevron-down')}"
+        kind, says, shows, heads = "button button--ghost", "", f"{escape(label)} {icon('chevron-down')}", ""
     else:
         kind, says, shows = "menu-button", f' aria-label="Actions for {escape(name)}"', icon("overflow-menu")
+        heads = f' data-of="{escape(name)}"'  # where the menu covers what it is about
     button = f'<button class="{kind}" type="button" popovertarget="{identifier}"{says}>{shows}</button>'
-    menu = f'<ul class="menu" id="{identifier}" popover data-menu>{"".join(map(_entry, items))}</ul>'
+    menu = f'<ul class="menu" id="{identifier}" popover data-menu{heads}>{"".join(map(_entry, items))}</ul>'
     return SafeString(button + menu)
 
 

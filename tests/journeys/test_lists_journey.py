@@ -190,6 +190,15 @@ def test_buttons_of_a_toolbar_share_a_line_on_a_phone_where_they_fit(console, br
     assert marcus.page.locator("tbody tr").first.bounding_box()["y"] < 650
 
 
+def test_menu_says_whose_it_is_where_it_covers_the_row(console, browse):
+    marcus = browse(console, width=PHONE).sign_in("marcus", at="/iam/users")
+    menu = marcus.open_menu("Priya Raman")
+    heading = "menu => getComputedStyle(menu, '::before').content"
+    assert menu.evaluate(heading) == '"Priya Raman" / ""'  # seen; whoever hears it has heard the name of the button
+    marcus.page.set_viewport_size({"width": DESKTOP, "height": 900})
+    assert menu.evaluate(heading) == "none"
+
+
 def test_dialog_about_somebody_with_the_longest_name_fits_a_phone(console, deepest, browse):
     owner = browse(console, width=PHONE).sign_in("long@long.example", at=f"/iam/users/{deepest}")
     owner.page.locator(".menu-button").first.click()  # that of the classic key
