@@ -152,6 +152,7 @@ def deepest(console: LiveServer) -> int:
         "/iam/inactive?tab=keys&view=all",
         "/iam/activity",
         "/user/notifications",
+        "/user/sessions",
     ],
 )
 def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse, path):
@@ -161,7 +162,7 @@ def test_no_name_is_too_long_or_of_the_wrong_direction(console, deepest, browse,
     assert owner.page.url.endswith(at)
     expect(owner.page.locator("form").last).to_be_attached()
     wrong = []
-    for width in (SMALLEST, PHONE, 672, 673, 1024, 1057, DESKTOP):
+    for width in (SMALLEST, PHONE, 672, 673, 737, 1024, 1057, 1313, DESKTOP):
         owner.page.set_viewport_size({"width": width, "height": 900})
         if scrolls_sideways(owner.page):
             wrong.append(f"the page at {width}")
