@@ -45,12 +45,13 @@ def platform_key_rows(rows: Iterable[PlatformKeyRow], made_at: datetime, *, is_a
 
 def _platform_key_row(row: PlatformKeyRow, made_at: datetime, *, is_all: bool) -> str:
     status = f"{icon('locked')} Locked" if row.is_locked else f"{icon('unlocked')} Unlocked"
+    description = f"<bdi>{escape(row.description)}</bdi>" if row.description else ""
     return f"""
             <tr>
               <td data-label="Status">{status}</td>
               <td data-label="Name" class="break"><bdi>{escape(row.name)}</bdi>{key_tags(row)}</td>
               {_owner(row) if is_all else ""}
-              <td data-label="Description" class="break">{escape(row.description)}</td>
+              <td data-label="Description" class="break">{description}</td>
               <td data-label="Date created" class="nowrap">{when(row.created_at)}</td>
               <td data-label="Expires" class="nowrap">{_last_day(row.last_day)}</td>
               <td data-label="Enabled">{_switch(row)}</td>

@@ -58,7 +58,10 @@ def test_keys_are_inactive_from_thirty_days_on(members, monkeypatch, is_large):
     make(parent, "Used lately", used=MONTH - hour)
     make(owner, "Never used", used=None, made=MONTH + hour)
     make(owner, "Just made", used=None, made=MONTH - hour)
-    make(leaf, "Used years ago", used=900 * DAY, made=999 * DAY, is_enabled=False, expires_at=timezone.now() - DAY)
+    make(
+        leaf, "Used years ago", used=900 * DAY, made=999 * DAY, is_enabled=False, expires_at=timezone.now() - DAY,
+        description="For the old hall",
+    )  # fmt: skip
     foreign = grow([])[0]
     make(foreign, "Elsewhere", used=None)
     client = at_console(owner)
@@ -71,7 +74,9 @@ def test_keys_are_inactive_from_thirty_days_on(members, monkeypatch, is_large):
         ("Used years ago", leaf.user.name, "No"), ("Used long ago", leaf.user.name, "Yes"),
         ("Never used", owner.user.name, "Yes"),
     ]  # fmt: skip
-    assert '<span class="tag tag--red">Expired</span>' in rows(client)["Used years ago"]
+    oldest = rows(client)["Used years ago"]
+    assert '<span class="tag tag--red">Expired</span>' in oldest
+    assert "<bdi>For the old hall</bdi>" in oldest
 
 
 def test_report_is_of_the_moment_that_it_names(members):

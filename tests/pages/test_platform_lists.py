@@ -131,7 +131,7 @@ def test_row_says_what_the_key_is(cast):
         last_used_at=timezone.now() - timedelta(hours=3),
     )  # fmt: skip
     client = visitor(cast["olivia"])
-    assert "Writes &lt;b&gt;backups&lt;/b&gt;" in client.get(ALL).content.decode()
+    assert "<bdi>Writes &lt;b&gt;backups&lt;/b&gt;</bdi>" in client.get(ALL).content.decode()
     row = rows_of(page(client.get(ALL)))["Backup"]
     said = {label: cell(row, label) for label in ("Status", "Name", "Owner", "Date created", "Expires", "Last used")}
     assert said == {
