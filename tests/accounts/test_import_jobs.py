@@ -84,6 +84,7 @@ def test_page_follows_the_work_from_the_file_to_its_end(cast, processes):
     page = text(client.get(URL))
     assert "All users of the file invited" in page
     assert "2 users of" in page
+    assert "are placed as the file says" in page
     assert rows() == tuple(count + 2 for count in before)
     done = job_of(cast["marcus"])
     assert (done.state, bytes(done.content), bytes(done.report), done.round) == (ImportState.DONE, b"", b"", None)

@@ -120,6 +120,7 @@ def test_file_of_users_is_told_its_mistakes_and_goes_in_when_corrected(browse, c
     expect(visit.page.get_by_role("row", name=email)).to_contain_text("priya@acme.example")
     visit.button("Invite 1 user").click()
     expect(visit.notification("1 user invited")).to_be_visible()
+    expect(visit.page.get_by_text("1 user of users.csv is placed as the file says.")).to_be_visible()
     assert not scrolls_sideways(visit.page)
     visit.button("Import another file").click()
     visit.go("/iam/users?view=hierarchy")
