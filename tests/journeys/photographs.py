@@ -1,6 +1,7 @@
 """Photographs of every page and state, for a person to look at: ``python -m tests.journeys.photographs FOLDER``.
 
-``--only TEXT`` takes the states with that in their name; ``--readme`` makes the picture of README.md anew instead.
+``--only TEXT`` takes the states with that in their name; ``--readme`` makes the picture of README.md anew instead,
+with the fonts that ``make fonts`` fetched.
 """
 
 import argparse
