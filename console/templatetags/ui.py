@@ -121,10 +121,11 @@ def when(moment: datetime | None, precision: str = "") -> SafeString:
 
 @register.filter
 def ago(moment: datetime | None, now: datetime) -> SafeString:
-    """Return a ``<time>`` such as ``2 hours ago``, counted from ``now``; *Never* for None."""
+    """Return a ``<time>`` such as ``2 hours ago``, counted from ``now``; the pointer is told when. *Never* for None."""
     if moment is None:
         return SafeString("Never")
-    return SafeString(f'<time datetime="{formats.iso(moment)}">{formats.ago(moment, now)}</time>')
+    at = f'datetime="{formats.iso(moment)}" title="{formats.moment(moment)}"'
+    return SafeString(f"<time {at}>{formats.ago(moment, now)}</time>")
 
 
 @register.filter
