@@ -65,14 +65,16 @@ def _keys_of(rows: QuerySet[Any], count: int) -> Choice:
 def kept(make: "Callable[..., Listing[Row]]", *shape: Hashable, values: Sequence[Value]) -> "Listing[Row]":
     """Return the list ``make(*shape, *values)``, the texts of whose statements are built once per process.
 
-    The list that is made may be given another order, or completed otherwise, but not be of other rows.
+    The list that is made may be given another order, or completed otherwise. Where it is made one of other rows or of
+    another branch, its texts are built as for any other.
 
     Args:
         make: a function of the program, which makes a list that is not filtered.
         shape: arguments that the texts depend on.
         values: arguments that they do not depend on, such as an account and paths; their number is part of the shape.
     """
-    return replace(make(*shape, *values), recipe=_Recipe(make, shape, tuple(values)))
+    made = make(*shape, *values)
+    return replace(made, recipe=_Recipe(make, shape, tuple(values), made.rows, made.branch_path))
 
 
 @dataclass(frozen=True)
@@ -174,6 +176,8 @@ class _Recipe:
     make: "Callable[..., Listing[Any]]"
     shape: tuple[Hashable, ...]
     values: tuple[Value, ...]
+    rows: Callable[[], QuerySet[Any]]
+    branch_path: str | None
 
 
 @dataclass(frozen=True)
@@ -315,14 +319,20 @@ class Listing(Generic[Row]):
 
     def _choose(self, way: Callable[..., Choice], cursor: Cursor | None, *counts: int) -> Choice:
         """Return the statement that chooses so many rows, or entries, in this way from the cursor on."""
-        if self.recipe is None:
+        if (recipe := self._own_recipe()) is None:
             return way(self, cursor, *counts)
-        values = self.recipe.values if cursor is None else (*self.recipe.values, cursor.value, cursor.pk)
+        values = recipe.values if cursor is None else (*recipe.values, cursor.value, cursor.pk)
         statement = _statement(
-            self.recipe.make, *self.recipe.shape, order=self.order, way=way,
+            recipe.make, *recipe.shape, order=self.order, way=way,
             backwards=cursor and cursor.backwards, counts=counts, kinds=tuple(map(type, values)),
         )  # fmt: skip
         return statement(*values)
+
+    def _own_recipe(self) -> _Recipe | None:
+        """Return the recipe that this list was made by; none for one that was made of it, of other rows."""
+        recipe = self.recipe
+        is_own = recipe is not None and (recipe.rows, recipe.branch_path) == (self.rows, self.branch_path)
+        return recipe if is_own else None
 
     def _entries(self, _: Cursor | None, count: int) -> Choice:
         """Choose the branch's entries of an index, those apart included.
@@ -417,7 +427,7 @@ class Listing(Generic[Row]):
     def _load(self, choice: Choice, cursor: Cursor | None) -> list[Row]:
         """Read the chosen rows by their keys, so that joins are made for one page and not for all that was sorted."""
         # A list whose texts are kept is not filtered: each way takes the same index whatever the values.
-        rows = _completed(self.model, self.complete)(*choice, is_planned_once=self.recipe is not None)
+        rows = _completed(self.model, self.complete)(*choice, is_planned_once=self._own_recipe() is not None)
         backwards = cursor is not None and cursor.backwards
         rows.sort(key=lambda row: (getattr(row, self.order.field), row.pk), reverse=self.order.descending != backwards)
         return rows

@@ -132,7 +132,6 @@ def account_users(viewer: Member, asked: ListRequest) -> Listing[Member]:
         rows=lambda: filtered(everybody.rows(), asked),
         is_filtered=True,
         by_index=by_index(of_status(Member.objects.all(), asked), asked.terms, viewer.account_id),
-        recipe=None,
     )
 
 

@@ -332,5 +332,22 @@ def test_statements_of_a_list_that_is_kept_are_made_once(
     assert account_id not in selected
 
 
+def test_list_made_of_a_kept_one_is_of_its_own_rows(tree: list[Member]) -> None:
+    """As where one of everybody is made one of those who may be chosen, or of a branch."""
+
+    def make(account_id: int) -> Listing[ClassicKey]:
+        rows = lambda: ClassicKey.objects.filter(account_id=account_id)
+        return Listing(ClassicKey, rows, Order("created_at"), None, "holder_path", _with_holders)
+
+    everything = listing.kept(make, values=(tree[0].account_id,))
+    one = everything.page(per_page=100).rows[-1]
+    in_branch = [key for key in ClassicKey.objects.all() if key.holder_path.startswith(one.holder_path)]
+    chosen = replace(everything, rows=lambda: ClassicKey.objects.filter(pk=one.pk))
+    branch = replace(everything, branch_path=one.holder_path)
+    assert chosen.page(per_page=100).rows == [one]
+    assert {*branch.page(per_page=100).rows} == {*in_branch}
+    assert everything.page(per_page=100).total > branch.page(per_page=100).total == len(in_branch)
+
+
 def _branch_size(member: Member, tree: list[Member]) -> int:
     return sum(other.path.startswith(member.path) for other in tree)
