@@ -234,7 +234,8 @@ tell_by_mail(
         ),
         BRANCH_THAWED: Notice(
             "Your branch of users was thawed",
-            "You and the users below you can use the console again, and your keys are accepted as before.",
+            "You and the users below you can use the console again, and your keys are accepted as before, unless you "
+            "are in another frozen branch too.",
         ),
         REMOVED: Notice(
             "You were removed from an account",

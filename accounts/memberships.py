@@ -320,30 +320,37 @@ def take_out(
 
 
 @one_transaction
-def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) -> None:
+def freeze_branch(*, member: Member, reason: str, by: Member, origin: Origin) -> bool:
     """Freeze the branch of ``member``: none of its users can use the console, and their keys are refused.
 
-    Nothing else about them changes. If the branch is frozen already, nothing happens. Raises NotAllowed, also where
-    ``MOST_FROZEN`` branches of the account are frozen and ``by`` is not the owner.
+    Nothing else about them changes. Returns whether anything happened: nothing does if the branch is frozen already.
+    Raises NotAllowed, also where ``MOST_FROZEN`` branches of the account are frozen and ``by`` is not the owner.
     """
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
-    if not BranchFreeze.objects.filter(member=member).exists():
-        if not by.is_owner and BranchFreeze.objects.filter(account_id=by.account_id).count() >= MOST_FROZEN:
-            raise NotAllowed(f"{MOST_FROZEN:,} branches of the account are frozen: thaw one first, or ask the owner.")
-        BranchFreeze.objects.create(account=member.account, member=member, by=by, reason=reason, at=timezone.now())
-        audit.record(events.BRANCH_FROZEN, actor=by, subject=member, origin=origin, details={"reason": reason})
+    if BranchFreeze.objects.filter(member=member).exists():
+        return False
+    if not by.is_owner and BranchFreeze.objects.filter(account_id=by.account_id).count() >= MOST_FROZEN:
+        raise NotAllowed(f"{MOST_FROZEN:,} branches of the account are frozen: thaw one first, or ask the owner.")
+    BranchFreeze.objects.create(account=member.account, member=member, by=by, reason=reason, at=timezone.now())
+    audit.record(events.BRANCH_FROZEN, actor=by, subject=member, origin=origin, details={"reason": reason})
+    return True
 
 
 @one_transaction
-def thaw_branch(*, member: Member, by: Member, origin: Origin) -> None:
-    """Thaw the branch of ``member``; users in another frozen branch stay frozen. Raises NotAllowed."""
+def thaw_branch(*, member: Member, by: Member, origin: Origin) -> bool:
+    """Thaw the branch of ``member``, and return whether it was frozen; users in another frozen branch stay frozen.
+
+    Raises NotAllowed.
+    """
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.FREEZE_BRANCH, member)
     freeze = BranchFreeze.objects.filter(member=member).first()
-    if freeze is not None:
-        freeze.delete()
-        audit.record(events.BRANCH_THAWED, actor=by, subject=member, origin=origin)
+    if freeze is None:
+        return False
+    freeze.delete()
+    audit.record(events.BRANCH_THAWED, actor=by, subject=member, origin=origin)
+    return True
 
 
 def _end_sessions(user: User, *, lost: int | None, keeping: str | None = None) -> None:

@@ -11,7 +11,7 @@ from accounts.access import ask_for_proof, member_or_404, record_lacked, refusal
 from accounts.dialogs import PageBehind, dialog, list_behind, page_of_user, page_opened_from
 from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Permission
 from accounts.forms import OnOffForm, focus_first_mistake
-from accounts.hierarchy import TreeError
+from accounts.hierarchy import TreeError, freezes_over
 from accounts.list_request import ListRequest
 from accounts.member_forms import FreezeForm, ParentForm, PermissionsForm, RemovalForm, StatusForm
 from accounts.models import Member
@@ -132,6 +132,7 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
         "candidates": [] if chosen else queries.possible_parents(request.member, member, asked),
         "asked": asked,
         "choice": policy.choice_of_parents(request.member, member),
+        "thaws": chosen is not None and _leaves_frozen_branches(member, chosen),
         "is_refused": form.is_bound and chosen is None,
     }
     return render(request, "accounts/change_parent.html", context)
@@ -149,6 +150,11 @@ def _chosen_parent(request: MemberRequest, member: Member, form: ParentForm) -> 
             refusal(request, subject=member, what=MemberAction.CHANGE_PARENT.value, why=why)
         return None
     return chosen
+
+
+def _leaves_frozen_branches(member: Member, parent: Member) -> bool:
+    """Whether ``member``, who is frozen now, would be in no frozen branch below ``parent``."""
+    return member.is_frozen and not parent.is_frozen and getattr(member, "freeze", None) is None
 
 
 def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpResponse:
@@ -241,10 +247,13 @@ def freeze(request: MemberRequest, member_id: int) -> HttpResponse:
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
-            memberships.freeze_branch(member=member, reason=reason, by=request.member, origin=request.origin)
-        messages.success(
-            request, f"Branch frozen\n{member.name} and the users below cannot use the console; their keys are refused."
-        )
+            is_new = memberships.freeze_branch(member=member, reason=reason, by=request.member, origin=request.origin)
+        if is_new:
+            told = f"Branch frozen\n{member.name} and the users below cannot use the console; their keys are refused."
+            messages.success(request, told)
+        else:
+            told = f"The branch of {member.name} is frozen already. The reason that was given then stays."
+            messages.info(request, f"Nothing was changed\n{told}")
         return redirect("accounts:user", member.pk)
     if form.is_bound:
         focus_first_mistake(form)
@@ -264,8 +273,23 @@ def thaw(request: MemberRequest, member_id: int) -> HttpResponse:
         if proof is not None:
             return proof
         with refusals_recorded(request, member, action.value):
-            memberships.thaw_branch(member=member, by=request.member, origin=request.origin)
-        messages.success(request, f"Branch thawed\n{member.name} and the users below can work as before.")
+            was_frozen = memberships.thaw_branch(member=member, by=request.member, origin=request.origin)
+        _tell_of_thawing(request, member, was_frozen=was_frozen)
         return redirect("accounts:user", member.pk)
     context = {"member": member, "below": queries.users_below_text(member)}
     return dialog(request, "accounts/thaw_branch.html", "Thaw branch", behind, **context)
+
+
+def _tell_of_thawing(request: MemberRequest, member: Member, *, was_frozen: bool) -> None:
+    """Say what the thawing of a branch came to: it may not have been frozen, and be within one that still is."""
+    still = freezes_over(member).first()
+    if still is not None:
+        told = f"{member.name} and the users below stay frozen with the branch of {still.member.name}."
+    elif was_frozen:
+        told = f"{member.name} and the users below can work as before."
+    else:
+        told = f"The branch of {member.name} is not frozen."
+    if was_frozen:
+        messages.success(request, f"Branch thawed\n{told}")
+    else:
+        messages.info(request, f"Nothing was changed\n{told}")

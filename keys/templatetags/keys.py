@@ -170,7 +170,8 @@ def key_that_goes(context: template.Context, member: Member) -> str:
 def key_with_status(context: template.Context, member: Member, status: MemberStatus) -> str:
     """Return what another status does at once to the keys of a member, as far as the viewer may know of them."""
     before, after = member.status in CALLING_STATUSES, status in CALLING_STATUSES
-    fate = "" if before is after else "are accepted again" if after else "are refused at once"
+    again = "are accepted again" + (" once their branch of users is thawed" if member.is_frozen else "")
+    fate = "" if before is after else again if after else "are refused at once"
     others = f"Calls with their IBM Cloud API keys, if they have any, {fate}." if fate else ""
     return f"{_classic_key_with_status(context['request'].member, member, status, fate)} {others}".strip()
 

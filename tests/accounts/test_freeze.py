@@ -244,6 +244,51 @@ def test_branch_is_frozen_and_thawed_from_the_menu(cast):
     assert not BranchFreeze.objects.exists()
 
 
+def test_pages_say_what_freezing_and_thawing_came_to(cast, freeze):
+    """Sent twice, from an older page, or of a branch that is within another frozen one."""
+    freeze("marcus"), freeze("priya")
+    olivia, unchanged = visitor(cast["olivia"]), "Nothing was changed"
+    for name, path, title, said in (
+        ("priya", "freeze", unchanged, "The branch of Priya Raman is frozen already."),
+        ("noor", "thaw", unchanged, "Noor Haddad and the users below stay frozen with the branch of Marcus Lindqvist."),
+        ("priya", "thaw", "Branch thawed", "Priya Raman and the users below stay frozen with the branch of Marcus"),
+        ("marcus", "thaw", "Branch thawed", "Marcus Lindqvist and the users below can work as before."),
+        ("marcus", "thaw", unchanged, "The branch of Marcus Lindqvist is not frozen."),
+    ):
+        answer = olivia.post(f"/iam/users/{cast[name].pk}/{path}", {"reason": "Another"}, follow=True).content.decode()
+        assert (title in answer, said in answer) == (True, True), (name, path)
+
+
+def test_whoever_would_leave_a_frozen_branch_is_said_to_before_it_is_done(cast, freeze):
+    """By another parent, or because the user at its root is removed; not who is in another frozen one then."""
+    olivia, priya, noor = visitor(cast["olivia"]), cast["priya"].pk, cast["noor"].pk
+    asked = {
+        "moved": f"/iam/users/{noor}/parent?parent={cast['marcus'].pk}",
+        "moved with their own": f"/iam/users/{priya}/parent?parent={cast['olivia'].pk}",
+        "removed": f"/iam/users/{priya}/remove",
+        "removed with nobody below": f"/iam/users/{noor}/remove",
+    }
+
+    def told() -> set[str]:
+        words = ("They leave a frozen branch", "is frozen, and no longer is when they are removed")
+        pages = {way: olivia.get(url).content.decode() for way, url in asked.items()}
+        return {way for way, page in pages.items() if any(said in page for said in words)}
+
+    assert told() == set()
+    freeze("priya")
+    assert told() == {"moved", "removed"}
+    freeze("noor"), freeze("marcus")
+    assert told() == {"removed"}
+
+
+def test_question_about_a_status_promises_nothing_that_a_frozen_branch_prevents(cast, freeze):
+    Member.objects.filter(pk=cast["noor"].pk).update(status="suspended")
+    freeze("priya")
+    question = visitor(cast["olivia"]).get(f"/iam/users/{cast['noor'].pk}/status").content.decode()
+    assert "They can work in this account once their branch of users is thawed." in question
+    assert "are accepted again once their branch of users is thawed." in question
+
+
 def test_freezing_and_thawing_take_a_fresh_proof_of_identity(cast):
     marcus, url = visitor(cast["marcus"]), f"/iam/users/{cast['priya'].pk}"
     for path, fields, is_frozen in (("freeze", {"reason": "An audit"}, True), ("thaw", {}, False)):
