@@ -73,6 +73,15 @@ def is_enrolment_due(actor: Member) -> bool:
     return actor.account.require_second_factor and not actor.has_second_factor
 
 
+def never_logs_in(member: Member) -> bool:
+    """Whether no status lets ``member`` log in: they were added without an invitation. ``member.user`` must be loaded.
+
+    Whoever owns an account logs in to it, however they came. As a condition: ``accounts.identity.JOINED``; those whom a
+    command adds without a password cannot log in either.
+    """
+    return not member.is_owner and (member.name_here is not None or not member.user.has_usable_password())
+
+
 def reason_without_work(actor: Member) -> str:
     """Return why the actor can do nothing in this account, in a sentence for them."""
     if actor.status in CONSOLE_STATUSES:

@@ -69,6 +69,7 @@ def _ask_for_status(request: MemberRequest, member: Member, chosen: MemberStatus
         "chosen": chosen,
         "loses_console": before in CONSOLE_STATUSES and not activates,
         "gains_console": activates and before not in CONSOLE_STATUSES,
+        "never_logs_in": policy.never_logs_in(member),
         "sessions": login_sessions.count_in_account(member),
     }
     return dialog(request, "accounts/change_status.html", title, page_of_user(member), **context)

@@ -18,7 +18,7 @@ from accounts.hierarchy import freezes_over
 from accounts.member_forms import DayForm, PermissionsForm, StatusForm, VpnPasswordForm
 from accounts.member_menus import page_menu
 from accounts.models import Member, User
-from accounts.policy import MemberAction, can, grantable
+from accounts.policy import MemberAction, can, grantable, never_logs_in
 from accounts.queries import mail_problem, status_words
 from accounts.requests import MemberRequest, form_or_post
 
@@ -53,6 +53,7 @@ def page(request: MemberRequest, member: Member, **more: Any) -> HttpResponse:
         "sees_parent": member.parent is not None and can(viewer, MemberAction.VIEW, member.parent),
         "edits_vpn_password": can(viewer, MemberAction.EDIT_VPN_PASSWORD, member),
         "status_form": _status_form(viewer, member),
+        "never_logs_in": never_logs_in(member),
         "changes_parent": can(viewer, MemberAction.CHANGE_PARENT, member),
         "changes_login": can(viewer, MemberAction.CHANGE_LOGIN, member),
         "factor_state": _factor_state(member) if sees_care else "",

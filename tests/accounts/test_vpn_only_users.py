@@ -164,7 +164,14 @@ def test_whoever_was_added_without_an_invitation_is_in_by_no_status(cast, monkey
     owner = Member.objects.select_related("user", "account").get(account_id=7654321, user__email="sam@acme.example")
     visitor(owner).post("/iam/users/add_vpn_user", {"name": "A gateway", "email": "dmitri@acme.example"})
     added = Member.objects.get(account_id=7654321, user=cast["dmitri"].user)
-    assert visitor(owner).post(f"/iam/users/{added.pk}/status", {"status": "active"}).status_code == 302
+    status = f"/iam/users/{added.pk}/status"
+    said = "was added without an invitation and cannot log in, whatever the status."
+    assert said in visitor(owner).get(status.removesuffix("/status")).content.decode()
+    question = visitor(owner).post(status, {"status": "active", "asks": "True"}).content.decode()
+    assert "They still cannot log in, because they were added without an invitation." in question
+    assert "They can work" not in question
+    assert visitor(owner).post(status, {"status": "active"}).status_code == 302
+    assert "login" not in visitor(owner).get(status).content.decode().partition('class="points"')[2]
     client = Client()
     client.post("/login", {"username": "dmitri@acme.example", "password": demo.PASSWORD})
     assert client.get("/iam/users").status_code == 403  # suspended in the one account that he joined
