@@ -18,7 +18,10 @@ _FORMS = f"{FORMS_OF_ADDRESSES} Empty allows every address."
 _NO_KEY = "You can set this once the user has a classic infrastructure key."
 _NO_OWN_KEY = "You can set this once you have a classic infrastructure key."
 _OWN_KEY = "Where your classic infrastructure key and your IBM Cloud API keys may be used from, in the same forms."
-_KEPT = "That of the deleted key, which the next key will have too. You can change it once there is one."
+_KEPT = (
+    "That of the deleted key. It applies to IBM Cloud API keys, and to the next key. You can change it once there is "
+    "another key."
+)
 _KEY_GONE = (
     "The key has been deleted in the meantime: there is nothing to restrict. Save again without this restriction."
 )

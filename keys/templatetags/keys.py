@@ -70,6 +70,7 @@ def key_cards(context: template.Context) -> dict[str, Any]:
         **_platform_card(viewer, member, way),
         "sees_keys": sees_keys,
         "key": key,
+        "kept_restriction": queries.kept_restriction(member) if sees_keys and key is None and form is None else "",
         "key_goes": key is not None and policy.goes_when_holder_works(key, member),
         "made_at": timezone.now(),
         "menu": queries.menu(viewer, key, queries.Places(way)) if key else [],

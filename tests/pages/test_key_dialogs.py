@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from accounts.enums import CALLING_STATUSES, MemberStatus
+from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.memberships import freeze_branch
 from accounts.models import Member
 from accounts.origin import COMMAND_LINE
@@ -171,3 +171,17 @@ def test_dialogs_lead_nowhere_else(cast, elsewhere):
     assert f'href="{KEYS}" aria-label="Close"' in page(client.get(url, {"next": elsewhere}))
     answer = client.post(f"{url}/restriction", {"classic": "10.0.0.0/8"}, query_params={"next": elsewhere})
     assert answer["Location"] == KEYS
+
+
+def test_restriction_that_outlives_its_key_stands_on_the_page_of_its_user(cast):
+    """It counts for their IBM Cloud API keys: whoever wonders why a call was refused must find it."""
+    priya, marcus = visitor(cast["priya"]), visitor(cast["marcus"])
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.USER_EDITOR)
+    ClassicKey.objects.filter(holder=cast["priya"]).update(allowed_addresses="192.0.2.7")
+    priya.post(f"{key_url(cast['priya'])}/delete")
+    said = "That of the deleted key. It applies to IBM Cloud API keys, and to the next key."
+    for client, sees in ((priya, True), (marcus, True), (visitor(cast["sam"]), False)):
+        body = page(client.get(f"/iam/users/{cast['priya'].pk}"))
+        assert ("192.0.2.7" in body, said in body) == (sees, sees)
+    body = page(visitor(cast["noor"]).get(f"/iam/users/{cast['noor'].pk}"))
+    assert "There is no classic infrastructure key to restrict" in body
