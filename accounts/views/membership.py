@@ -123,6 +123,9 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
     member = target_of(request, member_id, action)
     asked = ListRequest.of(request)
     form = ParentForm(request.POST if request.method == "POST" else request.GET if "parent" in request.GET else None)
+    if request.method == "POST" and form.is_valid() and form.cleaned_data["parent"] == member.parent_id:
+        messages.info(request, f"Nothing was changed\n{member.parent} is already the parent of {member.name}.")
+        return redirect("accounts:user", member.pk)
     chosen = _chosen_parent(request, member, form) if form.is_valid() else None
     if chosen is not None and request.method == "POST":
         return _move(request, member, chosen)
