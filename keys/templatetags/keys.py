@@ -19,7 +19,7 @@ from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Rel
 from accounts.hierarchy import relation
 from accounts.links import way_back
 from accounts.models import Event, Member
-from accounts.policy import MemberAction, can, rights_over, source_of_rights
+from accounts.policy import MemberAction, can, may_work, rights_over, source_of_rights
 from accounts.queries import MemberRow, chain_above, managers_of
 from keys import branch_review, events, insight, openings, policy, queries
 from keys.platform import policy as platform_policy
@@ -134,9 +134,11 @@ def sight_change(context: template.Context, member: Member, parent: Member) -> d
     """
     above_now = {other.pk: other for other in chain_above(member)}
     above_then = {other.pk: other for other in [*chain_above(parent), parent]}
+    gains = [other for pk, other in above_then.items() if pk not in above_now]
     return {
         **_keys_that_move(context["request"].member, member),
-        "gains": [other for pk, other in above_then.items() if pk not in above_now],
+        "gains": gains,
+        "idle": {other.pk for other in gains if not may_work(other)},  # as long as they are
         "loses": [other for pk, other in above_now.items() if pk not in above_then],
     }
 

@@ -1,5 +1,7 @@
 """Who is offered as another parent: as many as are shown, whoever else there is, and whichever way they are found."""
 
+import re
+
 import pytest
 
 from accounts import listing, memberships
@@ -10,6 +12,7 @@ from accounts.origin import Origin
 from accounts.policy import NotAllowed, can_place_below
 from accounts.queries import MOST_PARENTS, member_of, possible_parents
 from tests.trees import grow, make_account, make_member
+from tests.visitors import visitor
 
 pytestmark = pytest.mark.django_db
 
@@ -121,3 +124,11 @@ def test_nobody_is_placed_below_somebody_frozen(cast):
     noor = member_of(cast["noor"].account_id, cast["noor"].pk)
     assert cast["marcus"] in possible_parents(olivia, noor, asked(""))
     memberships.change_parent(member=noor, parent=cast["marcus"], by=olivia, origin=Origin("17.5.7.8"))
+
+
+def test_preview_marks_those_who_would_be_above_but_can_do_nothing_as_long_as_they_are_suspended(cast):
+    Member.objects.filter(pk=cast["marcus"].pk).update(status=MemberStatus.SUSPENDED)
+    question = f"/iam/users/{cast['dmitri'].pk}/parent?parent={cast['priya'].pk}"
+    gains = visitor(cast["olivia"]).get(question).content.decode().partition('id="gain-heading"')[2]
+    marks = re.findall(r'<bdi>([^<]+)</bdi> <span[^>]*>[^<]+</span>(?: <span class="tag">(\w+)</span>)?</li>', gains)
+    assert marks[:2] == [("Marcus Lindqvist", "Suspended"), ("Priya Raman", "")]
