@@ -178,7 +178,7 @@ def change_owner(*, member: Member, origin: Origin) -> Member:
 
     For those who run the installation: nobody in an account may do it. The former owner has no permissions until they
     are given some, whatever they held before they owned the account; the new one keeps *User API key creator*, if they
-    hold it. Raises NotAllowed for somebody who does not work in the account, TreeError for the owner.
+    hold it. Raises NotAllowed for somebody who does not work in the account or has no password, TreeError for the owner.
     """
     hierarchy.lock_account(member.account_id)
     member = present_member(member)
@@ -186,6 +186,8 @@ def change_owner(*, member: Member, origin: Origin) -> Member:
         raise NotAllowed(
             f"The owner must be able to work in the account, but this user is {member.get_status_display()}."
         )
+    if not member.user.has_usable_password():
+        raise NotAllowed("This user was added without an invitation and cannot log in. Remove and invite them first.")
     before, parent_id = Member.objects.select_related("user").get(account=member.account, parent=None), member.parent_id
     hierarchy.make_owner(member)
     Member.objects.filter(pk=before.pk).update(permissions=0)

@@ -65,6 +65,14 @@ def test_what_cannot_be_is_refused_with_the_reason(email, account, why, cast):
     assert not Event.objects.filter(action="account.owner_changed").exists()
 
 
+def test_whoever_cannot_log_in_owns_no_account(cast):
+    """Whatever status a user has been given who was added without an invitation."""
+    Member.objects.filter(pk=cast["berlin"].pk).update(status=MemberStatus.ACTIVE)
+    with pytest.raises(CommandError, match="added without an invitation and cannot log in"):
+        change_owner("vpn-berlin@acme.example")
+    assert fresh(cast["olivia"]).is_owner
+
+
 def test_new_owner_keeps_the_permission_to_create_keys_and_the_former_one_nothing(cast):
     """Not even what they held before they owned the account."""
     olivia, marcus = cast["olivia"], cast["marcus"]
