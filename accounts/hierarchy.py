@@ -8,6 +8,7 @@ The reasons and the measurements against closure tables, recursive queries and t
 docs/architecture.md, "The tree".
 """
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from itertools import accumulate
 
@@ -259,6 +260,14 @@ def _follow(account_id: int, old_path: str, new_path: str) -> None:
         in_branch = Member.objects.filter(path_range(old_path), account_id=account_id)
         in_branch.update(path=moved_path(old_path, new_path))
         branch_moved.send(Member, account_id=account_id, old_path=old_path, new_path=new_path)
+
+
+def move_seen(member: Member, new_parent: Member) -> str:
+    """Return a text that stands for what a move of ``member`` under ``new_parent`` would change now.
+
+    Another move above either of the two changes it: others would gain and lose sight of the keys then.
+    """
+    return hashlib.sha256(f"{member.path} {new_parent.path}".encode()).hexdigest()[:32]
 
 
 def moved_path(old_path: str, new_path: str, field: str = "path") -> Concat:

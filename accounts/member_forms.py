@@ -4,11 +4,13 @@ from datetime import date
 from typing import Any, cast
 
 from django import forms
+from django.http import QueryDict
 from django.utils import timezone
 
 from accounts.enums import CHOSEN_STATUSES, PERMISSION_LABELS, MemberStatus, Permission, together
 from accounts.forms import UNSEEN_PASSWORD_HELP, ReasonField, helper
 from accounts.meanwhile import MeanwhileForm
+from accounts.models import Member
 from accounts.models.member import MAX_MEMBER_ID
 from accounts.security_forms import PasswordForm
 
@@ -84,20 +86,35 @@ def _field(permission: Permission) -> str:
 
 
 class ParentForm(forms.Form):
-    """The number of the user who is to be the parent."""
+    """The number of the user who is to be the parent, and what the page that asked was about."""
 
     parent = forms.IntegerField(min_value=1, max_value=MAX_MEMBER_ID)
+    #: As ``accounts.hierarchy.move_seen`` gives it; a request without it is taken as it is.
+    seen = forms.CharField(required=False, max_length=64)
 
 
 class RemovalForm(forms.Form):
-    """Whether those below move up to the parent."""
+    """Whether those below move up to the parent, who is named on the page."""
 
     hand_over = forms.BooleanField(required=False)
+    #: The number of that parent; a request without it is taken as it is.
+    to = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
-    def __init__(self, *args: Any, label: str, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["hand_over"].label = label
+    def __init__(self, data: QueryDict | None, *, parent: Member) -> None:
+        super().__init__(data, initial={"to": str(parent.pk)})
+        self._parent = parent
+        self.fields["hand_over"].label = f"{parent.name} takes over the users below"
         self.helper = helper("", tag=False)
+
+    def clean(self) -> None:
+        """Refuse to hand users over to another parent than the one that the page named; asks anew."""
+        present = str(self._parent.pk)
+        if self.cleaned_data.get("hand_over") and self.cleaned_data.get("to") not in {"", present}:
+            self.data = {"to": present}
+            self.add_error(
+                "hand_over",
+                f"{self._parent.name} has become the parent in the meantime. Tick the box again if that is right.",
+            )
 
 
 class FreezeForm(forms.Form):

@@ -178,7 +178,8 @@ def change_owner(*, member: Member, origin: Origin) -> Member:
 
     For those who run the installation: nobody in an account may do it. The former owner has no permissions until they
     are given some, whatever they held before they owned the account; the new one keeps *User API key creator*, if they
-    hold it. Raises NotAllowed for somebody who does not work in the account or has no password, TreeError for the owner.
+    hold it. Raises NotAllowed for somebody who does not work in the account or has no password, TreeError for the
+    owner.
     """
     hierarchy.lock_account(member.account_id)
     member = present_member(member)

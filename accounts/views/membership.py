@@ -11,7 +11,7 @@ from accounts.access import ask_for_proof, member_or_404, record_lacked, refusal
 from accounts.dialogs import PageBehind, dialog, list_behind, page_of_user, page_opened_from
 from accounts.enums import CALLING_STATUSES, CONSOLE_STATUSES, MemberStatus, Permission
 from accounts.forms import OnOffForm, focus_first_mistake
-from accounts.hierarchy import TreeError, freezes_over
+from accounts.hierarchy import TreeError, freezes_over, move_seen
 from accounts.list_request import ListRequest
 from accounts.member_forms import FreezeForm, ParentForm, PermissionsForm, RemovalForm, StatusForm
 from accounts.models import Member
@@ -127,8 +127,11 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
         messages.info(request, f"Nothing was changed\n{member.parent} is already the parent of {member.name}.")
         return redirect("accounts:user", member.pk)
     chosen = _chosen_parent(request, member, form) if form.is_valid() else None
+    is_out_of_date = False
     if chosen is not None and request.method == "POST":
-        return _move(request, member, chosen)
+        if form.cleaned_data["seen"] in {"", move_seen(member, chosen)}:
+            return _move(request, member, chosen)
+        is_out_of_date = True
     context = {
         "title": "Change parent",
         "member": member,
@@ -138,6 +141,8 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
         "choice": policy.choice_of_parents(request.member, member),
         "thaws": chosen is not None and _leaves_frozen_branches(member, chosen),
         "is_refused": form.is_bound and chosen is None,
+        "seen": move_seen(member, chosen) if chosen else "",
+        "is_out_of_date": is_out_of_date,
     }
     return render(request, "accounts/change_parent.html", context)
 
@@ -182,15 +187,12 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     if member.parent is None:
         raise Http404  # the policy has refused the owner already
     working = memberships.working_below(member)
-    form = RemovalForm(
-        request.POST if request.method == "POST" else None,
-        label=f"{member.parent.name} takes over the users below",
-    )
+    form = RemovalForm(request.POST if request.method == "POST" else None, parent=member.parent)
     behind = page_opened_from(request, member)
     if request.method == "POST" and form.is_valid() and (form.cleaned_data["hand_over"] or not working):
         hand_over = form.cleaned_data["hand_over"]
         what = "leave the account" if is_self else "remove the user"
-        carried = {"hand_over": "on"} if hand_over else {}
+        carried = {"hand_over": "on", "to": str(member.parent_id)} if hand_over else {}
         proof = ask_for_proof(request, what=what, behind=behind, carried=carried)
         if proof is not None:
             return proof
@@ -208,7 +210,8 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
         else:
             return _after_removal(request, member, behind, is_self=is_self)
     if request.method == "POST" and working:
-        form.add_error("hand_over", "Decide about the users below first: tick the box, or disable or remove them.")
+        if not form.errors:
+            form.add_error("hand_over", "Decide about the users below first: tick the box, or disable or remove them.")
         focus_first_mistake(form)
     context = {
         "member": member,

@@ -407,6 +407,7 @@ def test_removal_asks_for_proof_and_keeps_what_was_decided(cast):
     asked = client.post(f"/iam/users/{cast['priya'].pk}/remove", {"hand_over": "on"}).content.decode()
     assert "To remove the user, enter your password." in asked
     assert '<input type="hidden" name="hand_over" value="on">' in asked
+    assert f'<input type="hidden" name="to" value="{cast["marcus"].pk}">' in asked  # whom the question named
     assert Member.objects.filter(pk=cast["priya"].pk).exists()
 
 

@@ -100,7 +100,7 @@ FIELDS = {
     "console:navigation": ("folded", "next"),
     "accounts:notifications": ("until",),
     "accounts:status": ("status",),
-    "accounts:parent": ("parent",),
+    "accounts:parent": ("parent", "seen"),
     "accounts:user-managed-login": ("is_on",),
     # Boxes alone: whatever is sent for one has ticked it.
     "accounts:permissions": (),

@@ -102,6 +102,39 @@ def test_dialog_that_is_older_than_a_restriction_of_a_key_does_not_lift_it(cast)
     assert ClassicKey.objects.get(holder=cast["priya"]).allowed_addresses == "192.0.2.3"
 
 
+def hidden_fields(body: str) -> dict[str, str]:
+    return dict(re.findall(r'<input type="hidden" name="(parent|seen|to)" value="([^"]*)"', body))
+
+
+@pytest.mark.parametrize(("moved", "below"), [("priya", "sam"), ("sam", "priya")])
+def test_preview_of_a_parent_is_shown_anew_where_the_hierarchy_has_changed(cast, moved, below):
+    """Noor would be seen by others than it said: Priya or Sam, between whom she moves, has another parent by now."""
+    olivia, noor = visitor(cast["olivia"]), cast["noor"]
+    address, chosen = f"{USERS}/{noor.pk}/parent", cast["sam" if moved == "sam" else "marcus"]
+    older = hidden_fields(page(olivia.get(f"{address}?parent={chosen.pk}")))
+    assert older["parent"] == str(chosen.pk)
+    olivia.post(f"{USERS}/{cast[moved].pk}/parent", {"parent": cast[below].pk})
+    shown = page(olivia.post(address, older))
+    assert "The hierarchy is no longer as this page showed it." in shown
+    assert Member.objects.get(pk=noor.pk).parent_id == cast["priya"].pk
+    assert olivia.post(address, hidden_fields(shown)).status_code == 302
+    assert Member.objects.get(pk=noor.pk).parent_id == chosen.pk
+
+
+def test_users_are_handed_over_to_the_parent_whom_the_question_named(cast):
+    olivia, priya = visitor(cast["olivia"]), cast["priya"]
+    address = f"{USERS}/{priya.pk}/remove"
+    older = hidden_fields(page(olivia.get(address)))
+    assert older == {"to": str(cast["marcus"].pk)}
+    olivia.post(f"{USERS}/{priya.pk}/parent", {"parent": cast["sam"].pk})
+    shown = page(olivia.post(address, older | {"hand_over": "on"}))
+    assert "Sam Okafor has become the parent in the meantime. Tick the box again if that is right." in shown
+    assert "Sam Okafor takes over the users below" in shown
+    assert "checked" not in re.search(r'<input[^>]*name="hand_over"[^>]*>', shown)[0]
+    assert olivia.post(address, hidden_fields(shown) | {"hand_over": "on"}).status_code == 302
+    assert Member.objects.get(pk=cast["noor"].pk).parent_id == cast["sam"].pk
+
+
 @pytest.mark.parametrize("typed", ["192.0.2.1", "no address"])
 def test_restriction_of_a_key_that_is_gone_is_not_told_as_saved(cast, typed):
     olivia, sam = visitor(cast["olivia"]), cast["sam"]
