@@ -116,6 +116,7 @@ def test_frozen_users_are_told_so_on_every_page_and_can_leave(cast, freeze):
         page = answer.content.decode()
         branch = "branch of users in <b>[^<]*Acme Robotics</b>"
         assert re.search(f"Your {branch} has been frozen since <time datetime=", page)
+        assert "Someone outside the branch who manages users, or the account owner, can thaw it." in page
         assert 'aria-label="IAM"' not in page
     assert Event.objects.get(action="console.refused").facts == {"why": "frozen"}
     assert client.post("/account/switch", {"account": "7654321"}).status_code == 302

@@ -102,6 +102,13 @@ def test_dialog_that_is_older_than_a_restriction_of_a_key_does_not_lift_it(cast)
     assert ClassicKey.objects.get(holder=cast["priya"]).allowed_addresses == "192.0.2.3"
 
 
+def test_refusal_sends_nobody_to_themselves(cast):
+    for name in ("marcus", "olivia"):
+        refused = visitor(cast[name]).get(f"{USERS}/{cast[name].pk}/status")
+        assert refused.status_code == 403
+        assert ("ask the person who invited you or the account owner" in page(refused)) is (name != "olivia")
+
+
 def hidden_fields(body: str) -> dict[str, str]:
     return dict(re.findall(r'<input type="hidden" name="(parent|seen|to)" value="([^"]*)"', body))
 

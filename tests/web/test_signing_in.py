@@ -277,6 +277,8 @@ def test_suspended_member_sees_why_on_every_page_and_can_leave(cast, numbers):
         page = response.content.decode()
         assert Event.objects.filter(action="console.refused", outcome="refused").count() in {1, 2}  # one a minute
         assert "You are suspended in <b>1234567 - Acme Robotics</b>." in page, surface.name
+        # Sam, who invited Dmitri, cannot.
+        assert "Someone who manages users, or the account owner, can lift it." in page
         assert "priya" not in page.casefold(), surface.name
         assert 'href="/iam/' not in page, surface.name
     assert client.post("/logout").status_code == 302
