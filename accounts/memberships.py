@@ -137,11 +137,16 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
     return chosen
 
 
+class OutOfDateError(Exception):
+    """What was shown of a change before it was confirmed is not what it would do now."""
+
+
 @one_transaction
-def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin) -> Member:
+def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin, seen: str = "") -> Member:
     """Move the member with everyone below under ``parent`` and return the member as it then is.
 
-    Raises NotAllowed, or TreeError for a place that cannot be.
+    ``seen`` is what ``hierarchy.move_seen`` gave when somebody was shown what would change; nothing if nobody was.
+    Raises NotAllowed, OutOfDateError if that has changed since, or TreeError for a place that cannot be.
     """
     hierarchy.lock_account(member.account_id)
     by, member, parent = present_member(by), present_member(member), present_member(parent)
@@ -150,6 +155,8 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin)
         raise NotAllowed("You may not make this user the parent.")
     if parent.pk == member.parent_id:
         return member
+    if seen and seen != hierarchy.move_seen(member, parent):
+        raise OutOfDateError
     former_id = member.parent_id or 0
     moved = _move(member, parent, by, origin)
     former = _there(_as_it_is.first(former_id))
@@ -263,20 +270,26 @@ class NotEmpty(Exception):
 
 @one_transaction
 def remove_member(
-    *, member: Member, by: Member, origin: Origin, hand_over: bool = False, keeping: str | None = None
+    *,
+    member: Member,
+    by: Member,
+    origin: Origin,
+    hand_over: bool = False,
+    to: int | None = None,
+    keeping: str | None = None,
 ) -> None:
     """Remove the member from the account, with their keys, and end their sessions; the audit trail stays.
 
     Those directly below move up to the member's parent, each with their branch. If any user below is neither disabled
-    nor suspended, that takes ``hand_over``. The session under the key ``keeping``, of somebody who leaves, goes on if
-    they work in another account.
+    nor suspended, that takes ``hand_over``, and that the parent still has the number ``to``, if one is given. The
+    session under the key ``keeping``, of somebody who leaves, goes on if they work in another account.
 
     Raises NotAllowed, or NotEmpty with the users who still work.
     """
     by, member = present_for_leaving(member, by)
     require(by, MemberAction.REMOVE, member)
     working = working_below(member)
-    if working and not hand_over:
+    if working and not (hand_over and to in {None, member.parent_id}):
         raise NotEmpty(working)
     details = {"handed over": len(working)}
     take_out(member, by=by, origin=origin, action=events.REMOVED, details=details, keeping=keeping)

@@ -127,11 +127,8 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
         messages.info(request, f"Nothing was changed\n{member.parent} is already the parent of {member.name}.")
         return redirect("accounts:user", member.pk)
     chosen = _chosen_parent(request, member, form) if form.is_valid() else None
-    is_out_of_date = False
     if chosen is not None and request.method == "POST":
-        if form.cleaned_data["seen"] in {"", move_seen(member, chosen)}:
-            return _move(request, member, chosen)
-        is_out_of_date = True
+        return _move(request, member, chosen, form.cleaned_data["seen"])
     context = {
         "title": "Change parent",
         "member": member,
@@ -142,7 +139,6 @@ def parent(request: MemberRequest, member_id: int) -> HttpResponse:
         "thaws": chosen is not None and _leaves_frozen_branches(member, chosen),
         "is_refused": form.is_bound and chosen is None,
         "seen": move_seen(member, chosen) if chosen else "",
-        "is_out_of_date": is_out_of_date,
     }
     return render(request, "accounts/change_parent.html", context)
 
@@ -166,10 +162,14 @@ def _leaves_frozen_branches(member: Member, parent: Member) -> bool:
     return member.is_frozen and not parent.is_frozen and getattr(member, "freeze", None) is None
 
 
-def _move(request: MemberRequest, member: Member, chosen: Member) -> HttpResponse:
+def _move(request: MemberRequest, member: Member, chosen: Member, seen: str) -> HttpResponse:
     try:
         with refusals_recorded(request, member, MemberAction.CHANGE_PARENT.value):
-            memberships.change_parent(member=member, parent=chosen, by=request.member, origin=request.origin)
+            memberships.change_parent(member=member, parent=chosen, by=request.member, origin=request.origin, seen=seen)
+    except memberships.OutOfDateError:
+        told = "The hierarchy is no longer as the page showed it. Review what would change now, and confirm again."
+        messages.error(request, f"Nothing was changed\n{told}")
+        return redirect(f"{reverse('accounts:parent', args=[member.pk])}?parent={chosen.pk}")
     except TreeError as error:
         messages.error(request, f"Nothing was changed\n{error}")
     else:
@@ -203,6 +203,7 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
                     by=request.member,
                     origin=request.origin,
                     hand_over=hand_over,
+                    to=member.parent_id,
                     keeping=request.session.session_key if is_self else None,
                 )
         except memberships.NotEmpty as error:

@@ -5,6 +5,7 @@ import re
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from accounts import memberships
 from accounts.models import Event, Invitation, Member
 from accounts.origin import COMMAND_LINE
 from accounts.tokens import token_of
@@ -121,8 +122,8 @@ def test_preview_of_a_parent_is_shown_anew_where_the_hierarchy_has_changed(cast,
     older = hidden_fields(page(olivia.get(f"{address}?parent={chosen.pk}")))
     assert older["parent"] == str(chosen.pk)
     olivia.post(f"{USERS}/{cast[moved].pk}/parent", {"parent": cast[below].pk})
-    shown = page(olivia.post(address, older))
-    assert "The hierarchy is no longer as this page showed it." in shown
+    shown = page(olivia.post(address, older, follow=True))
+    assert "The hierarchy is no longer as the page showed it." in shown
     assert Member.objects.get(pk=noor.pk).parent_id == cast["priya"].pk
     assert olivia.post(address, hidden_fields(shown)).status_code == 302
     assert Member.objects.get(pk=noor.pk).parent_id == chosen.pk
@@ -134,6 +135,10 @@ def test_users_are_handed_over_to_the_parent_whom_the_question_named(cast):
     older = hidden_fields(page(olivia.get(address)))
     assert older == {"to": str(cast["marcus"].pk)}
     olivia.post(f"{USERS}/{priya.pk}/parent", {"parent": cast["sam"].pk})
+    with pytest.raises(memberships.NotEmpty):  # also where that happens after the page was asked for
+        memberships.remove_member(
+            member=priya, by=cast["olivia"], origin=COMMAND_LINE, hand_over=True, to=cast["marcus"].pk
+        )
     shown = page(olivia.post(address, older | {"hand_over": "on"}))
     assert "Sam Okafor has become the parent in the meantime. Tick the box again if that is right." in shown
     assert "Sam Okafor takes over the users below" in shown
