@@ -185,3 +185,7 @@ def test_restriction_that_outlives_its_key_stands_on_the_page_of_its_user(cast):
         assert ("192.0.2.7" in body, said in body) == (sees, sees)
     body = page(visitor(cast["noor"]).get(f"/iam/users/{cast['noor'].pk}"))
     assert "There is no classic infrastructure key to restrict" in body
+    assert "While user-managed login is on, you set your own IP address restrictions." in body
+    # Who owns the account needs no leave to.
+    body = page(visitor(cast["olivia"]).get(f"/iam/users/{cast['olivia'].pk}"))
+    assert "sets their own IP address restrictions, whether user-managed login is on or not." in body
