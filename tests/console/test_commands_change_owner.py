@@ -88,5 +88,6 @@ def test_new_owner_keeps_the_permission_to_create_keys_and_the_former_one_nothin
 
 def test_somebody_whose_key_is_disabled_may_own_the_account(cast):
     Member.objects.filter(pk=cast["sam"].pk).update(status=MemberStatus.DISABLED_CLASSIC)
-    change_owner("sam@acme.example")
+    said = change_owner("sam@acme.example")
     assert fresh(cast["sam"]).is_owner
+    assert "nobody can change the status of an owner." in said

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts import memberships
+from accounts.enums import CALLING_STATUSES
 from accounts.hierarchy import TreeError
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
@@ -37,3 +38,8 @@ class Command(MaintenanceCommand):
         except (NotAllowed, TreeError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error
         self.stdout.write(f"{owner.name} <{owner.user.email}> owns the account {owner.account} from now on.")
+        if owner.status not in CALLING_STATUSES:
+            self.stdout.write(
+                f"Their status is {owner.get_status_display()}, so calls with their keys are refused, and nobody can "
+                "change the status of an owner. To have it changed, make another user the owner until it is."
+            )
