@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from accounts import audit, events, importing, invitations, memberships, outbox, tokens
+from accounts import audit, events, hierarchy, importing, invitations, memberships, outbox, tokens
 from accounts.enums import MemberStatus, Permission
 from accounts.invitees import read
 from accounts.member_files import Content, Entry
@@ -398,6 +398,20 @@ def test_cancelling_takes_the_user_along_who_was_in_no_account(cast):
     assert not User.objects.filter(email=NEW).exists()
     assert actions_about(waiting.pk)[-1] == events.INVITATION_CANCELLED
     assert outcomes(invite(client, NEW)) == [(NEW, "Invited")]
+
+
+def test_question_about_cancelling_says_what_becomes_of_users_below(cast, origin):
+    """Whom a file placed there, and who joined before."""
+    address, moves = f"/iam/users/{cast['lena'].pk}/cancel_invite", "The users below move up to <b><bdi>Marcus"
+    marcus = visitor(cast["marcus"])
+    assert "move up" not in marcus.get(address).content.decode()
+    hierarchy.move_branch(cast["noor"], cast["lena"])
+    assert moves in marcus.get(address).content.decode()
+    assert "is frozen" not in marcus.get(address).content.decode()
+    memberships.freeze_branch(member=cast["lena"], reason="An audit", by=cast["olivia"], origin=origin)
+    assert "is frozen, and no longer is then" in marcus.get(address).content.decode()
+    assert marcus.post(address).status_code == 302
+    assert Member.objects.get(pk=cast["noor"].pk).parent_id == cast["marcus"].pk
 
 
 def test_cancelling_leaves_a_user_of_another_account_alone(cast, origin):
