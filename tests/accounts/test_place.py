@@ -394,6 +394,8 @@ def test_who_removes_somebody_and_may_not_know_of_their_key_does_not_find_it_in_
 @pytest.mark.parametrize("status", ["suspended", "disabled_classic"])
 def test_disabled_users_below_move_up_without_a_question(cast, status):
     Member.objects.filter(pk=cast["noor"].pk).update(status=status)
+    said = "disabled or suspended, move up to <b><bdi>Marcus Lindqvist"
+    assert said in page(visitor(cast["marcus"]), f"/iam/users/{cast['priya'].pk}/remove")
     answer = visitor(cast["marcus"]).post(f"/iam/users/{cast['priya'].pk}/remove", {})
     assert answer.status_code == 302
     assert Member.objects.get(pk=cast["noor"].pk).parent_id == cast["marcus"].pk
