@@ -31,10 +31,13 @@ class StatusForm(forms.Form):
 
     #: Set when the card submits the form, not the answer to a question: changes that take something away ask first.
     asks = forms.BooleanField(required=False, initial=True, widget=forms.HiddenInput)
+    #: The status that the page was about; a request without it is taken as it is.
+    before = forms.CharField(required=False, max_length=20, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, action: str, present: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.initial["status"] = present if present in CHOSEN_STATUSES else ""
+        self.initial["before"] = present
         if present not in CHOSEN_STATUSES:
             field = cast(forms.ChoiceField, self.fields["status"])
             field.choices = [("", MemberStatus(present).label), *cast("list[tuple[str, str]]", field.choices)]

@@ -37,7 +37,8 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     if chosen == member.status:
         messages.info(request, f"Nothing was changed\n{member.name} is already {label}.")
         return redirect("accounts:user", member.pk)
-    if form.cleaned_data["asks"] and _takes_away(MemberStatus(member.status), MemberStatus(chosen)):
+    is_asked = not form.cleaned_data["asks"] and form.cleaned_data["before"] in {"", member.status}
+    if not is_asked and _takes_away(MemberStatus(member.status), MemberStatus(chosen)):
         return _ask_for_status(request, member, MemberStatus(chosen))
     with refusals_recorded(request, member, action.value):
         memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin)

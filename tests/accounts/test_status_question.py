@@ -84,6 +84,23 @@ def test_question_tells_in_numbers_what_ends(cast):
     ]
 
 
+def test_answer_to_a_question_about_another_status_is_asked_anew(cast):
+    """Else a key could be deleted of which the question did not speak."""
+    marcus, noor = visitor(cast["marcus"]), cast["noor"]
+    Member.objects.filter(pk=noor.pk).update(status="suspended")
+    address, hidden = f"/iam/users/{noor.pk}/status", r'<input type="hidden" name="(status|before)" value="(\w+)">'
+    older = dict(re.findall(hidden, marcus.get(address).content.decode()))
+    assert older == {"status": "active", "before": "suspended"}
+    Member.objects.filter(pk=noor.pk).update(status="vpn_only")
+    make_key(noor, creator=cast["marcus"])
+    asked = marcus.post(address, older).content.decode()
+    assert "from VPN-only to <b>Active</b>" in asked
+    assert "and is deleted." in asked
+    assert ClassicKey.objects.filter(holder=noor).exists()
+    assert marcus.post(address, dict(re.findall(hidden, asked))).status_code == 302
+    assert not ClassicKey.objects.filter(holder=noor).exists()
+
+
 @pytest.mark.parametrize("has_key", [True, False])
 def test_question_tells_nothing_of_a_key_that_its_reader_may_not_know_of(cast, has_key):
     """A manager of users who is not above."""
