@@ -378,5 +378,6 @@ def test_days_of_somebodys_activity_are_chosen_from_their_page(console, browse, 
     olivia.page.get_by_label("To", exact=True).press("Enter")
     expect(olivia.page.get_by_text("No events match")).to_be_visible()
     olivia.link("Clear filters").click()
+    olivia.page.wait_for_url("**/iam/activity")  # loaded whole: before that there are no rows to count
     expect(olivia.page.get_by_text("Only events by or about")).to_have_count(0)
     assert rows.count() > count

@@ -63,7 +63,7 @@ def test_key_made_while_the_branch_is_frozen_is_refused_until_it_is_thawed(peopl
             lambda: lifecycle.create_classic_key(holder=noor, by=noor, origin=origin),
             lambda: memberships.freeze_branch(reason="A race", **about),
         )
-        assert frozen is None
+        assert frozen is True
         value = None if isinstance(made, NotAllowed) else made[1].text
         if value is not None:
             assert not verify(noor.api_username, value, "17.5.7.8").accepted
@@ -76,9 +76,10 @@ def test_key_made_while_the_branch_is_frozen_is_refused_until_it_is_thawed(peopl
 
 def test_of_simultaneous_freezes_one_is_recorded_and_all_succeed(people, origin):
     about = {"member": people["marcus"], "by": people["olivia"], "origin": origin}
-    assert many_at_once(lambda: memberships.freeze_branch(reason="A race", **about), 20) == [None] * 20
+    once = [False] * 19 + [True]
+    assert sorted(many_at_once(lambda: memberships.freeze_branch(reason="A race", **about), 20)) == once
     assert actions_about(people["marcus"])["member.branch_frozen"] == 1
-    assert many_at_once(lambda: memberships.thaw_branch(**about), 20) == [None] * 20
+    assert sorted(many_at_once(lambda: memberships.thaw_branch(**about), 20)) == once
     assert actions_about(people["marcus"])["member.branch_thawed"] == 1
     assert_sound()
 
