@@ -299,7 +299,7 @@ TEMPLATES = [
         },
     }
 ]
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+FORM_RENDERER = "console.rendering.Renderer"
 CRISPY_ALLOWED_TEMPLATE_PACKS = ("carbon",)
 CRISPY_TEMPLATE_PACK = "carbon"
 LANGUAGE_CODE = "en"

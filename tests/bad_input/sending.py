@@ -136,3 +136,9 @@ FIELDS = {
     "accounts:settings-remove-domain": ("pattern",),
     "accounts:settings-login-session": ("hours", "idle_hours", "idle_minutes", "concurrent", "most"),
 }
+
+#: What nobody does to themselves.
+ABOUT_OTHERS = (
+    "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
+    "accounts:end-user-sessions", "accounts:freeze", "accounts:thaw", "accounts:import",
+)  # fmt: skip

@@ -5,7 +5,8 @@ from itertools import product
 import pytest
 from django.test import Client
 
-from tests.bad_input.sending import FIELDS, post, state, text_of
+from accounts.models import AttemptCount
+from tests.bad_input.sending import ABOUT_OTHERS, FIELDS, post, state, text_of
 from tests.visitors import body_of, undone, visitor
 from tests.web.asking import address_of
 
@@ -91,6 +92,30 @@ def test_body_too_large_is_refused_also_where_no_field_is_read(priya, numbers):
             assert response.status_code in (400, 403, 413)
             assert state() == before
     assert client.get("/iam/activity").status_code == 200
+
+
+@pytest.mark.sqlite_only
+def test_megabyte_in_a_field_makes_no_large_answer(priya, cast, numbers, monkeypatch):
+    """Escaped, this one would be six times as large, and stand in some pages three times."""
+    monkeypatch.setattr("accounts.signin._REFUSAL_SECONDS", 0)
+    own, stranger, above, owner = (visitor(who, raises=False) for who in (priya, None, cast["marcus"], cast["olivia"]))
+    clients = {"accounts:login": stranger, "accounts:reset": stranger, **dict.fromkeys(ABOUT_OTHERS, above)}
+    for route, name in ((route, name) for route, names in FIELDS.items() for name in names):
+        client = owner if route.startswith("accounts:settings") else clients.get(route, own)
+        part = f'--x\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + b'"' * 1_000_000
+        AttemptCount.objects.all().delete()
+        with undone():
+            page = text_of(
+                post(client, address_of(route, numbers), part + b"\r\n--x--\r\n", "multipart/form-data; boundary=x")
+            )
+        assert len(page) < 100_000, (route, name)
+
+
+def test_text_too_long_for_its_field_is_shown_again():
+    text = "priya@acme.example" * 500
+    page = text_of(Client().post("/login", {"username": text, "password": "wrong"}))
+    assert "Ensure this value has at most 500 characters" in page
+    assert f'value="{text}"' in page
 
 
 @pytest.mark.sqlite_only

@@ -11,7 +11,7 @@ from django.db import connection
 from accounts.hashers import CommonCoreValidator
 from accounts.models import Account, AttemptCount, Member
 from keys.models import ClassicKey
-from tests.bad_input.sending import FIELDS, NASTY, STATE, each_nasty, encoded, post, state, text_of
+from tests.bad_input.sending import ABOUT_OTHERS, FIELDS, NASTY, STATE, each_nasty, encoded, post, state, text_of
 from tests.conftest import ACME
 from tests.surfaces import SURFACES
 from tests.visitors import noting_writes, session_of, undone, visitor
@@ -78,12 +78,6 @@ PROOFS = [
         "accounts:recovery-codes", "accounts:add-passkey", "accounts:remove-passkey",
     )
 ]  # fmt: skip
-
-#: What nobody does to themselves.
-ABOUT_OTHERS = (
-    "accounts:status", "accounts:parent", "accounts:user-managed-login", "accounts:invite", "accounts:add-vpn-user",
-    "accounts:end-user-sessions", "accounts:freeze", "accounts:thaw", "accounts:import",
-)  # fmt: skip
 
 #: Empty is a meaning of its own there: every address is allowed.
 CLEARS = {(nasty, name) for nasty in ("empty", "blank") for name in ("platform", "classic")} | {
