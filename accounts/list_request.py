@@ -1,5 +1,6 @@
 """What the address of a list page asks for: search, order, page. Nothing in it can cause an error."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ _LONGEST = {
         60,
     ),
 }  # fmt: skip
+#: What all values but those of a search are made of; any other letter becomes some twenty in the address of an address.
+_PLAIN = re.compile(r"[\w.,:+~=-]*", re.ASCII).fullmatch
 
 
 def number_in(text: str, *, largest: int) -> int | None:
@@ -58,10 +61,9 @@ class ListRequest:
     @classmethod
     def of(cls, request: HttpRequest) -> "ListRequest":
         """Read the request's query. Of a parameter given twice the last counts; unknown ones are ignored."""
-        given = {name: value for name, value in request.GET.items() if name in _LONGEST}
-        return cls(
-            request.path, {name: str(value).replace("\0", "")[: _LONGEST[name]] for name, value in given.items()}
-        )
+        given = {name: str(value)[: _LONGEST[name]] for name, value in request.GET.items() if name in _LONGEST}
+        kept = {name: value for name, value in given.items() if name == "q" or _PLAIN(value)}
+        return cls(request.path, {name: value.replace("\0", "") for name, value in kept.items()})
 
     @property
     def search(self) -> str:
