@@ -30,7 +30,7 @@ _LONGEST = {
     ),
 }  # fmt: skip
 #: What all values but those of a search are made of; any other letter becomes some twenty in the address of an address.
-_PLAIN = re.compile(r"[\w.,:+~=-]*", re.ASCII).fullmatch
+_PLAIN = re.compile(r"[\w.-]*", re.ASCII).fullmatch
 
 
 def number_in(text: str, *, largest: int) -> int | None:
