@@ -110,6 +110,18 @@ def may_carry_credentials(environ: Environ) -> bool:
     return peer == "" or peer in {"::1", "::ffff:127.0.0.1"} or peer.startswith("127.") or peer in trusted_proxies()
 
 
+def came_in_clear(environ: Environ) -> bool:
+    """Whether a call of Keytree's own interfaces came in clear over a network, where Keytree is public by https.
+
+    By the connection, or by what a declared proxy says of that to its client: one that answers by http as well must not
+    take keys there. One that says nothing is believed. (To ``/verify`` it would speak of a call to another service.)
+    """
+    if not may_carry_credentials(environ):
+        return True
+    proto = environ.get("HTTP_X_FORWARDED_PROTO", "https")
+    return settings.IS_HTTPS and proto != "https" and environ.get("REMOTE_ADDR") in trusted_proxies()
+
+
 def transport_security(environ: Environ) -> list[tuple[str, str]]:
     """Return the header that keeps browsers to https, as Django writes it for pages, for what was asked by https."""
     if not settings.IS_HTTPS:

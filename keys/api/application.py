@@ -97,7 +97,7 @@ class ApiApplication:
             raise _OtherVerb(transport.verbs)
         if sent.is_from_other_site(environ):
             raise Fault("Pages of other sites may not call.", code="SoftLayer_Exception_PermissionDenied", status=403)
-        if not wsgi.may_carry_credentials(environ):
+        if wsgi.came_in_clear(environ):
             text = "Call by https: a key that is sent in clear can be read on its way."
             raise Fault(text, code="SoftLayer_Exception_PermissionDenied", status=403)
         parts = [part for part in path.encode("latin-1").decode(errors="replace").split("/") if part]

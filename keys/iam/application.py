@@ -64,7 +64,7 @@ def _answered(verb: str, path: str, environ: Environ, origin: Origin) -> Answer:
         raise OtherVerb(tuple(verbs))
     if sent.is_from_other_site(environ):
         raise Denied("Pages of other sites may not call.")
-    if not wsgi.may_carry_credentials(environ):
+    if wsgi.came_in_clear(environ):
         raise Denied("Call by https: what is sent in clear can be read on its way.")
     return verbs[verb](Request(environ, sent.body(environ), origin, parts))
 

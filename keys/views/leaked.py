@@ -78,7 +78,7 @@ def _refusal(environ: Environ) -> _Answer | None:
         return http.HTTPStatus.METHOD_NOT_ALLOWED, text, [("Allow", "POST")]
     if sent.is_from_other_site(environ):
         return http.HTTPStatus.FORBIDDEN, "Pages of other sites may not report.", []
-    if not wsgi.may_carry_credentials(environ):
+    if wsgi.came_in_clear(environ):
         return http.HTTPStatus.FORBIDDEN, "Report by https: what is sent in clear can be read on its way.", []
     return None
 

@@ -140,8 +140,9 @@ def test_pages_of_other_sites_do_not_make_browsers_report(key):
 
 
 def test_value_sent_in_clear_over_a_network_is_refused_where_there_is_https(key, settings):
-    settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS = True, 60
+    settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS, settings.KEYTREE_TRUSTED_PROXIES = True, 60, "10.0.0.1"
     assert report(key.value)[0] == 403
+    assert report(key.value, peer="10.0.0.1", HTTP_X_FORWARDED_PROTO="http")[0] == 403
     assert is_enabled(key)
     headers = report(key.value, **{"wsgi.url_scheme": "https"})[2]
     assert headers["Strict-Transport-Security"].startswith("max-age=60")

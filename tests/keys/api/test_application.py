@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from itertools import product
 from typing import Any
 
 import pytest
@@ -125,8 +126,9 @@ def test_address_is_the_connections_or_what_a_declared_proxy_says(ways, key_of, 
 def test_key_in_clear_from_elsewhere_is_refused_and_not_redirected(wire, ways, settings):
     settings.IS_HTTPS, settings.SECURE_HSTS_SECONDS = True, 63_072_000
     settings.KEYTREE_TRUSTED_PROXIES = "10.0.0.0/8"
-    for way in ways:
-        reply = way({"X-Forwarded-Proto": "https"}, REMOTE_ADDR="17.5.7.8")
+    said = (("17.5.7.8", "https"), ("10.0.0.1", "http"), ("10.0.0.1", "https, http"), ("10.0.0.1", ""))
+    for way, (peer, scheme) in product(ways, said):
+        reply = way({"X-Forwarded-Proto": scheme}, REMOTE_ADDR=peer)
         assert reply.fault == (DENIED, "Call by https: a key that is sent in clear can be read on its way.")
         assert reply.status in (403, 200)
         assert "Location" not in reply.headers
@@ -138,6 +140,8 @@ def test_key_in_clear_from_elsewhere_is_refused_and_not_redirected(wire, ways, s
             ("127.0.0.1", {}),
             ("::1", {}),
             ("10.0.0.1", {}),
+            ("10.0.0.1", {"HTTP_X_FORWARDED_PROTO": "https"}),
+            ("127.0.0.1", {"HTTP_X_FORWARDED_PROTO": "http"}),  # which is not for it to say
         ):
             assert not is_refused(way({"X-Forwarded-For": "17.5.7.8"}, REMOTE_ADDR=peer, **more))
 

@@ -138,6 +138,8 @@ def test_what_comes_in_clear_from_elsewhere_is_refused_and_not_redirected(priya,
     for verb, address in EVERY:
         reply = priya(verb, address, headers={"X-Forwarded-Proto": "https"}, REMOTE_ADDR="17.5.7.8")
         assert reply.error == (403, "forbidden", "Call by https: what is sent in clear can be read on its way.")
+        reply = priya(verb, address, headers={"X-Forwarded-Proto": "http"}, REMOTE_ADDR="10.0.0.1")
+        assert reply.error[0] == 403
     https = priya("GET", KEYS, REMOTE_ADDR="17.5.7.8", **{"wsgi.url_scheme": "https"})
     assert (https.status, "Strict-Transport-Security" in https.headers) == (200, True)
     assert priya("GET", KEYS).status == 200
