@@ -101,7 +101,8 @@ class ApiApplication:
             text = "Call by https: a key that is sent in clear can be read on its way."
             raise Fault(text, code="SoftLayer_Exception_PermissionDenied", status=403)
         parts = [part for part in path.encode("latin-1").decode(errors="replace").split("/") if part]
-        if len(parts) == 1 or parts[1] not in _VERSIONS:
+        # A proxy may have gone up by "..", and taken the address for one that is not ours to close.
+        if len(parts) == 1 or parts[1] not in _VERSIONS or ".." in parts:
             raise Fault("There is nothing at this address: calls are answered below /v3.1/.", status=404)
         asked = transport.read(Request(verb, tuple(parts[2:]), sent.body(environ), environ))
         if asked.credentials is None:

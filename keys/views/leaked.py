@@ -38,12 +38,13 @@ class LeakedApplication:
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
-        if wsgi.found_below([_PATH], environ) is None:
+        found = wsgi.found_below([_PATH], environ)
+        if found is None:
             return self._next(environ, start_response)
         origin = begin(environ)
         request_started.send(LeakedApplication, environ=environ)
         try:
-            status, text, more = _answer(environ, origin)
+            status, text, more = _answer(found[1], environ, origin)
         finally:
             request_finished.send(LeakedApplication)
         body = f"{text}\n".encode()
@@ -55,10 +56,10 @@ class LeakedApplication:
 _Answer = tuple[http.HTTPStatus, str, list[tuple[str, str]]]
 
 
-def _answer(environ: Environ, origin: Origin) -> _Answer:
+def _answer(path: str, environ: Environ, origin: Origin) -> _Answer:
     """Return status, text and further headers of the answer to a request, whatever happens on the way to it."""
     try:
-        return _refusal(environ) or _reported(environ, origin)
+        return _refusal(path, environ) or _reported(environ, origin)
     except sent.Unreadable as error:
         return http.HTTPStatus(error.status), f"Nothing was reported: {error}", []
     except (OperationalError, InterfaceError) as error:
@@ -71,8 +72,11 @@ def _answer(environ: Environ, origin: Origin) -> _Answer:
         return http.HTTPStatus.INTERNAL_SERVER_ERROR, text, []
 
 
-def _refusal(environ: Environ) -> _Answer | None:
+def _refusal(path: str, environ: Environ) -> _Answer | None:
     """Return the answer to what is no report, or comes in a way in which none may come; none for a report."""
+    if path.strip("/") != _PATH.strip("/"):
+        # To a proxy that is to close this address, /leaked/../x is another one.
+        return http.HTTPStatus.NOT_FOUND, "There is nothing at this address.", []
     if environ["REQUEST_METHOD"] != "POST":
         text = "POST a text to report the leaked IBM Cloud API keys in it."
         return http.HTTPStatus.METHOD_NOT_ALLOWED, text, [("Allow", "POST")]

@@ -149,10 +149,13 @@ def test_value_sent_in_clear_over_a_network_is_refused_where_there_is_https(key,
     assert not is_enabled(key)
 
 
-def test_other_paths_are_passed_on():
+def test_other_paths_are_passed_on_or_nothing(key):
     for path in ("/leak", "/leakedx", "/", "/iam/apikeys"):
         assert report(path=path)[2]["X-Answered-By"] == "Django"
     assert report(path="/leaked/", method="GET")[0] == 405
+    for path in ("/leaked/x", "/leaked/../x", "/leaked/..", "/leaked/leaked"):
+        assert report(key.value, path=path)[:2] == (404, "There is nothing at this address.\n")
+    assert is_enabled(key)
     assert report(path="", method="GET", SCRIPT_NAME="/leaked")[0] == 405
 
 

@@ -210,6 +210,17 @@ def test_nothing_below_is_a_page(wire, place, path):
     assert wire.calls == []
 
 
+@pytest.mark.parametrize("path", ["/v3.1/../../x", "/v3.1/SoftLayer_Account/../../../x", "/v3.1/.."])
+def test_address_that_leads_out_is_nothing_whoever_calls(wire, value_of, path):
+    """A proxy that closes these interfaces may have looked at where it leads, and must not be asked whose a key is."""
+    header = {"Authorization": basic(PRIYA, value_of("priya"))}
+    for verb, place in (("GET", "rest"), ("POST", "xmlrpc")):
+        for headers in (header, {}):
+            reply = wire.send(verb, f"/{place}{path}", headers=headers)
+            assert reply.fault[1] == "There is nothing at this address: calls are answered below /v3.1/."
+    assert wire.calls == []
+
+
 def test_script_name_that_a_client_sent_does_not_lead_to_a_page(wire):
     for place in ("rest", "xmlrpc"):
         for script_name, path in ((f"/{place}", "/login"), (f"/{place}", ""), (f"/{place}/v3.1", "/x")):

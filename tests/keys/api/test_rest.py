@@ -243,7 +243,7 @@ def test_query_that_cannot_be_read_is_400(wire, query):
             'Function ("<script>\ufffd\ufffd") is not a valid method for this service.',
         ),
         ("SoftLayer_%C3%84ccount", 500, "Service does not exist"),
-        ("..", 500, "Service does not exist"),
+        ("..", 404, "There is nothing at this address: calls are answered below /v3.1/."),
         (".json", 500, "Service does not exist"),
     ],
 )
