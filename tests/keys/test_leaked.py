@@ -183,15 +183,19 @@ def test_reports_from_one_place_are_limited(peers, answers, monkeypatch, setting
         assert AttemptCount.objects.filter(count__gt=3).count() == 0
 
 
-def test_database_that_is_away_is_told_in_words(key, monkeypatch, caplog):
-    def away(*_, **__):
-        raise OperationalError(f"no connection for {key.value}")
+@pytest.mark.parametrize(("kind", "status"), [(OperationalError, 503), (RuntimeError, 500)])
+def test_failure_is_told_in_words_and_logged_without_what_was_sent(key, monkeypatch, caplog, kind, status):
+    def failing(*_, **__):
+        raise kind(f"the words {key.value}")
 
-    monkeypatch.setattr(leaked.throttle, "count_from", away)
-    status, text, headers = report(key.value)
-    assert (status, headers["Retry-After"]) == (503, "5")
-    assert "cannot reach its database" in text
-    assert key.value not in caplog.text
+    monkeypatch.setattr(leaked.throttle, "count_from", failing)
+    answered, text, headers = report(key.value)
+    assert (answered, headers.get("Retry-After")) == (status, "5" if status == 503 else None)
+    said = {503: "cannot reach its database", 500: f"Its log has it under {headers['X-Request-ID']}"}
+    assert said[status] in text
+    assert kind.__name__ in caplog.text
+    assert "the words" not in caplog.text
+    assert is_enabled(key)
 
 
 # --- The command ------------------------------------------------------------------------------------------------------
