@@ -19,6 +19,8 @@ SORT_NAME_LENGTH = 64  # characters: a sort key stands in indexes beside a path 
 
 _API_USERNAME = re.compile(rf"[a-z0-9][a-z0-9._+@-]{{0,{API_USERNAME_LENGTH - 1}}}")
 _WEB_ADDRESS = re.compile(r"://|\bwww\.", re.IGNORECASE)
+#: How a name before the @ is quoted, or begins to be encoded. *Source:* RFC 5322, section 3.2.4; RFC 2047, section 2.
+_ENCODED = re.compile(r'"|=\?')
 _MADE_API_USERNAME = re.compile(r"[0-9]+_")
 # Marks that turn the direction of the text around them: a name holding one rewrites its neighbours on the page.
 _BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -39,14 +41,17 @@ def canonical_email(email: str) -> str:
 def clean_email(email: str) -> str:
     """Return ``email`` in canonical form.
 
-    Raises ValidationError when it is no address, is longer than mail allows, or changes by more than its case:
-    such an address looks like another one, and mail to it could reach somebody else.
+    Raises ValidationError when it is no address, is longer than mail allows, or changes by more than its case: such an
+    address looks like another one, and mail to it could reach somebody else. So does a name in quotation marks, which
+    may hold another address, and an encoded one, which is decoded when mail is sent.
     """
     canonical = canonical_email(email)
     validate_email(canonical)
     if ":" in canonical or not canonical.isprintable():
         # HTTP Basic ends a user name at the first colon: a key under such an address could never be used.
         raise ValidationError("Enter an email address without colons and control characters.", code="invalid")
+    if _ENCODED.search(canonical):
+        raise ValidationError("Enter an email address without quotation marks and “=?”.", code="encoded")
     if len(canonical.encode()) > EMAIL_BYTES:
         raise ValidationError(f"Enter an email address of at most {EMAIL_BYTES} bytes.", code="too_long")
     typed = email.strip()

@@ -8,8 +8,9 @@ from itertools import cycle
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.core.mail.message import sanitize_address
 from django.utils import timezone
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from accounts import audit, events
@@ -156,6 +157,25 @@ def test_random_email_is_refused_or_stays_what_it_is(email):
         return
     assert cleaned == canonical_email(cleaned) == clean_email(cleaned)
     assert "\n" not in cleaned
+
+
+@pytest.mark.sqlite_only
+@given(st.text('ab=?_"\\\\.%!<> utf8q40', min_size=1, max_size=30))
+@example('"victim@other.example,"')
+@example('"<victim@other.example>"')
+@example("=?utf-8?q?victim?=")
+@example("=?utf-8?q?a=0d=0ab?=")
+@example("a=?utf-8?b?YQ==?=")
+@settings(max_examples=500, deadline=None)
+def test_mail_goes_to_the_address_that_is_stored(name):
+    """Django decodes what looks like an encoded word, so that mail would go to another address of the same domain."""
+    try:
+        cleaned = clean_email(f"{name}@corp.example")
+    except ValidationError:
+        return
+    assert sanitize_address(cleaned, "utf-8") == cleaned
+    assert not set(cleaned) & set("<>, ")  # it stands beside names, and in lists
+    assert cleaned.count("@") == 1
 
 
 @pytest.mark.sqlite_only
