@@ -15,8 +15,9 @@ from django.utils import timezone
 from accounts import queries
 from accounts.list_request import ListRequest
 from accounts.listing import Page
-from accounts.models import Event, Member
+from accounts.models import Account, Event, Member
 from keys.models import ClassicKey
+from tests.conftest import ACME
 from tests.pages.reading import CREATE, HIERARCHY, KEYS, USERS, page, row_of
 from tests.trees import chain, grow, make_account, make_key
 from tests.visitors import body_of, visitor
@@ -225,6 +226,17 @@ def test_activity_says_changes_in_words_and_links_who_is_still_there(cast):
     body = page(client.get("/iam/activity"))
     assert "<bdi>Noor Haddad</bdi>" in body
     assert f'href="/iam/users/{cast["noor"].pk}"' not in body
+
+
+@pytest.mark.parametrize("path", ["/iam/activity", "/user/notifications"])
+def test_activity_names_whom_the_account_hides_without_a_link(cast, path):
+    visitor(cast["marcus"]).post(f"{USERS}/{cast['priya'].pk}/login", {"is_on": "true"})
+    client, link = visitor(cast["priya"]), f'href="/iam/users/{cast["marcus"].pk}"'
+    assert link in page(client.get(path))
+    Account.objects.filter(pk=ACME).update(restrict_user_list=True)
+    body = page(client.get(path))
+    assert "<bdi>Marcus Lindqvist</bdi>" in body
+    assert link not in body
 
 
 def test_activity_names_somebody_by_name_and_email_or_by_the_email_alone(cast):
