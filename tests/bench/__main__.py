@@ -25,7 +25,7 @@ def main() -> int:
     parser.add_argument(
         "--databases", type=_databases, default=list(_TITLES), metavar="NAME,NAME", help="default: sqlite,postgresql"
     )
-    parser.add_argument("--quick", action="store_true", help=f"few rounds, and {_SMALL:,} members alone: half a minute")
+    parser.add_argument("--quick", action="store_true", help=f"few rounds, and {_SMALL:,} members alone")
     arguments = parser.parse_args()
     sizes = sorted(arguments.members or ([_SMALL] if arguments.quick else [_SMALL, _LARGE]))
     started = time.monotonic()
