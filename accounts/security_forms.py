@@ -15,7 +15,7 @@ _LONGEST_CODE = 100
 _LONGEST_ANSWER = 20_000
 
 
-def code_field(label: str, **attrs: Any) -> forms.CharField:
+def _code_field(label: str, **attrs: Any) -> forms.CharField:
     """Return a field for a one-time passcode, which phones and password managers fill in by themselves."""
     attrs = {"autocomplete": "one-time-code", "autocapitalize": "none", "spellcheck": "false", **attrs}
     return forms.CharField(label=label, max_length=_LONGEST_CODE, widget=forms.TextInput(attrs=attrs))
@@ -49,13 +49,8 @@ class ProofForm(forms.Form):
         self._accepts_code = accepts_code
         if accepts_code:
             self.fields["password"].required = False
-            self.fields["proof_code"] = forms.CharField(
-                label="One-time passcode",
-                required=False,
-                max_length=100,
-                widget=forms.TextInput(attrs={"autocomplete": "one-time-code", "inputmode": "numeric"}),
-                help_text="Either is enough.",
-            )
+            code = self.fields["proof_code"] = _code_field("One-time passcode", inputmode="numeric")
+            code.required, code.help_text = False, "Either is enough."
         self.helper = helper("", tag=False)
 
     @property
@@ -118,7 +113,7 @@ class ResetForm(forms.Form):
 class CodeForm(forms.Form):
     """A one-time passcode, or a recovery code in its place."""
 
-    code = code_field("Code", autofocus=True)
+    code = _code_field("Code", autofocus=True)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

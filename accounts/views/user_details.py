@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from accounts import history, memberships
+from accounts import formats, history, memberships
 from accounts.access import member_or_404, refusals_recorded, target_of
 from accounts.dialogs import dialog, page_of_user
 from accounts.enums import SIGN_IN_STATUSES, Permission, permission_names
@@ -91,7 +91,7 @@ def _looking_back(request: MemberRequest, member: Member) -> dict[str, Any]:
     focus_first_mistake(form)
     if form.is_valid():
         viewer = request.member
-        context["day"] = form.cleaned_data["on"].strftime("%d-%m-%Y")
+        context["day"] = formats.day(form.cleaned_data["on"])
         try:
             stood = history.stood_above(member, form.cleaned_data["on"])
         except history.NotRecordedError:

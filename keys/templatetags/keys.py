@@ -22,6 +22,7 @@ from accounts.models import Event, Member
 from accounts.policy import MemberAction, can, may_work, rights_over, source_of_rights
 from accounts.queries import MemberRow, chain_above, managers_of
 from keys import branch_review, events, insight, openings, policy, queries
+from keys.models import ClassicKey
 from keys.platform import policy as platform_policy
 from keys.platform import queries as platform_queries
 from keys.views import restrictions
@@ -165,8 +166,13 @@ def key_that_goes(context: template.Context, member: Member) -> str:
     others = f"If {they} have IBM Cloud API keys, these stop working at once."
     if key is None:
         return others
-    used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
-    return f"{whose} classic infrastructure API key, which {used}, stops working at once. {others}"
+    return f"{whose} classic infrastructure API key, which {_use_of(key)}, stops working at once. {others}"
+
+
+def _use_of(key: ClassicKey) -> str:
+    """Return when a key was last used, for a sentence."""
+    at = key.last_used_at
+    return f"was last used {formats.ago(at, timezone.now())}" if at else "was never used"
 
 
 @register.simple_tag(takes_context=True)
@@ -187,13 +193,13 @@ def _classic_key_with_status(viewer: Member, member: Member, status: MemberStatu
     key = queries.key_of(member)
     if key is None:
         return "They have no classic infrastructure API key." if fate else ""
-    used = f"was last used {formats.ago(key.last_used_at, timezone.now())}" if key.last_used_at else "was never used"
+    used = _use_of(key)
     if may_go and policy.goes_when_holder_works(key, member):
         return f"Their classic infrastructure API key, which {used}, was created by someone else, and is deleted."
     return f"Calls with their classic infrastructure API key, which {used}, {fate}. The key is kept." if fate else ""
 
 
-def _manager_row(manager: Member, member: Member, key: Any, viewer: Member) -> dict[str, Any]:
+def _manager_row(manager: Member, member: Member, key: ClassicKey | None, viewer: Member) -> dict[str, Any]:
     over_keys = policy.rights_over(manager, member, key)
     over_user = [*rights_over(manager, member), *platform_policy.rights_over(manager, member)]
     sees = can(viewer, MemberAction.VIEW, manager)
