@@ -18,6 +18,8 @@ from accounts.text_index import by_index
 LEVELS_INDENTED = 9
 #: How many branches may be folded at once: the state travels in the address.
 MOST_FOLDED = 50
+#: In the address of a hierarchy, that nobody's branch is meant: it is not as it would be by itself.
+_NOBODY = "0"
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,6 @@ class Folds:
         chosen = {member.path for member in self.chosen} | {self.viewer.path}
         above = set(hierarchy.ancestor_paths(self.viewer.path))
         return sorted(path for path in chosen if set(hierarchy.ancestor_paths(path)) <= chosen | above)
-
-
-#: In the address of a hierarchy, that nobody's branch is meant: it is not as it would be by itself.
-_NOBODY = "0"
 
 
 def folds(viewer: Member, asked: ListRequest, *, most: int | None = None) -> Folds:

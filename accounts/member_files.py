@@ -31,6 +31,8 @@ _WORKBOOKS = (b"PK\3\4", b"\xd0\xcf\x11\xe0")
 #: Names of the columns that are read, folded; others are not read.
 _EMAIL_COLUMNS = ("email", "e-mail", "mail", "email address")
 _PARENT_COLUMNS = ("parent", "parent email", "manager", "invited by")
+#: Attributes of LDIF that are read, folded.
+_READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}
 
 
 class FileError(ValueError):
@@ -263,9 +265,6 @@ def _value(number: int, kind: str, text: str, *, is_read: bool) -> tuple[str, st
     except ValueError:
         found = "\0"
     return (found, "") if "\0" not in found else (text, f"Line {number} is not text in base64.")
-
-
-_READ = {"version", "dn", "changetype", "objectclass", "mail", "manager"}
 
 
 def _unfolded(text: str) -> Iterator[tuple[int, str]]:

@@ -37,6 +37,8 @@ _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base 32: 5 bits each
 _CODE_LENGTH, _CODE_GROUP = 24, 6  # 120 bits
 #: How many recovery codes are made at once.
 RECOVERY_CODES = 10
+#: How many seeds are read at once.
+_BATCH = 200
 
 
 class Seed:
@@ -209,10 +211,6 @@ def take_away(user_id: int) -> bool:
 
 
 # --- Master keys ------------------------------------------------------------------------------------------------------
-
-
-#: How many seeds are read at once.
-_BATCH = 200
 
 
 def rewrap_all() -> tuple[int, int]:

@@ -29,10 +29,8 @@ ADDRESS, AGENT = "address", "agent"
 _PATIENCE = 250
 
 _LETTERS = frozenset(VALID_KEY_CHARS)
-_under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=str)
-
-
 _ROW_KEY_BYTES = 30  # of the digest: in base64 they are the 40 characters that Django's column holds
+_under_key = Prepared(lambda key: Session.objects.filter(session_key=key), of=str)
 
 
 def row_key(session_key: str | None) -> str:

@@ -20,6 +20,9 @@ from accounts.requests import MemberRequest, form_or_post
 from accounts.views import user_details
 from accounts.views.session import to_login
 
+#: How many of the users below are named before a removal.
+_NAMED = 10
+
 
 @form_or_post
 def status(request: MemberRequest, member_id: int) -> HttpResponse:
@@ -224,10 +227,6 @@ def remove(request: MemberRequest, member_id: int) -> HttpResponse:
     }
     title = "Leave the account" if is_self else "Remove user"
     return dialog(request, "accounts/remove_user.html", title, behind, **context)
-
-
-#: How many of the users below are named in the question.
-_NAMED = 10
 
 
 def _after_removal(request: MemberRequest, member: Member, behind: PageBehind, *, is_self: bool) -> HttpResponse:
