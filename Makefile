@@ -132,21 +132,10 @@ lock: $(VENV)/.dev ## pin versions anew from pyproject.toml: ARGS=--upgrade, or 
 	@$(LOCK) --output-file requirements-test.txt --group test $(ARGS)
 	@$(LOCK) --output-file requirements-dev.txt --group dev $(ARGS)
 
-# Latin-1 cuts of IBM Plex (SIL Open Font License). Without them the pages use the system's font.
-PLEX_SANS := 1.1.0
-PLEX_MONO := 2.5.0
+# Which files, in which versions, .ci/fonts says.
 fonts: ## fetch the IBM Plex fonts into static/fonts, with npm
 	@command -v npm >/dev/null || { echo 'make fonts fetches with npm, which is not installed. The console works without: it uses the system font.' >&2; exit 1; }
-	@rm -rf static/fonts && mkdir -p static/fonts/unpacked
-	@cd static/fonts/unpacked && npm pack --silent @ibm/plex-sans@$(PLEX_SANS) @ibm/plex-mono@$(PLEX_MONO) >/dev/null \
-		&& for package in *.tgz; do tar -xzf $$package; \
-			cp package/fonts/split/woff2/IBMPlex*-Regular-Latin1.woff2 package/LICENSE.txt ..; \
-			cp package/fonts/split/woff2/IBMPlexSans-Light-Latin1.woff2 package/fonts/split/woff2/IBMPlexSans-SemiBold-Latin1.woff2 .. 2>/dev/null || true; \
-			rm -r package; done
-	@rm -r static/fonts/unpacked
-	@for face in 'Sans 300 Sans-Light' 'Sans 400 Sans-Regular' 'Sans 600 Sans-SemiBold' 'Mono 400 Mono-Regular'; do set -- $$face; \
-		printf '@font-face {\n  font-family: "IBM Plex %s";\n  font-weight: %s;\n  font-display: swap;\n  src: url("IBMPlex%s-Latin1.woff2") format("woff2");\n}\n' $$1 $$2 $$3; \
-		done > static/fonts/plex.css
+	@.ci/fonts
 	@echo 'Fonts are in static/fonts; start Keytree again to serve them.'
 
 clean: ## remove caches and reports; the environment and the data folder stay
