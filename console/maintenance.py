@@ -1,9 +1,10 @@
-"""What our commands share: clear messages when the installation is not ready, and time for long statements."""
+"""What our commands share: clear messages when an installation is not ready, findings, time for long statements."""
 
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from accounts.sealing import RingError, configured_ring
 
 #: The number of this program's advisory lock in a PostgreSQL database: any number, as long as it stays the same.
 _LOCK = int.from_bytes(b"keytree")
+#: How many findings are printed under a heading; the rest is counted.
+_SHOWN = 20
 
 
 class MaintenanceCommand(BaseCommand):
@@ -40,6 +43,19 @@ class MaintenanceCommand(BaseCommand):
         require_database()
         if unapplied_migrations():
             raise CommandError("The database is not up to date. Run: python manage.py migrate")
+
+    def print_findings(self, findings: Iterable[object], *, heading: str, if_none: str = "") -> int:
+        """Print the first findings under the heading, or ``if_none`` without any; return how many there are."""
+        remaining = iter(findings)
+        shown = list(islice(remaining, _SHOWN))
+        more = sum(1 for _ in remaining)
+        if said := heading if shown else if_none:
+            self.stdout.write(said)
+        for finding in shown:
+            self.stdout.write(f"  {finding}")
+        if more:
+            self.stdout.write(f"  and {more:,} more")
+        return len(shown) + more
 
 
 def unapplied_migrations() -> Sequence[Migration]:

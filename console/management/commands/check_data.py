@@ -1,7 +1,6 @@
 """``manage.py check_data``: check all values, trees and audit trails, for instance after a restore."""
 
-from collections.abc import Iterator
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -13,8 +12,6 @@ from console import audit_check, tree_check
 from console.maintenance import MaintenanceCommand, file_damage, no_statement_limit, require_ring
 from keys.models import PlatformKey
 from keys.value_check import check_values, platform_keys_by_missing_master_key
-
-_SHOWN = 20  # findings of one kind; the rest is counted
 
 
 class Command(MaintenanceCommand):
@@ -46,8 +43,8 @@ class Command(MaintenanceCommand):
 
     def _check_file(self) -> int:
         """Check the file of an SQLite database; prints nothing if it is intact."""
-        damage = list(file_damage()) if connection.vendor == "sqlite" else []
-        return self._check("file", iter(damage)) if damage else 0
+        damage = file_damage() if connection.vendor == "sqlite" else ()
+        return self.print_findings(damage, heading="File: damaged")
 
     def _check_values(self) -> int:
         values = check_values()
@@ -79,9 +76,7 @@ class Command(MaintenanceCommand):
 
     def _check_names(self) -> int:
         """Check the search index of PostgreSQL; prints nothing if it is intact."""
-        findings = text_index.disagreements()
-        first = next(findings, None)
-        return 0 if first is None else self._check("texts for searches", chain([first], findings))
+        return self.print_findings(text_index.disagreements(), heading="Texts for searches: damaged")
 
     @staticmethod
     def _trees() -> Iterator[str]:
@@ -96,13 +91,7 @@ class Command(MaintenanceCommand):
             if found is not None:
                 yield f"account {account_id}: broken at event {found[0]}: {found[1]}"
 
-    def _check(self, what: str, findings: Iterator[str]) -> int:
-        """Print the first findings and return how many there are."""
-        shown = list(islice(findings, _SHOWN))
-        more = sum(1 for _ in findings)
-        self.stdout.write(f"{what[0].upper()}{what[1:]}: {'whole' if not shown else 'damaged'}")
-        for finding in shown:
-            self.stdout.write(f"  {finding}")
-        if more:
-            self.stdout.write(f"  and {more:,} more")
-        return len(shown) + more
+    def _check(self, what: str, findings: Iterable[str]) -> int:
+        """Print the first findings, or that there are none, and return how many there are."""
+        title = f"{what[0].upper()}{what[1:]}"
+        return self.print_findings(findings, heading=f"{title}: damaged", if_none=f"{title}: whole")

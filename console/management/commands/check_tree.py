@@ -1,8 +1,6 @@
 """``manage.py check_tree``: compare the stored tree with the parents; ``--rebuild`` derives it from them again."""
 
 from argparse import ArgumentParser
-from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from django.core.management.base import CommandError
@@ -11,9 +9,6 @@ from django.db import OperationalError
 from accounts.models import Account
 from console import arguments, tree_check
 from console.maintenance import MaintenanceCommand, no_statement_limit
-from console.tree_check import Finding
-
-_SHOWN = 20  # findings of one account; the rest is counted
 
 
 class Command(MaintenanceCommand):
@@ -40,22 +35,23 @@ class Command(MaintenanceCommand):
                 raise CommandError(f"There is no account {options['account']}.")
         with no_statement_limit():
             wrong = sum(self._check(account, rebuild=options["rebuild"]) for account in accounts)
-            wrong += self._print(tree_check.strays())
+            wrong += self.print_findings(tree_check.strays(), heading="No account")
         if wrong:
             raise CommandError(f"{wrong:,} finding{'s' * (wrong > 1)}. The tree is damaged.")
-        self.stdout.write(f"{accounts.count()} accounts checked: nothing is wrong.")
+        count = accounts.count()
+        self.stdout.write(f"{count} account{'' if count == 1 else 's'} checked: nothing is wrong.")
 
     def _check(self, account: Account, *, rebuild: bool) -> int:
         """Print what is wrong with an account, and return the number of findings."""
         if rebuild:
             self._rebuild(account)
-        return self._print(tree_check.findings(account), heading=f"Account {account}")
+        return self.print_findings(tree_check.findings(account), heading=f"Account {account}")
 
     def _rebuild(self, account: Account) -> None:
         try:
             rebuilt = tree_check.rebuild(account)
         except tree_check.Unrepairable as error:
-            self._print(error.findings, heading=f"Account {account} cannot be rebuilt: its parents are damaged")
+            self.print_findings(error.findings, heading=f"Account {account} cannot be rebuilt: its parents are damaged")
             return
         except OperationalError as error:
             raise CommandError(
@@ -63,16 +59,3 @@ class Command(MaintenanceCommand):
             ) from error
         if rebuilt.members or rebuilt.keys:
             self.stdout.write(f"Account {account}: {rebuilt.members:,} members and {rebuilt.keys:,} keys put right")
-
-    def _print(self, findings: Iterable[Finding], *, heading: str = "No account") -> int:
-        """Print the first findings under the heading, and return how many there are."""
-        remaining = iter(findings)
-        shown = list(islice(remaining, _SHOWN))
-        more = sum(1 for _ in remaining)
-        if shown:
-            self.stdout.write(heading)
-        for finding in shown:
-            self.stdout.write(f"  {finding}")
-        if more:
-            self.stdout.write(f"  and {more:,} more")
-        return len(shown) + more
