@@ -23,7 +23,7 @@ from console.maintenance import unapplied_migrations
 from keys.models import MOST_PLATFORM_KEYS
 from keys.platform.policy import can_see_all
 from keys.value_check import newest_value_opens
-from keys.views.classic import NoSuchKey
+from keys.views.dialogs import NoSuchKey
 
 _log = logging.getLogger(__name__)
 #: What goes into the settings file of SoftLayer's Python client, without the key.

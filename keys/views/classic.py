@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from accounts import formats
 from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusals_recorded
 from accounts.csv_files import csv_response
-from accounts.dialogs import PageBehind, dialog, page_asked_for, page_of_user
+from accounts.dialogs import PageBehind, dialog, page_of_user
 from accounts.enums import CALLING_STATUSES, MemberStatus
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
@@ -31,12 +31,9 @@ from keys.material import PlainValue, SealError
 from keys.models import ClassicKey
 from keys.platform.queries import CLASSIC, VIEWS, carried_to_view, views_open_to
 from keys.policy import KeyAction
+from keys.views.dialogs import NoSuchKey, page_behind, page_of_list
 
 _log = logging.getLogger(__name__)
-
-
-class NoSuchKey(Http404):
-    """There is no key at an address of one, or none that the viewer may know of."""
 
 
 @require_safe
@@ -107,7 +104,7 @@ def create(request: MemberRequest, member_id: int) -> HttpResponse:
     if not policy.can_see_keys_of(request.member, holder):
         raise Http404
     is_own = holder.pk == request.member.pk
-    behind = _page_of_list() if is_own else page_of_user(holder)
+    behind = page_of_list() if is_own else page_of_user(holder)
     if request.method != "POST":
         return redirect(behind.url)
     try:
@@ -159,23 +156,13 @@ def _dialog(
 
 def _way(request: MemberRequest, key: ClassicKey, **more: str) -> str:
     """Return the query for a link between dialogs about a key, which keeps the page that they were opened from."""
-    kept = {"next": _page_behind(request, key).url} if "next" in request.GET else {}
+    kept = {"next": page_behind(request, key.holder).url} if "next" in request.GET else {}
     query = urlencode(kept | more)
     return f"?{query}" if query else ""
 
 
 def _details_url(request: MemberRequest, key: ClassicKey, **more: str) -> str:
     return reverse("keys:classic-details", args=[key.pk]) + _way(request, key, **more)
-
-
-def _page_of_list() -> PageBehind:
-    return PageBehind(reverse("keys:classic-list"), "API keys")
-
-
-def _page_behind(request: MemberRequest, key: ClassicKey) -> PageBehind:
-    """Return the page that a dialog was opened from: a list in some state, or the holder's own."""
-    pages = (page_of_user(key.holder), PageBehind(reverse("keys:inactive"), "Inactive identities"), _page_of_list())
-    return page_asked_for(request, pages) or _page_of_list()
 
 
 @require_safe
@@ -201,7 +188,7 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
         "focuses_download": request.GET.get("confirmed") == "download",
     }
-    behind = _page_behind(request, key)
+    behind = page_behind(request, key.holder)
     return _dialog(request, key, "keys/classic_details.html", "API key details", behind, **context)
 
 
@@ -257,7 +244,7 @@ def _value_or_answer(
     """Return the value for its creator, or the page that asks for proof. Raises 403 or 404 for anybody else."""
     try:
         with _allowed(request, key, KeyAction.SHOW_VALUE):
-            details = _page_behind(request, key)._replace(url=_details_url(request, key))
+            details = page_behind(request, key.holder)._replace(url=_details_url(request, key))
             proof = ask_for_proof(request, what=what, behind=details)
             if proof is not None:
                 return proof
@@ -290,9 +277,9 @@ def restrict(request: MemberRequest, key_id: int) -> HttpResponse:
             if text is not None:
                 lifecycle.restrict_classic_key(key=key, addresses_text=text, by=request.member, origin=request.origin)
             messages.success(request, f"IP address restrictions saved\nThey apply to the key of {key.holder.name}.")
-            return redirect(_page_behind(request, key).url)
+            return redirect(page_behind(request, key.holder).url)
     focus_first_mistake(form)
-    details = _page_behind(request, key)._replace(url=_details_url(request, key))
+    details = page_behind(request, key.holder)._replace(url=_details_url(request, key))
     return _dialog(request, key, "keys/classic_restrict.html", "Edit IP address restrictions", details, form=form)
 
 
@@ -304,7 +291,7 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
     if request.method == "POST":
         with _allowed(request, key, KeyAction.DELETE):
             if key.holder_id != request.member.pk:
-                proof = ask_for_proof(request, what="delete the key", behind=_page_behind(request, key))
+                proof = ask_for_proof(request, what="delete the key", behind=page_behind(request, key.holder))
                 if proof is not None:
                     return proof
             lifecycle.delete_classic_key(key=key, by=request.member, origin=request.origin)
@@ -318,11 +305,11 @@ def delete(request: MemberRequest, key_id: int) -> HttpResponse:
         "holder_may_create": policy.can_create(key.holder, key.holder),
         "viewer_may_create": policy.can_create(request.member, key.holder),
     }
-    behind = _page_behind(request, key)
+    behind = page_behind(request, key.holder)
     return _dialog(request, key, "keys/classic_delete.html", "Delete API key", behind, **context)
 
 
 def _list_behind(request: MemberRequest, key: ClassicKey) -> str:
     """Return the list to show after a deletion, in the state that the dialog was opened from, if it was."""
-    back, list_url = _page_behind(request, key).url, reverse("keys:classic-list")
+    back, list_url = page_behind(request, key.holder).url, reverse("keys:classic-list")
     return back if back.partition("?")[0] in (list_url, reverse("keys:inactive")) else list_url

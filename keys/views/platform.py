@@ -7,13 +7,12 @@ from contextlib import contextmanager
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
 from accounts import formats
 from accounts.access import ask_for_proof, refusals_recorded
-from accounts.dialogs import PageBehind, dialog, page_asked_for, page_of_user
+from accounts.dialogs import PageBehind, dialog
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.names import PLATFORM_USERNAME
@@ -23,7 +22,7 @@ from keys.platform import lifecycle, policy, queries
 from keys.platform.forms import DAY_IS_OVER, EditPlatformKeyForm, NewPlatformKeyForm
 from keys.platform.policy import PlatformAction
 from keys.queries import is_in_use
-from keys.views.classic import NoSuchKey
+from keys.views.dialogs import NoSuchKey, page_behind
 
 #: What takes somebody else's key out of use is done after a proof of identity.
 _PROVED = frozenset({PlatformAction.DISABLE, PlatformAction.DELETE})
@@ -243,12 +242,5 @@ def _dialog(
 
 
 def _page_behind(request: MemberRequest, holder: Member) -> PageBehind:
-    """Return the page that a dialog was opened from: a list in some state, or the holder's own."""
-    list_url = reverse("keys:classic-list")
-    pages = (
-        page_of_user(holder),
-        PageBehind(reverse("keys:inactive"), "Inactive identities"),
-        PageBehind(list_url, "API keys"),
-    )
-    view = queries.MINE if holder.pk == request.member.pk else queries.ALL
-    return page_asked_for(request, pages) or PageBehind(f"{list_url}?view={view}", "API keys")
+    """Return the page that a dialog was opened from, or the list that the key is in."""
+    return page_behind(request, holder, view=queries.MINE if holder.pk == request.member.pk else queries.ALL)
