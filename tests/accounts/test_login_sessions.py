@@ -1,7 +1,7 @@
 """Login sessions: the limits of account and installation, their number, the list of one's own, and ending them."""
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from django.conf import settings as django_settings
@@ -22,19 +22,6 @@ from tests.visitors import session_of, visitor
 pytestmark = pytest.mark.django_db
 SESSION = django_settings.SESSION_COOKIE_NAME
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A function that lets time go on; it stands still otherwise."""
-    now = [timezone.now()]
-    monkeypatch.setattr("django.utils.timezone.now", lambda: now[0])
-
-    def go_on(**time: float) -> datetime:
-        now[0] += timedelta(**time)
-        return now[0]
-
-    return go_on
 
 
 def is_open(client: Client) -> bool:
