@@ -27,6 +27,7 @@ from accounts.models import Member, Passkey, PasskeyChallenge, User
 from accounts.models.factor import PASSKEY_ID_BYTES, PASSKEY_KEY_BYTES
 from accounts.origin import Origin
 from accounts.sessions import end_sessions_of
+from accounts.transactions import one_transaction
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -160,26 +161,36 @@ def add(request: HttpRequest, *, name: str, credential: str, by: Member, site: S
     # No column enforces this, and PostgreSQL's index fails at still longer values.
     if len(made.credential_id) > PASSKEY_ID_BYTES or len(made.credential_public_key) > PASSKEY_KEY_BYTES:
         raise FactorRefused(_NOT_RIGHT)
+    passkey = Passkey(
+        user=by.user,
+        credential_id=made.credential_id,
+        public_key=made.credential_public_key,
+        sign_count=made.sign_count,
+        transports=_transports_of(credential),
+        name=name,
+        created_at=timezone.now(),
+    )
     try:
-        with transaction.atomic():
-            identity.lock(by.user_id)
-            had_one = passcodes.has_one(by.user_id)
-            Passkey.objects.create(
-                user=by.user,
-                credential_id=made.credential_id,
-                public_key=made.credential_public_key,
-                sign_count=made.sign_count,
-                transports=_transports_of(credential),
-                name=name,
-                created_at=timezone.now(),
-            )
-            codes = [] if passcodes.recovery_codes_left(by.user_id) else passcodes.make_recovery_codes(by.user)
-            if not had_one:
-                end_sessions_of(by.user_id, but=request.session.session_key)
-            details = {"name": name}
-            identity.record(events.PASSKEY_ADDED, user_id=by.user_id, by=by, origin=origin, details=details)
+        return _insert(passkey, present_key=request.session.session_key, by=by, origin=origin)
     except IntegrityError:
         raise FactorRefused("This passkey has already been added.") from None
+
+
+@one_transaction
+def _insert(passkey: Passkey, *, present_key: str | None, by: Member, origin: Origin) -> list[str]:
+    """Insert a verified passkey of the user of ``by``, and return what ``add`` does.
+
+    With the first factor, their sessions end but the one under ``present_key``. Raises IntegrityError for a passkey
+    that is there already.
+    """
+    identity.lock(by.user_id)
+    had_one = passcodes.has_one(by.user_id)
+    passkey.save(force_insert=True)
+    codes = [] if passcodes.recovery_codes_left(by.user_id) else passcodes.make_recovery_codes(by.user)
+    if not had_one:
+        end_sessions_of(by.user_id, but=present_key)
+    details = {"name": passkey.name}
+    identity.record(events.PASSKEY_ADDED, user_id=by.user_id, by=by, origin=origin, details=details)
     return codes
 
 
@@ -212,7 +223,7 @@ def use(user: User, *, credential: str, site: Site, purpose: str) -> None:
     Passkey.objects.filter(pk=passkey.pk).update(sign_count=signed.new_sign_count, last_used_at=timezone.now())
 
 
-@transaction.atomic
+@one_transaction
 def remove(passkey: Passkey, *, by: Member, origin: Origin) -> None:
     """Remove one of the passkeys of the user of ``by``. Raises FactorRefused for the last factor that is required."""
     identity.lock(by.user_id)

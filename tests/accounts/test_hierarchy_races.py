@@ -14,6 +14,7 @@ from accounts.models import Account, Member
 from accounts.models.member import MAX_DEPTH
 from accounts.new_members import add_member
 from accounts.policy import NotAllowed
+from accounts.transactions import one_transaction
 from console.maintenance import no_statement_limit
 from keys import lifecycle
 from keys.models import ClassicKey
@@ -92,6 +93,23 @@ def deadlocks() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         return cursor.fetchone()[0]
+
+
+@pytest.mark.postgresql_only
+def test_of_two_writes_that_wait_for_each_other_the_one_that_is_ended_begins_again():
+    _, *members = grow([0, 0])
+    begun, met, before = [], Barrier(2), deadlocks()
+
+    @one_transaction
+    def lock_both(first: Member, second: Member) -> None:
+        begun.append(first)
+        Member.objects.select_for_update().get(pk=first.pk)
+        if begun.count(first) == 1:
+            met.wait(timeout=60)
+        Member.objects.select_for_update().get(pk=second.pk)
+
+    assert at_once(partial(lock_both, *members), partial(lock_both, *reversed(members))) == [[None, None]]
+    assert (len(begun), deadlocks()) == (3, before + 1)
 
 
 def test_of_two_opposite_moves_one_is_refused_each_time():
