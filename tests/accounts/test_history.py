@@ -101,6 +101,23 @@ def assert_like(stood, person, notes, day):
     assert {each.member.pk for each in stood if each.is_above_now} == expected & set(chains()[person.pk])
 
 
+def moved_from(member: Member, parent: Member, number: int, at: datetime) -> Event:
+    """An event of a move, not saved."""
+    return Event(
+        account_id=member.account_id, number=number, at=at, link=b"", action=events.PARENT_CHANGED,
+        outcome=audit.SUCCESS, subject_id=member.pk, details=json.dumps({"before_id": parent.pk}),
+    )  # fmt: skip
+
+
+def test_a_clock_that_is_put_back_does_not_change_the_order_of_moves():
+    owner, first, passed_through, present, member = grow([0, 0, 0, 3])
+    next_day = BEGAN + timedelta(days=1)
+    moves = [moved_from(member, first, 1_000, next_day), moved_from(member, passed_through, 1_001, BEGAN)]
+    Event.objects.bulk_create(moves)
+    for at, above in ((BEGAN, {first, owner}), (next_day, {first, present, owner})):
+        assert {stood.member for stood in history.stood_above(member, at.date())} == above
+
+
 def test_twice_as_many_moves_in_a_day_are_twice_the_work_and_no_more(monkeypatch):
     """As when a program moves somebody to and fro."""
 
@@ -123,13 +140,9 @@ def test_twice_as_many_moves_in_a_day_are_twice_the_work_and_no_more(monkeypatch
     numbers = count(1_000)
     for member, moves in zip(moved, (100, 200), strict=True):
         Event.objects.bulk_create(
-            Event(
-                account_id=owner.account_id, number=next(numbers), at=BEGAN + timedelta(seconds=second), link=b"",
-                action=events.PARENT_CHANGED, outcome=audit.SUCCESS, subject_id=member.pk,
-                details=json.dumps({"before_id": (one, other)[second % 2].pk}),
-            )
+            moved_from(member, (one, other)[second % 2], next(numbers), BEGAN + timedelta(seconds=second))
             for second in range(moves)
-        )  # fmt: skip
+        )
     moment = Event._meta.get_field("at")
     monkeypatch.setattr(moment, "from_db_value", lambda at, *_: Moment.combine(at, at.timetz()), raising=False)
     compared = []
