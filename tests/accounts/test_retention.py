@@ -230,3 +230,16 @@ def test_who_stood_above_is_not_known_for_days_that_were_cleared_away(origin, se
         assert "Above on" not in told(days)
     assert [one.name in told(150), other.name in told(150)] == [True, False]
     assert [one.name in told(10), other.name in told(10)] == [False, True]
+
+
+def test_a_clock_that_was_put_back_makes_no_day_known_again(origin, monkeypatch):
+    monkeypatch.setattr(retention, "AT_ONCE", 1)  # two steps, of which the second deletes what says an earlier time
+    began = datetime.now(UTC) - timedelta(days=100)
+    clock = type("Clock", (), {"now": staticmethod(lambda: clock.at), "at": began})
+    monkeypatch.setattr("accounts.audit.timezone", clock)
+    owner = new_members.create_account(name="Put back", owner=make_user(), origin=origin)
+    clock.at = began - timedelta(days=100)
+    audit.record(events.SIGNED_IN, actor=owner, origin=origin)
+    clock.at = began + timedelta(days=100)
+    assert retention.trim(owner.account_id, before=began + timedelta(days=1), origin=origin) == 2
+    assert AuditChain.objects.get(pk=owner.account_id).trimmed_at == began
