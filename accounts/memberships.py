@@ -137,7 +137,7 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
     return chosen
 
 
-class OutOfDateError(Exception):
+class OutOfDate(Exception):
     """What was shown of a change before it was confirmed is not what it would do now."""
 
 
@@ -146,7 +146,7 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin,
     """Move the member with everyone below under ``parent`` and return the member as it then is.
 
     ``seen`` is what ``hierarchy.move_seen`` gave when somebody was shown what would change; nothing if nobody was.
-    Raises NotAllowed, OutOfDateError if that has changed since, or TreeError for a place that cannot be.
+    Raises NotAllowed, OutOfDate if that has changed since, or TreeError for a place that cannot be.
     """
     hierarchy.lock_account(member.account_id)
     by, member, parent = present_member(by), present_member(member), present_member(parent)
@@ -156,7 +156,7 @@ def change_parent(*, member: Member, parent: Member, by: Member, origin: Origin,
     if parent.pk == member.parent_id:
         return member
     if seen and seen != hierarchy.move_seen(member, parent):
-        raise OutOfDateError
+        raise OutOfDate
     former_id = member.parent_id or 0
     moved = _move(member, parent, by, origin)
     former = _there(_as_it_is.first(former_id))

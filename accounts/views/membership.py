@@ -170,7 +170,7 @@ def _move(request: MemberRequest, member: Member, chosen: Member, seen: str) -> 
     try:
         with refusals_recorded(request, member, MemberAction.CHANGE_PARENT.value):
             memberships.change_parent(member=member, parent=chosen, by=request.member, origin=request.origin, seen=seen)
-    except memberships.OutOfDateError:
+    except memberships.OutOfDate:
         told = "The hierarchy is no longer as the page showed it. Review what would change now, and confirm again."
         messages.error(request, f"Nothing was changed\n{told}")
         return redirect(f"{reverse('accounts:parent', args=[member.pk])}?parent={chosen.pk}")
