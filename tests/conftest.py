@@ -12,7 +12,7 @@ from django.db.models import Model
 from django.template import Template
 from django.test import Client
 from django.test.client import ClientHandler
-from django.test.utils import _TestState
+from django.test.utils import _TestState, override_settings
 
 from accounts import text_index
 from accounts.models import Account, AuditChain, Event, Member, User
@@ -35,7 +35,7 @@ def light_clients(django_test_environment: None) -> Iterator[None]:
 
     Each client would look through all static files anew, which takes as long as a page, and each part of a page would
     have its context copied for tests that look at it: here none does. Another setting means new middleware, which may
-    have read it; but none reads how passwords are hashed, which is another in every test.
+    have read it.
     """
     made: dict[str, Any] = {}
     load = ClientHandler.load_middleware
@@ -48,9 +48,8 @@ def light_clients(django_test_environment: None) -> Iterator[None]:
             made.update(known)
         vars(handler).update(known)
 
-    def forget(*, setting: str, **_: object) -> None:
-        if setting != "PASSWORD_HASHERS":
-            made.clear()
+    def forget(**_: object) -> None:
+        made.clear()
 
     setting_changed.connect(forget)
     with pytest.MonkeyPatch.context() as patch:
@@ -73,10 +72,11 @@ def _deletions(style: Any, tables: Iterable[str], **_: object) -> list[str]:
     return [f"DELETE FROM {connection.ops.quote_name(table)}" for table in tables]
 
 
-@pytest.fixture(autouse=True)
-def quick_hashes(settings) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def quick_hashes(django_test_environment: None) -> Iterator[None]:
     """Passwords hashed quickly: people are made and sign in for most tests, and their hashes are not what is tried."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
 
 
 @pytest.fixture
