@@ -61,5 +61,7 @@ def _prepare(driver: Any, name: str, text: str) -> None:
     numbered = re.sub("%[s%]", lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", text)
     # By the driver beneath: it is no statement that a page asks for, and none that the driver would keep in turn.
     result = driver.pgconn.prepare(name.encode(), numbered.encode())
+    if driver.closed:
+        raise psycopg.OperationalError("The connection was lost.")  # of which the result says nothing
     if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
         raise psycopg.errors.error_from_result(result)

@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models import F, Value
 from django.db.models.expressions import RawSQL
 
@@ -117,6 +117,26 @@ def test_statement_whose_plan_was_lost_is_answered_all_the_same(loss):
         return prepared(0) + prepared(0)
 
     assert at_once(ask) == [[[]]]
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_connection_that_was_lost_is_told_as_the_database_being_away(is_kept):
+    """Which pages answer with 503, and not as a mistake in the program."""
+    prepared = Prepared(lambda pk: User.objects.filter(pk=pk))
+
+    def ask() -> list[User]:
+        if is_kept:
+            prepared(0)
+        connection.ensure_connection()
+        ended, other = connection.connection.info.backend_pid, connection.copy()
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 10_000)", [ended])
+        other.close()
+        return prepared(0)
+
+    ((answer,),) = at_once(ask)
+    assert type(answer) is OperationalError
 
 
 @pytest.mark.parametrize("values", [(), (1,), (1, 2, 3)])
