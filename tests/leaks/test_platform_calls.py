@@ -46,7 +46,7 @@ def call_in_earnest(values: list[str]) -> None:
         for username in ("apikey", "1234567_priya@acme.example", value):
             call_with(username, value)
             call_interface(username, value)
-        call_interface("apikey", value[:-1] + "x")
+        call_interface("apikey", value[:-1] + "-")
     usage.flush()
 
 
