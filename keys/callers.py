@@ -1,11 +1,27 @@
 """Who calls an interface for programs: the member whose key or access token was accepted, if they may do anything."""
 
-from accounts import queries
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from accounts import audit, queries
 from accounts.models import Member
 from accounts.origin import Origin
-from accounts.policy import may_work, reason_without_work
+from accounts.policy import NotAllowed, may_work, reason_without_work
 from keys import access_tokens, verification
 from keys.verification import Verdict
+
+
+class Calling(Protocol):
+    """Who calls, as each interface knows them, and from where."""
+
+    @property
+    def member(self) -> Member:
+        """The member, with all that policies ask of them."""
+
+    @property
+    def origin(self) -> Origin:
+        """Where the call comes from."""
 
 
 class Refused(Exception):
@@ -37,3 +53,20 @@ def member_of(verdict: Verdict, origin: Origin, *, client: str) -> Member:
         verification.note_refused(verdict, why, origin.address)
         raise NoWork(reason_without_work(member))
     return member
+
+
+@contextmanager
+def refusals_recorded(
+    caller: Calling, subject: Member, what: str, *, denied: Callable[[str], Exception]
+) -> Iterator[None]:
+    """Record a NotAllowed from the block, which is about ``subject``, as pages do, and raise ``denied`` instead.
+
+    Args:
+        what: the caller wanted to do, in the policy's words.
+        denied: makes the interface's own error of the reason.
+    """
+    try:
+        yield
+    except NotAllowed as error:
+        audit.record_not_allowed(actor=caller.member, subject=subject, origin=caller.origin, what=what, why=error)
+        raise denied(str(error)) from error
