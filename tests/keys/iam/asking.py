@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from django.http import HttpResponse
 
@@ -91,6 +91,27 @@ class Iam:
         """Ask for a token, as the library does."""
         form = {"grant_type": GRANT, "apikey": value, "response_type": "cloud_iam", **fields}
         return self("POST", "/identity/token", urlencode(form), headers={"Authorization": ""})
+
+    def pages(self, address: str, *, following: str, token: str, **asked: object) -> list[dict[str, Any]]:
+        """All pages of a list, each by the token in the one before, as the library's pagers go.
+
+        Args:
+            address: of the list.
+            following: the property with the address of the next page.
+            token: the parameter of that address that a pager takes for the next page.
+            asked: the other parameters.
+        """
+        found, given = [], dict(asked)
+        while True:
+            reply = self("GET", f"{address}?{urlencode(given)}")
+            assert reply.status == 200, reply
+            found.append(reply.json)
+            if following not in reply.json:
+                return found
+            (place,) = parse_qs(urlsplit(reply.json[following]).query, strict_parsing=True)[token]
+            given[token] = place
+            by_address = self("GET", reply.json[following]).json
+            assert by_address == self("GET", f"{address}?{urlencode(given)}").json
 
     def create(self, name: str = "Made", **more: Any) -> dict[str, Any]:
         """Create a key and return its record."""

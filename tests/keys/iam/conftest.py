@@ -24,3 +24,9 @@ def as_user(cast: dict[str, Member], platform_key_of: Callable[..., tuple[Platfo
         return Iam.of(key, value)
 
     return calling
+
+
+@pytest.fixture
+def priya(as_user: Callable[[str], Iam]) -> Iam:
+    """The application as it is called by somebody who looks after nobody."""
+    return as_user("priya")

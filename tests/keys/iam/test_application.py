@@ -18,7 +18,7 @@ from keys.iam.methods import CALLS
 from keys.models import ClassicKey, PlatformKey
 from keys.platform.lifecycle import delete_platform_key
 from tests.keys.calls import basic, forgeries
-from tests.keys.iam.asking import KEYS, Iam
+from tests.keys.iam.asking import KEYS
 
 pytestmark = pytest.mark.django_db
 
@@ -29,11 +29,6 @@ ADDRESSES = [
     for parts, verbs in CALLS.items()
     for verb in verbs
 ]
-
-
-@pytest.fixture
-def priya(as_user) -> Iam:
-    return as_user("priya")
 
 
 # --- Who calls --------------------------------------------------------------------------------------------------------

@@ -44,11 +44,6 @@ HEADERS = st.dictionaries(
 )
 
 
-@pytest.fixture
-def priya(as_user) -> Iam:
-    return as_user("priya")
-
-
 def ask(iam: Iam, *request, **more) -> None:
     """What every answer must have is looked at where it is received."""
     assert iam(*request, **more).status < 500

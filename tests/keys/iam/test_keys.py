@@ -14,17 +14,12 @@ from keys.models import LeakedAction, PlatformKey
 from keys.platform import lifecycle
 from keys.platform.lifecycle import Description, edit_platform_key
 from keys.platform.queries import AS_MANY_AS_THERE_CAN_BE
-from tests.keys.iam.asking import KEYS, Iam
+from tests.keys.iam.asking import KEYS
 from tests.visitors import undone
 
 pytestmark = pytest.mark.django_db
 
 NOT_FOUND = (404, "BXNIM0102E", "API key could not be found.")
-
-
-@pytest.fixture
-def priya(as_user) -> Iam:
-    return as_user("priya")
 
 
 def row(record: dict[str, object]) -> PlatformKey:

@@ -1,6 +1,6 @@
 """Users as IBM Cloud's clients read them: whom the caller sees, one, page after page, and searched."""
 
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
@@ -30,22 +30,6 @@ def found(iam: Iam, **asked: object) -> list[str]:
     assert reply.status == 200, reply
     assert reply.json["total_results"] == len(reply.json["resources"])
     return [user["email"].partition("@")[0] for user in reply.json["resources"]]
-
-
-def pages(iam: Iam, **asked: object) -> list[dict]:
-    """All pages, each by the token in the one before, as the library's pager goes."""
-    read, start = [], None
-    while True:
-        reply = iam("GET", f"{USERS}?{urlencode({**asked, **({'_start': start} if start else {})})}")
-        assert reply.status == 200, reply
-        read.append(reply.json)
-        if "next_url" not in reply.json:
-            return read
-        (start,) = parse_qs(urlsplit(reply.json["next_url"]).query, strict_parsing=True)["_start"]
-        assert (
-            iam("GET", reply.json["next_url"]).json
-            == iam("GET", f"{USERS}?{urlencode({**asked, '_start': start})}").json
-        )
 
 
 # --- One user ---------------------------------------------------------------------------------------------------------
@@ -126,7 +110,7 @@ def test_nothing_is_written(marcus, cast):
 @pytest.mark.parametrize("size", [1, 3, 7, 8])
 def test_pages_hold_everybody_once_by_name(marcus, size):
     for asked in ({}, {"search": "email:acme.example", "include_settings": "true"}):
-        read = pages(marcus, limit=size, **asked)
+        read = marcus.pages(USERS, following="next_url", token="_start", limit=size, **asked)
         assert [user["email"].partition("@")[0] for page in read for user in page["resources"]] == BY_NAME
         assert {(page["total_results"], page["limit"]) for page in read} == {(8, size)}
         assert all(marcus("GET", page["first_url"]).json == read[0] for page in read)
@@ -137,7 +121,7 @@ def test_long_list_is_counted_once(marcus, monkeypatch):
     monkeypatch.setattr(listing, "COUNTED", 3)
     for asked in ({}, {"search": "email:acme"}):
         with CaptureQueriesContext(connection) as captured:
-            read = pages(marcus, limit=3, **asked)
+            read = marcus.pages(USERS, following="next_url", token="_start", limit=3, **asked)
         assert [page["total_results"] for page in read] == [8] * 3
         assert sum(query["sql"].startswith("SELECT COUNT(*) AS") for query in captured.captured_queries) == 1
 
