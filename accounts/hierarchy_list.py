@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from django.db.models import Q, QuerySet
 
 from accounts import hierarchy, queries
-from accounts.enums import Relation
 from accounts.list_request import ListRequest, number_in
 from accounts.listing import Listing, Order, in_large_branch
 from accounts.models import Member
@@ -123,7 +122,7 @@ def _named_in_branch(viewer: Member, text: str) -> list[Member]:
     ids = [pk for part in text.split(".")[:MOST_FOLDED] if (pk := number_in(part, largest=MAX_MEMBER_ID)) is not None]
     # By the keys alone, and the branch looked at here: SQLite would go through all members of the branch.
     found = Member.objects.filter(pk__in=ids) if any(ids) else ()
-    return [member for member in found if hierarchy.relation(viewer, member) in {Relation.SELF, Relation.ANCESTOR}]
+    return [member for member in found if hierarchy.is_at_or_above(viewer, member)]
 
 
 def hierarchy_row(member: Member, viewer: Member, asked: ListRequest, folds: Folds, *, way: str = "") -> MemberRow:

@@ -14,7 +14,7 @@ from django.core.exceptions import ValidationError
 
 from accounts import audit, events, hierarchy, outbox, text_index
 from accounts.domains import Patterns
-from accounts.enums import INVITED_STATUSES, MemberStatus, Permission, Relation, permission_names
+from accounts.enums import INVITED_STATUSES, MemberStatus, Permission, permission_names
 from accounts.invitations import count_invitations, new_invitation, sent_too_many
 from accounts.member_files import Content, Entry, Problem, shown
 from accounts.memberships import present_member
@@ -171,7 +171,7 @@ class _Planner:
             return ""
         if member is not None and can_invite_below(self._by, member):
             return ""
-        if member is None or hierarchy.relation(self._by, member) not in {Relation.SELF, Relation.ANCESTOR}:
+        if member is None or not hierarchy.is_at_or_above(self._by, member):
             # One sentence for both: the list of users may be hidden from whoever imports.
             return f"The parent is neither you, nor a user below you, nor in the file: {shown(parent)}"
         state = "frozen" if member.is_frozen else member.get_status_display()

@@ -7,7 +7,7 @@ import enum
 from collections.abc import Callable
 
 from accounts.enums import CONSOLE_STATUSES, INVITED_STATUSES, SIGN_IN_STATUSES, MemberStatus, Permission, Relation
-from accounts.hierarchy import relation
+from accounts.hierarchy import is_at_or_above, relation
 from accounts.models import Member
 
 
@@ -97,9 +97,9 @@ def cares_for(actor: Member, target: Member) -> bool:
     """
     if not may_work(actor):
         return False
-    granted, related = actor.granted, relation(actor, target)
     if actor.is_owner:
-        return related in {Relation.SELF, Relation.ANCESTOR}
+        return is_at_or_above(actor, target)
+    granted, related = actor.granted, relation(actor, target)
     if related is Relation.ANCESTOR and Permission.MANAGE_USERS in granted:
         return True
     is_another_here = related in {Relation.ANCESTOR, Relation.DESCENDANT, Relation.UNRELATED}
@@ -156,15 +156,11 @@ def _sees_inactive(actor: Member, target: Member) -> bool:
     return actor.pk == target.pk and (is_administrator or actor.has_users_below)
 
 
-def _is_self_or_above(actor: Member, target: Member) -> bool:
-    return relation(actor, target) in {Relation.SELF, Relation.ANCESTOR}
-
-
 #: The rule of each action, for an actor who may work and may see the target.
 _RULES: dict[MemberAction, Callable[[Member, Member], bool]] = {
     MemberAction.VIEW: lambda *_: True,
-    MemberAction.VIEW_CARE: lambda actor, target: _is_self_or_above(actor, target) or cares_for(actor, target),
-    MemberAction.VIEW_EVENTS: _is_self_or_above,  # as a condition: audit.visible_events
+    MemberAction.VIEW_CARE: lambda actor, target: is_at_or_above(actor, target) or cares_for(actor, target),
+    MemberAction.VIEW_EVENTS: is_at_or_above,  # as a condition: audit.visible_events
     MemberAction.EDIT_RESTRICTION: lambda actor, target: (
         (actor.pk == target.pk and actor.user_managed_login) or cares_for(actor, target)
     ),
@@ -190,7 +186,7 @@ def can(actor: Member, action: MemberAction, target: Member) -> bool:
     """Whether ``actor`` may do ``action`` to ``target`` now. Takes no query."""
     if relation(actor, target) is Relation.FOREIGN or not may_work(actor):
         return False
-    if not (sees_whole_account(actor) or _is_self_or_above(actor, target)):
+    if not (sees_whole_account(actor) or is_at_or_above(actor, target)):
         return False  # whom one may not see, one can do nothing about
     return _RULES[action](actor, target)
 
@@ -256,7 +252,7 @@ def can_invite_below(actor: Member, parent: Member) -> bool:
     Below themselves, or below a user of their branch who works in the account or is invited. Nobody comes into a frozen
     branch.
     """
-    is_in_branch = _is_self_or_above(actor, parent)
+    is_in_branch = is_at_or_above(actor, parent)
     return is_in_branch and parent.status in CONSOLE_STATUSES | INVITED_STATUSES and not parent.is_frozen
 
 
@@ -270,10 +266,10 @@ def can_place_below(actor: Member, member: Member, parent: Member) -> bool:
     """
     if parent.status not in CONSOLE_STATUSES or (parent.is_frozen and not member.is_frozen):
         return False
-    if relation(member, parent) in {Relation.SELF, Relation.ANCESTOR}:
+    if is_at_or_above(member, parent):
         return False
     if relation(actor, member) is Relation.ANCESTOR:
-        return relation(actor, parent) in {Relation.SELF, Relation.ANCESTOR}
+        return is_at_or_above(actor, parent)
     is_above = relation(parent, member) is Relation.ANCESTOR
     return bool(actor.granted & MANAGING_ALL) and is_above and can(actor, MemberAction.VIEW, parent)
 

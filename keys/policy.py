@@ -7,7 +7,7 @@ of docs/rules.md.
 import enum
 
 from accounts.enums import CONSOLE_STATUSES, MemberStatus, Permission, Relation
-from accounts.hierarchy import relation
+from accounts.hierarchy import is_at_or_above, relation
 from accounts.models import Member
 from accounts.policy import NotAllowed, cares_for, may_work, reason_without_work
 from keys.models import ClassicKey
@@ -24,7 +24,7 @@ class KeyAction(enum.Enum):
 
 def can(actor: Member, action: KeyAction, key: ClassicKey) -> bool:
     """Whether ``actor`` may do ``action`` with ``key`` now. ``key.holder`` must be loaded; takes no query."""
-    if not may_work(actor) or relation(actor, key.holder) not in {Relation.SELF, Relation.ANCESTOR}:
+    if not may_work(actor) or not is_at_or_above(actor, key.holder):
         return False
     match action:
         case KeyAction.VIEW | KeyAction.DELETE:
@@ -56,7 +56,7 @@ def _reason(actor: Member, action: KeyAction, key: ClassicKey) -> str:
 
 def can_see_keys_of(actor: Member, holder: Member) -> bool:
     """Whether ``actor`` may know if ``holder`` has a key: themselves and those above them."""
-    return may_work(actor) and relation(actor, holder) in {Relation.SELF, Relation.ANCESTOR}
+    return may_work(actor) and is_at_or_above(actor, holder)
 
 
 def can_revoke_branch(actor: Member, member: Member) -> bool:

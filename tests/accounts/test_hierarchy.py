@@ -42,7 +42,10 @@ def assert_like(model: Model, members: list[Member]) -> None:
     members = present(members)
     numbers = {member.pk: number for number, member in enumerate(members)}
     for viewer, target in product(range(len(members)), repeat=2):
-        assert hierarchy.relation(members[viewer], members[target]) is model.relation(viewer, target)
+        related = model.relation(viewer, target)
+        assert hierarchy.relation(members[viewer], members[target]) is related
+        is_at_or_above = related in {Relation.SELF, Relation.ANCESTOR}
+        assert hierarchy.is_at_or_above(members[viewer], members[target]) is is_at_or_above
     for number, member in enumerate(members):
         assert [numbers[above.pk] for above in hierarchy.ancestors_of(member)] == model.ancestors(number)
         assert [numbers[pk] for pk in hierarchy.ancestor_ids(member.path)] == model.ancestors(number)
@@ -100,6 +103,24 @@ def test_members_of_two_accounts_are_foreign_to_each_other():
 
     assert hierarchy.relation(one[0], other[1]) is Relation.FOREIGN
     assert hierarchy.relation(other[1], one[0]) is Relation.FOREIGN
+    assert not hierarchy.is_at_or_above(one[0], other[1])
+
+
+def test_of_two_accounts_nobody_is_above_the_other_whatever_the_paths():
+    (owner, *_), (_, user) = grow([0]), grow([0])
+    user.path = owner.path + user.path[-CODE_LENGTH:]  # as no two accounts can have them
+
+    assert not hierarchy.is_at_or_above(owner, user)
+    assert hierarchy.relation(owner, user) is Relation.FOREIGN
+
+
+def test_members_whose_place_was_read_at_two_moments_are_themselves():
+    (*_, before) = grow([0, 1, 2])
+    after = Member.objects.get(pk=before.pk)
+    after.path = after.path[: 2 * CODE_LENGTH] + after.path[-CODE_LENGTH:]
+
+    assert hierarchy.is_at_or_above(before, after)
+    assert hierarchy.relation(before, after) is Relation.SELF
 
 
 def test_an_owners_branch_ends_at_the_account():
