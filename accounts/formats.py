@@ -5,7 +5,11 @@ from datetime import UTC, date, datetime
 
 def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
     """Return a moment as the console prints it, ``14-03-2025 04:54 GMT``, in two parts that lines do not break."""
-    text = at.astimezone(UTC).isoformat(timespec="seconds")
+    return printed(iso(at), seconds=seconds)
+
+
+def printed(text: str, *, seconds: bool = False) -> tuple[str, str]:
+    """Return what ``date_and_time`` does of a moment as ``iso`` gives it, for those who need both."""
     return f"{text[8:10]}-{text[5:7]}-{text[:4]}", f"{text[11:19] if seconds else text[11:16]} GMT"
 
 

@@ -164,7 +164,7 @@ class ListRequest:
             "page_number": page.page_number,
             "pages_text": page.pages_text,
             "per_page": page.per_page,
-            "per_page_choices": page.per_page_choices,
+            "per_page_choices": [(choice, choice) for choice in page.per_page_choices],
             "previous_url": page.previous and self.url(at=page.previous.encode()),
             "next_url": page.next and self.url(at=page.next.encode()),
             "hidden": self.but("per_page"),

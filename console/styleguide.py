@@ -138,7 +138,7 @@ def _footer() -> dict[str, object]:
         "previous_url": "?",
         "next_url": "",
         "per_page": 25,
-        "per_page_choices": (10, 25, 50, 100),
+        "per_page_choices": [(choice, choice) for choice in (10, 25, 50, 100)],
         "hidden": [("sort", "name")],
     }
 

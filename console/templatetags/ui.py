@@ -4,7 +4,7 @@ Long tables use some of them in each row. Those build their HTML from escaped pa
 the time of ``format_html``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
 from html import escape
@@ -109,14 +109,29 @@ def _entry(item: MenuItem) -> str:
     return f"<li>{label}</li>"
 
 
+@register.simple_tag
+def options(choices: Iterable[tuple[object, object]], chosen: object) -> SafeString:
+    """Return the options of a select, of which one is chosen; ``choices`` are pairs of value and text.
+
+    Every list has some of these selects, and a loop of a template takes eight times as long.
+    """
+    return SafeString(
+        "".join(
+            f'<option value="{escape(str(value))}"{" selected" if value == chosen else ""}>{escape(str(text))}</option>'
+            for value, text in choices
+        )
+    )
+
+
 @register.filter
 def when(moment: datetime | None, precision: str = "") -> SafeString:
     """Return a ``<time>`` such as ``14-03-2025 04:54 GMT``, with seconds for ``"seconds"``; empty for None."""
     if moment is None:
         return SafeString("")
-    date, time = formats.date_and_time(moment, seconds=precision == "seconds")
+    machine = formats.iso(moment)
+    date, time = formats.printed(machine, seconds=precision == "seconds")
     parts = f'<span class="nowrap">{date}</span> <span class="nowrap">{time}</span>'
-    return SafeString(f'<time datetime="{formats.iso(moment)}">{parts}</time>')  # digits alone: nothing to escape
+    return SafeString(f'<time datetime="{machine}">{parts}</time>')  # digits alone: nothing to escape
 
 
 @register.filter
@@ -124,7 +139,8 @@ def ago(moment: datetime | None, now: datetime) -> SafeString:
     """Return a ``<time>`` such as ``2 hours ago``, counted from ``now``; the pointer is told when. *Never* for None."""
     if moment is None:
         return SafeString("Never")
-    at = f'datetime="{formats.iso(moment)}" title="{formats.moment(moment)}"'
+    machine = formats.iso(moment)
+    at = f'datetime="{machine}" title="{" ".join(formats.printed(machine))}"'
     return SafeString(f"<time {at}>{formats.ago(moment, now)}</time>")
 
 
