@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)  # not frozen: lists make some for each row, which would take three times as long
 class MenuItem:
     """What the menu shows: the label, where it leads, and whether it opens in place or destroys something."""
 

@@ -215,7 +215,7 @@ class _Made(Generic[Answer]):
     def of(cls, queryset: QuerySet[Any, Answer]) -> "_Made[Answer]":
         compiler: Any = queryset.query.get_compiler(using=queryset.db)
         statement, parameters = compiler.as_sql()
-        converters = compiler.get_converters([column for column, *_ in compiler.select])
+        converters = _quicker(compiler.get_converters([column for column, *_ in compiler.select]), compiler.connection)
         table = queryset.model._meta.db_table
         return cls(queryset.db, table, statement, parameters, converters, _answer(queryset, compiler))
 
@@ -246,6 +246,27 @@ class _Made(Generic[Answer]):
             if not plans.forget_lost(driver, error) or asked.in_atomic_block:
                 raise
             cursor.execute(statement, parameters)
+
+
+def _quicker(converters: Mapping[int, Any], asked: Any) -> Mapping[int, Any]:
+    """Return the converters, with one of ours for the moments that SQLite keeps without their zone, which is UTC.
+
+    Django's looks at settings for each value, and takes five times as long: there are two in each row of a list.
+    """
+    if asked.vendor != "sqlite":
+        return converters
+    djangos = asked.ops.convert_datetimefield_value
+    return {
+        place: ([_moment if each == djangos else each for each in functions], column)
+        for place, (functions, column) in converters.items()
+    }
+
+
+def _moment(kept: datetime | str | None, *_: Any) -> datetime | None:
+    """Return a moment, which the driver gives for a column, and as text for an expression."""
+    if isinstance(kept, str):
+        kept = datetime.fromisoformat(kept)
+    return None if kept is None else kept.replace(tzinfo=UTC)
 
 
 def _answer(queryset: QuerySet[Any, Any], compiler: Any) -> Callable[[Sequence[Any]], Any]:

@@ -35,7 +35,7 @@ _OWN_DESCRIPTION = "One classic infrastructure key per user. Open View details t
 _CREATOR_LEFT = "A user who has left"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class KeyRow:
     """A row of the list, ready to print."""
 
