@@ -1,5 +1,6 @@
 """The figures of docs/performance.md, measured on one database."""
 
+import json
 import statistics
 import threading
 import urllib.request
@@ -7,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import dj_database_url
 
 from tests.bench import load
 from tests.bench.child import Child, ChildFailed, environment
@@ -377,9 +380,17 @@ class Measurement:
             sharing = keytree(server)
         with load.serving("tests.bench.empty_project.wsgi", _EMPTY, workers=1) as server:
             minimal = _memory_after(server, "/verify", "")
+        url = each.environment["DATABASE_URL"] or f"sqlite:///{each.environment['KEYTREE_DATA_DIR']}/keytree.sqlite3"
+        databases = {"BENCH_DATABASES": json.dumps({"default": dj_database_url.parse(url)})}
+        with load.serving("tests.bench.empty_project.wsgi", _EMPTY | databases, workers=1) as server:
+            asking = _memory_after(server, "/asking", "")
         yield Figure(
             "worker's memory after a first page, to minimal Django", "≤ 1.4", alone / minimal,
             note=f"{alone / _MiB:.1f} MiB to {minimal / _MiB:.1f} MiB",
+        )  # fmt: skip
+        yield Figure(
+            "… to minimal Django that has asked the same database something", "", alone / asking,
+            note=f"{asking / _MiB:.1f} MiB",
         )  # fmt: skip
         yield Figure(
             "… as Keytree is served, what was loaded before its workers being shared", "", sharing / minimal,

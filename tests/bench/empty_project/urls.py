@@ -1,5 +1,6 @@
-"""The one view of the empty project."""
+"""The views of the empty project."""
 
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
@@ -9,4 +10,11 @@ def nothing(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-urlpatterns = [path("verify", nothing)]
+def asking(_: HttpRequest) -> HttpResponse:
+    """Ask the database the least there is to ask: it takes its driver, and a connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return HttpResponse(status=204)
+
+
+urlpatterns = [path("verify", nothing), path("asking", asking)]
