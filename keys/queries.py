@@ -250,6 +250,19 @@ def why_refused(key: ClassicKey | PlatformKey) -> str:
     return "" if is_accepted else MemberStatus(key.holder.status).label.partition(" ")[0].lower()
 
 
+def reasons_refused(holder: Member) -> str:
+    """Return in sentences why calls with the holder's keys are refused, whatever their address; empty if they are not.
+
+    ``holder.is_frozen`` must be known.
+    """
+    reasons = []
+    if holder.status not in CALLING_STATUSES:
+        reasons.append(f"The status of its user is {MemberStatus(holder.status).label}.")
+    if holder.is_frozen:
+        reasons.append("Its user is in a branch of users that is frozen.")
+    return " ".join(reasons)
+
+
 def is_in_use(key: ClassicKey | PlatformKey) -> bool:
     """Whether a key was used so recently that calls would fail without it."""
     return key.last_used_at is not None and timezone.now() - key.last_used_at < _IN_USE

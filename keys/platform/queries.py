@@ -109,8 +109,12 @@ _of_user = Prepared(lambda user_id: plain(PlatformKey.objects.filter(user_id=use
 def visible_key(viewer: Member, **found_by: int | UUID) -> PlatformKey | None:
     """Return a key, found by its ``pk`` or ``uuid``, if ``viewer`` may know of it; one query."""
     keys = PlatformKey.objects.select_related("holder__user", "holder__account")
+    keys = keys.annotate(holder_is_frozen=hierarchy.frozen("holder__path"))
     key = keys.filter(account_id=viewer.account_id, **found_by).first()
-    return key if key is not None and policy.can(viewer, PlatformAction.VIEW, key) else None
+    if key is None or not policy.can(viewer, PlatformAction.VIEW, key):
+        return None
+    key.holder.is_frozen = vars(key)["holder_is_frozen"]
+    return key
 
 
 def keys_of(holder: Member) -> list[PlatformKey]:

@@ -18,7 +18,7 @@ from accounts import formats
 from accounts.access import ask_for_proof, is_proof_given, member_or_404, refusals_recorded
 from accounts.csv_files import csv_response
 from accounts.dialogs import PageBehind, dialog, page_of_user
-from accounts.enums import CALLING_STATUSES, MemberStatus
+from accounts.enums import MemberStatus
 from accounts.forms import focus_first_mistake
 from accounts.hierarchy import descendants_of
 from accounts.links import way_back
@@ -182,7 +182,7 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
     viewer = request.member
     context = {
         "value": value.text if value else "",
-        "why_refused": _why_refused(key.holder),
+        "why_refused": queries.reasons_refused(key.holder),
         "can_show": policy.can(viewer, KeyAction.SHOW_VALUE, key),
         "can_edit": policy.can(viewer, KeyAction.EDIT_RESTRICTION, key),
         "can_delete": policy.can(viewer, KeyAction.DELETE, key),
@@ -190,16 +190,6 @@ def _details(request: MemberRequest, key: ClassicKey, value: PlainValue | None =
     }
     behind = page_behind(request, key.holder)
     return _dialog(request, key, "keys/classic_details.html", "API key details", behind, **context)
-
-
-def _why_refused(holder: Member) -> str:
-    """Return why calls with the holder's key are refused now, whatever their address; empty if they are not."""
-    reasons = []
-    if holder.status not in CALLING_STATUSES:
-        reasons.append(f"The status of its user is {MemberStatus(holder.status).label}.")
-    if holder.is_frozen:
-        reasons.append("Its user is in a branch of users that is frozen.")
-    return " ".join(reasons)
 
 
 @sensitive_post_parameters("password", "proof_code")

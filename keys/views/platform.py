@@ -16,12 +16,13 @@ from accounts.dialogs import PageBehind, dialog
 from accounts.forms import focus_first_mistake
 from accounts.models import Member
 from accounts.names import PLATFORM_USERNAME
+from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest, form_or_post
 from keys.models import MOST_PLATFORM_KEYS, PlatformKey
 from keys.platform import lifecycle, policy, queries
 from keys.platform.forms import DAY_IS_OVER, EditPlatformKeyForm, NewPlatformKeyForm
 from keys.platform.policy import PlatformAction
-from keys.queries import is_in_use
+from keys.queries import is_in_use, reasons_refused
 from keys.views.dialogs import NoSuchKey, page_behind
 
 #: What takes somebody else's key out of use is done after a proof of identity.
@@ -137,7 +138,20 @@ def unlock(request: MemberRequest, platform_id: int) -> HttpResponse:
 @form_or_post
 def enable(request: MemberRequest, platform_id: int) -> HttpResponse:
     """Ask whether to enable a key, and do it."""
-    return _switch(request, platform_id, PlatformAction.ENABLE, "can be used again")
+    return _switch(request, platform_id, PlatformAction.ENABLE)
+
+
+def _told_of_enabling(viewer: Member, key: PlatformKey) -> tuple[str, str]:
+    """Return what enabling the key comes to, as the question says it, and the message afterwards.
+
+    The status of somebody whom the viewer may not see among the users is not told: no more is said then than is sure.
+    """
+    if not can(viewer, MemberAction.VIEW, key.holder):
+        return "It is then no longer disabled.", "is no longer disabled"
+    if why := reasons_refused(key.holder):
+        refused = f"Calls made with it are refused all the same. {why}"
+        return refused, f"is enabled. {refused.removesuffix('.')}"
+    return "It can then be used again.", "can be used again"
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -148,9 +162,11 @@ def disable(request: MemberRequest, platform_id: int) -> HttpResponse:
 
 
 def _switch(
-    request: MemberRequest, platform_id: int, action: PlatformAction, effect: str, when_expired: str = ""
+    request: MemberRequest, platform_id: int, action: PlatformAction, effect: str = "", when_expired: str = ""
 ) -> HttpResponse:
-    key = _key_or_404(request, platform_id)
+    key, consequence = _key_or_404(request, platform_id), ""
+    if action is PlatformAction.ENABLE:
+        consequence, effect = _told_of_enabling(request.member, key)
     said = (key.is_expired and when_expired) or effect
     word = policy.SWITCHES[action][2]
 
@@ -158,7 +174,7 @@ def _switch(
         lifecycle.switch_platform_key(key=key, action=action, by=request.member, origin=request.origin)
         messages.success(request, f"API key {word}\n{_named(request, key)} {said}.")
 
-    return _ask_or_do(request, key, action, write)
+    return _ask_or_do(request, key, action, write, consequence)
 
 
 @sensitive_post_parameters("password", "proof_code")
@@ -175,16 +191,21 @@ def delete(request: MemberRequest, platform_id: int) -> HttpResponse:
 
 
 def _ask_or_do(
-    request: MemberRequest, key: PlatformKey, action: PlatformAction, write: Callable[[], None]
+    request: MemberRequest, key: PlatformKey, action: PlatformAction, write: Callable[[], None], consequence: str = ""
 ) -> HttpResponse:
-    """Ask whether to do ``action`` with the key, and do it; what takes somebody else's out of use, after a proof."""
+    """Ask whether to do ``action`` with the key, and do it; what takes somebody else's out of use, after a proof.
+
+    Args:
+        consequence: what it comes to, in a sentence of the question, where that depends on more than the key.
+    """
     behind = _page_behind(request, key.holder)
     name = action.name.lower()
     title = f"{name.capitalize()} API key"
     try:
         with _allowed(request, key, action):
             if request.method != "POST":
-                context = {"action": name, "is_in_use": is_in_use(key), "made_at": timezone.now()}
+                context: dict[str, object] = {"action": name, "consequence": consequence}
+                context |= {"is_in_use": is_in_use(key), "made_at": timezone.now()}
                 return _dialog(request, key, "platform_question", title, behind, **context)
             if action in _PROVED and key.holder_id != request.member.pk:
                 proof = ask_for_proof(request, what=f"{name} the key", behind=behind)

@@ -7,7 +7,8 @@ import pytest
 from django.utils import timezone
 
 from accounts.enums import Permission
-from accounts.models import Event, Member
+from accounts.memberships import freeze_branch
+from accounts.models import Account, Event, Member
 from accounts.origin import COMMAND_LINE
 from console import demo
 from keys.models import LeakedAction, PlatformKey
@@ -313,6 +314,35 @@ def test_whoever_sees_all_keys_is_told_whose_it_is(cast, noors, action):
     assert client.post(url_of(noors, action))["Location"] == ALL_KEYS
     assert DONE[action].replace("Build server", "Build server of Noor Haddad") in page(client.get(ALL_KEYS))
     assert Event.objects.order_by("-pk").first().subject_id == cast["noor"].pk
+
+
+def _refused(why: str) -> tuple[str, str]:
+    refused = f"Calls made with it are refused all the same. {why}"
+    return refused, f"is enabled. {refused}"
+
+
+@pytest.mark.parametrize(
+    ("status", "is_hidden", "told"),
+    [
+        ("suspended", False, _refused("The status of its user is Suspended.")),
+        ("frozen", False, _refused("Its user is in a branch of users that is frozen.")),
+        ("suspended", True, ("It is then no longer disabled.", "is no longer disabled.")),
+        ("active", False, ("It can then be used again.", "can be used again.")),
+    ],
+)
+def test_enabling_promises_no_more_than_the_user_can(cast, noors, status, is_hidden, told):
+    """What is not to be seen of the user is not told by it either."""
+    PlatformKey.objects.filter(pk=noors.pk).update(is_enabled=False)
+    Member.objects.filter(pk=cast["sam"].pk).update(permissions=Permission.IDENTITY_ADMINISTRATOR)
+    if status == "frozen":
+        freeze_branch(member=cast["noor"], by=cast["olivia"], origin=COMMAND_LINE, reason="x")
+    else:
+        Member.objects.filter(pk=cast["noor"].pk).update(status=status)
+    Account.objects.filter(pk=noors.account_id).update(restrict_user_list=is_hidden)
+    client, url = visitor(cast["sam"]), url_of(noors, "enable")
+    assert f"? {told[0]}</p>" in page(client.get(url))
+    assert client.post(url)["Location"] == ALL_KEYS
+    assert f"Build server of Noor Haddad {told[1]}" in page(client.get(ALL_KEYS))
 
 
 def test_whoever_edits_the_key_of_somebody_else_is_told_whose_it_is(cast, noors):
