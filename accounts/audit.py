@@ -142,11 +142,19 @@ def record_refusal(
         record(action, actor=actor, subject=subject, outcome=REFUSED, origin=origin, details=details, once=once)
 
 
-def record_not_allowed(*, actor: Member, subject: Member, origin: Origin, what: str, why: object) -> None:
+def record_not_allowed(
+    *, actor: Member, subject: Member, origin: Origin, what: str, why: object, once: str | None = None
+) -> None:
     """Record that the policy does not let ``actor`` do something, ``what`` in its words, with what they see."""
-    record_refusal(
-        PERMISSION_REFUSED, actor=actor, subject=subject, origin=origin, details={"what": what, "why": str(why)}
-    )
+    details = {"what": what, "why": str(why)}
+    record_refusal(PERMISSION_REFUSED, actor=actor, subject=subject, origin=origin, details=details, once=once)
+
+
+def refusals_since(actor: Member, since: datetime, most: int) -> int:
+    """Return how many of the newest ``most`` events by ``actor`` are such refusals, later than ``since``; one query."""
+    newest = Event.objects.filter(account_id=actor.account_id, actor_id=actor.pk).order_by("-number")
+    acts = newest.values_list("action", "at")[:most]
+    return sum(action == PERMISSION_REFUSED and at > since for action, at in acts)
 
 
 def lock_chain(account_id: int) -> AuditChain:

@@ -1,8 +1,12 @@
 """Who calls an interface for programs: the member whose key or access token was accepted, if they may do anything."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Protocol
+
+from django.utils import timezone
 
 from accounts import audit, queries
 from accounts.models import Member
@@ -10,6 +14,10 @@ from accounts.origin import Origin
 from accounts.policy import NotAllowed, may_work, reason_without_work
 from keys import access_tokens, verification
 from keys.verification import Verdict
+
+_MINUTE = timedelta(minutes=1)
+#: Refusals of one caller within a minute that are events of their own.
+_MOST_REFUSALS = 20
 
 
 class Calling(Protocol):
@@ -68,5 +76,23 @@ def refusals_recorded(
     try:
         yield
     except NotAllowed as error:
-        audit.record_not_allowed(actor=caller.member, subject=subject, origin=caller.origin, what=what, why=error)
+        record_refusal(caller, subject, what, error)
         raise denied(str(error)) from error
+
+
+def record_refusal(caller: Calling, subject: Member, what: str, why: object) -> None:
+    """Record that the caller may not do something, as pages do, but within bounds: programs repeat what was refused.
+
+    The same refusal is one event a minute. Of different ones, as of a program that goes through all users, the first
+    in a minute are events; then one says that there are more.
+    """
+    actor, origin, now = caller.member, caller.origin, timezone.now()
+    which = f"{subject.pk} {origin.address} {what} {why}"
+    if audit.refusals_since(actor, now - _MINUTE, _MOST_REFUSALS) == _MOST_REFUSALS:
+        subject, what, which = actor, "make further calls that are refused", "further"
+        why = f"{_MOST_REFUSALS} refusals within a minute are listed here. The server's log has a line for each other."
+    digest = hashlib.sha256(which.encode()).hexdigest()
+    audit.record_not_allowed(
+        actor=actor, subject=subject, origin=origin, what=what, why=why,
+        once=f"not allowed:{actor.pk}:{digest[:32]}:{now:%Y%m%d%H%M}",
+    )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from django.core.exceptions import ValidationError
 
-from accounts import audit, invitations, names, new_members
+from accounts import invitations, names, new_members
 from accounts.enums import MemberStatus, Permission
 from accounts.hierarchy import TreeError
 from accounts.invitation_forms import VpnUserForm
@@ -23,6 +23,7 @@ from keys.api.faults import InvalidValue, TooMuch, shown
 from keys.api.methods.objects import argument, as_number
 from keys.api.methods.refusals import refusals_recorded
 from keys.api.schema import STATUSES
+from keys.callers import record_refusal
 
 _ACTIVE, _INVITED = STATUSES[MemberStatus.ACTIVE], STATUSES[MemberStatus.PENDING]
 _VPN_ONLY = STATUSES[MemberStatus.VPN_ONLY]
@@ -73,8 +74,7 @@ def _invite(template: Mapping[str, Value], call: Call, caller: Caller) -> Member
         except TreeError as error:
             raise InvalidValue(str(error)) from error
         except TooManyInvitations as error:
-            what = MemberAction.INVITE.value
-            audit.record_not_allowed(actor=by, subject=by, origin=caller.origin, what=what, why=error)
+            record_refusal(caller, by, MemberAction.INVITE.value, error)
             raise TooMuch(str(error), retry_after=error.retry_after_seconds) from error
     if result.member is None:
         raise InvalidValue(_why_not(result.outcome))

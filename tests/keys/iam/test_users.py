@@ -1,15 +1,19 @@
 """Users as IBM Cloud's clients read them: whom the caller sees, one, page after page, and searched."""
 
+from collections.abc import Sequence
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from accounts import listing
 from accounts.enums import MemberStatus
 from accounts.models import Account, Event, Member
 from tests.keys.iam.asking import USERS, Iam
+from tests.trees import make_member
 
 pytestmark = pytest.mark.django_db
 
@@ -72,6 +76,29 @@ def test_settings_are_for_those_who_look_after_the_user(marcus, cast):
     assert not [
         user for user in marcus("GET", f"{USERS}?include_settings=false").json["resources"] if "settings" in user
     ]
+
+
+def test_refusals_of_a_program_in_a_loop_do_not_fill_the_activity_log(marcus, cast, monkeypatch):
+    """One event a minute of the same, twenty of different ones, and one that says that there were more."""
+    now = timezone.now().replace(second=5)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    strangers = [make_member(cast["olivia"].account, cast["olivia"]) for _ in range(30)]
+
+    def refusals(people: Sequence[Member]) -> list[Event]:
+        before = Event.objects.count()
+        for member in people:
+            assert marcus("GET", f"{USERS}/IBMid-{member.pk}/settings").status == 403
+        return list(Event.objects.order_by("pk")[before:])
+
+    for _ in range(2):
+        assert [event.subject_id for event in refusals([cast["sam"]] * 3)] == [cast["sam"].pk]
+        now += timedelta(minutes=1)
+    *each, last = refusals(strangers * 2)
+    assert [event.subject_id for event in each] == [member.pk for member in strangers[:20]]
+    assert {event.action for event in (*each, last)} == {"permission.refused"}
+    assert (last.subject_id, last.facts["what"]) == (cast["marcus"].pk, "make further calls that are refused")
+    now += timedelta(minutes=1)
+    assert [event.subject_id for event in refusals(strangers[20:21])] == [strangers[20].pk]
 
 
 def test_whom_one_does_not_see_and_what_there_is_not_are_the_same(marcus, cast):
