@@ -81,6 +81,7 @@ PASSWORD_RESET = "user.password_reset"  # noqa: S105 - likewise
 PASSCODE_ADDED = "user.passcode_added"
 PASSCODE_REPLACED = "user.passcode_replaced"
 PASSCODE_REMOVED = "user.passcode_removed"
+PASSCODES_PAUSED = "user.passcodes_paused"
 RECOVERY_CODES_MADE = "user.recovery_codes_made"
 RECOVERY_CODE_USED = "user.recovery_code_used"
 PASSKEY_ADDED = "user.passkey_added"
@@ -128,6 +129,7 @@ register(
         PASSCODE_ADDED: "One-time passcodes turned on",
         PASSCODE_REPLACED: "Authenticator app replaced",
         PASSCODE_REMOVED: "One-time passcodes turned off",
+        PASSCODES_PAUSED: "One-time passcodes paused for a day",
         RECOVERY_CODES_MADE: "Recovery codes generated",
         RECOVERY_CODE_USED: "Recovery code used",
         PASSKEY_ADDED: "Passkey added",
@@ -201,6 +203,12 @@ tell_by_mail(
         PASSCODE_REMOVED: Notice(
             "One-time passcodes were turned off",
             "You are no longer asked for a code from an authenticator app when you log in.",
+            is_about_identity=True,
+        ),
+        PASSCODES_PAUSED: Notice(
+            "Too many wrong one-time passcodes",
+            "Someone who knows your password, or has a login session of yours, entered so many wrong one-time "
+            "passcodes that no more are accepted for up to a day. Passkeys and recovery codes go on working.",
             is_about_identity=True,
         ),
         RECOVERY_CODES_MADE: Notice(

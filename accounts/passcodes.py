@@ -22,7 +22,7 @@ from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import sealing
+from accounts import sealing, throttle
 from accounts.models import Member, Passcode, Passkey, RecoveryCode, User
 
 # Loaded with the first code that is drawn: it takes three MiB of a worker's memory.
@@ -126,6 +126,7 @@ def confirm(user: User, code: str) -> bool:
     if row is None or step is None:
         return False
     Passcode.objects.filter(user=user, confirmed_at__isnull=False).delete()
+    throttle.forget(throttle.OF_A_DAY, user.email)  # guesses at another seed's codes
     return bool(
         Passcode.objects.filter(pk=row.pk, uid=row.uid, confirmed_at=None).update(
             confirmed_at=timezone.now(), last_step=step

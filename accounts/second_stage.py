@@ -17,13 +17,13 @@ from django.utils import timezone
 from django.utils.crypto import constant_time_compare
 from django.views.decorators.debug import sensitive_variables
 
-from accounts import events, identity, invitations, passcodes, passkeys, sealing, signin, throttle, tokens
+from accounts import events, formats, identity, invitations, passcodes, passkeys, sealing, signin, throttle, tokens
 from accounts.factors import FactorRefused
 from accounts.invitations import InvitationExpired, InvitationGone
 from accounts.models import Invitation, Member, Passkey, User
 from accounts.origin import Origin
 from accounts.passkeys import Site
-from accounts.throttle import Limits
+from accounts.throttle import Limit, Limits
 
 _log = logging.getLogger(__name__)
 
@@ -149,7 +149,7 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, 
         recovers: whether a recovery code is accepted too.
         limits: what it counts against, as for a passkey.
     """
-    signin.count_or_refuse(user.email, origin, limits)
+    limits = _count_code(user, code, origin, limits)
     try:
         is_passcode = passcodes.use_passcode(user, code)
     except sealing.SealError as error:
@@ -157,11 +157,50 @@ def check_code(user: User, *, code: str, origin: Origin, recovers: bool = True, 
         is_passcode = False
     if not is_passcode and not (recovers and passcodes.use_recovery_code(user.pk, code)):
         signin.record_refusal(user, origin, "wrong code")
+        _tell_if_used_up(user, origin, limits)
         if recovers and passcodes.is_longer_than_passcodes(code):
             raise signin.SignInRefused("This recovery code is wrong or was already used. Check it, or use another.")
         raise signin.SignInRefused("This code is wrong or was already used. Wait for the next one and try again.")
     throttle.forget_success(user.email, origin.address, limits)
     return "one-time passcode" if is_passcode else "recovery code"
+
+
+def _count_code(user: User, code: str, origin: Origin, limits: Limits) -> Limits:
+    """Count a code before it is checked, and return what it counts against. Raises SignInRefused.
+
+    Recovery codes cannot be guessed: they go on helping whoever has no passcode left for the day.
+    """
+    if passcodes.is_longer_than_passcodes(code):
+        signin.count_or_refuse(user.email, origin, limits)
+        return limits
+    day, instead = _passcodes_a_day(limits)
+    try:
+        signin.count_or_refuse(user.email, origin, (*limits, day))
+    except signin.SignInRefused as refused:
+        if refused.retry_after is None or not throttle.used_up(day, [user.email]):
+            raise
+        until = formats.moment(timezone.now() + refused.retry_after)
+        raise signin.SignInRefused(
+            f"Too many wrong one-time passcodes. {instead}, or wait until {until}.", retry_after=refused.retry_after
+        ) from None
+    return (*limits, day)
+
+
+def _passcodes_a_day(limits: Limits) -> tuple[Limit, str]:
+    """Return how many passcodes may be tried in a day beside ``limits``, and what else there is."""
+    if limits is throttle.PROOFS:
+        return throttle.PROOF_PASSCODES, "Give your password or use a passkey"
+    return throttle.PASSCODES, "Use a recovery code or a passkey"
+
+
+def _tell_if_used_up(user: User, origin: Origin, limits: Limits) -> None:
+    """Record, and tell the user, that they have no passcode left for the day: somebody may know their password."""
+    if not any(throttle.used_up(limit, [user.email]) for limit in limits if limit in throttle.OF_A_DAY):
+        return
+    with transaction.atomic():
+        if throttle.count(throttle.PASSCODES_TOLD, user.email) is None:
+            by = "somebody signing in"
+            identity.record(events.PASSCODES_PAUSED, user_id=user.pk, actor_label=by, origin=origin)
 
 
 def complete(request: HttpRequest, stage: Stage, *, used: str, origin: Origin) -> int | None:

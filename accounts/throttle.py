@@ -67,8 +67,15 @@ ADDRESS = Limit("address", 100, timedelta(minutes=15))  # one client address, wh
 #: Beside ``ADDRESS``, of an IPv6 network of 48 bits: one customer may have it, and it holds 65,536 such addresses.
 NETWORK = Limit("network", 1_000, timedelta(minutes=15))
 
-#: The limits of one kind of attempt: for an e-mail address from one place, from anywhere, and for one place.
-Limits = tuple[Limit, Limit, Limit] | tuple[Limit, Limit]
+#: One-time passcodes of one e-mail address, at the login page and as proofs: whoever knows the password, or has a
+#: session, and goes on guessing would hit upon six digits within some months.
+PASSCODES = Limit("passcodes", 50, timedelta(days=1))
+PROOF_PASSCODES = Limit("proof passcodes", 50, timedelta(days=1))
+OF_A_DAY = (PASSCODES, PROOF_PASSCODES)
+
+#: The limits of one kind of attempt: for an e-mail address from one place and from anywhere; then those of the above
+#: that count as well.
+Limits = tuple[Limit, ...]
 SIGN_IN: Limits = (PAIR, EMAIL, ADDRESS)
 #: One-time passcodes and recovery codes. They have their own counts: a right password must not allow more guesses.
 CODES: Limits = (
@@ -79,6 +86,8 @@ CODES: Limits = (
 #: Proofs of identity in an open session, by password, code or passkey. They have their own counts, and none for the
 #: place: failures at the login page must not keep anybody out of what they have open.
 PROOFS: Limits = (Limit("proof pair", 5, timedelta(minutes=5)), Limit("proof", 20, timedelta(minutes=15)))
+#: Word to somebody that they have no passcode left for the day.
+PASSCODES_TOLD = Limit("passcodes told", 1, timedelta(hours=12))
 #: Links for resetting a password: they must not fill a mailbox, and asking for them must not keep anybody out.
 RESETS: Limits = (
     Limit("reset pair", 5, timedelta(minutes=15)),
@@ -96,8 +105,8 @@ _AT_ONCE, _AT_A_WRITE = 5_000, 500
 
 def _keys(email: str, address: str | None, limits: Limits = SIGN_IN) -> Sequence[tuple[Limit, str]]:
     email, place = canonical_email(email)[:500], _place(address)
-    subjects = [*zip(limits, (f"{place} {email}", email, place), strict=False)]  # the place does not always count
-    keys = [(limit, _key(limit, subject)) for limit, subject in subjects]
+    subjects = {limits[0]: f"{place} {email}", limits[1]: email, ADDRESS: place, **dict.fromkeys(OF_A_DAY, email)}
+    keys = [(limit, _key(limit, subjects[limit])) for limit in limits]
     return [*keys, *_network_key(NETWORK, address)] if ADDRESS in limits else keys
 
 
@@ -224,6 +233,11 @@ def _count(limited: Sequence[tuple[Limit, str]], amount: int) -> Full | None:
 def forget_old() -> int:
     """Delete old counts, and return how many."""
     return AttemptCount.objects.filter(window_ends_at__lt=timezone.now() - _KEPT).delete()[0]
+
+
+def forget(limits: Iterable[Limit], subject: str) -> None:
+    """Forget what was counted for ``subject``."""
+    AttemptCount.objects.filter(key__in=[_key(limit, subject) for limit in limits]).delete()
 
 
 def forget_success(email: str, address: str | None, limits: Limits = SIGN_IN) -> None:

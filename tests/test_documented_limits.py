@@ -153,6 +153,7 @@ def test_numbers_of_running_text_are_those_of_the_code() -> None:
     assert [in_words(limit) for limit in throttle.CODES] == [
         "5 in 0:05:00", "20 in 0:15:00", in_words(throttle.ADDRESS),
     ]  # fmt: skip
+    assert [in_words(limit) for limit in throttle.OF_A_DAY] == ["50 in 1 day, 0:00:00"] * 2
     assert [in_words(limit) for limit in throttle.RESETS] == [
         "5 in 0:15:00", "10 in 1:00:00", in_words(throttle.ADDRESS),
     ]  # fmt: skip

@@ -218,6 +218,40 @@ def test_codes_are_slowed_down_and_a_right_password_makes_no_room(cast, clock):
     assert give_code(give_password(), app.code())
 
 
+def test_passcodes_are_used_up_for_the_day_and_other_ways_are_not(cast, clock):
+    """Six digits would be hit upon within months, by whoever knows the password or has a session."""
+    app, codes = set_up(visitor(cast["noor"]), clock)
+    throttle.count(throttle.PASSCODES, "noor@acme.example", throttle.PASSCODES.attempts - 2)
+    for told in (0, 2):
+        assert give_password().post("/login/code", {"code": "000000"}).status_code == 200
+        assert actions("user.passcodes_paused") == told  # in both accounts, and by one mail
+    assert Mail.objects.filter(recipient="noor@acme.example", event__action="user.passcodes_paused").count() == 1
+    refused = give_password().post("/login/code", {"code": app.code()})
+    assert (refused.status_code, refused["Retry-After"]) == (429, "86400")
+    assert "Too many wrong one-time passcodes. Use a recovery code or a passkey, or wait until" in text_of(refused)
+    client = give_password()
+    assert give_code(client, codes[0])
+    # What was guessed at the login page keeps nobody from proving who they are, and the other way about.
+    clock(minutes=6)
+    prove = "/user/security/recovery_codes"
+    assert shown(client.post(prove, {"proof_code": app.code()}))
+    throttle.count(throttle.PROOF_PASSCODES, "noor@acme.example", throttle.PROOF_PASSCODES.attempts - 1)
+    clock(minutes=6)
+    assert client.post(prove, {"proof_code": "000000"}).status_code == 200
+    refused = client.post(prove, {"proof_code": app.code()})
+    assert refused.status_code == 429
+    assert "Too many wrong one-time passcodes. Give your password or use a passkey, or wait until" in text_of(refused)
+    assert shown(client.post(prove, {"password": demo.PASSWORD}))
+    assert actions("user.passcodes_paused") == 2  # it was told today
+    # Another app begins anew, and so does another day.
+    assert client.post("/user/security/passcode/remove").status_code == 302
+    app, _ = set_up(client, clock)
+    assert give_code(give_password(), app.code())
+    throttle.count(throttle.PASSCODES, "noor@acme.example", throttle.PASSCODES.attempts)
+    clock(days=1)
+    assert give_code(give_password(), app.code())
+
+
 @pytest.mark.parametrize("what", ["time", "password", "status"])
 def test_second_stage_ends_with_time_password_and_membership(cast, clock, what):
     app, _ = set_up(visitor(cast["noor"]), clock)
