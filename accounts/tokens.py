@@ -11,10 +11,13 @@ to the database cannot plant one.
 import base64
 import hashlib
 import hmac
+import logging
 from collections.abc import Callable
 
 from accounts import sealing
 from accounts.models import Invitation, PasswordReset
+
+_log = logging.getLogger(__name__)
 
 #: How logs and secret scanners recognise a token.
 PREFIX, RESET_PREFIX = "kti_", "ktr_"
@@ -67,5 +70,6 @@ def is_reset_token_of(token: str, reset: PasswordReset) -> bool:
 def _is_derived(token: str, derive: Callable[[], str]) -> bool:
     try:
         return hmac.compare_digest(derive().encode(), token.encode(errors="surrogatepass"))
-    except sealing.SealError:
+    except sealing.SealError as error:
+        _log.error("a link that was sent cannot be checked: %s", error)
         return False

@@ -5,9 +5,10 @@ They change nothing. None of them applies to the demo, where a banner warns inst
 Source: docs/security.md, "Start-up refusals".
 """
 
+import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +28,8 @@ from console.logs import redact
 from console.maintenance import first_line, unapplied_migrations
 from keys.value_check import newest_value_opens, platform_keys_by_missing_master_key
 
+_log = logging.getLogger(__name__)
+
 _SECRET_KEY_CHARACTERS = 50
 _SECRET_KEY_DISTINCT = 5
 _NEW_SECRET = "python3 -c 'import secrets; print(secrets.token_urlsafe(50))'"  # noqa: S105 - makes one, is none
@@ -45,7 +48,7 @@ def production_check(check: Callable[[], Iterator[CheckMessage]]) -> Callable[..
 
 
 def refuse_unsafe_start() -> None:
-    """Exit with a list of everything that is wrong, unless it is safe to serve.
+    """Exit with a list of everything that is wrong, unless it is safe to serve; log what is warned of.
 
     Called before the server listens. In the demo only Django's own checks count.
     """
@@ -53,6 +56,13 @@ def refuse_unsafe_start() -> None:
     problems = [message for message in messages if message.is_serious()]
     if problems:
         sys.exit(_told(sorted(problems, key=lambda problem: problem.id or "")))
+    log_warnings(message for message in messages if (message.id or "").startswith("keytree."))
+
+
+def log_warnings(messages: Iterable[CheckMessage]) -> None:
+    """Log what does not keep a server from serving, with its remedy."""
+    for message in messages:
+        _log.warning("%s %s (%s)", message.msg, message.hint, message.id)
 
 
 def _told(problems: Sequence[CheckMessage]) -> str:

@@ -4,7 +4,7 @@ Of an IBM Cloud API key there is a digest alone, and nothing to compare it with:
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.db.models import Count
@@ -63,6 +63,12 @@ def platform_keys_by_missing_master_key() -> Mapping[str, int]:
     """Return how many IBM Cloud API keys need each master key that the ring lacks. Counts index entries alone."""
     counted = PlatformKey.objects.order_by().values_list("ring_key_id").annotate(keys=Count("pk"))
     return dict(counted.exclude(ring_key_id__in=configured_ring().keys))
+
+
+def without_master_key(keys: Iterable[PlatformKey]) -> list[str]:
+    """Return the names of those of ``keys`` that calls cannot be compared with, for the ring lacks their master key."""
+    known = configured_ring().keys
+    return [key.name for key in keys if key.ring_key_id not in known]
 
 
 def newest_value_opens() -> bool:

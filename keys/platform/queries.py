@@ -97,8 +97,9 @@ def plain(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
 def _with_owners(keys: QuerySet[PlatformKey]) -> QuerySet[PlatformKey]:
     return keys.select_related("holder__user").only(
         "account_id", "user_id", "name", "sort_name", "description", "created_at", "expires_at", "is_enabled",
-        "is_locked", "leaked_at", "last_used_at", "last_used_from", "holder__account_id", "holder__parent_id",
-        "holder__path", "holder__status", "holder__name_here", "holder__user__name", "holder__user__email",
+        "is_locked", "leaked_at", "last_used_at", "last_used_from", "ring_key_id", "holder__account_id",
+        "holder__parent_id", "holder__path", "holder__status", "holder__name_here", "holder__user__name",
+        "holder__user__email",
     ).annotate(holder_is_frozen=hierarchy.frozen("holder__path"))  # fmt: skip
 
 

@@ -14,6 +14,7 @@ from accounts.requests import MemberRequest
 from keys.models import PlatformKey
 from keys.platform import policy, queries
 from keys.platform.queries import ALL, MINE, VIEWS
+from keys.value_check import without_master_key
 from keys.views import classic
 
 _FILES = {MINE: "keys:platform-csv-my", ALL: "keys:platform-csv-all"}
@@ -51,6 +52,7 @@ def _index(request: MemberRequest, view: str) -> HttpResponse:
         "views": queries.views_open_to(viewer),
         "view_hidden": queries.carried_to_view(asked),
         "is_all": view == ALL,
+        "without_master_key": ", ".join(without_master_key(found.rows)),
         "here": here,
         "rows": [queries.row(key, viewer, way=way) for key in found.rows],
         "made_at": timezone.now(),

@@ -236,10 +236,11 @@ def test_token_is_nowhere_in_the_database_and_cannot_be_planted(cast):
     assert Client().get("/invitations/planted").status_code == 404
 
 
-def test_invitation_whose_master_key_is_gone_opens_nothing_and_can_be_sent_anew(cast):
+def test_invitation_whose_master_key_is_gone_opens_nothing_and_can_be_sent_anew(cast, caplog):
     path = invited(cast["marcus"])
     Invitation.objects.update(ring_key_id="gone")
     assert Client().get(path).status_code == 404
+    assert "a link that was sent cannot be checked: Key gone is not in the key ring." in caplog.text
     visitor(cast["marcus"]).post(f"/iam/users/{member(NEW).pk}/resend_invite")
     outbox.send_due()
     assert Client().get(re.search(r"/invitations/\S+", mail.outbox[-1].body)[0]).status_code == 200

@@ -18,7 +18,7 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.models import Account
-from console import checks
+from console import checks, hourly
 from keys.models import ClassicKey
 from tests.console.programs import SERVER, documented_environment, manage, run, serving
 from tests.trees import grow, make_key, make_platform_key
@@ -178,8 +178,11 @@ def test_ring_that_cannot_be_used_is_not_said_to_be_the_wrong_one(production, ca
     assert "Its file is no text" in checks.ring_is_usable()[0].msg
 
 
-def test_ring_without_a_master_key_that_ibm_cloud_keys_need_is_warned_of(production) -> None:
-    """And no more than that: whoever gives up an old master key for good may have meant to. None at all is another."""
+def test_ring_without_a_master_key_that_ibm_cloud_keys_need_is_warned_of(production, monkeypatch, caplog) -> None:
+    """And no more than that: whoever gives up an old master key for good may have meant to. None at all is another.
+
+    Calls with such keys are refused like unknown ones, and so leave nothing else for the operator to find.
+    """
     (member,) = grow([])
     old = f"1{RING[1:]}"
     for ring in (old, f"{RING},{old}"):
@@ -190,6 +193,12 @@ def test_ring_without_a_master_key_that_ibm_cloud_keys_need_is_warned_of(product
     assert found() == ["keytree.W003"]
     (message,) = (each for each in run_checks(include_deployment_checks=True) if each.id == "keytree.W003")
     assert "lacks the master key 1, which 1 IBM Cloud API keys need" in message.msg
+    monkeypatch.setattr(hourly.connection, "close", lambda: None)
+    for warn in (checks.refuse_unsafe_start, hourly.warn_of_missing_master_keys):  # as it starts, and every hour
+        caplog.clear()
+        warn()
+        (logged,) = caplog.messages
+        assert logged == f"{message.msg} {message.hint} (keytree.W003)"
     production.KEYTREE_KEY_RING = f"3{RING[1:]}"
     assert found() == ["keytree.E020", "keytree.W003", "keytree.W003"]
 

@@ -54,6 +54,19 @@ def grant(member: Member, permissions: Permission) -> Member:
 # --- Which keys, to whom ----------------------------------------------------------------------------------------------
 
 
+def test_keys_whose_master_key_is_gone_are_named(cast):
+    """Calls with them are refused like unknown ones: nothing else would tell the user why."""
+    key, said = make_platform_key(cast["priya"], "Build & deploy"), "Calls with some of these keys are refused"
+    make_platform_key(cast["priya"], "Other")
+    lists = [(visitor(cast["priya"]), MINE), (visitor(cast["olivia"]), ALL)]
+    assert not [url for client, url in lists if said in page(client.get(url))]
+    PlatformKey.objects.filter(pk=key.pk).update(ring_key_id="gone")
+    for client, url in lists:
+        body = client.get(url).content.decode()
+        assert said in body
+        assert "that these were stored under: Build &amp; deploy. Tell whoever runs it" in body
+
+
 def test_my_view_lists_ones_own_keys_in_this_account_alone(cast):
     make_platform_key(cast["priya"], "mine")
     make_platform_key(cast["marcus"], "my parent's")
