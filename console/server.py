@@ -230,6 +230,13 @@ def post_fork(server: Arbiter, worker: Worker) -> None:
     worker.noted = server.SIG_QUEUE
 
 
+def post_worker_init(worker: Worker) -> None:
+    """Let the worker do what is due about once an hour, even if it never answers anything but verifications."""
+    from console.wsgi import hourly  # noqa: PLC0415 - Django has to be set up
+
+    hourly.begin()
+
+
 def worker_exit(server: Arbiter, worker: Worker) -> None:
     """Write the *last used* times that the ending worker still holds, and close its database connections."""
     from keys import usage  # noqa: PLC0415 - loads the models, so Django has to be set up

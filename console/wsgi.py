@@ -34,4 +34,5 @@ import_jobs.run_in_background()
 reported = LeakedApplication(django_application, headers=ALWAYS)
 called_by_ibm_cloud = LoadedWhenCalled(reported, places=iam.PLACES, load=_for_ibm_clouds_clients)
 called = LoadedWhenCalled(called_by_ibm_cloud, places=api.PLACES, load=_for_softlayers_clients)
-application = VerifyApplication(HourlyApplication(called))  # a verification waits for nothing else
+hourly = HourlyApplication(called)
+application = VerifyApplication(hourly)  # a verification waits for nothing else

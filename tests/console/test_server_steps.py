@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -96,6 +97,18 @@ def test_people_are_named_only_where_they_are(monkeypatch) -> None:
     ):
         assert f"  {line}\n" in told
     assert demo.PASSWORD in told
+
+
+def test_a_worker_does_what_is_due_each_hour_even_if_it_only_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody may open a page for days: mails about keys that are about to expire go out nevertheless."""
+    from console import hourly, wsgi
+
+    done, begun = threading.Event(), []
+    monkeypatch.setattr(wsgi, "hourly", hourly.HourlyApplication(wsgi.called))
+    monkeypatch.setattr(hourly, "_always", lambda: begun.append(threading.current_thread().name) or done.set())
+    server.post_worker_init(None)
+    assert done.wait(10)
+    assert begun == ["keytree-hourly"]
 
 
 def test_the_end_of_a_worker_writes_last_used_and_closes_what_its_threads_opened(
