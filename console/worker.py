@@ -21,6 +21,8 @@ from typing import Any
 from gunicorn.http.message import Request
 from gunicorn.workers import gthread
 
+from accounts import origin
+
 #: Requests up to this size, in bytes, are waited for; more may not fit into the system's buffer of a connection.
 _WAITED_FOR = 32 * 1024
 #: Seconds that a thread waits for a request before it takes another one: most arrive at once.
@@ -91,6 +93,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
             else:
                 time.sleep(_AT_ONCE / 10)
         conn.data_ready = True
+        origin.request_id.set("")  # that of the last request that this thread answered
         with self._deadline(conn):
             return super().handle(conn)
 
@@ -109,8 +112,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Request, client: socket.socket, addr: Any, exc: BaseException) -> None:
-        """Answer a request that gunicorn cannot read, with the headers of every other answer."""
-        super().handle_error(req, _WithHeaders(client), addr, exc)
+        """Answer a request that gunicorn cannot read, with the headers of every other answer and an id of its own."""
+        peer = addr[0] if addr else ""
+        if not origin.request_id.get():
+            origin.begin({"REMOTE_ADDR": peer})
+        super().handle_error(req, _WithHeaders(client, peer), addr, exc)
 
     # --- In the main thread -------------------------------------------------------------------------------------------
 
@@ -147,10 +153,16 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
 
 
 class _WithHeaders:
-    """A socket that adds our headers to gunicorn's error pages; gunicorn has no setting for that."""
+    """A socket that adds our headers to gunicorn's error pages; gunicorn has no setting for that.
 
-    def __init__(self, client: socket.socket) -> None:
-        self._client = client
+    Args:
+        client: the socket.
+        peer: whom it is connected to. A declared proxy's client counts as one that came by https: what the proxy says
+            of it may be just what cannot be read, and browsers heed the header for https alone.
+    """
+
+    def __init__(self, client: socket.socket, peer: str) -> None:
+        self._client, self._peer = client, peer
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._client, name)
@@ -158,8 +170,11 @@ class _WithHeaders:
     def sendall(self, answer: bytes) -> None:
         """Send the answer with our headers after its first line."""
         from console.middleware import ALWAYS  # noqa: PLC0415 - reads the settings
+        from keys.wsgi import transport_security  # noqa: PLC0415 - likewise
 
-        lines = "".join(f"\r\n{name}: {text}" for name, text in {**ALWAYS, "Cache-Control": "no-store"}.items())
+        said = {"wsgi.url_scheme": "http", "REMOTE_ADDR": self._peer, "HTTP_X_FORWARDED_PROTO": "https"}
+        headers = [*ALWAYS.items(), ("Cache-Control", "no-store"), ("X-Request-ID", origin.request_id.get())]
+        lines = "".join(f"\r\n{name}: {text}" for name, text in [*headers, *transport_security(said)])
         self._client.sendall(answer.replace(b"\r\n", f"{lines}\r\n".encode(), 1))
 
 

@@ -1,6 +1,7 @@
 """Start-up refusals: each provoked alone, all told at once, none in the demo."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -398,6 +399,9 @@ def test_a_production_set_up_as_described_is_clean(real_production: dict[str, st
     assert "no issues" in done.stdout
 
 
+HSTS = "Strict-Transport-Security: max-age=63072000; includeSubDomains; preload\r\n"
+
+
 @pytest.mark.sqlite_only
 @pytest.mark.xdist_group("production")
 def test_a_production_set_up_as_described_serves(real_production: dict[str, str], tmp_path: Path) -> None:
@@ -414,8 +418,15 @@ def test_a_production_set_up_as_described_serves(real_production: dict[str, str]
         page = ask(path, "/login", "Host: keys.example.com", "X-Forwarded-Proto: https", "X-Forwarded-For: 192.0.2.7")
         assert page.startswith("HTTP/1.1 200 ")
         assert "Set-Cookie: __Host-keytree_csrf=" in page
-        assert "Strict-Transport-Security: max-age=63072000; includeSubDomains; preload" in page
+        assert HSTS in page
+        unreadable = ask(path, "/login", "Host: keys.example.com", "Not a name: x")  # answered by gunicorn itself
+        assert unreadable.startswith("HTTP/1.1 400 ")
+        assert HSTS in unreadable
+        ids = [re.search(r"X-Request-ID: (\w{16})\r\n", answer)[1] for answer in (page, unreadable)]
+        assert ids[0] != ids[1]
         assert running.stop() == 0
+    (logged,) = (line for line in running.lines if "Invalid request" in line)
+    assert json.loads(logged)["request_id"] == ids[1]
     assert all(line.startswith("{") for line in running.lines), running.output
 
 
