@@ -3,7 +3,7 @@
 In gunicorn's own, a connection that sends nothing occupies a thread for five seconds, and one that sends only the
 beginning of a request occupies it for as long as it likes: eight such connections block the console. Here a request is
 given to a thread only once it has arrived completely. Requests that are larger than those of any page are read by the
-thread, within time limits.
+thread, within time limits, and by all threads but one at most: one is always there for what has arrived.
 
 A proxy that buffers requests, as nginx does, keeps such connections away from us, but not everybody has one.
 """
@@ -11,11 +11,14 @@ A proxy that buffers requests, as nginx does, keeps such connections away from u
 import enum
 import queue
 import re
+import selectors
 import signal
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from gunicorn.http.message import Request
@@ -29,22 +32,30 @@ _WAITED_FOR = 32 * 1024
 _AT_ONCE = 0.05
 #: Seconds after that in which a request must arrive; also for the headers of a large one, which a thread reads.
 _ARRIVAL = 5.0
-#: Seconds without progress, in reading a large body or in sending an answer, after which a connection is closed.
+#: Seconds without progress, in reading a large body or in sending an answer, after which a connection is closed; also
+#: those that a large request waits for a thread that may read it.
 _STALL = 15.0
+
+#: Seconds in which a client has to close a connection that has ended, and bytes that it may send at once meanwhile.
+_ENDING = 2.0
+_READ_AWAY = 64 * 1024
 
 #: Signals that ask a worker to end: at once, or when what it has begun is done.
 _ENDS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
-_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,9})", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*([0-9]{1,9})", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
-#: What ``handle`` returns for a connection whose request has arrived only in part.
-_UNFINISHED = object()
+#: Where this stands anywhere, there may be a body, whatever gunicorn makes of it.
+_MAY_HAVE_BODY = re.compile(rb"content-length|transfer-encoding", re.IGNORECASE)
+#: What ``handle`` returns for a connection whose request has arrived only in part, and for one with a large request
+#: when as many threads as may are reading such.
+_UNFINISHED, _NO_TURN = object(), object()
 
 
 class _Arrived(enum.Enum):
-    NOTHING, PART, ALL = range(3)
+    NOTHING, PART, ALL, LARGE = range(4)
 
 
-_NOTHING, _PART, _ALL = _Arrived
+_NOTHING, _PART, _ALL, _LARGE = _Arrived
 
 
 class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes without types
@@ -54,6 +65,11 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         super().__init__(*args, **kwargs)
         self._unfinished: dict[gthread.TConn, float] = {}
         self._being_read: dict[gthread.TConn, float] = {}
+        #: Large requests that a thread reads, with their turns, and those that wait for one.
+        self._large: set[gthread.TConn] = set()
+        self._turns = threading.BoundedSemaphore(max(1, self.cfg.threads - 1))
+        self._waiting: dict[gthread.TConn, float] = {}
+        self._ending: dict[gthread.TConn, float] = {}
         #: What whoever started the worker notes signals in, as it was at that moment, and as it goes on in the worker.
         self.noted: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._ends = False
@@ -83,8 +99,16 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
 
     def handle(self, conn: gthread.TConn) -> Any:
         """Answer the connection's request, if it has arrived; return what is to be done with the connection."""
+        try:
+            return self._handle(conn)
+        finally:
+            if conn in self._large:
+                self._large.remove(conn)
+                self._turns.release()
+
+    def _handle(self, conn: gthread.TConn) -> Any:
         until = time.monotonic() + _AT_ONCE
-        while (arrived := _arrived(conn)) is not _ALL:
+        while (arrived := _arrived(conn)) in {_NOTHING, _PART}:
             if time.monotonic() > until:
                 # Nothing yet, as when a browser connects in advance: gunicorn's selector waits for the first byte.
                 return gthread._DEFER if arrived is _NOTHING else _UNFINISHED
@@ -92,6 +116,10 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
                 conn.wait_for_data(_AT_ONCE)
             else:
                 time.sleep(_AT_ONCE / 10)
+        if arrived is _LARGE and conn not in self._large:
+            if not self._turns.acquire(blocking=False):
+                return _NO_TURN
+            self._large.add(conn)
         conn.data_ready = True
         origin.request_id.set("")  # that of the last request that this thread answered
         with self._deadline(conn):
@@ -122,10 +150,56 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
 
     def finish_request(self, conn: gthread.TConn, fs: Any) -> None:
         """Do what ``handle`` returned: keep an incomplete request, or what gunicorn does."""
-        if not fs.cancelled() and fs.exception() is None and fs.result() is _UNFINISHED:
+        result = None if fs.cancelled() or fs.exception() is not None else fs.result()
+        if result is _UNFINISHED:
             self._unfinished[conn] = time.monotonic() + (_ARRIVAL if self.alive else 0)
+        elif result is _NO_TURN:
+            self._waiting[conn] = time.monotonic() + (_STALL if self.alive else 0)
+        elif result is False:
+            self._end(conn)
         else:
             super().finish_request(conn, fs)
+        while self._waiting and self._turns.acquire(blocking=False):
+            first = next(iter(self._waiting))
+            del self._waiting[first]
+            self._large.add(first)
+            self.enqueue_req(first)
+
+    def _end(self, conn: gthread.TConn) -> None:
+        """Say that nothing more is sent, and close the connection once its client has closed it, or after a while.
+
+        Closed at once, it would take back what a client that still sends has not read yet. gunicorn's own waits right
+        here, for one client after the other: a few that do not close would keep everybody else from being answered.
+
+        *Source:* RFC 9112, section 9.6.
+        """
+        try:
+            conn.sock.shutdown(socket.SHUT_WR)
+            conn.sock.settimeout(0)
+        except OSError:  # it is closed, or broken
+            self.nr_conns -= 1
+            conn.close()
+            return
+        self._ending[conn] = time.monotonic() + _ENDING
+        self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._read_away, conn))
+        self._read_away(conn)
+
+    def _read_away(self, conn: gthread.TConn, _: Any = None) -> None:
+        """Read what the client of an ending connection still sends; close it if that is all, or too much."""
+        try:
+            left = conn.sock.recv(_READ_AWAY)
+        except BlockingIOError:
+            return
+        except OSError:
+            left = b""
+        if not left or len(left) == _READ_AWAY:
+            self._close_ending(conn)
+
+    def _close_ending(self, conn: gthread.TConn) -> None:
+        del self._ending[conn]
+        self.poller.unregister(conn.sock)
+        self.nr_conns -= 1
+        conn.close()
 
     def _cap_keepalive(self, deadline: float) -> None:
         """Close idle connections by ``deadline``: the worker has been asked to stop."""
@@ -137,14 +211,19 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
         """Hand over requests that have arrived by now, close those that are late; called about once a second."""
         super().murder_pending()
         now = time.monotonic()
-        for conn, deadline in list(self._unfinished.items()):
-            if _arrived(conn) is _ALL:
+        for conn in list(self._unfinished):
+            if _arrived(conn) in {_ALL, _LARGE}:
                 del self._unfinished[conn]
                 self.enqueue_req(conn)
-            elif deadline < now:
-                del self._unfinished[conn]
-                self.nr_conns -= 1
-                conn.close()
+        for late in (self._unfinished, self._waiting):
+            for conn, deadline in list(late.items()):
+                if deadline < now:
+                    del late[conn]
+                    self.nr_conns -= 1
+                    conn.close()
+        for conn, deadline in list(self._ending.items()):
+            if deadline < now:
+                self._close_ending(conn)
         for conn, deadline in list(self._being_read.items()):
             if deadline < now:
                 # Ends the read of the thread that is waiting for it.
@@ -181,11 +260,12 @@ class _WithHeaders:
 def _arrived(conn: gthread.TConn) -> _Arrived:
     """Return how much of the connection's next request has arrived, without taking it from the socket.
 
-    ALL is also the answer for what a thread has to deal with: requests too large to wait for, closed and broken
-    connections.
+    ALL is also the answer for closed and broken connections, which a thread has to deal with; LARGE that for what a
+    thread has to read, be it too large to wait for, in chunks or asked for first.
     """
-    if conn.parser is not None and conn.parser.unreader.buf.getvalue():
-        return _ALL  # the next request came together with the last one
+    if conn.parser is not None and (came := conn.parser.unreader.buf.getvalue()):
+        # It came together with the last one.
+        return _ALL if _how_much(came) is _ALL else _LARGE
     try:
         conn.sock.settimeout(0)
         came = conn.sock.recv(_WAITED_FOR, socket.MSG_PEEK)
@@ -193,16 +273,20 @@ def _arrived(conn: gthread.TConn) -> _Arrived:
         return _NOTHING
     except OSError:
         return _ALL
-    if not came or len(came) == _WAITED_FOR:
+    if not came:
         return _ALL
-    return _ALL if _is_whole(came) else _PART
+    return _LARGE if len(came) == _WAITED_FOR else _how_much(came)
 
 
-def _is_whole(came: bytes) -> bool:
-    """Whether these bytes are a complete request, or the headers of one whose body is not waited for."""
+def _how_much(came: bytes) -> _Arrived:
+    """Return how much of a request these bytes are, of which there is at least one."""
     head, ended, body = came.partition(b"\r\n\r\n")
+    if not ended:
+        return _PART
     length = _LENGTH.search(head)
-    if not ended or length is None or _EXPECT.search(head):
-        return bool(ended)  # without a length there is no body; with Expect the client waits to be asked for it
-    size = int(length[1])
-    return len(body) >= size or len(head) + size >= _WAITED_FOR
+    if length is None:
+        return _LARGE if _MAY_HAVE_BODY.search(head) else _ALL
+    if len(body) >= (size := int(length[1])):
+        return _ALL
+    # With Expect the client waits to be asked for the body.
+    return _LARGE if _EXPECT.search(head) or len(head) + size >= _WAITED_FOR else _PART

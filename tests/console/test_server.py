@@ -3,6 +3,7 @@
 import http.client
 import json
 import re
+import select
 import shutil
 import signal
 import socket
@@ -292,10 +293,17 @@ def test_unfinished_requests_keep_nobody_from_being_answered(installation: dict[
         silent[-1].sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert silent[-1].recv(100).startswith(b"HTTP/1.1 200 ")
         large = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n" + b"x" * 50_000
-        waiting = connect(large)
+        waiting = [connect(large) for _ in range(server.threads + 1)]
         assert get(running.address, "/healthz").status == 200
-        waiting.sendall(b"x" * 50_000)
-        assert waiting.recv(100).startswith(b"HTTP/1.1 403 ")  # no token for its cookie: it was read to its end
+        assert select.select(waiting, [], [], 0) == ([], [], [])  # it was answered before any of these was given up
+        for client in waiting:
+            client.sendall(b"x" * 50_000)
+        for client in waiting:
+            assert client.recv(100).startswith(b"HTTP/1.1 403 ")  # no token for its cookie: it was read to its end
+        # Its client does not close it, and nobody waits for that but the server itself, for all of them together.
+        ended = [connect(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n") for _ in range(9)]
+        for client in ended:
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
         # Nor do those that are open keep the server from ending: it gives running requests 20 seconds.
         running.process.terminate()
         assert running.process.wait(timeout=10) == 0

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -62,9 +63,8 @@ def worker() -> Iterator[Noting]:
     worker.tmp.close()
 
 
-@pytest.fixture
-def connected(worker, clock) -> Iterator[tuple[gthread.TConn, socket.socket]]:
-    """A connection that the worker has accepted, and its client's end."""
+@contextmanager
+def connecting(worker, clock) -> Iterator[tuple[gthread.TConn, socket.socket]]:
     ours, client = socket.socketpair()
     conn = gthread.TConn(worker.cfg, ours, ("127.0.0.1", 1), ("127.0.0.1", 2))
     conn.wait_for_data = clock.sleep
@@ -72,6 +72,13 @@ def connected(worker, clock) -> Iterator[tuple[gthread.TConn, socket.socket]]:
     with ours, client:
         client.settimeout(0)
         yield conn, client
+
+
+@pytest.fixture
+def connected(worker, clock) -> Iterator[tuple[gthread.TConn, socket.socket]]:
+    """A connection that the worker has accepted, and its client's end."""
+    with connecting(worker, clock) as made:
+        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +239,38 @@ def test_any_other_end_of_a_request_is_left_to_gunicorn(worker, connected, how):
     assert is_closed(client)
 
 
+@pytest.mark.parametrize("how", ["late", "closed", "sent and closed", "sent without end"])
+def test_connection_that_has_ended_is_closed_when_its_client_closes_it_or_is_late(worker, connected, clock, how):
+    """And nobody waits for that."""
+    conn, client = connected
+    worker.finish_request(conn, returned(False))
+    assert client.recv(1) == b""  # nothing more is sent
+    client.sendall(b"x")  # is still received
+    for _ in range(2):
+        worker.wait_for_and_dispatch_events(0)
+        worker.murder_pending()
+    assert worker.nr_conns == 1
+    if how == "late":
+        clock.now += 2.1
+        worker.murder_pending()
+    else:
+        if how.startswith("sent"):
+            client.sendall(b"x" * (64 * 1024 if how.endswith("without end") else 1_000))
+        if how.endswith("closed"):
+            client.close()
+        while worker.nr_conns:
+            worker.wait_for_and_dispatch_events(5)
+    worker.murder_pending()
+    assert (worker.nr_conns, conn.sock.fileno()) == (0, -1)
+
+
+def test_connection_that_a_thread_has_closed_is_no_fault(worker, connected):
+    conn, _ = connected
+    conn.sock.close()
+    worker.finish_request(conn, returned(False))
+    assert worker.nr_conns == 0
+
+
 def test_headers_that_a_thread_reads_have_to_arrive_in_time(worker, connected, clock, monkeypatch):
     conn, client = connected
     client.sendall(b"x" * 32 * 1024)
@@ -264,6 +303,64 @@ def test_body_that_a_thread_reads_may_take_its_time_if_it_goes_on(worker, connec
     monkeypatch.setattr(gthread.ThreadWorker, "handle", lambda worker, conn: worker.handle_request(None, conn))
     assert worker.handle(conn) == 15
     assert not is_closed(client)
+
+
+LARGE = {
+    "its size": with_body(100_000, of=10),
+    "its size with zeros": HEAD + b"Content-Length: 000000000000100000\r\n\r\nx",
+    "what has come": HEAD + b"x" * 32 * 1024,
+    "chunks": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nxx",
+    "its client, who waits to be asked": HEAD + b"Content-Length: 3\r\nExpect: 100-continue\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+@pytest.mark.parametrize("is_second", [False, True])
+def test_of_large_requests_all_threads_but_one_read_some_and_the_others_wait(
+    worker, connected, clock, monkeypatch, *, kind, is_second
+):
+    """What has arrived is answered meanwhile; the first that waits has its turn as soon as one has ended."""
+    conn, client = connected
+    if is_second:  # a request that came together with the one before it
+        conn.init()
+        conn.parser.unreader.unread(LARGE[kind])
+    else:
+        client.sendall(LARGE[kind])
+    with connecting(worker, clock) as (other, its_client), connecting(worker, clock) as (small, client_of_small):
+        its_client.sendall(LARGE["its size"])
+        client_of_small.sendall(GET)
+        answered: list[gthread.TConn] = []
+
+        def answer(worker, conn):
+            answered.append(conn)
+            if conn is first:
+                left = worker.handle(last)
+                worker.finish_request(last, returned(left))
+                worker.handle(small)
+                assert (left, worker.given) == (module._NO_TURN, [])
+            return False
+
+        monkeypatch.setattr(gthread.ThreadWorker, "handle", answer)
+        for first, last in ((other, conn), (conn, other)):
+            worker.handle(first)
+            assert answered == [first, small]
+            worker.finish_request(small, returned(module._UNFINISHED))
+            assert worker.given == [last]
+            worker.handle(last)
+            assert answered == [first, small, last]
+            answered.clear()
+            worker.given.clear()
+
+
+def test_large_request_that_has_no_turn_in_time_is_given_up(worker, connected, clock):
+    conn, client = connected
+    worker._turns.acquire()
+    worker.finish_request(conn, returned(module._NO_TURN))
+    for seconds, is_over in ((15, False), (0.1, True)):
+        clock.now += seconds
+        worker.murder_pending()
+        assert is_closed(client) is is_over
+    assert (worker.given, worker.nr_conns) == ([], 0)
 
 
 def test_connection_is_watched_while_it_is_read_and_no_longer(worker, connected, clock):
