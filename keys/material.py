@@ -26,6 +26,8 @@ _LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _PREFIX = "ktp_"
 _RANDOM_LENGTH, _CHECKSUM_LENGTH = 43, 6  # letters: 256 random bits, and the 32 of a checksum
 _PLATFORM_FORM = re.compile(rf"{_PREFIX}[0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSUM_LENGTH}}}")
+#: The same, without taking the letters: the next value may begin among them, where one before it was cut off.
+_PLATFORM_BEGINNING = re.compile(rf"{_PREFIX}(?=([0-9A-Za-z]{{{_RANDOM_LENGTH + _CHECKSUM_LENGTH}}}))")
 PLATFORM_LENGTH = len(_PREFIX) + _RANDOM_LENGTH + _CHECKSUM_LENGTH
 _MASK: Final = "•" * 12
 
@@ -123,8 +125,11 @@ def is_platform_value(presented: str) -> bool:
 
 
 def platform_values_in(text: str) -> Iterator[str]:
-    """Yield what in ``text`` has the form of an IBM Cloud API key's value. *Source:* docs/leaks.md."""
-    return (found[0] for found in _PLATFORM_FORM.finditer(text))
+    """Yield what in ``text`` has the form of an IBM Cloud API key's value, whatever it is glued to.
+
+    *Source:* docs/leaks.md.
+    """
+    return (found[0] + found[1] for found in _PLATFORM_BEGINNING.finditer(text))
 
 
 def put_platform(key: PlatformKey, value: PlainValue) -> None:

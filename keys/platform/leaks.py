@@ -57,9 +57,12 @@ def _of_keys(values: Sequence[str]) -> list[str]:
 
 
 def _values_in(chunks: Iterable[str]) -> Iterator[str]:
-    """Yield whatever has the form of a value; one that two parts share may come twice."""
+    """Yield whatever has the form of a value; one that two parts share may come twice.
+
+    Zero bytes are left out: in UTF-16, which Windows writes, there is one beside each letter of a value.
+    """
     end = ""
     for chunk in chunks:
-        text = end + chunk
+        text = end + chunk.replace("\0", "")
         yield from material.platform_values_in(text)
         end = text[-(material.PLATFORM_LENGTH - 1) :]

@@ -66,8 +66,11 @@ def test_reported_key_is_disabled_and_its_user_told_from_where(key):
         lambda value: b"\xff\xfe\x00" + value.encode() + b"\x00",
         lambda value: f"{value}{value}".encode(),
         lambda value: f"ktp_{value}abc\r\n{value}".encode(),
+        lambda value: f"key={value[:50]}{value}abc".encode(),
+        lambda value: f"key: {value}\r\n".encode("utf-16-le"),
+        lambda value: f"\ufeffkey: {value}\r\n".encode("utf-16-be"),
     ],
-    ids=["alone", "a form", "JSON", "no text", "twice", "among letters"],
+    ids=["alone", "a form", "JSON", "no text", "twice", "among letters", "after a part", "UTF-16", "the other UTF-16"],
 )
 def test_key_is_found_in_whatever_is_sent(key, write):
     assert report(write(key.value))[0] == 202
