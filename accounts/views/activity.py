@@ -60,6 +60,10 @@ class _Chosen:
         return self.first_day is not None or self.last_day is not None
 
     @property
+    def ends_before_it_begins(self) -> bool:
+        return self.first_day is not None and self.last_day is not None and self.last_day < self.first_day
+
+    @property
     def condition(self) -> Q:
         """The condition that events fulfil."""
         condition = Q()

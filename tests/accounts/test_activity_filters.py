@@ -159,6 +159,7 @@ def test_what_is_no_day_is_ignored(people, odd):
 def test_from_after_to_shows_nothing_and_the_way_back(people):
     body = visitor(people[0]).get(URL, query_of(DAYS[2], DAYS[1])).content.decode()
     assert "No events match" in body
+    assert "From is a later day than To" in body
     assert f'href="{URL}">Clear filters</a>' in body
     assert "<table" not in body
 
