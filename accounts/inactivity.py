@@ -109,7 +109,7 @@ def row(member: Member, viewer: Member, *, way: str) -> InactiveUser:
 
 def csv_rows(listing: Listing[Member]) -> Iterator[list[object]]:
     """Yield heading and rows of the report as a file."""
-    yield ["User", "Email", "Status", "Parent", "Joined", "Last sign-in"]
+    yield ["User", "Email", "Status", "Parent", "Joined", "Last login"]
     for member in listing.everything():
         parent = member.parent.user.email if member.parent else ""
         moments = [formats.iso(at) for at in (member.joined_at, member.signed_in_at)]

@@ -320,7 +320,7 @@ def reason(actor: Member, action: MemberAction, target: Member) -> str:
 _OWN_REASONS = {
     MemberAction.CHANGE_SETTINGS: "You need the role IAM identity: Administrator to change the account's settings.",
     MemberAction.GRANT_TO_ONESELF: (
-        "Only the owner of the account may give themselves a permission. Ask somebody who manages users."
+        "Only the owner of the account may give themselves a permission. Ask someone who manages users."
     ),
     MemberAction.VIEW_INACTIVE: (
         "You need the role IAM identity: Administrator, or users below you, to see who is inactive."

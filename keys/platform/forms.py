@@ -50,7 +50,7 @@ class PlatformKeyForm(MeanwhileForm):
         choices=LeakedAction.choices,
         initial=LeakedAction.DISABLE,
         widget=forms.RadioSelect,
-        help_text="What happens when somebody reports the key as found in public. The key's user is told in any case.",
+        help_text="What happens when someone reports the key as found in public. The key's user is told in any case.",
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -320,7 +320,7 @@ def _tell_expiring(pk: int, account_id: int, now: datetime, origin: Origin) -> b
     key.save(update_fields=["expiry_told_at"])
     facts = {**_facts(key), "expires": formats.moment(key.expires_at)}
     audit.record(
-        events.EXPIRES_SOON, actor=None, actor_label="Keytree", subject=key.holder, origin=origin, details=facts
+        events.EXPIRES_SOON, actor=None, actor_label="The server", subject=key.holder, origin=origin, details=facts
     )
     return True
 
@@ -343,7 +343,7 @@ def _delete_expired(pk: int, account_id: int, now: datetime, origin: Origin) -> 
         return False
     _delete(key)
     audit.record(
-        events.EXPIRED_DELETED, actor=None, actor_label="Keytree", subject=key.holder, origin=origin,
+        events.EXPIRED_DELETED, actor=None, actor_label="The server", subject=key.holder, origin=origin,
         details=_facts(key),
     )  # fmt: skip
     return True

@@ -119,7 +119,7 @@ def why_not_create(actor: Member) -> str:
         status = MemberStatus(actor.status).label
         return f"Your status in this account is {status}: your keys are refused. Only active users can create a key."
     if actor.account.restrict_key_creation and not may_create_while_restricted(actor):
-        how = "give it to yourself in Settings" if actor.is_owner else "ask somebody who manages users"
+        how = "give it to yourself in Settings" if actor.is_owner else "ask someone who manages users"
         return f"This account restricts who creates API keys. You need the permission User API key creator: {how}."
     return ""
 

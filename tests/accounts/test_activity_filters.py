@@ -279,6 +279,8 @@ def test_events_are_chosen_from_groups(cast):
     assert events.SIGNED_IN in groups["Log in and login security"]
     assert select.count("<option ") == len(events.SENTENCES) + 1
     assert re.findall(r'value="([^"]+)" selected>', select) == [events.SIGNED_IN]
+    # Pages say "log in", and so do events.
+    assert not re.search(r">[^<]*\bsign", select, re.IGNORECASE)
 
 
 def test_an_event_has_a_name_of_its_own_in_a_group():

@@ -97,7 +97,7 @@ def test_refused_sign_ins_are_in_activity_alone(cast):
     signin.record_refusal(cast["priya"].user, HERE, "wrong password")
     assert not is_marked(cast["priya"])
     assert rows_of(page(cast["priya"])) == before
-    assert "Sign-in refused" in rows_of(page(cast["priya"], "/iam/activity"))[0]
+    assert "Login refused" in rows_of(page(cast["priya"], "/iam/activity"))[0]
 
 
 def test_account_where_there_is_something_new_is_marked_in_the_menu_of_accounts(cast):

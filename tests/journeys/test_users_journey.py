@@ -348,7 +348,7 @@ def test_activity_is_filtered_and_exported_as_filtered(console, browse, script):
     expect(olivia.page.get_by_role("alert")).to_contain_text("is wrong")
     olivia.sign_in("olivia", at="/iam/activity")
     olivia.choose_view("Outcome", "Refused")
-    olivia.choose_view("Event", "Sign-in refused")
+    olivia.choose_view("Event", "Login refused")
     rows = olivia.page.get_by_role("table", name="Activity").locator("tbody tr")
     expect(rows.first).to_contain_text("why: wrong password")
     count = rows.count()
@@ -358,7 +358,7 @@ def test_activity_is_filtered_and_exported_as_filtered(console, browse, script):
         exported = list(csv.DictReader(file))
     assert downloading.value.suggested_filename == "activity.csv"
     assert len(exported) == count
-    assert {(row["Event"], row["Outcome"]) for row in exported} == {("Sign-in refused", "Refused")}
+    assert {(row["Event"], row["Outcome"]) for row in exported} == {("Login refused", "Refused")}
     assert exported[0]["Address"] == "127.0.0.1"
 
 

@@ -75,7 +75,7 @@ def test_users_are_inactive_from_thirty_days_on(tree, monkeypatch):
     assert listed(client, "/iam/inactive?sort=-user") == names(tree, 1, 3, 4)[::-1]
     rows = list(csv.DictReader(io.StringIO(body_of(client.get("/iam/inactive.csv")).decode())))
     assert [row["User"] for row in rows] == names(tree, 1, 3, 4)
-    assert [row["User"] for row in rows if not row["Last sign-in"]] == names(tree, 4)
+    assert [row["User"] for row in rows if not row["Last login"]] == names(tree, 4)
     monkeypatch.setattr(listing, "_SORTED", 0)  # as in large accounts and branches
     assert listed(client, "/iam/inactive") == names(tree, 1, 3, 4)
     assert listed(at_console(tree.members[1]), "/iam/inactive") == names(tree, 3, 4)

@@ -45,7 +45,7 @@ def test_housekeeping_tells_of_keys_that_are_about_to_expire_each_once(cast, cap
     assert "0 expired keys. Told of keys that are about to expire: 1." in tidy(capsys)
     assert "Told of keys that are about to expire: 0." in tidy(capsys)
     (event,) = Event.objects.filter(action="platform_key.expires_soon")
-    assert (event.subject_id, event.actor_id, event.actor_label) == (priya.pk, None, "Keytree")
+    assert (event.subject_id, event.actor_id, event.actor_label) == (priya.pk, None, "The server")
     assert event.facts["key"] == soon.record_id
     assert event in notifications.events_for(priya)
     assert [mail.recipient for mail in Mail.objects.all()] == ["priya@acme.example"]

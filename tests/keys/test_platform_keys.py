@@ -424,7 +424,7 @@ def test_holder_is_told_once_a_week_before_a_key_expires(noor, origin):
     (event,) = new_events()
     expires = (now + 7 * DAY).strftime("%d-%m-%Y %H:%M GMT")
     assert event.action == "platform_key.expires_soon"
-    assert (event.actor_id, event.actor_label, event.subject_id) == (None, "Keytree", noor.pk)
+    assert (event.actor_id, event.actor_label, event.subject_id) == (None, "The server", noor.pk)
     assert event.facts == {"name": "Soon", "key": soon.record_id, "expires": expires}
     ((who, subject, body),) = told()
     assert (who, subject) == ("noor", "Your API key expires soon (Acme Robotics)")
@@ -472,7 +472,8 @@ def test_expired_key_is_deleted_after_ninety_days_even_if_it_is_locked(noor, ori
     assert lifecycle.delete_expired(now=now, origin=origin) == 0
     assert set(PlatformKey.objects.values_list("name", flat=True)) == {"Not yet", "Never"}
     (event,) = new_events()
-    assert (event.action, event.actor_label, event.subject_id) == ("platform_key.expired_deleted", "Keytree", noor.pk)
+    assert (event.action, event.actor_label) == ("platform_key.expired_deleted", "The server")
+    assert event.subject_id == noor.pk
     assert event.facts == {"name": "Old", "key": old.record_id}
     assert told() == []
 

@@ -197,7 +197,7 @@ def test_who_may_not_create_a_key_is_told_why(cast, method):
     Account.objects.update(restrict_key_creation=True)
     for name, told in (
         ("noor", "Only active users can create a key."),
-        ("priya", "You need the permission User API key creator: ask somebody who manages users."),
+        ("priya", "You need the permission User API key creator: ask someone who manages users."),
         ("olivia", "You need the permission User API key creator: give it to yourself in Settings."),
     ):
         answer = getattr(visitor(cast[name]), method)(create_url(cast[name]), TYPED)

@@ -138,7 +138,7 @@ def look_at_user(world: World, case: Case, body: str, where: str) -> None:
     pk, key = world.target.pk, world.key_ids[world.target.pk]
     for act, entry in (
         (Act.SEE_CARE, 'id="restrictions-heading"'),
-        (Act.SEE_CARE, "<dt>Last sign-in</dt>"),
+        (Act.SEE_CARE, "<dt>Last login</dt>"),
         (Act.SEE_CARE, 'id="vpn-heading"'),
         (Act.SEE_CARE, f'href="/iam/users/{pk}?tab=manage"'),
         (Act.SEE_CARE, world.target.api_username),
