@@ -112,6 +112,12 @@ def kept_restriction(holder: Member) -> str:
     return kept.allowed_addresses if kept else ""
 
 
+def restriction_of(holder: Member) -> str:
+    """Return from where a member's keys may be used, empty for everywhere; two queries at most."""
+    key = key_of(holder)
+    return key.allowed_addresses if key is not None else kept_restriction(holder)
+
+
 def visible_key(viewer: Member, key_id: int) -> ClassicKey | None:
     """Return the key with that id if ``viewer`` may know of it, with what may be said of its holder; one query."""
     key = _numbered.first(viewer.account_id, key_id)

@@ -22,7 +22,7 @@ from keys.models import MOST_PLATFORM_KEYS, PlatformKey
 from keys.platform import lifecycle, policy, queries
 from keys.platform.forms import DAY_IS_OVER, EditPlatformKeyForm, NewPlatformKeyForm
 from keys.platform.policy import PlatformAction
-from keys.queries import is_in_use, reasons_refused
+from keys.queries import is_in_use, reasons_refused, restriction_of
 from keys.views.dialogs import NoSuchKey, page_behind
 
 #: What takes somebody else's key out of use is done after a proof of identity.
@@ -88,6 +88,7 @@ def _created(request: MemberRequest, key: PlatformKey, value: str, behind: PageB
     context = {
         "key": key,
         "value": value,
+        "restriction": restriction_of(key.holder),
         "username": PLATFORM_USERNAME,
         "save_facts": json.dumps(file, ensure_ascii=False),
     }

@@ -8,11 +8,11 @@ from django.utils import timezone
 
 from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.memberships import freeze_branch
-from accounts.models import Member
+from accounts.models import Account, Member
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console import demo
-from keys.models import ClassicKey
+from keys.models import ClassicKey, KeptRestriction
 from tests.pages.reading import KEYS, USERS, focused, key_url, page
 from tests.visitors import session_of, visitor
 
@@ -189,3 +189,31 @@ def test_restriction_that_outlives_its_key_stands_on_the_page_of_its_user(cast):
     # Who owns the account needs no leave to.
     body = page(visitor(cast["olivia"]).get(f"/iam/users/{cast['olivia'].pk}"))
     assert "sets their own IP address restrictions, whether user-managed login is on or not." in body
+
+
+def test_new_key_says_from_where_alone_it_works(cast):
+    """Where it is restricted from its beginning, its first call may be refused already."""
+    noor, client = cast["noor"], visitor(cast["noor"])
+    classic, platform = f"/iam/users/{noor.pk}/classic_key", f"/iam/users/{noor.pk}/platform_key"
+    own, account = "Calls with it are accepted only from 192.0.2.7.", "The account restricts IP addresses too"
+    everywhere = "None: every address is allowed"
+
+    def said(url: str, name: str = "") -> tuple[bool, bool]:
+        typed = {"name": name, "leaked_action": "nothing"} if name else {}
+        body = page(client.post(url, typed))
+        assert "API key successfully created" in body
+        return own in body, account in body
+
+    assert said(platform, "a") == (False, False)
+    KeptRestriction.objects.create(holder=noor, allowed_addresses="192.0.2.7")
+    assert said(platform, "b") == (True, False)
+    assert said(classic) == (True, False)
+    assert said(platform, "c") == (True, False)
+    assert account not in page(client.get(key_url(noor)))
+    assert everywhere in page(client.get(f"/iam/users/{noor.pk}"))
+    Account.objects.filter(pk=noor.account_id).update(allowed_addresses="127.0.0.0/8")
+    assert said(platform, "d") == (True, True)
+    assert account in page(client.get(key_url(noor)))
+    for viewer in (client, visitor(cast["marcus"])):
+        body = page(viewer.get(f"/iam/users/{noor.pk}"))
+        assert (account in body, everywhere in body) == (True, False)
