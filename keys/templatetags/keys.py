@@ -52,6 +52,22 @@ def with_branch_entries(menu: list[MenuItem], member: Member, viewer: Member) ->
     return [*menu, MenuItem("Revoke keys in branch", url, is_danger=True)]
 
 
+@register.simple_tag
+def same_search(search: str, viewer: Member, here: str) -> list[tuple[str, str]]:
+    """Return label and address of the other lists in which ``viewer`` may look for the same; none without a search.
+
+    ``here`` is the view of the API keys page that found nothing, or "users". Takes no query.
+    """
+    if not search:
+        return []
+    users, keys = reverse("accounts:users"), reverse("keys:classic-list")
+    found = [] if here == "users" else [("Account users", f"{users}?{urlencode({'q': search})}")]
+    # The view of all keys has one's own, too.
+    within = {here, platform_queries.MINE} if platform_policy.can_see_all(viewer) else {here}
+    views = [(view, label) for view, label in platform_queries.views_open_to(viewer) if view not in within]
+    return found + [(label, f"{keys}?{urlencode({'view': view, 'q': search})}") for view, label in views]
+
+
 @register.simple_tag(takes_context=True)
 def key_cards(context: template.Context) -> dict[str, Any]:
     """Return what the cards *IP address restrictions* and *API keys* of a user's page show the viewer.

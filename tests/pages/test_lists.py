@@ -19,7 +19,7 @@ from accounts.models import Account, Event, Member
 from keys.models import ClassicKey
 from tests.conftest import ACME
 from tests.pages.reading import CREATE, HIERARCHY, KEYS, USERS, page, row_of
-from tests.trees import chain, grow, make_account, make_key
+from tests.trees import chain, grow, make_account, make_key, make_platform_key
 from tests.visitors import body_of, visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -76,6 +76,27 @@ def test_keys_are_filtered_by_what_the_field_names(cast):
     assert "Noor" not in page(client.get(f"{KEYS}?q=olivia"))
     assert "No keys match" in page(client.get(f"{KEYS}?q=details"))  # a word of every description
     assert "Priya Raman" in page(client.get(f"{KEYS}?q=lindqvist"))  # her parent
+
+
+def test_search_that_finds_nothing_leads_to_the_lists_that_may_have_it(cast):
+    """The search in the header is about users, and the API keys page opens on the classic view."""
+    users, classic, my, all_keys = (
+        f"{USERS}?q=load+%26+test", *(f"{KEYS}?view={view}&q=load+%26+test" for view in ("classic", "my", "all")),
+    )  # fmt: skip
+    for name, asked, offered in (
+        ("olivia", users, [all_keys, classic]),
+        ("olivia", f"{HIERARCHY}&q=load+%26+test", [all_keys, classic]),
+        ("olivia", classic, [users, all_keys]),
+        ("olivia", all_keys, [users, classic]),
+        ("olivia", my, [users, all_keys, classic]),
+        ("marcus", users, [my, classic]),
+        ("marcus", f"{USERS}?status=invalid", []),
+        ("marcus", f"{USERS}?q=priya", []),
+    ):
+        offers = page(visitor(cast[name]).get(asked)).partition("Look for the same in")[2]
+        assert re.findall(r'<a data-focus="list q" href="([^"]*)">', offers) == offered
+    make_platform_key(cast["priya"], "Load & test")
+    assert "Load & test" in page(visitor(cast["olivia"]).get(all_keys))
 
 
 def test_list_and_file_say_who_created_a_key_that_its_holder_did_not():
