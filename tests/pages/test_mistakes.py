@@ -6,7 +6,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from accounts import memberships
-from accounts.models import Event, Invitation, Member
+from accounts.models import Event, Invitation, Member, User
 from accounts.origin import COMMAND_LINE
 from accounts.tokens import token_of
 from keys import lifecycle
@@ -132,7 +132,10 @@ def test_preview_of_a_parent_is_shown_anew_where_the_hierarchy_has_changed(cast,
 def test_users_are_handed_over_to_the_parent_whom_the_question_named(cast):
     olivia, priya = visitor(cast["olivia"]), cast["priya"]
     address = f"{USERS}/{priya.pk}/remove"
-    older = hidden_fields(page(olivia.get(address)))
+    User.objects.filter(pk=cast["noor"].user_id).update(name="noor@acme.example")  # as invited users are called
+    asked = page(olivia.get(address))
+    assert asked.count("noor@acme.example") == 1
+    older = hidden_fields(asked)
     assert older == {"to": str(cast["marcus"].pk)}
     olivia.post(f"{USERS}/{priya.pk}/parent", {"parent": cast["sam"].pk})
     with pytest.raises(memberships.NotEmpty):  # also where that happens after the page was asked for
