@@ -62,6 +62,7 @@ def test_key_list_without_a_key_has_its_button_in_the_lists_place(cast):
     body = page(visitor(cast["noor"]).get(KEYS))
     assert CREATE in body.partition('class="empty"')[2]
     assert body.count(CREATE) == 1
+    assert '<a href="/help">How to use a key</a>' in body.partition("<main")[2]
     assert 'role="search"' not in body.partition("<main")[2]  # there is nothing to look for
     assert 'role="search"' in page(visitor(cast["noor"]).get(f"{KEYS}?q=x")).partition("<main")[2]
     ClassicKey.objects.filter(holder=cast["marcus"]).delete()
