@@ -66,6 +66,6 @@ def _reset(link: PasswordReset, user: User, encoded: str, origin: Origin) -> Non
         raise resets.ResetGone
     ended = end_sessions_of(user.pk)
     identity.record(
-        events.PASSWORD_RESET, user_id=user.pk, actor_label="someone with the link in the mail", origin=origin,
+        events.PASSWORD_RESET, user_id=user.pk, actor_label="Someone with the link in the email", origin=origin,
         details={"sessions ended": ended},
     )  # fmt: skip

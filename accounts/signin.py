@@ -246,7 +246,7 @@ def record_refusal(user: User | None, origin: Origin, why: str) -> None:
         return
     with transaction.atomic():
         identity.record(
-            events.SIGN_IN_REFUSED, user_id=user.pk, actor_label="someone logging in", outcome=audit.REFUSED,
+            events.SIGN_IN_REFUSED, user_id=user.pk, actor_label="Someone logging in", outcome=audit.REFUSED,
             origin=origin, details={"why": why},
         )  # fmt: skip
 

@@ -381,7 +381,7 @@ def _write_event(place: str, key: _RefusedKey, address: str | None, details: Map
         event = audit.record(
             key.action,
             actor=None,
-            actor_label="someone calling",
+            actor_label="Someone calling",
             subject=holder,
             origin=Origin(address),
             outcome=audit.REFUSED,

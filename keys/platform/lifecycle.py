@@ -293,7 +293,7 @@ def report_leaked(*, value: str, source: str, origin: Origin) -> LeakedAction | 
         key.is_enabled = key.is_enabled and action is not LeakedAction.DISABLE
         key.save(update_fields=["modified_at", "leaked_at", "is_enabled"])
     audit.record(
-        events.LEAKED, actor=None, actor_label="a report", subject=key.holder, origin=origin, details=facts, once=once
+        events.LEAKED, actor=None, actor_label="A report", subject=key.holder, origin=origin, details=facts, once=once
     )
     return action
 

@@ -46,7 +46,7 @@ def test_reported_key_is_disabled_and_its_user_told_from_where(key):
     assert headers["Content-Length"] == str(len(text))
     assert not is_enabled(key)
     event = Event.objects.get(action="platform_key.leaked")
-    assert (event.actor_id, event.actor_label, event.subject_id) == (None, "a report", key.holder_id)
+    assert (event.actor_id, event.actor_label, event.subject_id) == (None, "A report", key.holder_id)
     assert (event.address, event.facts["source"], event.request_id) == (
         "192.0.2.7", "sent to /leaked", headers["X-Request-ID"],
     )  # fmt: skip
