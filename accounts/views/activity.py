@@ -27,6 +27,8 @@ from accounts.policy import MemberAction, can
 from accounts.requests import MemberRequest, form_or_post
 
 _SERVER = "The server"
+#: Which facts of an event come first, what it is about and why it is one, and which behind all others, a long id.
+_PLACES, _BETWEEN = {"name": 0, "why": 1, "key": 3}, 2
 OUTCOMES = {audit.SUCCESS: "Success", audit.REFUSED: "Refused"}
 
 
@@ -219,12 +221,12 @@ def _user_url(member_id: int | None, seen: AbstractSet[int]) -> str:
 
 
 def _details(event: Event) -> str:
-    """Return the facts of an event in words: a change as *from … to …*, the others by name; what it is about first."""
+    """Return the facts of an event in words: a change as *from … to …*, the others by name, see ``_PLACES``."""
     facts = audit.told_facts(event)
     if event.action == ACTIVITY_TRIMMED:
         return f"up to number {facts['until']}"
     before, after = facts.pop("before", None), facts.pop("after", None)
-    ordered = sorted(facts.items(), key=lambda item: item[0] != "name")
+    ordered = sorted(facts.items(), key=lambda item: _PLACES.get(item[0], _BETWEEN))
     said = [f"{name}: {fact}" for name, fact in ordered if fact != 0 or fact is False]
     if event.action == PERMISSIONS_CHANGED:
         return "; ".join([*_given_and_taken(str(before), str(after)), *said])

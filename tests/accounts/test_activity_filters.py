@@ -283,6 +283,13 @@ def test_events_are_chosen_from_groups(cast):
     assert not re.search(r">[^<]*\bsign", select, re.IGNORECASE)
 
 
+def test_facts_of_an_event_tell_first_what_it_is_about_and_why_it_is_one(cast, origin):
+    facts = {"count": 2, "key": "ApiKey-1", "name": "Nightly backup", "why": "the key is disabled"}
+    audit.record(events.CONSOLE_REFUSED, actor=None, subject=cast["noor"], origin=origin, details=facts)
+    told = "name: Nightly backup; why: the key is disabled; count: 2; key: ApiKey-1"
+    assert told in visitor(cast["noor"]).get(URL).content.decode()
+
+
 def test_an_event_has_a_name_of_its_own_in_a_group():
     for name, wrong in (("nowhere.seen", "without a group: nowhere.seen"), (events.SIGNED_IN, "registered twice")):
         with pytest.raises(ValueError, match=wrong):

@@ -52,7 +52,7 @@ def test_reported_key_is_disabled_and_its_user_told_from_where(key):
     )  # fmt: skip
     assert [mail.recipient for mail in Mail.objects.all()] == ["priya@acme.example"]
     told = visitor(key.holder).get("/user/notifications").content.decode()
-    facts = f"name: Nightly build; action: key disabled; key: {key.record_id}; source: sent to /leaked"
+    facts = f"name: Nightly build; action: key disabled; source: sent to /leaked; key: {key.record_id}"
     assert "IBM Cloud API key reported as leaked" in told
     assert facts in told
 
