@@ -1,6 +1,6 @@
 """How moments and counts read on every page and in every file."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 
 
 def date_and_time(at: datetime, *, seconds: bool = False) -> tuple[str, str]:
@@ -21,6 +21,12 @@ def day(on: date) -> str:
 def moment(at: datetime) -> str:
     """Return a moment as one text, for mails and sentences."""
     return " ".join(date_and_time(at))
+
+
+def end(at: datetime) -> str:
+    """Return when something ends: a moment, or the day with whose end it does, which pages print as its last one."""
+    last = at.astimezone(UTC) - timedelta.resolution
+    return f"at the end of {day(last)} GMT" if last.time() == time.max else moment(at)
 
 
 def iso(at: datetime | None) -> str:

@@ -197,7 +197,7 @@ def _changes(before: Description, after: Description) -> dict[str, str]:
     if after.text != before.text:
         changed["description"] = "changed"
     if after.expires_at != before.expires_at:
-        changed["expires"] = formats.moment(after.expires_at) if after.expires_at else "never"
+        changed["expires"] = formats.end(after.expires_at) if after.expires_at else "never"
     if after.leaked_action != before.leaked_action:
         changed["leaked action"] = after.leaked_action.label
     return changed
@@ -318,7 +318,7 @@ def _tell_expiring(pk: int, account_id: int, now: datetime, origin: Origin) -> b
         return False  # another process told it, or it was edited, perhaps to expire much later
     key.expiry_told_at = now
     key.save(update_fields=["expiry_told_at"])
-    facts = {**_facts(key), "expires": formats.moment(key.expires_at)}
+    facts = {**_facts(key), "expires": formats.end(key.expires_at)}
     audit.record(
         events.EXPIRES_SOON, actor=None, actor_label="The server", subject=key.holder, origin=origin, details=facts
     )

@@ -1,7 +1,7 @@
 """The writes about IBM Cloud API keys: what each changes, refuses, records and tells."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -164,6 +164,10 @@ def test_edit_changes_what_was_said_and_its_event_says_what(noor, origin):
     }  # fmt: skip
     lifecycle.edit_platform_key(key=key, description=replace(said, expires_at=None), by=noor, origin=origin)
     assert new_events()[-1].facts == {"name": "New", "key": key.record_id, "expires": "never"}
+    # The end of a day is told as that day, which lists show, and not as the next one.
+    midnight = datetime(2031, 1, 1, tzinfo=UTC)
+    lifecycle.edit_platform_key(key=key, description=replace(said, expires_at=midnight), by=noor, origin=origin)
+    assert new_events()[-1].facts["expires"] == "at the end of 31-12-2030 GMT"
 
 
 def test_edit_that_changes_nothing_is_no_event(noor, origin):
