@@ -118,7 +118,10 @@ def test_frozen_users_are_told_so_on_every_page_and_can_leave(cast, freeze):
         assert re.search(f"Your {branch} has been frozen since <time datetime=", page)
         assert "Someone outside the branch who manages users, or the account owner, can thaw it." in page
         assert 'aria-label="IAM"' not in page
+        assert "An audit" not in page
     assert Event.objects.get(action="console.refused").facts == {"why": "frozen"}
+    # Why is for the user at the root alone, as the form says.
+    assert 'Reason: <bdi class="break">An audit</bdi>' in visitor(cast["marcus"]).get("/").content.decode()
     assert client.post("/account/switch", {"account": "7654321"}).status_code == 302
     assert client.get("/iam/apikeys").status_code == 200
     assert client.post("/logout").status_code == 302
