@@ -111,11 +111,15 @@ def test_megabyte_in_a_field_makes_no_large_answer(priya, cast, numbers, monkeyp
         assert len(page) < 100_000, (route, name)
 
 
-def test_text_too_long_for_its_field_is_shown_again():
+def test_text_too_long_for_its_field_is_shown_again_and_a_long_one_that_its_field_takes(cast):
     text = "priya@acme.example" * 500
     page = text_of(Client().post("/login", {"username": text, "password": "wrong"}))
     assert "Ensure this value has at most 500 characters" in page
     assert f'value="{text}"' in page
+    many = " ".join(f"user{number}@acme.example" for number in range(1_001))
+    page = text_of(visitor(cast["marcus"]).post("/iam/users/invite_users", {"addresses": many}))
+    assert "These are 1,001 addresses." in page
+    assert many in page
 
 
 @pytest.mark.sqlite_only

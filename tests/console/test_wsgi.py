@@ -15,13 +15,14 @@ from console.wsgi import application
 def loaded():
     return [name for name in ("keys.api.application", "keys.iam.application", "xml") if name in sys.modules]
 
-def status(path):
-    told, environ = [], {"PATH_INFO": path}
+def status(path, script_name=""):
+    told, environ = [], {"PATH_INFO": path, "SCRIPT_NAME": script_name}
     setup_testing_defaults(environ)
     list(application(environ, lambda line, headers: told.append(line)))
     return told[0].split()[0], loaded()
 
 print(status("/healthz"), status("/v1/apikeys"), status("/rest/v3.1/SoftLayer_Account"), sep="\\n")
+print(*(status("/login", place)[0] for place in ("/v1", "/v2", "/identity", "/rest", "/xmlrpc")))
 """
 
 
@@ -34,4 +35,5 @@ def test_interfaces_are_loaded_with_the_first_call_of_them(tmp_path: Path) -> No
         "('200', [])",
         "('401', ['keys.iam.application'])",
         "('401', ['keys.api.application', 'keys.iam.application', 'xml'])",
+        "404 404 404 404 405",  # and no page, where a part of the address is the script name
     ], done.stderr

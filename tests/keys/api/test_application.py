@@ -144,6 +144,10 @@ def test_key_in_clear_from_elsewhere_is_refused_and_not_redirected(wire, ways, s
             ("127.0.0.1", {"HTTP_X_FORWARDED_PROTO": "http"}),  # which is not for it to say
         ):
             assert not is_refused(way({"X-Forwarded-For": "17.5.7.8"}, REMOTE_ADDR=peer, **more))
+    settings.IS_HTTPS = False  # then keys are sent in clear everywhere
+    for way in ways:
+        said = {"X-Forwarded-For": "17.5.7.8", "X-Forwarded-Proto": "http"}
+        assert not is_refused(way(said, REMOTE_ADDR="10.0.0.1"))
 
 
 def test_answers_by_https_keep_browsers_to_it(ways, settings):

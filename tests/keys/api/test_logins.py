@@ -11,6 +11,7 @@ from accounts.enums import MemberStatus
 from accounts.models import Account, BranchFreeze, Event, Member, Passkey, User
 from console import demo
 from console.middleware import ALWAYS
+from keys import lifecycle
 from keys.api.application import ApiApplication
 from keys.models import ClassicKey
 from tests.conftest import ACME, BOREALIS
@@ -25,6 +26,8 @@ LOGIN = "/rest/v3.1/SoftLayer_User_Customer/getPortalLoginToken.json"
 CURRENT = "SoftLayer_Account/getCurrentUser"
 #: What slcli setup asks for.
 KEYS = "mask[id,apiAuthenticationKeys]"
+#: What is told of a key to whoever may know of it.
+LOCAL = ("id", "ipAddressRestriction", "timestampKey", "userId")
 FAILED = "SoftLayer_Exception_User_Customer_LoginFailed"
 WRONG_TOKEN = (401, "SoftLayer_Exception", "Invalid API token.")
 CONSOLE = "Log in to the console and create your key there."
@@ -113,6 +116,8 @@ def test_who_logs_in_need_not_have_credentials_and_those_sent_are_not_looked_at(
         assert set(send(client.application, "POST", "/xmlrpc/v3.1/SoftLayer_User_Customer", sent).xml) == {
             "hash", "userId",
         }  # fmt: skip
+    for address in (LOGIN.replace("User_Customer", "Account"), LOGIN.replace("getPortal", "getImpersonated")):
+        assert client.send("POST", address, arguments).fault[1] == "No valid authentication headers found."
 
 
 def test_user_without_a_key_creates_it_as_in_the_console(client, cast):
@@ -135,24 +140,39 @@ def test_own_key_is_shown_once_asked_for_by_post_and_nobody_elses(client, cast, 
     shown = Event.objects.latest("pk")
     assert (shown.action, shown.actor_id, shown.subject_id) == ("classic_key.shown", token[0], token[0])
     for mask, told in (
-        ("id,apiAuthenticationKeys[authenticationKey]", True),
-        ("mask[apiAuthenticationKeys[id,authenticationKey]]", True),
-        ("id,apiAuthenticationKeys[id]", False),
-        ("id,apiAuthenticationKeys[user[id]]", False),
-        ("id,apiAuthenticationKeyCount", False),
-        ("", False),
+        (KEYS, [*LOCAL, "authenticationKey"]),
+        ("id,apiAuthenticationKeys[authenticationKey]", ["authenticationKey"]),
+        ("mask[apiAuthenticationKeys[id,authenticationKey]]", ["id", "authenticationKey"]),
+        ("mask[apiAuthenticationKeys,apiAuthenticationKeys[user[id]]]", [*LOCAL, "user", "authenticationKey"]),
+        ("id,apiAuthenticationKeys[id]", ["id"]),
+        ("id,apiAuthenticationKeys[user[id]]", [*LOCAL, "user"]),
+        ("id,apiAuthenticationKeyCount", []),
+        ("", []),
     ):
         before = Event.objects.count()
         address = f"{CURRENT}?objectMask={mask}"
-        assert (value.encode() in client.rest(token, address, "POST", []).body) is told
-        assert Event.objects.count() - before == told
+        reply = client.rest(token, address, "POST", [])
+        assert sorted(*reply.json.get("apiAuthenticationKeys", [()])) == sorted(told)
+        assert (value.encode() in reply.body) is ("authenticationKey" in told)
+        assert Event.objects.count() - before == ("authenticationKey" in told)
         assert value.encode() not in client.rest(token, address).body  # a GET holds no stored value
-    assert Event.objects.filter(action="classic_key.shown").count() == 3
+    assert Event.objects.filter(action="classic_key.shown").count() == 5
     key = {"Authorization": basic(PRIYA, value)}
     assert value not in client.send("POST", f"/rest/v3.1/{CURRENT}?objectMask={KEYS}", [], **key).body.decode()
     ClassicKey.objects.filter(holder=cast["priya"]).update(creator=cast["marcus"])
     (key,) = client.xmlrpc(token, "getCurrentUser", **asked).xml["apiAuthenticationKeys"]
     assert "authenticationKey" not in key
+
+
+def test_key_that_is_deleted_before_it_is_shown_is_not_there(client, monkeypatch):
+    token, show = client.token(PRIYA), lifecycle.show_value
+
+    def show_late(*, key, by, origin):
+        ClassicKey.objects.filter(pk=key.pk).delete()
+        return show(key=key, by=by, origin=origin)
+
+    monkeypatch.setattr(lifecycle, "show_value", show_late)
+    assert client.rest(token, f"{CURRENT}?objectMask={KEYS}", "POST", []).json["apiAuthenticationKeys"] == []
 
 
 def test_no_other_call_shows_a_value_to_a_token(client, cast, value_of):
@@ -162,6 +182,10 @@ def test_no_other_call_shows_a_value_to_a_token(client, cast, value_of):
         body = client.rest(token, f"{address}?objectMask={below}", "POST", []).body.decode()
         shown = [name for name in ("marcus", "priya", "berlin") if value_of(name) in body]
         assert shown == (["marcus"] if address == CURRENT else [])
+    ClassicKey.objects.filter(holder=cast["marcus"]).delete()  # there is the key that he made for the Berlin office
+    before = Event.objects.count()
+    assert value_of("berlin") not in client.rest(token, f"{CURRENT}?objectMask={below}", "POST", []).body.decode()
+    assert Event.objects.count() == before
 
 
 # --- Who is not logged in ---------------------------------------------------------------------------------------------
@@ -227,8 +251,12 @@ def frozen(name: str) -> None:
     BranchFreeze.objects.create(account_id=ACME, member=member, reason="Left", at="2026-01-01T00:00Z")
 
 
+def set_noor(**values: Any) -> None:
+    Member.objects.filter(account=ACME, user__email="noor@acme.example").update(**values)
+
+
 def set_status(status: MemberStatus) -> None:
-    Member.objects.filter(account=ACME, user__email="noor@acme.example").update(status=status)
+    set_noor(status=status)
 
 
 def set_account(**values: Any) -> None:
@@ -260,6 +288,11 @@ OTHER = "7654321_noor@acme.example"
             "Your branch of users is frozen. Until it is thawed, you cannot do anything here.",
         ),
         (lambda: set_status(MemberStatus.INVALID), NOOR, "not the API username", f"{ASK} {OTHER}."),
+        (
+            lambda: Member.objects.filter(user__email="noor@acme.example").update(status=MemberStatus.INVALID), NOOR,
+            "no membership to sign in to",
+            "Your user cannot log in to any account. Ask the person who invited you.",
+        ),
         (lambda: set_status(MemberStatus.VPN_ONLY), NOOR, "not the API username", f"{ASK} {OTHER}."),
     ],
 )  # fmt: skip
@@ -298,7 +331,12 @@ DENIED = "SoftLayer_Exception_PermissionDenied"
         (lambda: set_status(MemberStatus.INVALID), NO_TOKEN, []),
         (lambda: set_status(MemberStatus.VPN_ONLY), NO_TOKEN, []),
         (lambda: Member.objects.filter(account=ACME, user__email="noor@acme.example").delete(), NO_TOKEN, []),
+        (lambda: set_noor(name_here="Noor"), NO_TOKEN, []),  # as of an owner whom others added, once they are none
         (lambda: set_account(allowed_addresses="10.0.0.0/8"), NO_TOKEN, ["address not allowed"]),
+        (
+            lambda: [set_status(MemberStatus.SUSPENDED), set_account(allowed_addresses="10.0.0.0/8")], NO_TOKEN,
+            ["address not allowed"],
+        ),
         (
             lambda: set_status(MemberStatus.SUSPENDED),
             (DENIED, "Your status in this account is Suspended, which allows nothing here."), ["suspended"],
@@ -326,6 +364,11 @@ def test_restriction_of_the_console_counts_and_not_that_of_the_key(client, cast)
     assert client.use(token) == NO_TOKEN
     client.peer = "10.1.2.3"
     assert client.use(token) is None
+    noor, marcus = client.token(NOOR), client.token("1234567_marcus@acme.example")
+    set_account(allowed_addresses="17.0.0.0/8")
+    assert client.use(noor) == client.use(marcus) == NO_TOKEN
+    refused = Event.objects.filter(action="console.refused").values_list("actor_id", flat=True)
+    assert {*refused} == {cast[name].pk for name in ("priya", "noor", "marcus")}  # an event of each
 
 
 def test_no_other_text_is_a_token(client, cast, settings):
@@ -337,19 +380,21 @@ def test_no_other_text_is_a_token(client, cast, settings):
     elsewhere = Member.objects.get(account=BOREALIS, user=cast["noor"].user).pk
     for token in (
         (priya[0], noor[1]), (elsewhere, noor[1]), (2**31 - 1, noor[1]), (0, noor[1]), (-noor[0], noor[1]),
-        (noor[0], swapped), (noor[0], same_bytes), (noor[0], later), (noor[0], "ktl_"), (noor[0], "ktl_é"),
+        (noor[0], swapped), (noor[0], same_bytes), (noor[0], later), (noor[0], "ktl_"), (noor[0], "ktl_AAAA"), (noor[0], "ktl_é"),
         (noor[0], f"{noor[1]}A"), (noor[0], f"{noor[1]}=="), (noor[0], noor[1].replace("ktl_", "ktr_")),
     ):  # fmt: skip
         assert client.use(token) == NO_TOKEN, token
     for name in ("noor", NOOR, "", "-1", "9" * 30):
         assert outcome(client.rest((name, noor[1]), CURRENT)) == WRONG_TOKEN
-    for presented in ({"userId": noor[0]}, {"authToken": noor[1]}, {"userId": [], "authToken": noor[1]}):
+    for presented in ({"userId": noor[0]}, {"authToken": noor[1]}, {"userId": [], "authToken": noor[1]},
+        {"userId": noor[0], "authToken": 5}):
         sent = document("getCurrentUser", {"headers": {"authenticate": presented}})
         assert send(client.application, "POST", "/xmlrpc/v3.1/SoftLayer_Account", sent).fault == NO_TOKEN
     put_first(settings)
     assert client.use(noor) is None
+    newer = client.token(NOOR)
     settings.KEYTREE_KEY_RING = NEWER
-    assert client.use(noor) == NO_TOKEN
+    assert (client.use(noor), client.use(newer)) == (NO_TOKEN, None)
 
 
 def test_token_opens_nothing_else(client):
