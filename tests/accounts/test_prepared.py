@@ -7,7 +7,7 @@ from functools import partial
 from threading import Thread
 
 import pytest
-from django.db import OperationalError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, transaction
 from django.db.models import F, Value
 from django.db.models.expressions import RawSQL
 
@@ -110,13 +110,18 @@ def test_statement_whose_plan_may_not_be_kept_is_planned_each_time(cast, monkeyp
 def test_statement_whose_plan_was_lost_is_answered_all_the_same(loss):
     prepared = Prepared(lambda pk: User.objects.filter(pk=pk))
 
-    def ask() -> list[User]:
-        prepared(0)
+    def lose_and_ask() -> list[User]:
         with connection.cursor() as cursor:
             cursor.execute(loss)
-        answer = prepared(0)
-        with transaction.atomic():  # in which nothing can be asked again: it is kept anew by now
-            return answer + prepared(0)
+        return prepared(0)
+
+    def ask() -> list[User]:
+        prepared(0)
+        with pytest.raises(DatabaseError), transaction.atomic():  # in which nothing can be asked again
+            lose_and_ask()
+        with transaction.atomic():
+            answer = prepared(0)  # kept anew
+        return answer + lose_and_ask() + prepared(0)
 
     assert at_once(ask) == [[[]]]
 
