@@ -66,6 +66,7 @@ def log_in(*, name: str, password: str, origin: Origin) -> LoginToken:
     a program cannot give; a name that is no API username of theirs; a member whom anything keeps out of the console.
     """
     user, members = signin.check_login(email=_email_in(name), password=password, origin=origin)
+    signin.first_open(members, origin)  # where the login page says nothing else, nothing else is said
     if members[0].has_second_factor:
         raise _refusal(user, origin, "second factor needed", f"You log in with a second factor. {_USE_CONSOLE}")
     member = next((member for member in members if member.api_username == canonical_email(name)), None)

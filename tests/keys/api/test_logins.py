@@ -266,6 +266,7 @@ def set_account(**values: Any) -> None:
 NO_FACTOR = f"This account requires a second factor. {CONSOLE}"
 ASK = "Log in with your API username:"
 OTHER = "7654321_noor@acme.example"
+FROM_ELSEWHERE = ("address not allowed", "You cannot log in from this address. Ask the person who invited you.")
 
 
 @pytest.mark.parametrize(
@@ -275,9 +276,11 @@ OTHER = "7654321_noor@acme.example"
         (None, "1_noor@acme.example", "not the API username", f"{ASK} {NOOR} or {OTHER}."),
         (lambda: with_passkey("noor"), NOOR, "second factor needed", f"You log in with a second factor. {CONSOLE}"),
         (lambda: set_account(require_second_factor=True), NOOR, "no second factor", NO_FACTOR),
+        (lambda: set_account(allowed_addresses="10.0.0.0/8"), NOOR, *FROM_ELSEWHERE),
+        (lambda: Account.objects.update(allowed_addresses="10.0.0.0/8"), "noor@acme.example", *FROM_ELSEWHERE),
         (
-            lambda: set_account(allowed_addresses="10.0.0.0/8"), NOOR, "address not allowed",
-            "You cannot log in from this address. Ask the person who invited you.",
+            lambda: [with_passkey("noor"), Account.objects.update(allowed_addresses="10.0.0.0/8")], NOOR,
+            *FROM_ELSEWHERE,
         ),
         (
             lambda: set_status(MemberStatus.SUSPENDED), NOOR, "suspended",
@@ -380,14 +383,18 @@ def test_no_other_text_is_a_token(client, cast, settings):
     elsewhere = Member.objects.get(account=BOREALIS, user=cast["noor"].user).pk
     for token in (
         (priya[0], noor[1]), (elsewhere, noor[1]), (2**31 - 1, noor[1]), (0, noor[1]), (-noor[0], noor[1]),
-        (noor[0], swapped), (noor[0], same_bytes), (noor[0], later), (noor[0], "ktl_"), (noor[0], "ktl_AAAA"), (noor[0], "ktl_é"),
-        (noor[0], f"{noor[1]}A"), (noor[0], f"{noor[1]}=="), (noor[0], noor[1].replace("ktl_", "ktr_")),
+        (noor[0], swapped), (noor[0], same_bytes), (noor[0], later), (noor[0], "ktl_"), (noor[0], "ktl_AAAA"),
+        (noor[0], "ktl_é"), (noor[0], f"{noor[1]}A"), (noor[0], f"{noor[1]}=="), (noor[0], noor[1].replace("ktl_", "ktr_")),
     ):  # fmt: skip
         assert client.use(token) == NO_TOKEN, token
     for name in ("noor", NOOR, "", "-1", "9" * 30):
         assert outcome(client.rest((name, noor[1]), CURRENT)) == WRONG_TOKEN
-    for presented in ({"userId": noor[0]}, {"authToken": noor[1]}, {"userId": [], "authToken": noor[1]},
-        {"userId": noor[0], "authToken": 5}):
+    for presented in (
+        {"userId": noor[0]},
+        {"authToken": noor[1]},
+        {"userId": [], "authToken": noor[1]},
+        {"userId": noor[0], "authToken": 5},
+    ):
         sent = document("getCurrentUser", {"headers": {"authenticate": presented}})
         assert send(client.application, "POST", "/xmlrpc/v3.1/SoftLayer_Account", sent).fault == NO_TOKEN
     put_first(settings)
