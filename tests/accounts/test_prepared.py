@@ -12,9 +12,12 @@ from django.db.models import F, Value
 from django.db.models.expressions import RawSQL
 
 from accounts import hierarchy
+from accounts.list_request import ListRequest
 from accounts.memberships import freeze_branch
 from accounts.models import Member, User
 from accounts.prepared import Completed, Prepared
+from accounts.queries import account_users
+from keys.insight import figures
 from keys.models import ClassicKey
 from tests.conftest import ACME
 from tests.threads import at_once, errors
@@ -96,6 +99,23 @@ def test_statement_whose_plan_may_not_be_kept_is_planned_each_time(cast, monkeyp
     monkeypatch.setattr("accounts.prepared._MOST_PLANS", 0)
     assert Prepared(make)(sam.pk) == [sam]
     assert plans_of("1000002") == []
+
+
+@pytest.mark.postgresql_only
+def test_plans_of_lists_are_kept_and_not_those_of_searches_and_of_counts_by_size(cast):
+    olivia = cast["olivia"]
+
+    def planned(*asked: dict[str, str]) -> int:
+        """How many statements about users are planned, or found planned, by what is asked for."""
+        before = sum(plans_of('"accounts_member"'))
+        for query in asked:
+            account_users(olivia, ListRequest("", query)).page(per_page=25, cursor=None)
+        return sum(plans_of('"accounts_member"')) - before
+
+    assert [planned({}, {}), planned({"q": "sam"}), planned({"status": "active"})] == [2, 0, 0]
+    figures(olivia, viewer=olivia)
+    figures(cast["marcus"], viewer=olivia)
+    assert plans_of("CASE WHEN") == []
 
 
 @pytest.mark.postgresql_only

@@ -384,7 +384,8 @@ def test_no_other_text_is_a_token(client, cast, settings):
     for token in (
         (priya[0], noor[1]), (elsewhere, noor[1]), (2**31 - 1, noor[1]), (0, noor[1]), (-noor[0], noor[1]),
         (noor[0], swapped), (noor[0], same_bytes), (noor[0], later), (noor[0], "ktl_"), (noor[0], "ktl_AAAA"),
-        (noor[0], "ktl_é"), (noor[0], f"{noor[1]}A"), (noor[0], f"{noor[1]}=="), (noor[0], noor[1].replace("ktl_", "ktr_")),
+        (noor[0], "ktl_é"), (noor[0], f"{noor[1]}A"), (noor[0], f"{noor[1]}=="),
+        (noor[0], noor[1].replace("ktl_", "ktr_")),
     ):  # fmt: skip
         assert client.use(token) == NO_TOKEN, token
     for name in ("noor", NOOR, "", "-1", "9" * 30):
