@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
@@ -114,7 +114,7 @@ def _described(passkeys: list[Passkey]) -> list[Any]:
     ]
 
 
-@transaction.atomic
+@one_transaction
 def _keep(user: User, challenge: bytes, purpose: str) -> None:
     """Store the challenge in place of the user's earlier one, and delete everybody's expired ones."""
     now = timezone.now()

@@ -76,6 +76,7 @@ def test_program_keeps_to_the_rules(path: Path) -> None:
     assert "__all__" not in re.findall(r"fields\s*=\s*[\"'](\w+)", text)
     assert not re.search(r"request\.(POST|GET)\[", text)
     assert not ("keys.material" in imported and name not in VALUES), "values in plain have their room"
+    assert "@transaction.atomic" not in text, "a write runs as accounts.transactions.one_transaction has it run"
 
 
 def test_exceptions_from_the_rules_are_still_needed() -> None:
