@@ -4,6 +4,7 @@ import pytest
 
 from accounts.enums import MemberStatus
 from accounts.models import Account, Event, Invitation, Mail, Member, User
+from keys.api.faults import TooMuch
 from tests.conftest import ACME
 from tests.keys.api.calling import ask, caller_of, denied, invalid, public, refused
 
@@ -41,14 +42,14 @@ def test_user_is_invited_below_the_caller_without_permissions(cast, marcus):
 @pytest.mark.parametrize(
     "template",
     [
-        {"email": "New@ACME.example"},
+        {"email": "New@ACME.example", "username": "New@ACME.example"},
         {"email": EMAIL, "username": f"{ACME}_{EMAIL}", "userStatusId": "1004"},
         {**SENT, "complexType": "SoftLayer_User_Customer", "accountId": ACME, "openIdConnectUserName": EMAIL},
         {**SENT, "address1": None, "city": "", "roles": [], "timezoneId": None, "sslVpnAllowedFlag": False},
     ],
 )
 def test_templates_that_say_nothing_else_invite(marcus, template):
-    assert ask(marcus, CREATE, None, template, "", mask="email,parent[id]") == {
+    assert ask(marcus, CREATE, None, {**template, "parentId": marcus.member.pk}, "", mask="email,parent[id]") == {
         "email": EMAIL,
         "parent": {"id": marcus.member.pk},
     }
@@ -105,6 +106,10 @@ NO_PASSWORD = invalid("Leave the passwords out: the user is sent an invitation, 
             invalid("These properties cannot be set here: city, id, isMasterUserFlag, parentId, permissions."),
         ),
         (
+            [{**SENT, "accountId": 7654321, "openIdConnectUserName": "other@acme.example"}],
+            invalid("These properties cannot be set here: accountId, openIdConnectUserName."),
+        ),
+        (
             [{**SENT, **{f"a{number:02}": "x" for number in range(12)}}],
             invalid(
                 "These properties cannot be set here: a00, a01, a02, a03, a04, a05, a06, a07, a08, a09 and 2 more."
@@ -148,7 +153,10 @@ def test_who_may_not_is_told_so_first_and_that_is_an_event(cast):
     for number, (template, reason) in enumerate(
         [
             ({}, "You need the permission Manage users, or a role of User management, to invite users."),
-            (VPN, "You need the permission Manage users, or a role of User management, to add a VPN-only user."),
+            (
+                {"userStatusId": 1022},
+                "You need the permission Manage users, or a role of User management, to add a VPN-only user.",
+            ),
         ],
         start=1,
     ):
@@ -171,9 +179,10 @@ def test_what_the_account_restricts_holds_as_on_the_page(marcus, settings):
     settings.KEYTREE_INVITATIONS_PER_DAY = 1
     assert ask(marcus, CREATE, None, SENT, mask="email") == {"email": EMAIL}
     before = stored()
-    full = refused(marcus, CREATE, None, {"email": "another@acme.example"})
-    assert (full.code, full.status) == ("SoftLayer_Exception_Public", 429)
-    assert full.text.startswith("This account may send 1 invitations in a day. You can send more from ")
+    with pytest.raises(TooMuch, match="^This account may send 1 invitations in a day. You can send more from ") as full:
+        ask(marcus, CREATE, None, {"email": "another@acme.example"})
+    assert (full.value.code, full.value.status) == ("SoftLayer_Exception_Public", 429)
+    assert 0 < full.value.retry_after <= 24 * 60 * 60
     assert Event.objects.latest("pk").action == "permission.refused"
     assert stored() == [*before[:-1], before[-1] + 1]
 
@@ -187,10 +196,12 @@ def test_nobody_is_brought_in_below_the_deepest_level(marcus, monkeypatch):
     assert stored() == before
 
 
-def test_mask_that_might_be_too_much_or_wrong_is_refused_before_anything_is_made(marcus):
+def test_mask_or_filter_that_might_be_too_much_or_wrong_is_refused_before_anything_is_made(marcus):
     before = stored()
     too_much = refused(marcus, CREATE, None, SENT, mask="id,parent[childUsers]")
     assert too_much == public("Object mask: lists of any length, such as childUsers, cannot be asked for by this call.")
     wrong = refused(marcus, CREATE, None, SENT, mask="password")
     assert wrong == public('Object mask: "password" is not a property of SoftLayer_User_Customer.')
+    filtered = refused(marcus, CREATE, None, SENT, object_filter={"id": {"operation": 1}})
+    assert filtered == public("“id” is no property that can be filtered by here.")
     assert stored() == before
