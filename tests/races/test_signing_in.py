@@ -4,15 +4,17 @@ from collections import Counter
 from datetime import timedelta
 from functools import partial
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 from django.db import connections, transaction
 from django.test import Client
 from django.utils import timezone
 
-from accounts import audit, signin, throttle
 from accounts import events as account_events
+from accounts import factors, passkeys, signin, throttle
 from accounts.models import Account, Member, Passkey, Session
+from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from accounts.signin import SignInRefused
 from console import demo
@@ -166,27 +168,38 @@ def test_simultaneous_switches_leave_no_more_sessions_than_there_may_be(people):
     assert_sound()
 
 
-@pytest.mark.postgresql_only
-def test_sign_in_by_password_alone_waits_for_whoever_adds_the_first_factor(people, hashed):
-    """Its session would not be among those that the factor ends: it begins before, or not at all."""
-    olivia, held, answers, now = people["olivia"], Event(), [], timezone.now()
+def add_passcode(by: Member) -> None:
+    request, seed = SimpleNamespace(session=SimpleNamespace(session_key=None)), factors.begin_passcode(by=by)
+    code = seed.code_of(int(timezone.now().timestamp()) // 30)
+    assert factors.confirm_passcode(request, code=code, by=by, origin=COMMAND_LINE)
 
-    def add_factor() -> None:
-        with transaction.atomic():
-            audit.lock_chain(olivia.account_id)
-            Passkey.objects.create(
-                user=olivia.user, credential_id=b"1", public_key=b"1", sign_count=0, name="A key", created_at=now
-            )
-            held.set()
-            assert somebody_waits_for_a_lock()
+
+def add_passkey(by: Member) -> None:
+    made = {"credential_id": b"1", "public_key": b"1", "sign_count": 0, "created_at": timezone.now()}
+    passkeys._insert(Passkey(user=by.user, name="A key", **made), present_key=None, by=by, origin=COMMAND_LINE)
+
+
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize("add", [add_passcode, add_passkey])
+def test_sign_in_by_password_alone_waits_for_whoever_adds_the_first_factor(people, hashed, monkeypatch, add):
+    """Its session would not be among those that the factor ends: it begins before, or not at all."""
+    held, answers, end_sessions_of = Event(), [], factors.end_sessions_of
+
+    def end_sessions(*given, **but) -> int:
+        ended = end_sessions_of(*given, **but)
+        held.set()
+        assert somebody_waits_for_a_lock()
+        return ended
 
     def sign_in() -> None:
         held.wait(timeout=20)
         answers.append(Client().post("/login", {"username": "olivia@acme.example", "password": demo.PASSWORD}))
 
-    assert not errors(at_once(add_factor, sign_in)[0])
+    for module in (factors, passkeys):
+        monkeypatch.setattr(module, "end_sessions_of", end_sessions)
+    assert not errors(at_once(partial(add, people["olivia"]), sign_in)[0])
     assert "A second factor has been set up in the meantime." in answers[0].content.decode()
-    assert not Session.objects.filter(user=olivia.user).exists()
+    assert not Session.objects.filter(user=people["olivia"].user).exists()
 
 
 def test_session_that_many_write_at_once_keeps_what_each_put_into_it(people):
