@@ -34,6 +34,8 @@ _context.set_forkserver_preload(
         "django.views.decorators.cache", "django.views.decorators.debug", "environs", "gunicorn.app.wsgiapp",
         "gunicorn.workers.gthread", "gunicorn.workers.sync", "psycopg", "pyotp", "segno", "webauthn",
         "whitenoise.middleware", "whitenoise.storage",
+        # slcli, and what any of its commands needs.
+        "SoftLayer.CLI.columns", "SoftLayer.CLI.core", "rich.json",
     ]
 )  # fmt: skip
 
@@ -43,11 +45,16 @@ def start(call: Callable[..., object], *arguments: object, env: Mapping[str, str
     return _start(call, arguments, env, output, output)
 
 
-def run(call: Callable[..., object], *arguments: object, env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a function in such a process to its end, and return what a program would have said."""
+def run(
+    call: Callable[..., object], *arguments: object, env: Mapping[str, str], typed: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run a function in such a process to its end, and return what a program would have said.
+
+    It has no terminal, and reads as its input what is ``typed``.
+    """
     with tempfile.TemporaryDirectory() as folder:
         output, errors = Path(folder) / "out", Path(folder) / "err"
-        process = _start(call, arguments, env, output, errors)
+        process = _start(_without_terminal, (typed, call, *arguments), env, output, errors)
         process.join(_PATIENCE)
         assert process.exitcode is not None, "it does not end"
         return subprocess.CompletedProcess((), process.exitcode, output.read_text(), errors.read_text())
@@ -63,6 +70,16 @@ def script(path: str, *arguments: str) -> None:
     """Be ``python path``."""
     sys.argv = [path, *arguments]
     runpy.run_path(path, run_name="__main__")
+
+
+def _without_terminal(typed: str, call: Callable[..., object], *arguments: object) -> None:
+    os.setsid()
+    with tempfile.TemporaryFile() as file:
+        file.write(typed.encode())
+        file.seek(0)
+        os.dup2(file.fileno(), 0)
+    sys.stdin = open(0, closefd=False)
+    call(*arguments)
 
 
 def _start(

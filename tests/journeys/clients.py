@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import SoftLayer
 
+from tests import nursery
 from tests.journeys.live import LiveServer
 
 #: What the clients choose their transport by.
@@ -21,7 +21,6 @@ A_VALUE = re.compile(r"[0-9a-f]{64}")
 #: What slcli prints when its key is refused, whatever the reason.
 DENIED = "Authentication Failed: To update your credentials, use 'slcli config setup'"
 _SLCLI = Path(sys.executable).with_name("slcli")
-_PATIENCE = 60  # seconds for a command, on a machine that is busy with other tests
 
 
 class Login(NamedTuple):
@@ -133,15 +132,11 @@ class Slcli:
         """Run a command, and return what it printed; nothing may have gone to standard error."""
         command = [str(_SLCLI), "--config", str(self.config), "--format", form, *map(str, arguments)]
         kept = {name: value for name, value in os.environ.items() if name in {"PATH", "LANG", "TMPDIR"}}
-        done = subprocess.run(
-            command,
+        done = nursery.run(
+            nursery.script,
+            *command,
             env={**kept, "HOME": str(self.home), "COLUMNS": "300"},
-            input="".join(f"{line}\n" for line in typed),
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE,
-            start_new_session=True,  # without a terminal it reads a password from its input
-            check=False,
+            typed="".join(f"{line}\n" for line in typed),
         )
         assert "Traceback" not in done.stdout + done.stderr, done
         assert not done.stderr or typed, done.stderr  # a prompt for something hidden says that it cannot hide it
