@@ -9,12 +9,11 @@ import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 from django.core.signals import request_finished, request_started
-from django.db import InterfaceError, OperationalError
 
 from accounts import login_tokens
 from accounts.origin import Origin, begin
 from accounts.policy import NotAllowed
-from keys import access_tokens, callers, sent, verification, wsgi
+from keys import access_tokens, callers, mishaps, sent, verification, wsgi
 from keys.api import PLACES, answers, logins
 from keys.api.calls import Answer, Call, Caller, LoginToken, Presented, Token
 from keys.api.faults import BadCall, Denied, Fault, NotAuthenticated, TokenExpired
@@ -33,8 +32,8 @@ _BLOCK = 64 * 1024
 
 class _Unavailable(Fault):
     def __init__(self) -> None:
-        text = "Keytree cannot reach its database at the moment. Try again in a few seconds."
-        super().__init__(text, code="SoftLayer_Exception", status=503, retry_after=5)
+        code = "SoftLayer_Exception"
+        super().__init__(mishaps.AWAY_TEXT, code=code, status=503, retry_after=mishaps.RETRY_AFTER)
 
 
 class _OtherVerb(BadCall):
@@ -220,24 +219,15 @@ def _refusal(transport: Transport, error: Exception, what: str, origin: Origin) 
     return reply
 
 
-_AWAY = (verification.Unavailable, OperationalError, InterfaceError)
-
-
 def _as_fault(error: Exception, origin: Origin) -> Fault:
     if isinstance(error, Fault):
         return error
     if isinstance(error, sent.Unreadable):
         return BadCall(f"Bad request: {error}", status=error.status)
-    if isinstance(error, _AWAY):
+    if isinstance(error, mishaps.AWAY):
         return _Unavailable()
-    text = f"Something went wrong in Keytree. Its log has it under {origin.request_id}."
-    return Fault(text, code="SoftLayer_Exception")
+    return Fault(mishaps.went_wrong(origin), code="SoftLayer_Exception")
 
 
 def _note(error: Exception, what: str) -> None:
-    if isinstance(error, (Fault, sent.Unreadable)):
-        _log.warning("%s", what)
-    elif isinstance(error, _AWAY):
-        _log.error("%s: %s", what, type(error.__cause__ or error).__name__)
-    else:
-        _log.error("%s", what, exc_info=error)
+    mishaps.log(_log, what, error, is_answer=isinstance(error, (Fault, sent.Unreadable)))

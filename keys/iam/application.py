@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from django.core.signals import request_finished, request_started
-from django.db import InterfaceError, OperationalError
 
 from accounts.origin import Origin, begin
-from keys import access_tokens, callers, sent, verification, wsgi
+from keys import access_tokens, callers, mishaps, sent, wsgi
 from keys.iam import PLACES, methods
 from keys.iam.calls import Answer, Caller, Request
 from keys.iam.faults import BadRequest, Denied, Fault, NotAuthenticated, NotFound, OtherVerb, Unavailable
@@ -26,7 +25,6 @@ _TOKENS = PLACES[0]
 _CHALLENGE = ("WWW-Authenticate", 'Bearer realm="Keytree"')
 # Escaped, so that neither half of a character nor a line separator comes out as it is.
 _encode = json.JSONEncoder(ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode
-_AWAY = (verification.Unavailable, OperationalError, InterfaceError)
 
 
 class IamApplication:
@@ -107,15 +105,11 @@ def _caller(request: Request) -> Caller:
 def _refusal(place: str, error: Exception, what: str, origin: Origin) -> Answer:
     """Return the answer to a call that failed."""
     fault = _as_fault(error, origin)
-    if fault is error or isinstance(error, sent.Unreadable):
-        _log.warning("%s for %s", fault.code, what)
-    elif isinstance(error, _AWAY):
-        _log.error("%s for %s: %s", fault.code, what, type(error.__cause__ or error).__name__)
-    else:
-        _log.error("%s for %s", fault.code, what, exc_info=error)
+    is_answer = isinstance(error, (Fault, sent.Unreadable))
+    mishaps.log(_log, f"{fault.code} for {what}", error, is_answer=is_answer)
     headers = {}
     if isinstance(fault, Unavailable):
-        headers["Retry-After"] = "5"
+        headers["Retry-After"] = str(mishaps.RETRY_AFTER)
     if isinstance(fault, OtherVerb):
         headers["Allow"] = ", ".join(fault.verbs)
     if isinstance(fault, NotAuthenticated):
@@ -128,10 +122,9 @@ def _as_fault(error: Exception, origin: Origin) -> Fault:
         return error
     if isinstance(error, sent.Unreadable):
         return BadRequest(f"Bad request: {error}", status=error.status)
-    if isinstance(error, _AWAY):
+    if isinstance(error, mishaps.AWAY):
         return Unavailable()
-    text = f"Something went wrong in Keytree. Its log has it under {origin.request_id}."
-    return Fault(text, status=500, code="internal_error")
+    return Fault(mishaps.went_wrong(origin), status=500, code="internal_error")
 
 
 def _written(place: str, fault: Fault, origin: Origin) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 *Source:* IBM Cloud IAM Identity Services API, "Error handling"; the codes are in docs/clients.md.
 """
 
+from keys import mishaps
+
 
 class Fault(Exception):
     """A call that is answered by an error. Its text is for the caller and never holds a secret.
@@ -75,5 +77,4 @@ class Unavailable(Fault):
     """The database is away."""
 
     def __init__(self) -> None:
-        text = "Keytree cannot reach its database at the moment. Try again in a few seconds."
-        super().__init__(text, status=503, code="service_unavailable")
+        super().__init__(mishaps.AWAY_TEXT, status=503, code="service_unavailable")

@@ -11,11 +11,10 @@ import logging
 from collections.abc import Iterable, Mapping
 
 from django.core.signals import request_finished, request_started
-from django.db import InterfaceError, OperationalError
 
 from accounts import throttle
 from accounts.origin import Origin, begin
-from keys import sent, wsgi
+from keys import mishaps, sent, wsgi
 from keys.platform import leaks
 from keys.wsgi import Environ, StartResponse, WSGIApplication
 
@@ -26,7 +25,6 @@ _PATH = "/leaked"
 MOST_VALUES = 100
 #: How the activity log and the mail name the source: in our words, since anybody's would reach the user's mailbox.
 _SOURCE = f"sent to {_PATH}"
-_RETRY = 5  # seconds, after which the database may be there again
 
 
 class LeakedApplication:
@@ -62,14 +60,12 @@ def _answer(path: str, environ: Environ, origin: Origin) -> _Answer:
         return _refusal(path, environ) or _reported(environ, origin)
     except sent.Unreadable as error:
         return http.HTTPStatus(error.status), f"Nothing was reported: {error}", []
-    except (OperationalError, InterfaceError) as error:
+    except mishaps.AWAY as error:
         _log.error("leaked keys could not be reported: %s", type(error).__name__)
-        text = "Keytree cannot reach its database at the moment. Report again in a few seconds."
-        return http.HTTPStatus.SERVICE_UNAVAILABLE, text, [("Retry-After", str(_RETRY))]
+        return http.HTTPStatus.SERVICE_UNAVAILABLE, mishaps.AWAY_TEXT, [("Retry-After", str(mishaps.RETRY_AFTER))]
     except Exception as error:  # noqa: BLE001 - what was sent holds values: the kind of the error alone is logged
         _log.error("leaked keys could not be reported: %s", type(error).__name__)
-        text = f"Something went wrong in Keytree. Its log has it under {origin.request_id}."
-        return http.HTTPStatus.INTERNAL_SERVER_ERROR, text, []
+        return http.HTTPStatus.INTERNAL_SERVER_ERROR, mishaps.went_wrong(origin), []
 
 
 def _refusal(path: str, environ: Environ) -> _Answer | None:
