@@ -114,24 +114,25 @@ def require_ring() -> None:
 
 
 @contextmanager
-def no_statement_limit() -> Iterator[None]:
-    """Lift PostgreSQL's limit on the duration of statements while the block runs; does nothing on SQLite.
+def unhurried() -> Iterator[None]:
+    """Give statements, and pauses between those of a transaction, more time than pages have; does nothing on SQLite.
 
-    The limit protects pages from a statement that hangs, but reading every row of a large installation takes longer.
-    The limit on waiting for locks stays, so that a command does not hold up the console.
+    PostgreSQL's limits protect pages from a statement that hangs and from a lock that nobody gives back. But reading
+    every row of a large installation takes longer, and so may making thousands of rows on a busy machine. The limit on
+    waiting for locks stays, so that a command does not hold up the console.
     """
     if connection.vendor != "postgresql":
         yield
         return
     with connection.cursor() as cursor:
-        cursor.execute("SET statement_timeout = 0")
+        cursor.execute("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = '5min'")
     try:
         yield
     finally:
-        # After an error the transaction may be aborted or the connection closed; either restores the limit by itself.
+        # After an error the transaction may be aborted or the connection closed; either restores the limits by itself.
         if not connection.needs_rollback and connection.is_usable():
             with connection.cursor() as cursor:
-                cursor.execute("RESET statement_timeout")
+                cursor.execute("RESET statement_timeout; RESET idle_in_transaction_session_timeout")
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from console import demo
 from console.generator.people import YEARS, People, domain_of
 from console.generator.rows import insert
 from console.generator.shapes import Shape, parents_of
-from console.maintenance import no_statement_limit
+from console.maintenance import unhurried
 
 __all__ = ["NotADemo", "Shape", "generate"]
 
@@ -88,7 +88,7 @@ def generate(
         owner.account, parents, seed=seed, keys_share=keys_share, platform_keys_share=platform_keys_share, until=until
     )
     everybodys_password = owner.user.password if password_for_all else make_password(None)
-    with no_statement_limit():
+    with unhurried():
         insert(owner, people, password=everybodys_password, progress=progress)
     return owner.account
 

@@ -20,7 +20,7 @@ from accounts.hierarchy import path_range
 from accounts.models import Account, AuditChain, Member
 from accounts.models.member import CODE_LENGTH
 from console.generator import Shape, generate
-from console.maintenance import no_statement_limit
+from console.maintenance import unhurried
 from keys.models import ClassicKey
 from tests.bench.output import progress
 
@@ -39,7 +39,7 @@ def fill(members: int) -> dict[str, Any]:
     account = generate(
         members=members, shape=Shape.RANDOM, keys_share=1, password_for_all=False, progress=_Reporter(members)
     )
-    with no_statement_limit():
+    with unhurried():
         progress("  events ...")
         _add_events(account)
         progress("  branches ...")

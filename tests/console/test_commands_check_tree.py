@@ -343,19 +343,20 @@ def test_a_large_tree_is_read_once_and_rebuilt_in_few_statements(django_assert_m
         assert paths(account) == true_paths
 
 
-def test_the_limit_on_statements_is_lifted_and_put_back():
-    from console.maintenance import no_statement_limit
+def test_commands_have_more_time_than_pages_and_only_while_they_need_it():
+    from console.maintenance import unhurried
 
     if connection.vendor != "postgresql":
-        with no_statement_limit():
+        with unhurried():
             return
 
-    def limit():
+    def limits():
         with connection.cursor() as cursor:
-            cursor.execute("SHOW statement_timeout")
-            return cursor.fetchone()[0]
+            names = ("statement_timeout", "idle_in_transaction_session_timeout")
+            cursor.execute(f"SELECT {', '.join(f'current_setting({name!r})' for name in names)}")
+            return cursor.fetchone()
 
-    before = limit()
-    with no_statement_limit():
-        assert limit() == "0"
-    assert limit() == before == "5s"
+    before = limits()
+    with unhurried():
+        assert limits() == ("0", "5min")
+    assert limits() == before == ("5s", "10s")

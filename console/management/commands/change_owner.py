@@ -11,7 +11,7 @@ from accounts.hierarchy import TreeError
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
 from console import arguments
-from console.maintenance import MaintenanceCommand, member_at, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, member_at, require_ring, unhurried
 
 
 class Command(MaintenanceCommand):
@@ -33,7 +33,7 @@ class Command(MaintenanceCommand):
         require_ring()
         member = member_at(options["email"], account_id=options["account"])
         try:
-            with no_statement_limit():
+            with unhurried():
                 owner = memberships.change_owner(member=member, origin=COMMAND_LINE)
         except (NotAllowed, TreeError) as error:
             raise CommandError(f"Nothing was changed. {error}") from error

@@ -9,7 +9,7 @@ from django.db import connection
 from accounts import passcodes, text_index
 from accounts.models import Account, Passcode
 from console import audit_check, tree_check
-from console.maintenance import MaintenanceCommand, file_damage, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, file_damage, require_ring, unhurried
 from keys.models import PlatformKey
 from keys.value_check import check_values, platform_keys_by_missing_master_key
 
@@ -27,7 +27,7 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Check, and print the findings."""
         require_ring()
-        with no_statement_limit():
+        with unhurried():
             wrong = (
                 self._check_file()
                 + self._check_values()

@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from accounts.models import Account
 from console import arguments, tree_check
-from console.maintenance import MaintenanceCommand, no_statement_limit
+from console.maintenance import MaintenanceCommand, unhurried
 
 
 class Command(MaintenanceCommand):
@@ -33,7 +33,7 @@ class Command(MaintenanceCommand):
             accounts = accounts.filter(pk=options["account"])
             if not accounts:
                 raise CommandError(f"There is no account {options['account']}.")
-        with no_statement_limit():
+        with unhurried():
             wrong = sum(self._check(account, rebuild=options["rebuild"]) for account in accounts)
             wrong += self.print_findings(tree_check.strays(), heading="No account")
         if wrong:

@@ -12,7 +12,7 @@ from accounts import import_jobs, invitations, resets, retention, throttle
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console import arguments
-from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, require_ring, unhurried
 from keys.platform import lifecycle
 
 _MOST_DAYS = 36_500  # a hundred years
@@ -42,7 +42,7 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Delete, and print how much that was."""
         require_ring()
-        with no_statement_limit():
+        with unhurried():
             sessions, counts = SessionStore.delete_expired(), throttle.forget_old()
             resets.forget_old()
             import_jobs.forget_old()
@@ -65,7 +65,7 @@ class Command(MaintenanceCommand):
                 "the tables; see docs/operations.md, Old activity."
             )
         before, removed, broken = timezone.now() - timedelta(days=days), 0, False
-        with no_statement_limit():
+        with unhurried():
             for account_id in retention.account_ids():
                 try:
                     removed += retention.trim(account_id, before=before, origin=COMMAND_LINE)

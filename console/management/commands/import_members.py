@@ -11,7 +11,7 @@ from accounts.member_files import Content, FileError
 from accounts.origin import COMMAND_LINE
 from accounts.policy import NotAllowed
 from console import arguments
-from console.maintenance import MaintenanceCommand, member_at, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, member_at, require_ring, unhurried
 
 
 class Command(MaintenanceCommand):
@@ -37,7 +37,7 @@ class Command(MaintenanceCommand):
         require_ring()
         by, content = member_at(options["by"], account_id=options["account"]), self._content(options["file"])
         try:
-            with no_statement_limit():
+            with unhurried():
                 if options["dry_run"]:
                     plan = importing.make_plan(content, by)
                     count = len(plan.people)

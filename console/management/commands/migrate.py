@@ -9,7 +9,7 @@ from django.core.management.commands import migrate
 from django.db import ProgrammingError, connection
 from django.db.migrations.exceptions import MigrationSchemaMissing
 
-from console.maintenance import alone_in_database, first_line, no_statement_limit, require_database
+from console.maintenance import alone_in_database, first_line, require_database, unhurried
 
 #: Source: PostgreSQL documentation, "Error Codes".
 _INSUFFICIENT_PRIVILEGE = "42501"
@@ -29,7 +29,7 @@ class Command(migrate.Command):
             _make_private(str(connection.settings_dict["NAME"]))
         require_database()
         try:
-            with no_statement_limit(), alone_in_database():
+            with unhurried(), alone_in_database():
                 super().handle(*args, **options)
         except (ProgrammingError, MigrationSchemaMissing) as error:
             if not _is_forbidden(error):

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError
 
 from console import arguments, audit_check
 from console.audit_check import Head
-from console.maintenance import MaintenanceCommand, no_statement_limit, require_ring
+from console.maintenance import MaintenanceCommand, require_ring, unhurried
 
 
 class Command(MaintenanceCommand):
@@ -44,7 +44,7 @@ class Command(MaintenanceCommand):
         if options["heads"]:
             self._print_heads(account_ids)
             return
-        with no_statement_limit():
+        with unhurried():
             broken = sum(self._verify(account_id) for account_id in account_ids)
         broken += sum(self._compare(head) for head in earlier)
         self.stdout.write("Heads:")

@@ -6,7 +6,7 @@ from argparse import ArgumentParser
 from typing import Any
 
 from accounts import import_jobs
-from console.maintenance import MaintenanceCommand, no_statement_limit
+from console.maintenance import MaintenanceCommand, unhurried
 
 
 class Command(MaintenanceCommand):
@@ -22,5 +22,5 @@ class Command(MaintenanceCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Do the round."""
         gc.disable()  # a tenth of the time, and all that is made here lives as long as the process
-        with no_statement_limit():
+        with unhurried():
             import_jobs.work(options["job"], options["round"], in_background=True)
