@@ -1,4 +1,4 @@
-"""How a write runs: in one transaction, which is repeated once if the database aborted it because of another."""
+"""How a write runs: in one transaction, which is repeated if the database aborted it because of another."""
 
 import functools
 import time
@@ -20,6 +20,9 @@ R = TypeVar("R")
 #: it was read: a branch of the tree, with its paths. Source: PostgreSQL documentation, "Error Codes".
 _GIVE_WAY = frozenset({"40P01", "40001", "23503"})
 _CANCELLED = "57014"
+#: Seconds after which a write is tried again, each time. Whoever is back before the other one has gone on takes once
+#: more what that one waits for, and meets it in the same deadlock.
+_PAUSES = (0.02, 0.05, 0.1)
 #: Of SQLite's machine, between two looks at the clock: less than a millisecond, unless texts are long.
 _STEPS = 1_000
 
@@ -34,15 +37,16 @@ def one_transaction(write: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(write)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        is_outermost = not connection.in_atomic_block
-        try:
-            with transaction.atomic():
-                return write(*args, **kwargs)
-        except (OperationalError, IntegrityError) as error:
-            if not is_outermost or getattr(error.__cause__, "sqlstate", None) not in _GIVE_WAY:
-                raise
-        with transaction.atomic():
-            return write(*args, **kwargs)
+        pauses = iter(() if connection.in_atomic_block else _PAUSES)
+        while True:
+            try:
+                with transaction.atomic():
+                    return write(*args, **kwargs)
+            except (OperationalError, IntegrityError) as error:
+                gives_way = getattr(error.__cause__, "sqlstate", None) in _GIVE_WAY
+                if not gives_way or (pause := next(pauses, None)) is None:
+                    raise
+            time.sleep(pause)
 
     return wrapped
 

@@ -4,8 +4,9 @@ from functools import partial
 from itertools import cycle
 from threading import Barrier
 
+import psycopg
 import pytest
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 
 from accounts import hierarchy
 from accounts.hierarchy import TreeError
@@ -110,6 +111,31 @@ def test_of_two_writes_that_wait_for_each_other_the_one_that_is_ended_begins_aga
 
     assert at_once(partial(lock_both, *members), partial(lock_both, *reversed(members))) == [[None, None]]
     assert (len(begun), deadlocks()) == (3, before + 1)
+
+
+@pytest.mark.parametrize("times", [3, 4])
+def test_who_meets_the_other_again_gives_way_again_but_not_forever(times):
+    """As when it is back, and takes what the other waits for, before that one has gone on."""
+    begun = []
+
+    @one_transaction
+    def unlucky() -> str:
+        begun.append(connection.in_atomic_block)
+        if len(begun) <= times:
+            raise OperationalError from psycopg.errors.DeadlockDetected()
+        return "done"
+
+    if times == 3:
+        assert unlucky() == "done"
+    else:
+        with pytest.raises(OperationalError):
+            unlucky()
+    assert begun == [True] * 4
+
+    begun.clear()
+    with transaction.atomic(), pytest.raises(OperationalError):
+        unlucky()
+    assert begun == [True]
 
 
 def test_of_two_opposite_moves_one_is_refused_each_time():
