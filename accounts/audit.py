@@ -195,8 +195,8 @@ def _link(previous: bytes, event: Event, key_id: str) -> bytes:
 
 
 def change(before: str, after: str) -> dict[str, str]:
-    """Return an event's details for a changed text, shortened: a restriction may hold 2,000 characters."""
-    return {"before": _shortened(before) or "none", "after": _shortened(after) or "none"}
+    """Return an event's details for a changed text, shortened."""
+    return {"before": shortened(before) or "none", "after": shortened(after) or "none"}
 
 
 def told_facts(event: Event) -> dict[str, Any]:
@@ -206,7 +206,8 @@ def told_facts(event: Event) -> dict[str, Any]:
     return {name: fact for name, fact in event.facts.items() if not name.endswith("_id")}
 
 
-def _shortened(text: str, longest: int = 200) -> str:
+def shortened(text: str, longest: int = 200) -> str:
+    """Return a text as an event's details hold it: a restriction may have 2,000 characters."""
     return text if len(text) <= longest else f"{text[:longest]} …"
 
 

@@ -57,7 +57,7 @@ def create_classic_key(*, holder: Member, by: Member, origin: Origin) -> tuple[C
     value = material.new_value()
     material.put(key, value)
     _insert(key)
-    details = {"restriction": key.allowed_addresses} if _restrict_as_before(key) else None
+    details = {"restriction": audit.shortened(key.allowed_addresses)} if _restrict_as_before(key) else None
     audit.record(events.CREATED, actor=by, subject=holder, origin=origin, details=details)
     return key, value
 

@@ -8,12 +8,12 @@ from django.utils import timezone
 
 from accounts.enums import CALLING_STATUSES, MemberStatus, Permission
 from accounts.memberships import freeze_branch
-from accounts.models import Account, Member
+from accounts.models import Account, Event, Member
 from accounts.origin import COMMAND_LINE
 from accounts.sessions import SessionStore
 from console import demo
 from keys.models import ClassicKey, KeptRestriction
-from tests.pages.reading import KEYS, USERS, focused, key_url, page
+from tests.pages.reading import KEYS, USERS, focused, key_of, key_url, page
 from tests.visitors import session_of, visitor
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sqlite_only]
@@ -219,3 +219,12 @@ def test_new_key_says_from_where_alone_it_works(cast):
     for viewer in (client, visitor(cast["marcus"])):
         body = page(viewer.get(f"/iam/users/{noor.pk}"))
         assert (account in body, everywhere in body) == (True, False)
+
+
+def test_event_of_a_new_key_quotes_a_long_restriction_in_part(cast):
+    text = ", ".join(f"192.0.2.{number}" for number in range(100))
+    KeptRestriction.objects.create(holder=cast["noor"], allowed_addresses=text)
+    visitor(cast["noor"]).post(f"/iam/users/{cast['noor'].pk}/classic_key")
+    assert key_of(cast["noor"]).allowed_addresses == text
+    event = Event.objects.filter(action="classic_key.created").latest("number")
+    assert event.facts == {"restriction": f"{text[:200]} …"}
