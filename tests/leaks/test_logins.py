@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from accounts import signin
+from accounts import login_tokens, signin
 from accounts.models import Member, User
 from console.middleware import ALWAYS
 from keys.api.application import ApiApplication
+from keys.api.calls import Call, LoginToken
 from tests.keys.api.calling import PRIYA, Reply, document, send
 from tests.keys.calls import basic, django
 from tests.leaks.search import Seeker, everything_kept
@@ -80,6 +81,12 @@ def test_passwords_and_tokens_are_kept_nowhere_and_answered_once(cast, known, pa
     assert not [place for place, content in everything_kept() if seeker.finds(content)]
     assert any("accounts_attemptcount" in line for line in log.made)  # statements of the database are among them
     assert not seeker.finds(log.printed.getvalue())
+    held = (
+        Call(USER, "getPortalLoginToken", arguments=[PRIYA, password]),
+        LoginToken(token["userId"], text),
+        login_tokens.LoginToken(text, token["userId"]),
+    )
+    assert not seeker.finds(repr(held).encode())  # as whoever looks for a mistake prints it
 
 
 @pytest.mark.parametrize("place", ["accounts.audit.record", "accounts.models.User.check_password"])

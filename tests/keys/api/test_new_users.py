@@ -56,7 +56,8 @@ def test_templates_that_say_nothing_else_invite(marcus, template):
 
 
 def test_vpn_only_user_is_added_with_the_name_and_password_that_were_given(cast, marcus):
-    lisbon = {**VPN, "firstName": "Lisbon", "lastName": "office", "username": "Lisbon"}
+    # The whole name is that of the template, who is the caller.
+    lisbon = {**VPN, "firstName": "Lisbon", "lastName": "office", "displayName": "Marcus", "username": "Lisbon"}
     made = ask(marcus, CREATE, None, lisbon, None, "a long enough pass phrase")
     new = Member.objects.get(pk=made["id"])
     assert (new.status, new.parent_id, new.name_here) == (MemberStatus.VPN_ONLY, cast["marcus"].pk, "Lisbon office")
