@@ -281,8 +281,9 @@ def test_whoever_would_leave_a_frozen_branch_is_said_to_before_it_is_done(cast, 
     assert told() == set()
     freeze("priya")
     assert told() == {"moved", "removed"}
-    freeze("noor"), freeze("marcus")
-    assert told() == {"removed"}
+    for name in ("marcus", "noor"):
+        freeze(name)
+        assert told() == {"removed"}
 
 
 def test_question_about_a_status_promises_nothing_that_a_frozen_branch_prevents(cast, freeze):
