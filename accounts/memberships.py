@@ -115,12 +115,17 @@ def _store_vpn_password(member: Member, hashed: str, by: Member, origin: Origin)
     audit.record(events.VPN_PASSWORD_CHANGED, actor=by, subject=member, origin=origin)
 
 
+class OutOfDate(Exception):
+    """What was shown of a change before it was confirmed is not what it would do now."""
+
+
 @one_transaction
-def change_status(*, member: Member, status: str, by: Member, origin: Origin) -> MemberStatus:
+def change_status(*, member: Member, status: str, by: Member, origin: Origin, before: str = "") -> MemberStatus:
     """Set the member's status to one of ``CHOSEN_STATUSES`` and return it.
 
     A user who can no longer sign in to the account loses their open sessions in it; one who can no longer work in any
-    account loses all. Raises NotAllowed, or ValueError for another status.
+    account loses all. ``before`` is the status of which somebody was told what would change; empty if nobody was.
+    Raises NotAllowed, OutOfDate if the status has become another since, or ValueError for one that cannot be chosen.
     """
     chosen = MemberStatus(status)
     if chosen not in CHOSEN_STATUSES:
@@ -128,6 +133,8 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
     by, member = present_member(by), locked_member(member)
     require(by, MemberAction.CHANGE_STATUS, member)
     if chosen != member.status:
+        if before not in {"", member.status}:
+            raise OutOfDate
         details = {"before": MemberStatus(member.status).label, "after": chosen.label}
         member.status = chosen
         member.save(update_fields=["status"])
@@ -135,10 +142,6 @@ def change_status(*, member: Member, status: str, by: Member, origin: Origin) ->
         audit.record(events.STATUS_CHANGED, actor=by, subject=member, origin=origin, details=details)
         status_changed.send(Member, member=member, by=by, origin=origin)
     return chosen
-
-
-class OutOfDate(Exception):
-    """What was shown of a change before it was confirmed is not what it would do now."""
 
 
 @one_transaction

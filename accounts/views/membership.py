@@ -43,8 +43,13 @@ def status(request: MemberRequest, member_id: int) -> HttpResponse:
     is_asked = not form.cleaned_data["asks"] and form.cleaned_data["before"] in {"", member.status}
     if not is_asked and _takes_away(MemberStatus(member.status), MemberStatus(chosen)):
         return _ask_for_status(request, member, MemberStatus(chosen))
-    with refusals_recorded(request, member, action.value):
-        memberships.change_status(member=member, status=chosen, by=request.member, origin=request.origin)
+    try:
+        with refusals_recorded(request, member, action.value):
+            memberships.change_status(
+                member=member, status=chosen, by=request.member, origin=request.origin, before=member.status
+            )
+    except memberships.OutOfDate:
+        return _ask_for_status(request, target_of(request, member_id, action), MemberStatus(chosen))
     messages.success(request, f"User status applied\n{member.name} is {label} from now on.")
     return redirect("accounts:user", member.pk)
 

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from accounts import memberships
 from accounts.enums import Permission
 from accounts.models import Member
 from keys.models import ClassicKey
@@ -99,6 +100,21 @@ def test_answer_to_a_question_about_another_status_is_asked_anew(cast):
     assert ClassicKey.objects.filter(holder=noor).exists()
     assert marcus.post(address, dict(re.findall(hidden, asked))).status_code == 302
     assert not ClassicKey.objects.filter(holder=noor).exists()
+
+
+def test_status_that_changes_before_it_is_written_is_asked_about_anew(cast, monkeypatch):
+    """The write finds it, under the lock of the row."""
+    marcus, noor, change = visitor(cast["marcus"]), cast["noor"], memberships.change_status
+    Member.objects.filter(pk=noor.pk).update(status="suspended")
+
+    def change_late(**about):
+        Member.objects.filter(pk=noor.pk).update(status="vpn_only")
+        return change(**about)
+
+    monkeypatch.setattr(memberships, "change_status", change_late)
+    asked = marcus.post(f"/iam/users/{noor.pk}/status", {"status": "active", "before": "suspended"})
+    assert (asked.status_code, "from VPN-only to <b>Active</b>" in asked.content.decode()) == (200, True)
+    assert Member.objects.get(pk=noor.pk).status == "vpn_only"
 
 
 @pytest.mark.parametrize("has_key", [True, False])
