@@ -213,6 +213,7 @@ def test_codes_are_slowed_down_and_a_right_password_makes_no_room(cast, clock):
         assert give_password().post("/login/code", {"code": "000000"}).status_code == 200
     refused = give_password().post("/login/code", {"code": app.code()})
     assert (refused.status_code, refused["Retry-After"]) == (429, "300")
+    assert "Too many attempts. Try again in 5 minutes." in text_of(refused)
     assert not give_code(give_password(), codes[0])
     clock(minutes=5)
     assert give_code(give_password(), app.code())
@@ -247,6 +248,8 @@ def test_passcodes_are_used_up_for_the_day_and_other_ways_are_not(cast, clock):
     assert client.post("/user/security/passcode/remove").status_code == 302
     app, _ = set_up(client, clock)
     assert give_code(give_password(), app.code())
+    clock(minutes=6)
+    assert shown(client.post(prove, {"proof_code": app.code()}))
     throttle.count(throttle.PASSCODES, "noor@acme.example", throttle.PASSCODES.attempts)
     clock(days=1)
     assert give_code(give_password(), app.code())
