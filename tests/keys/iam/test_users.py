@@ -78,11 +78,11 @@ def test_settings_are_for_those_who_look_after_the_user(marcus, cast):
     ]
 
 
-def test_refusals_of_a_program_in_a_loop_do_not_fill_the_activity_log(marcus, cast, monkeypatch):
+def test_refusals_of_a_program_in_a_loop_do_not_fill_the_activity_log(marcus, as_user, cast, monkeypatch):
     """One event a minute of the same, twenty of different ones, and one that says that there were more."""
     now = timezone.now().replace(second=5)
     monkeypatch.setattr(timezone, "now", lambda: now)
-    strangers = [make_member(cast["olivia"].account, cast["olivia"]) for _ in range(30)]
+    strangers, priya = [make_member(cast["olivia"].account, cast["olivia"]) for _ in range(30)], as_user("priya")
 
     def refusals(people: Sequence[Member]) -> list[Event]:
         before = Event.objects.count()
@@ -97,8 +97,16 @@ def test_refusals_of_a_program_in_a_loop_do_not_fill_the_activity_log(marcus, ca
     assert [event.subject_id for event in each] == [member.pk for member in strangers[:20]]
     assert {event.action for event in (*each, last)} == {"permission.refused"}
     assert (last.subject_id, last.facts["what"]) == (cast["marcus"].pk, "make further calls that are refused")
+    assert priya("GET", f"{USERS}/IBMid-{cast['sam'].pk}/settings").status == 403
+    assert Event.objects.latest("pk").subject_id == cast["sam"].pk  # others are not counted with it
     now += timedelta(minutes=1)
     assert [event.subject_id for event in refusals(strangers[20:21])] == [strangers[20].pk]
+    now += timedelta(minutes=1)
+    for caller, more in ((marcus, {}), (priya, {}), (marcus, {"REMOTE_ADDR": "198.51.100.7"})):
+        before = Event.objects.count()
+        for _ in range(2):
+            assert caller("GET", f"{USERS}/IBMid-{cast['sam'].pk}/settings", **more).status == 403
+        assert Event.objects.count() - before == 1  # of each who is refused, and of each place
 
 
 def test_whom_one_does_not_see_and_what_there_is_not_are_the_same(marcus, cast):
