@@ -78,7 +78,7 @@ def _without_terminal(typed: str, call: Callable[..., object], *arguments: objec
         file.write(typed.encode())
         file.seek(0)
         os.dup2(file.fileno(), 0)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - it stays open
+    sys.stdin = os.fdopen(0, closefd=False)
     call(*arguments)
 
 

@@ -3,13 +3,13 @@
 import re
 
 from accounts.enums import Permission
-from accounts.models import Account, Event, Member, Session
+from accounts.models import Account, Member, Session
 from accounts.sessions import row_key
 from keys.models import ClassicKey, PlatformKey
 from tests import matrix
 from tests.matrix import Act, Case, may
 from tests.permissions.looks import LOOKS
-from tests.permissions.world import CHILD, GRANDCHILD, Answer, World
+from tests.permissions.world import CHILD, GRANDCHILD, Answer, World, events_since, events_there
 from tests.surfaces import Surface, expected_status
 from tests.visitors import undone
 
@@ -66,7 +66,7 @@ class Checker:
     def _compare(self, surface: Surface, expected: int, *, has_key: bool) -> None:
         self.cells += 1
         world, case = self.world, self.case
-        events_before = Event.objects.count()
+        events_before = events_there()
         answer = world.ask(surface)
         where = f"{surface.name}, {'with' if has_key else 'without'} a key, in {tuple(case)}"
         assert answer.status == expected, where
@@ -75,7 +75,7 @@ class Checker:
             leads_back = surface.route not in no_pages
             assert answer.location.startswith("/login?next=" if leads_back else "/login"), where
         self._check_values(surface, answer, where, has_key=has_key)
-        new = list(Event.objects.order_by("pk")[events_before:])
+        new = events_since(events_before)
         done = answer.status == surface.answer and surface.changes and answer.status < 400
         if done and (case.is_signed_in or surface.for_strangers):
             assert surface.changes in answer.written, where

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from accounts import audit
-from accounts.models import Event, Member, Passkey
+from accounts.models import Member, Passkey
 from console.middleware import ALWAYS
 from keys.api.answers import SERVICES
 from keys.api.application import ApiApplication
@@ -18,7 +18,7 @@ from tests.keys.api.calling import Reply, Wire
 from tests.keys.calls import basic, django
 from tests.matrix import Act, Case, Stand, may
 from tests.permissions.checker import FURTHER, TRAIL
-from tests.permissions.world import CHILD, GRANDCHILD, World
+from tests.permissions.world import CHILD, GRANDCHILD, World, events_since, events_there
 from tests.visitors import noting_writes, undone
 
 _ACCOUNT, _USER, _KEY = "SoftLayer_Account", "SoftLayer_User_Customer", "SoftLayer_User_Customer_ApiAuthentication"
@@ -230,13 +230,13 @@ def _try_every_cell(caller: Caller) -> None:
 
 def _compare(caller: Caller, asked: Asked, case: Case) -> None:
     world, where = caller.world, f"{asked.name}, in {tuple(case)}"
-    events_before = Event.objects.count()
+    events_before = events_there()
     with noting_writes() as written:
         reply = caller.send(asked, user=world.target.pk, key=world.key_ids[world.target.pk])
     status, code = _expected(asked, case, by_token=caller.by_token)
     assert reply.status == status, f"{where}: {reply.body!r}"
     assert status == 200 or reply.json["code"] == code, where
-    new = list(Event.objects.order_by("pk")[events_before:])
+    new = events_since(events_before)
     if status == 200 and asked.changes:
         assert asked.changes <= written <= _BESIDES | asked.changes | _ALSO, where
         assert {event.outcome for event in new} == {"success"}, where

@@ -9,14 +9,13 @@ from uuid import uuid4
 import pytest
 
 from accounts import audit
-from accounts.models import Event
 from keys.iam.methods import CALLS as EVERY_CALL
 from keys.models import PlatformKey
 from tests import matrix
 from tests.keys.iam.asking import KEYS, Iam, Reply
 from tests.matrix import Act, Case, Stand, may
 from tests.permissions.checker import TRAIL
-from tests.permissions.world import World
+from tests.permissions.world import World, events_since, events_there
 from tests.trees import make_platform_key
 from tests.visitors import noting_writes, undone
 
@@ -134,13 +133,13 @@ def test_calls_agree_with_the_table_in_every_cell(stand):
 
 def _compare(caller: Caller, asked: Asked, case: Case) -> None:
     world, where = caller.world, f"{asked.name}, in {tuple(case)}"
-    before, events_before = _stored(), Event.objects.count()
+    before, events_before = _stored(), events_there()
     with noting_writes() as written:
         reply = caller.send(asked, key=caller.target.record_id, user=world.target.pk, value=caller.value)
     status, code = _expected(asked, case)
     assert reply.status == status, f"{where}: {reply.body!r}"
     assert status < 400 or reply.json["errors"][0]["code"] == code, where
-    new = list(Event.objects.order_by("pk")[events_before:])
+    new = events_since(events_before)
     if status < 400 and asked.becomes is not None:
         assert {"keys_platformkey"} <= written <= _BESIDES | {"keys_platformkey"}, where
         assert [(event.outcome, event.actor_id) for event in new] == [("success", world.actor.pk)], where
