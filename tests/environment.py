@@ -4,6 +4,7 @@ import gc
 import os
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 # What is collected stays until the end: looking through it for garbage would be two fifths of the work.
 gc.disable()
 
+_AT_ONCE = 8  # cases in a bundle
 _MEMORY, _ENOUGH = Path("/dev/shm"), 2 * 1024**3  # bytes
 
 # Everything that tests write is thrown away: kept in memory, where there is plenty, no commit waits for a disk.
@@ -63,3 +65,27 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if not item.get_closest_marker(other)]
     # Those that one process runs after each other begin first: at the end, none would be left to run beside them.
     items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Hand out the cases of a function in bundles: one by one, keeping the books of thousands costs seconds."""
+    from xdist.scheduler import LoadGroupScheduling
+
+    class Bundles(LoadGroupScheduling):
+        def __init__(self) -> None:
+            super().__init__(config, log)
+            self._cases: Counter[str] = Counter()
+            self._bundles: dict[str, str] = {}
+
+        def _split_scope(self, nodeid: str) -> str:
+            if nodeid not in self._bundles:
+                scope = super()._split_scope(nodeid)
+                if scope == nodeid:  # of no group
+                    function = nodeid.partition("[")[0]
+                    scope = f"{function} {self._cases[function] // _AT_ONCE}"
+                    self._cases[function] += 1
+                self._bundles[nodeid] = scope
+            return self._bundles[nodeid]
+
+    return Bundles() if config.getoption("dist") == "loadgroup" else None
