@@ -44,8 +44,6 @@ _READ_AWAY = 64 * 1024
 _ENDS = {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*0*([0-9]{1,9})", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:", re.IGNORECASE)
-#: Where this stands anywhere, there may be a body, whatever gunicorn makes of it.
-_MAY_HAVE_BODY = re.compile(rb"content-length|transfer-encoding", re.IGNORECASE)
 #: What ``handle`` returns for a connection whose request has arrived only in part, and for one with a large request
 #: when as many threads as may are reading such.
 _UNFINISHED, _NO_TURN = object(), object()
@@ -108,7 +106,7 @@ class Worker(gthread.ThreadWorker):  # type: ignore[misc]  # gunicorn comes with
 
     def _handle(self, conn: gthread.TConn) -> Any:
         until = time.monotonic() + _AT_ONCE
-        while (arrived := _arrived(conn)) in {_NOTHING, _PART}:
+        while (arrived := _arrived(conn)) is _NOTHING or arrived is _PART:
             if time.monotonic() > until:
                 # Nothing yet, as when a browser connects in advance: gunicorn's selector waits for the first byte.
                 return gthread._DEFER if arrived is _NOTHING else _UNFINISHED
@@ -283,9 +281,12 @@ def _how_much(came: bytes) -> _Arrived:
     head, ended, body = came.partition(b"\r\n\r\n")
     if not ended:
         return _PART
+    names = head.lower()
+    if b"\r\ncontent-length" not in names and b"\r\ntransfer-encoding" not in names:
+        return _ALL  # without a length there is no body
     length = _LENGTH.search(head)
     if length is None:
-        return _LARGE if _MAY_HAVE_BODY.search(head) else _ALL
+        return _LARGE
     if len(body) >= (size := int(length[1])):
         return _ALL
     # With Expect the client waits to be asked for the body.
