@@ -53,11 +53,14 @@ def run(
     It has no terminal, and reads as its input what is ``typed``.
     """
     with tempfile.TemporaryDirectory() as folder:
-        output, errors = Path(folder) / "out", Path(folder) / "err"
-        process = _start(_without_terminal, (typed, call, *arguments), env, output, errors)
+        read, output, errors = (Path(folder) / name for name in ("in", "out", "err"))
+        read.write_text(typed)
+        process = _start(_without_terminal, (read, call, *arguments), env, output, errors)
         process.join(_PATIENCE)
-        assert process.exitcode is not None, "it does not end"
-        return subprocess.CompletedProcess((), process.exitcode, output.read_text(), errors.read_text())
+        status = process.exitcode
+        process.kill()
+        assert status is not None, "it does not end"
+        return subprocess.CompletedProcess((), status, output.read_text(), errors.read_text())
 
 
 def module(name: str, *arguments: str) -> None:
@@ -72,12 +75,9 @@ def script(path: str, *arguments: str) -> None:
     runpy.run_path(path, run_name="__main__")
 
 
-def _without_terminal(typed: str, call: Callable[..., object], *arguments: object) -> None:
+def _without_terminal(read: Path, call: Callable[..., object], *arguments: object) -> None:
     os.setsid()
-    with tempfile.TemporaryFile() as file:
-        file.write(typed.encode())
-        file.seek(0)
-        os.dup2(file.fileno(), 0)
+    os.dup2(os.open(read, os.O_RDONLY), 0)
     sys.stdin = os.fdopen(0, closefd=False)
     call(*arguments)
 

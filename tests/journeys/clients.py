@@ -119,7 +119,10 @@ class Said(NamedTuple):
 
 
 class Slcli:
-    """The command ``slcli`` with a configuration of its own; a process each time."""
+    """The command ``slcli`` with a configuration of its own; a process each time.
+
+    All is as if it had been started for it, but the width of its help: that is settled while it is imported.
+    """
 
     def __init__(self, folder: Path, url: str, login: Login | None = None) -> None:
         self.home, self.config, self.url = folder, folder / "softlayer", url
