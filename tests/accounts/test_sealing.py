@@ -1,6 +1,7 @@
 """Subkeys, and who holds the library that encrypts."""
 
 import base64
+import hmac
 import sys
 
 import pytest
@@ -9,8 +10,10 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accounts import sealing
+from accounts import audit, login_tokens, sealing, tokens
+from keys import access_tokens, material
 from tests.console.programs import run
+from tests.rings import put_first
 
 
 def test_subkeys_are_those_of_the_rfc():
@@ -63,6 +66,28 @@ def test_blob_of_another_purpose_does_not_open():
     blob = sealing.seal(b"secret", purpose="test", belongs_to=(1,))
     with pytest.raises(sealing.SealError):
         sealing.open_sealed(blob, purpose="another", belongs_to=(1,))
+
+
+def test_digest_is_that_of_the_purpose_and_of_the_master_key(settings):
+    """Digests are stored: another way of making them would find no key again."""
+    put_first(settings)
+    digests = {
+        sealing.keyed_digest(b"value", purpose=purpose, key_id=key_id): hmac.digest(
+            sealing.subkey(key_id, f"digest/{purpose}"), b"value", "sha256"
+        )
+        for purpose in ("test", "another")
+        for key_id in sealing.configured_ring().keys
+    }
+    assert len(digests) == 4
+    assert all(made == expected for made, expected in digests.items())
+
+
+def test_what_is_made_for_one_purpose_is_of_no_use_for_another():
+    purposes = [
+        material._LOOKUP, material._PLATFORM_LOOKUP, access_tokens._PURPOSE, login_tokens._PURPOSE, audit._PURPOSE,
+        tokens._PURPOSE, tokens._RESET_PURPOSE,
+    ]  # fmt: skip
+    assert len({*purposes}) == len(purposes)
 
 
 def test_ring_prints_its_ids_and_never_a_key():
