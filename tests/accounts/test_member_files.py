@@ -1,6 +1,8 @@
 """Files of users as programs and people write them: what is read of each, and what is wrong at which line."""
 
 import base64
+import csv
+from collections.abc import Iterator
 
 import pytest
 
@@ -10,6 +12,14 @@ from accounts.member_files import Entry, FileError, Problem
 pytestmark = pytest.mark.sqlite_only
 
 A, B = "a@x.example", "b@x.example"
+
+
+@pytest.fixture(autouse=True)
+def longest_cell() -> Iterator[None]:
+    """The longest cell that is read is one for the whole process: put back after each test."""
+    longest = csv.field_size_limit()
+    yield
+    csv.field_size_limit(longest)
 
 
 def in_base64(text: str) -> str:
