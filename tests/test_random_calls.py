@@ -1,5 +1,6 @@
 """The random histories once more, made and looked at by calls of SoftLayer clients, against the same oracle."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis.stateful import invariant
 from accounts import invitations, memberships
 from accounts.invitations import Outcome, Result
 from accounts.memberships import NotEmpty
-from accounts.models import Member
+from accounts.models import Event, Member
 from accounts.policy import NotAllowed
 from keys import lifecycle
 from keys.api.faults import Denied, Fault, NotFound
@@ -23,13 +24,19 @@ MASK = (
     "mask[id,parentId,userStatusId,isMasterUserFlag,childUserCount,apiAuthenticationKeyCount,permissions[id],"
     "apiAuthenticationKeys[id,userId,authenticationKey,user[id]],parent[id],childUsers[id]]"
 )
+#: Refusals of a caller, fewer than are put together.
+FEW = 20
 
 
 class Calls(Histories):
     """Whoever works does by calls what can be done by them."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.refused: Counter[object] = Counter()
+
     def attempt(self, expected: type[Exception] | None, call: Any, **arguments: Any) -> Any:
-        """Make the call that does the same, and compare how it ended; a refusal of what is seen is an event."""
+        """Make the call that does the same, and compare how it ended."""
         by = self._number(arguments.get("by"))
         about = arguments.get("member") or arguments.get("holder") or getattr(arguments.get("key"), "holder", None)
         target = self._number(about)
@@ -50,11 +57,13 @@ class Calls(Histories):
             status = STATUSES[arguments["status"]].id if call is memberships.change_status else 1021
             method, number, sent = f"{USER}::editObject", about.pk, [{"userStatusId": status}]
             names_nothing_new = is_seen and status == STATUSES[self.oracle.status[target]].id
+        events = Event.objects.count()
         try:
             result = ask(caller, method, number, *sent)
         except Fault as fault:
             assert not names_nothing_new
             self._compare(fault, expected, is_seen=is_seen)
+            self._count_refusal(fault, events, by, target, method)
             return None
         assert expected is None or names_nothing_new
         if expected is not None:
@@ -64,10 +73,12 @@ class Calls(Histories):
     def _invite(self, expected: type[Exception] | None, arguments: dict[str, Any]) -> list[Result] | None:
         """Invite somebody without permissions: others cannot be given by a call."""
         (invitee,) = arguments["invitees"]
+        events = Event.objects.count()
         try:
             made = ask(caller_of(arguments["by"]), f"{USER}::createObject", None, {"email": invitee.email})
         except Fault as fault:
             self._compare(fault, expected, is_seen=True)
+            self._count_refusal(fault, events, self._number(arguments["by"]))
             return None
         assert expected is None
         return [Result(invitee, Outcome.INVITED, Member.objects.get(pk=made["id"]))]
@@ -89,10 +100,20 @@ class Calls(Histories):
             assert type(fault) is NotFound
         elif expected is NotAllowed:
             assert type(fault) is Denied
-            self.events += 1
         else:
             said = {lifecycle.KeyExists: "only have a single API key", NotEmpty: "neither disabled nor removed"}
             assert said[expected] in str(fault)
+
+    def _count_refusal(self, fault: Fault, before: int, by: int | None, *about: object) -> None:
+        """Count the event of a refusal: the first is one, the same again only in another minute."""
+        if type(fault) is not Denied:
+            return
+        came = Event.objects.count() - before
+        self.refused[by] += 1
+        self.refused[by, *about, str(fault)] += 1
+        is_first = self.refused[by, *about, str(fault)] == 1 and self.refused[by] < FEW
+        assert came == 1 if is_first else came in (0, 1)
+        self.events += came
 
     @invariant()
     def everybody_sees_and_may_what_the_oracle_says(self) -> None:
