@@ -196,8 +196,6 @@ class Listing(Generic[Row]):
         among: selects what ``rows`` are filtered from, together with those shown apart; an index can count these.
         apart: how many of ``among`` are never in ``rows``, because the caller shows them apart.
         sorted_in_branch: the columns that the index of paths has beside the path.
-        counted_by: the column, of few values, that an index of its own has behind the account: the smallest that there
-            is to count a whole account from. Else the column of the order.
         by_index: ``rows`` once more, found by indexes without reading the branch (see accounts.text_index), for large
             branches; a row may occur twice.
         recipe: from ``kept``, if the texts of its statements are.
@@ -213,7 +211,6 @@ class Listing(Generic[Row]):
     among: Callable[[], QuerySet[Row]] | None = None
     apart: int = 0
     sorted_in_branch: Collection[str] = ()
-    counted_by: str = ""
     by_index: Sequence[QuerySet[Row]] = ()
     recipe: _Recipe | None = None
 
@@ -347,7 +344,7 @@ class Listing(Generic[Row]):
         return self._entries_of((self.among if self.apart and self.among is not None else self.rows)(), count)
 
     def _entries_of(self, rows: QuerySet[Row], count: int) -> Choice:
-        column = self.counted_by or self.order.field if self.branch_path is None else self.path_field
+        column = self.order.field if self.branch_path is None else self.path_field
         entries = self._branch(rows).order_by(column).annotate(entry=RawSQL("1", ())).values("entry")
         return entries[:count].query.sql_with_params()
 

@@ -75,8 +75,6 @@ class ClassicKey(models.Model):
             models.Index(name="classic_key_by_date_idx", fields=("account", "created_at", "id", "holder_path")),
             models.Index(name="classic_key_by_name_idx", fields=("account", "holder_sort_name", "id", "holder_path")),
             models.Index(name="classic_key_ring_idx", fields=("ring_key_id", "id")),
-            # For counting all keys of an account: few values, each of which PostgreSQL stores once, and no path.
-            models.Index(name="classic_key_count_idx", fields=("account", "ring_key_id")),
             models.Index(
                 name="classic_key_by_use_idx", fields=("account", "last_used_day", "created_at", "holder_path")
             ),

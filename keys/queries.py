@@ -162,7 +162,6 @@ def _all_but(
         among=lambda: ClassicKey.objects.filter(account_id=account_id),
         apart=apart,
         sorted_in_branch=("created_at", "holder_sort_name"),
-        counted_by="ring_key_id",
     )
 
 
@@ -219,7 +218,6 @@ def _filtered(
         among=lambda: among,
         apart=apart,
         sorted_in_branch=("created_at", "holder_sort_name"),
-        counted_by="ring_key_id",
         by_index=found,
     )
 

@@ -202,16 +202,3 @@ def test_keys_of_a_branch_are_sorted_from_its_index_alone(cast, order, monkeypat
         cursor.execute(f"EXPLAIN QUERY PLAN {choice.replace('%', '%%')}")
         steps = [step for *_, step in cursor.fetchall()]
     assert any("USING COVERING INDEX classic_key_branch_idx" in step for step in steps), steps
-
-
-@pytest.mark.parametrize("filters", ["", "sort=created", "sort=created_by&per_page=10"])
-def test_all_keys_are_counted_from_the_smallest_index(cast, filters):
-    """Any other has the path in it, or the sort name: five times as much to read for each page of an owner."""
-    client = visitor(cast["olivia"])
-    with CaptureQueriesContext(connection) as captured:
-        assert client.get(f"/iam/apikeys?{filters}").status_code == 200
-    (count,) = [query["sql"] for query in captured if query["sql"].startswith("SELECT COUNT(*) FROM (")]
-    with connection.cursor() as cursor:
-        cursor.execute(f"EXPLAIN QUERY PLAN {count}")
-        steps = [step for *_, step in cursor.fetchall()]
-    assert any("USING COVERING INDEX classic_key_count_idx" in step for step in steps), steps
