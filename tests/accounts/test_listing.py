@@ -349,5 +349,14 @@ def test_list_made_of_a_kept_one_is_of_its_own_rows(tree: list[Member]) -> None:
     assert everything.page(per_page=100).total > branch.page(per_page=100).total == len(in_branch)
 
 
+@pytest.mark.postgresql_only
+@pytest.mark.parametrize("model", [Member, ClassicKey])
+def test_what_lists_read_from_indexes_is_vacuumed_before_a_fifth_has_changed(db, model):
+    """Until then PostgreSQL reads the changed pages of the table as well: three times as long, after one large move."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reloptions FROM pg_class WHERE relname = %s", [model._meta.db_table])
+        assert cursor.fetchone() == (["autovacuum_vacuum_scale_factor=0.02"],)
+
+
 def _branch_size(member: Member, tree: list[Member]) -> int:
     return sum(other.path.startswith(member.path) for other in tree)
